@@ -1,5 +1,13 @@
-"""ltr-losses."""
+"""Ranking losses and metrics for PyTorch, with masks, weights and a task axis.
 
-from .__about__ import __version__
+Every loss is `loss(scores, labels, *, mask=None, weights=None, reduction="mean")` and every metric
+`metric(scores, labels, *, mask=None, k=None, ..., reduction="mean")`. The list axis is last,
+leading axes broadcast, and only the axis before the list is reduced.
+"""
 
-__all__ = ["__version__"]
+from ltr_losses.__about__ import __version__
+from ltr_losses._lambda import lambda_loss
+from ltr_losses._listnet import listnet_loss
+from ltr_losses.metrics import dcg, ndcg
+
+__all__ = ["__version__", "dcg", "lambda_loss", "listnet_loss", "ndcg"]

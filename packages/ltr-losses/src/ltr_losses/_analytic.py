@@ -1,0 +1,62 @@
+"""A value whose gradient is already known, in the autograd graph."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+
+class _Scale(torch.autograd.Function):
+    """The vector-Jacobian product; its own derivative is where the known gradient ends."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(upstream: Tensor, gradient: Tensor, scores: Tensor) -> Tensor:
+        return upstream.unsqueeze(-1) * gradient
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, None, None]:
+        raise RuntimeError(
+            "this loss has an analytic first derivative and no second one, so it cannot be "
+            "differentiated twice; listnet_loss can"
+        )
+
+
+class _WithGradient(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value: Tensor, gradient: Tensor, scores: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, gradient, scores = inputs
+        ctx.save_for_backward(gradient, scores)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[None, None, Tensor]:
+        gradient, scores = ctx.saved_tensors
+        out: Tensor = _Scale.apply(upstream, gradient, scores)  # type: ignore[no-untyped-call]
+        return None, None, out.sum_to_size(scores.shape)
+
+
+def with_gradient(value: Tensor, gradient: Tensor, scores: Tensor) -> Tensor:
+    """Returns `value`, attached to `scores` by a gradient that was computed beforehand.
+
+    Nothing but the gradient is kept for the backward pass, and each vector-Jacobian product is one
+    multiplication, so K of them (one per task) cost next to nothing.
+
+    Args:
+        value: One value per list, (...).
+        gradient: d value / d scores, (..., list).
+        scores: What to attach to; (..., list), perhaps with fewer leading axes.
+    """
+    out: Tensor = _WithGradient.apply(value, gradient, scores)  # type: ignore[no-untyped-call]
+    return out

@@ -1,0 +1,152 @@
+"""What every loss and metric asks of its arguments, asked in one place.
+
+Values cannot be looked at without a device-to-host copy and a graph break, so only shapes, types
+and names are checked here. Bad values (NaN among the real documents, a negative weight) make the
+list's result NaN: see `Lists.sound`.
+"""
+
+import difflib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class Lists(NamedTuple):
+    """Scores, labels and weights of the real documents; padded positions hold zeros.
+
+    The leading axes broadcast but are not expanded, so what depends on scores alone is computed
+    once for all tasks.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    mask: Tensor
+    weights: Tensor | None
+    sound: Tensor
+    """Per list: the scores and labels are finite, the weights finite and not negative."""
+    leading: tuple[int, ...]
+    """The broadcast leading axes: the shape of one value per list."""
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raises ValueError with the nearest name unless `value` is one of `choices`."""
+    if value in choices:
+        return
+    near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.0)
+    raise ValueError(
+        f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}; "
+        f"did you mean {near[0]!r}?"
+    )
+
+
+def check_k(k: int | None) -> None:
+    """Raises unless `k` is None or a positive integer."""
+    if k is None:
+        return
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise TypeError(f"`k` must be a positive int or None, got {k!r}")
+    if k < 1:
+        raise ValueError(f"`k` must be a positive int or None, got {k}")
+
+
+def check_positive(name: str, value: float, *, zero: bool = False) -> None:
+    """Raises unless `value` is a finite number above zero (or zero, where that is allowed)."""
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"`{name}` must be a number, got {type(value).__name__}")
+    if not (0.0 <= value < float("inf")) or (value == 0.0 and not zero):
+        bound = "finite and not negative" if zero else "finite and positive"
+        raise ValueError(f"`{name}` must be {bound}, got {value}")
+
+
+def _check_tensor(
+    name: str, value: object, length: int | None = None, *, one: bool = False
+) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
+    if value.dim() == 0:
+        raise ValueError(f"`{name}` must have a list axis, got a scalar tensor")
+    if value.shape[-1] == 0:
+        raise ValueError(f"`{name}` must have a list axis of one position or more, got 0")
+    if length is None or value.shape[-1] == length or (one and value.shape[-1] == 1):
+        return
+    raise ValueError(
+        f"`{name}` must have {length} documents on its last axis, as `scores` has, "
+        f"got shape {tuple(value.shape)}"
+    )
+
+
+def _check_leading(name: str, leading: tuple[int, ...], so_far: tuple[int, ...]) -> tuple[int, ...]:
+    """Broadcasts two leading shapes, naming the argument that does not fit."""
+    n = max(len(leading), len(so_far))
+    a = (1,) * (n - len(leading)) + leading
+    b = (1,) * (n - len(so_far)) + so_far
+    for x, y in zip(a, b, strict=True):
+        if x != y and x != 1 and y != 1:
+            raise ValueError(
+                f"`{name}` must have leading axes that broadcast with {so_far}, got {leading}"
+            )
+    return tuple(y if x == 1 else x for x, y in zip(a, b, strict=True))
+
+
+def prepare(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None,
+    weights: Tensor | None,
+    reduction: str,
+    *,
+    infinite_scores: bool = False,
+) -> Lists:
+    """Checks the arguments that all losses share and brings them into one form.
+
+    float64 scores are computed in float64, all others in float32, whatever autocast says (no loss
+    calls an operation that autocast would lower).
+
+    Args:
+        scores: (..., list), floating point.
+        labels: (..., list), any real type.
+        mask: (..., list), bool, True at a real document; None: all are.
+        weights: (..., list) or (..., 1), not negative; None: one each.
+        reduction: "mean", "sum" or "none".
+        infinite_scores: Whether ±inf is a score like any other (a metric looks at order alone).
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, or an unknown reduction.
+    """
+    check_choice("reduction", reduction, REDUCTIONS)
+    _check_tensor("scores", scores)
+    if not scores.is_floating_point():
+        raise TypeError(f"`scores` must be floating point, got {scores.dtype}")
+    n = scores.shape[-1]
+    _check_tensor("labels", labels, n)
+    if labels.is_complex():
+        raise TypeError(f"`labels` must be real, got {labels.dtype}")
+    leading = _check_leading("labels", tuple(labels.shape[:-1]), tuple(scores.shape[:-1]))
+    if mask is None:
+        mask = torch.ones(n, dtype=torch.bool, device=scores.device)
+    _check_tensor("mask", mask, n)
+    if mask.dtype != torch.bool:
+        raise TypeError(f"`mask` must be bool, True at a real document, got {mask.dtype}")
+    leading = _check_leading("mask", tuple(mask.shape[:-1]), leading)
+
+    dtype = torch.float64 if scores.dtype == torch.float64 else torch.float32
+    # `where`, not a product: a padded NaN must leave neither value nor gradient.
+    scores = torch.where(mask, scores.to(dtype), 0.0)
+    labels = torch.where(mask, labels.detach().to(dtype), 0.0)
+    good = ~scores.isnan() if infinite_scores else scores.isfinite()
+    sound = good.all(-1) & labels.isfinite().all(-1)
+    if weights is not None:
+        _check_tensor("weights", weights, n, one=True)
+        if weights.is_complex():
+            raise TypeError(f"`weights` must be real, got {weights.dtype}")
+        leading = _check_leading("weights", tuple(weights.shape[:-1]), leading)
+        # A weight per list must not be lost with the list's first document.
+        real = mask if weights.shape[-1] == n else mask.any(-1, keepdim=True)
+        weights = torch.where(real, weights.detach().to(dtype), 0.0)
+        sound = sound & (weights.isfinite() & (weights >= 0)).all(-1)
+    return Lists(scores, labels, mask, weights, sound, leading)

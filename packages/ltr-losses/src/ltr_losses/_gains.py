@@ -1,0 +1,57 @@
+"""Gains of labels and discounts of positions."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Gain = Literal["exp2", "linear"]
+GAINS = ("exp2", "linear")
+
+
+def largest_label(labels: Tensor, mask: Tensor) -> Tensor:
+    """The largest label of each list, at least 0: (..., list) -> (..., 1)."""
+    return torch.where(mask, labels, 0.0).amax(-1, keepdim=True).clamp(min=0.0)
+
+
+def shifted_gain(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
+    """Gains up to one factor per list, chosen so that no label overflows.
+
+    "exp2" is 2^(y − m) − 2^(−m) with m the list's largest label: (2^y − 1) / 2^m. "linear" is y.
+    Negative labels and padding have gain 0. Every quantity that is normalised within its list is
+    the same as with the plain gain. Labels more than about 149 (float32) below the largest have
+    gain 0: beside it they could not change a single bit of a sum.
+    """
+    y = torch.where(mask, labels, 0.0).clamp(min=0.0)
+    if gain == "linear":
+        return y
+    # 2^(y−m) (1 − 2^(−y)): one rounding at small labels, no overflow at large ones.
+    return -torch.exp2(y - largest_label(labels, mask)) * torch.expm1(-y * math.log(2.0))
+
+
+def log2_discount(n: int, like: Tensor) -> Tensor:
+    """1 / log2(1 + i) at the positions i = 1..n, in the dtype and on the device of `like`."""
+    positions = torch.arange(1, n + 1, dtype=like.dtype, device=like.device)
+    return 1.0 / torch.log2(1.0 + positions)
+
+
+def cut(discount: Tensor, k: int | None) -> Tensor:
+    """Sets the discounts below position `k` to zero."""
+    if k is None or k >= discount.shape[-1]:
+        return discount
+    keep = torch.arange(discount.shape[-1], device=discount.device) < k
+    return torch.where(keep, discount, 0.0)
+
+
+def ideal_dcg(gains: Tensor, discount: Tensor) -> Tensor:
+    """The DCG of the best order: (..., list) -> (..., 1)."""
+    best = gains.sort(-1, descending=True).values
+    return (best * discount).sum(-1, keepdim=True)
+
+
+def normalised_gain(labels: Tensor, mask: Tensor, gain: str, k: int | None = None) -> Tensor:
+    """Gains over the list's ideal DCG at `k`; zeros where no document is relevant."""
+    gains = shifted_gain(labels, mask, gain)
+    ideal = ideal_dcg(gains, cut(log2_discount(labels.shape[-1], gains), k))
+    return gains / torch.where(ideal > 0, ideal, 1.0)

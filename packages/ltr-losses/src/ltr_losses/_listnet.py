@@ -1,0 +1,60 @@
+"""ListNet."""
+
+import torch
+from torch import Tensor
+
+from ltr_losses._check import prepare
+from ltr_losses._reduce import reduce_lists
+
+
+def listnet_loss(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    mask: Tensor | None = None,
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Cross entropy between the top-one probabilities of the labels and those of the scores.
+
+        ℓ(s, y) = − Σ_i w_i p_i log q_i,   p = softmax(y),   q = softmax(s)
+
+    Its gradient, with weights of one, is q − p. It may be differentiated twice.
+
+    Args:
+        scores: (..., list), higher is better.
+        labels: (..., list), any real numbers; the leading axes broadcast with those of the scores.
+        mask: (..., list), bool, True at a real document.
+        weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        reduction: "mean" over the lists of two documents or more, "sum", both over the batch axis
+            alone, or "none", one value per list.
+
+    Returns:
+        The loss, to be minimised: the leading axes less the batch, or with it for "none". NaN where
+        a real document's score, label or weight is not finite.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, or an unknown reduction.
+
+    Example:
+        >>> import torch
+        >>> scores = torch.tensor([[2.0, 1.0, 0.0]])
+        >>> labels = torch.tensor([[1.0, 0.0, 0.0]])
+        >>> listnet_loss(scores, labels)
+        tensor(1.0434)
+
+    Source:
+        Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise approach to
+        listwise approach", ICML 2007, section 4.2, with the top-one probability of definition 3.
+    """
+    lists = prepare(scores, labels, mask, weights, reduction)
+    # A finite floor: a list of padding alone would make softmax 0/0 with -inf.
+    floor = torch.finfo(lists.scores.dtype).min
+    p = torch.where(lists.mask, lists.labels, floor).softmax(-1)
+    log_q = torch.where(lists.mask, lists.scores, floor).log_softmax(-1)
+    terms = -p * torch.where(lists.mask, log_q, 0.0)
+    if lists.weights is not None:
+        terms = terms * lists.weights
+    teaches = lists.mask.sum(-1) >= 2
+    return reduce_lists(terms.sum(-1), teaches, lists, reduction)

@@ -1,0 +1,47 @@
+"""Sorting by score: real documents first, padding last."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+def score_order(scores: Tensor, mask: Tensor) -> Tensor:
+    """Indices that sort each list by descending score, stable, with the padding at the end."""
+    # A real document with score -inf must stay ahead of the padding.
+    lowest = torch.finfo(scores.dtype).min
+    keys = torch.where(mask, scores.clamp(min=lowest), float("-inf"))
+    return torch.argsort(keys, dim=-1, descending=True, stable=True)
+
+
+def _together(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    out: tuple[Tensor, Tensor] = torch.broadcast_tensors(a, b)  # type: ignore[no-untyped-call]
+    return out
+
+
+def take(values: Tensor, order: Tensor) -> Tensor:
+    """`values` in the given order; leading axes broadcast."""
+    values, order = _together(values, order)
+    return values.gather(-1, order)
+
+
+def put_back(values: Tensor, order: Tensor) -> Tensor:
+    """The inverse of `take`."""
+    values, order = _together(values, order)
+    return torch.zeros_like(values).scatter(-1, order, values)
+
+
+def average_over_ties(values: Tensor, sorted_scores: Tensor) -> Tensor:
+    """Replaces each value by the mean over the documents with the same score.
+
+    That mean is the expected value at the position when tied documents stand in random order.
+
+    Args:
+        values: (..., list), in the order of the scores.
+        sorted_scores: (..., list), equal scores adjacent.
+    """
+    starts = sorted_scores[..., 1:] != sorted_scores[..., :-1]
+    values, group = _together(values, pad(starts.cumsum(-1), (1, 0)))
+    zeros = torch.zeros_like(values)
+    totals = zeros.scatter_add(-1, group, values)
+    sizes = zeros.scatter_add(-1, group, torch.ones_like(values))
+    return (totals / sizes.clamp(min=1.0)).gather(-1, group)

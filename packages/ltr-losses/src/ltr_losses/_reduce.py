@@ -1,0 +1,56 @@
+"""From one value per list to what the caller asked for."""
+
+import torch
+from torch import Tensor
+
+from ltr_losses._check import Lists
+
+
+def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: str) -> Tensor:
+    """Reduces a loss over the batch axis alone.
+
+    Lists that teach nothing are worth 0 and are left out of the mean; where a batch has none that
+    does, the mean is 0 with a zero gradient. Weights change values, never this count. A list that
+    holds NaN is NaN, whether it teaches or not.
+
+    Args:
+        values: One value per list; broadcasts to the leading axes.
+        teaches: bool, broadcasts likewise: whether the list has anything to teach.
+        lists: What `prepare` returned.
+        reduction: "mean", "sum" or "none".
+
+    Returns:
+        The leading axes for "none", else the leading axes less the last (the batch); a single list
+        without a batch axis is a scalar.
+    """
+    leading = lists.leading
+    values = torch.where(teaches, values, 0.0)
+    values = torch.where(lists.sound, values, float("nan")).expand(leading)
+    if reduction == "none" or len(leading) == 0:
+        return values
+    total = values.sum(-1)
+    if reduction == "sum":
+        return total
+    return total / teaches.expand(leading).sum(-1).clamp(min=1)
+
+
+def average_lists(values: Tensor, counts: Tensor, lists: Lists, reduction: str) -> Tensor:
+    """Reduces a metric over the batch axis alone.
+
+    Unlike a loss, a metric of no list at all is not 0: lists that do not count are NaN under
+    "none", left out of "mean" and "sum", and the mean of none is NaN.
+
+    Args:
+        values: One value per list; broadcasts to the leading axes.
+        counts: bool, broadcasts likewise: whether the list has a value.
+        lists: What `prepare` returned.
+        reduction: "mean", "sum" or "none".
+    """
+    leading = lists.leading
+    values = torch.where(lists.sound, values, float("nan")).expand(leading)
+    # A NaN score must not hide in a list that would have been left out.
+    counts = (counts | ~lists.sound).expand(leading)
+    if reduction == "none" or len(leading) == 0:
+        return torch.where(counts, values, float("nan"))
+    total = torch.where(counts, values, 0.0).sum(-1)
+    return total if reduction == "sum" else total / counts.sum(-1)

@@ -1,0 +1,184 @@
+"""Discounted cumulative gain, plain and normalised."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ltr_losses._check import Lists, check_choice, check_k, prepare
+from ltr_losses._gains import (
+    GAINS,
+    Gain,
+    cut,
+    ideal_dcg,
+    largest_label,
+    log2_discount,
+    shifted_gain,
+)
+from ltr_losses._ranks import average_over_ties, score_order, take
+from ltr_losses._reduce import average_lists
+
+Ties = Literal["stable", "average"]
+
+
+def _check_names(k: int | None, gain: str, discount: str, ties: str) -> None:
+    check_k(k)
+    check_choice("gain", gain, GAINS)
+    check_choice("discount", discount, ("log2",))
+    check_choice("ties", ties, ("stable", "average"))
+
+
+def _weighted_gains(lists: Lists, gain: str) -> Tensor:
+    gains = shifted_gain(lists.labels, lists.mask, gain)
+    return gains if lists.weights is None else gains * lists.weights
+
+
+def _dcg(lists: Lists, gains: Tensor, discount: Tensor, ties: str) -> Tensor:
+    scores = lists.scores.detach()
+    order = score_order(scores, lists.mask)
+    found = take(gains, order)
+    if ties == "average":
+        real = take(lists.mask, order)
+        # Padding is a group of its own, below every score.
+        keys = torch.where(real, take(scores, order), float("nan"))
+        found = average_over_ties(found, keys)
+    return (found * discount).sum(-1)
+
+
+def dcg(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    mask: Tensor | None = None,
+    k: int | None = None,
+    gain: Gain = "exp2",
+    discount: Literal["log2"] = "log2",
+    ties: Ties = "stable",
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Discounted cumulative gain at k; higher is better.
+
+        DCG@k = Σ over positions r ≤ k of  w_r g(y_r) / log2(1 + r)
+
+    Args:
+        scores: (..., list), higher is better; ±inf allowed.
+        labels: (..., list); negative labels have gain 0.
+        mask: (..., list), bool, True at a real document.
+        k: The last position that counts; None, or more than the list has: all.
+        gain: "exp2", 2^y − 1, or "linear", y.
+        discount: "log2".
+        ties: "stable": tied documents in the order of their index; "average": the expectation over
+            all their orders.
+        weights: (..., list) or (..., 1), not negative; they multiply the gains.
+        reduction: "mean" over the lists that have a document, "sum", both over the batch axis
+            alone, or "none", one value per list, NaN where the list has no document.
+
+    Returns:
+        The leading axes less the batch, or with it for "none". NaN where a real document's score is
+        NaN or its label or weight not finite.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, an unknown name, a bad `k`, or a label too large for the
+            gain (not checked under torch.compile, where the result is inf).
+
+    Example:
+        >>> import torch
+        >>> dcg(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([0.0, 1.0, 0.0]))
+        tensor(0.6309)
+
+    Source:
+        K. Järvelin, J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20,
+        2002; the exponential gain: C. Burges et al., ICML 2005, section 5.
+    """
+    _check_names(k, gain, discount, ties)
+    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    values = _dcg(
+        lists,
+        _weighted_gains(lists, gain),
+        cut(log2_discount(scores.shape[-1], lists.scores), k),
+        ties,
+    )
+    if gain == "exp2":
+        values = values * torch.exp2(largest_label(lists.labels, lists.mask)).squeeze(-1)
+        if not torch.compiler.is_compiling() and bool(values.isinf().any()):
+            raise ValueError(
+                "`labels` must be small enough for 2^label, got a largest label of "
+                f'{lists.labels.max().item():g}; use gain="linear", or transform the labels '
+                "(log1p, or a few grades)"
+            )
+    return average_lists(values, lists.mask.any(-1), lists, reduction)
+
+
+def ndcg(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    mask: Tensor | None = None,
+    k: int | None = None,
+    gain: Gain = "exp2",
+    discount: Literal["log2"] = "log2",
+    ties: Ties = "stable",
+    empty: Literal["skip"] | float = "skip",
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Normalised discounted cumulative gain at k, in 0..1; higher is better.
+
+        NDCG@k = DCG@k / (DCG@k of the best order)
+
+    Any label is allowed: under "exp2" a label of 30,000 is finite, and then only the labels within
+    about 149 (float32) of the list's largest count.
+
+    Args:
+        scores: (..., list), higher is better; ±inf allowed.
+        labels: (..., list); negative labels have gain 0.
+        mask: (..., list), bool, True at a real document.
+        k: The last position that counts; None, or more than the list has: all.
+        gain: "exp2", 2^y − 1, or "linear", y.
+        discount: "log2".
+        ties: "stable": tied documents in the order of their index; "average": the expectation over
+            all their orders, so constant scores give the exact expected NDCG of a random order.
+        empty: What a list with no relevant document is worth: "skip" leaves it out of the mean and
+            the sum (under "none" it is NaN); 0.0 or 1.0 counts it with that value. A list with no
+            document at all never counts.
+        weights: (..., list) or (..., 1), not negative; they multiply the gains, in the ideal too.
+        reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
+            "none", one value per list.
+
+    Returns:
+        The leading axes less the batch, or with it for "none". NaN where a real document's score is
+        NaN or its label or weight not finite, and for the mean of no list.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, an unknown name, or a bad `k` or `empty`.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([[0.0, 1.0, 0.0]])
+        >>> ndcg(torch.tensor([[3.0, 2.0, 1.0]]), labels)
+        tensor(0.6309)
+        >>> ndcg(torch.zeros(1, 3), labels, ties="average")  # a random order
+        tensor(0.7103)
+
+    Source:
+        K. Järvelin, J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20,
+        2002; ties: F. McSherry, M. Najork, "Computing information retrieval performance measures
+        efficiently in the presence of tied scores", ECIR 2008, section 2.
+    """
+    _check_names(k, gain, discount, ties)
+    if empty not in ("skip", 0.0, 1.0):
+        raise ValueError(f'`empty` must be "skip", 0.0 or 1.0, got {empty!r}')
+    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    gains = _weighted_gains(lists, gain)
+    discounts = cut(log2_discount(scores.shape[-1], gains), k)
+    ideal = ideal_dcg(gains, discounts).squeeze(-1)
+    values = _dcg(lists, gains, discounts, ties) / torch.where(ideal > 0, ideal, 1.0)
+    counts = lists.mask.any(-1)
+    if isinstance(empty, str):
+        counts = counts & (ideal > 0)
+    else:
+        values = torch.where(ideal > 0, values, float(empty))
+    return average_lists(values, counts, lists, reduction)
