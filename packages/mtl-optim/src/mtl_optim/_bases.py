@@ -1,0 +1,215 @@
+"""The kinds of multi-task method, by what the paper's method looks at.
+
+A driver takes the cheapest way that a method's kind allows: one backward for a `LossWeighting`,
+one vector-Jacobian product per task for the others.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._checks import check_finite, check_gramian, check_length, check_losses
+
+
+class Method(nn.Module, ABC):
+    """What all methods share: state in buffers, and one device-to-host copy per step.
+
+    A buffer whose length is the number of tasks starts empty, since the constructor need not know
+    that number; `load_state_dict` gives it the length it was saved with.
+    """
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        for name, buffer in self._buffers.items():
+            saved = state_dict.get(prefix + name)
+            if buffer is not None and buffer.numel() == 0 and isinstance(saved, Tensor):
+                self._buffers[name] = buffer.new_empty(saved.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+class LossWeighting(Method):
+    """A method that weighs the tasks by their losses alone: one backward per step.
+
+    A subclass implements `forward(losses) -> weights`, both (task,), float64, on the CPU, finite.
+    """
+
+    @abstractmethod
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,) for the losses (task,)."""
+
+    def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
+        """The method's weights, with no model at all.
+
+        Args:
+            losses: Losses (task,).
+            gramian: Ignored, so that methods of all kinds can be called alike.
+
+        Returns:
+            Weights (task,) with the dtype and device of `losses`.
+
+        Raises:
+            TypeError: `losses` is not given.
+            ValueError: A loss is NaN or infinite (the message names the task).
+        """
+        if losses is None:
+            raise TypeError(f"{type(self).__name__} needs `losses`, got None")
+        host = losses.detach().to("cpu", torch.float64)
+        check_losses(host)
+        found: Tensor = self(host)
+        return found.detach().to(losses.device, losses.dtype)
+
+
+class GramianWeighting(Method):
+    """A method that weighs the tasks by the Gramian of their gradients, and by their losses.
+
+    A subclass implements `forward(gramian, losses) -> weights`: float64, on the CPU, finite;
+    `losses` is None where the caller has none.
+
+    Args:
+        update_every: The weights are found at every `update_every`-th step and reused between; the
+            steps between cost one backward.
+
+    Raises:
+        ValueError: `update_every` is below 1.
+    """
+
+    held_weights: Tensor
+    steps_held: Tensor
+
+    def __init__(self, *, update_every: int = 1) -> None:
+        super().__init__()
+        if update_every < 1:
+            raise ValueError(f"`update_every` must be at least 1, got {update_every}")
+        self.update_every = update_every
+        self.register_buffer("held_weights", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("steps_held", torch.zeros((), dtype=torch.int64))
+
+    @abstractmethod
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,) for the Gramian (task, task) and the losses (task,)."""
+
+    @property
+    def due(self) -> bool:
+        """Whether the next step looks at the Gramian; where not, `weights` needs none."""
+        return self.held_weights.numel() == 0 or int(self.steps_held) >= self.update_every
+
+    def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
+        """The method's weights, with no model at all.
+
+        Args:
+            losses: Losses (task,); most methods do without.
+            gramian: Gramian G = J Jᵀ (task, task) of the tasks' gradients.
+
+        Returns:
+            Weights (task,) with the dtype and device of `gramian`.
+
+        Raises:
+            TypeError: `gramian` is not given at a step that looks at it.
+            ValueError: An entry is NaN or infinite (the message names the task), or a shape is
+                wrong.
+        """
+        like = gramian if gramian is not None else losses
+        if not self.due:
+            if losses is not None:
+                check_length("losses", len(losses), len(self.held_weights))
+            self.steps_held += 1
+            return self.held_weights.clone() if like is None else self.held_weights.to(like)
+        if gramian is None:
+            raise TypeError(f"{type(self).__name__} needs `gramian`, got None")
+        host = gramian.detach().to("cpu", torch.float64)
+        host_losses = None
+        if losses is not None:
+            host_losses = losses.detach().to("cpu", torch.float64)
+            check_losses(host_losses)
+            check_length("losses", len(losses), len(host))
+        check_gramian(host)
+        found: Tensor = self(host, host_losses).detach()
+        if self.update_every > 1:
+            self.held_weights = found.clone()
+            self.steps_held.fill_(1)
+        return found.to(gramian.device, gramian.dtype)
+
+    def require_losses(self, losses: Tensor | None) -> Tensor:
+        """The losses of a method that cannot do without them."""
+        if losses is None:
+            raise TypeError(f"{type(self).__name__} needs `losses` beside `gramian`, got None")
+        return losses
+
+
+class JacobianAggregator(Method):
+    """A method that combines the gradients themselves, each parameter's apart from the others'.
+
+    A subclass implements `forward(jacobian) -> direction` from (task, param) to (param,). It is
+    called once per block of columns (a parameter of the model, or a feature tensor), so that the
+    whole Jacobian never stands in memory; a method whose result in one column depends on other
+    columns depends on them through the Gramian and is a `GramianWeighting`.
+    """
+
+    @abstractmethod
+    def forward(self, jacobian: Tensor) -> Tensor:
+        """Direction (param,) for one block of columns of the Jacobian (task, param)."""
+
+
+class SecondLook(Method):
+    """Protocol of a method that must see the losses again after the optimizer's step.
+
+    Name it before the kind (`class FAMO(SecondLook, LossWeighting)`) and implement `look`. The
+    user calls `method.look_again(losses)` after each step, with the losses of the same batch. The
+    next weights are refused until then: a forgotten look would leave the method at its start.
+    """
+
+    awaits_look: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("awaits_look", torch.zeros((), dtype=torch.bool))
+
+    @abstractmethod
+    def look(self, losses: Tensor) -> None:
+        """Update the state from the losses (task,) after the step: float64, on the CPU."""
+
+    def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
+        """As the kind's `weights`; refuses while the look of the last step is missing.
+
+        Raises:
+            RuntimeError: `look_again` was not called since the last weights.
+        """
+        if bool(self.awaits_look):
+            raise RuntimeError(
+                f"{type(self).__name__} must see the losses of the same batch again after the "
+                "step: call `method.look_again(losses)` after `optimizer.step()`"
+            )
+        found: Tensor = super().weights(losses=losses, gramian=gramian)  # type: ignore[misc]  # the kind comes next in the MRO
+        self.awaits_look.fill_(True)
+        return found
+
+    def look_again(self, losses: Tensor) -> None:
+        """Show the method the losses (task,) of the same batch after the optimizer's step.
+
+        Raises:
+            RuntimeError: No weights were asked for since the last look.
+            ValueError: A loss is NaN or infinite (the message names the task).
+        """
+        if not bool(self.awaits_look):
+            raise RuntimeError(
+                f"{type(self).__name__} has nothing to compare with: "
+                "call `mtl_optim.backward` before `look_again`"
+            )
+        host = losses.detach().to("cpu", torch.float64)
+        check_losses(host)
+        self.look(host)
+        self.awaits_look.fill_(False)
+
+
+__all__ = [
+    "GramianWeighting",
+    "JacobianAggregator",
+    "LossWeighting",
+    "Method",
+    "SecondLook",
+    "check_finite",
+]

@@ -1,0 +1,57 @@
+"""The checks of arguments that several files share, each written once."""
+
+import difflib
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def unknown_name(parameter: str, found: object, known: Iterable[str]) -> ValueError:
+    """The error for a name that is none of `known`, with the nearest one."""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(found), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"`{parameter}` must be one of {names}, got {found!r}{hint}")
+
+
+def check_finite(values: Tensor, what: str) -> None:
+    """Raise for the first task whose entry of `values` (task,) is NaN or infinite."""
+    finite = torch.isfinite(values)
+    if not bool(finite.all()):
+        task = int(torch.nonzero(~finite)[0])
+        raise ValueError(
+            f"{what} of task {task} must be finite, got {float(values[task])} "
+            f"(all tasks: {values.tolist()})"
+        )
+
+
+def check_losses(losses: Tensor) -> None:
+    """Raise unless `losses` is a finite vector (task,)."""
+    if losses.ndim != 1 or losses.numel() == 0:
+        raise ValueError(f"`losses` must have shape (task,), got {tuple(losses.shape)}")
+    check_finite(losses, "`losses`: the loss")
+
+
+def check_gramian(gramian: Tensor) -> None:
+    """Raise unless `gramian` is a finite square matrix (task, task)."""
+    if gramian.ndim != 2 or gramian.shape[0] != gramian.shape[1] or gramian.numel() == 0:
+        raise ValueError(f"`gramian` must have shape (task, task), got {tuple(gramian.shape)}")
+    check_finite(gramian.diagonal(), "`gramian`: the squared norm of the gradient")
+    # A finite diagonal with an infinite entry beside it is no Gramian of finite gradients.
+    check_finite(gramian.abs().sum(dim=1), "`gramian`: the row sum")
+    negative = gramian.diagonal() < 0
+    if bool(negative.any()):
+        task = int(torch.nonzero(negative)[0])
+        raise ValueError(
+            f"`gramian` must have a non-negative diagonal, "
+            f"got {float(gramian[task, task])} for task {task}"
+        )
+
+
+def check_length(parameter: str, length: int, tasks: int) -> None:
+    """Raise unless a vector of the user has one entry per task."""
+    if length != tasks:
+        raise ValueError(
+            f"`{parameter}` must have one entry per task: got {length} entries for {tasks} tasks"
+        )

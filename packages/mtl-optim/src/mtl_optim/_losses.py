@@ -1,0 +1,90 @@
+"""The losses of one step, given as a vector or as a sequence of scalars."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class TaskLosses:
+    """One view of both forms in which losses come.
+
+    Args:
+        losses: Vector (task,), or a sequence of scalars.
+        scale: The factor of the gradients that go through the graph.
+    """
+
+    def __init__(self, losses: Tensor | Sequence[Tensor], *, scale: float) -> None:
+        if isinstance(losses, Tensor):
+            if losses.ndim != 1 or losses.numel() == 0:
+                raise ValueError(f"`losses` must have shape (task,), got {tuple(losses.shape)}")
+            if not losses.requires_grad:
+                raise ValueError("`losses` must have a graph, got a tensor that requires no grad")
+            self.outputs = [losses]
+            self.values = losses.detach()
+        else:
+            self.outputs = list(losses)
+            if not self.outputs:
+                raise ValueError("`losses` must hold at least one task, got an empty sequence")
+            for k, loss in enumerate(self.outputs):
+                _check_scalar(k, loss)
+            # Losses may lie on several devices where the model does.
+            first = self.outputs[0]
+            self.values = torch.stack(
+                [loss.detach().reshape(()).to(first.device) for loss in self.outputs]
+            )
+        self.stacked = isinstance(losses, Tensor)
+        self.scale = scale
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def seeds(self, weights: Tensor) -> list[Tensor]:
+        """The gradients of scale · Σ w_k L_k with respect to the outputs."""
+        scaled = weights * self.scale
+        if self.stacked:
+            return [scaled.to(self.outputs[0].device, self.outputs[0].dtype)]
+        return [
+            torch.full_like(loss, weight)
+            for loss, weight in zip(self.outputs, scaled.tolist(), strict=True)
+        ]
+
+    def backward(self, weights: Tensor, *, retain_graph: bool) -> None:
+        """One backward of Σ w_k L_k into `.grad`."""
+        torch.autograd.backward(self.outputs, self.seeds(weights), retain_graph=retain_graph)
+
+    def total_gradient(
+        self, weights: Tensor, inputs: list[Tensor], *, retain_graph: bool
+    ) -> list[Tensor | None]:
+        """The gradient of Σ w_k L_k with respect to `inputs`; None where it is not reached."""
+        return _grad(self.outputs, inputs, self.seeds(weights), retain_graph)
+
+    def gradient(
+        self, task: int, inputs: list[Tensor], *, retain_graph: bool
+    ) -> list[Tensor | None]:
+        """The gradient of one loss with respect to `inputs`; None where it is not reached."""
+        if self.stacked:
+            seed = torch.zeros_like(self.values)
+            seed[task] = self.scale
+            return _grad(self.outputs, inputs, [seed], retain_graph)
+        output = self.outputs[task]
+        return _grad([output], inputs, [torch.full_like(output, self.scale)], retain_graph)
+
+
+def _grad(
+    outputs: list[Tensor], inputs: list[Tensor], seeds: list[Tensor], retain_graph: bool
+) -> list[Tensor | None]:
+    if not inputs:
+        return []
+    return list(
+        torch.autograd.grad(outputs, inputs, seeds, retain_graph=retain_graph, allow_unused=True)
+    )
+
+
+def _check_scalar(task: int, loss: object) -> None:
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"`losses[{task}]` must be a tensor, got {type(loss).__name__}")
+    if loss.numel() != 1:
+        raise ValueError(f"`losses[{task}]` must be a scalar, got shape {tuple(loss.shape)}")
+    if not loss.requires_grad:
+        raise ValueError(f"`losses[{task}]` must have a graph, got one that requires no grad")

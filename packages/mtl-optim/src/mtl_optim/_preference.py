@@ -1,0 +1,32 @@
+"""Preference vectors: what is accepted, in one place."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_SLACK = 1e-4  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
+
+
+def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
+    """The preference as a float64 vector (task,) on the simplex.
+
+    A sum within 1e-4 of 1 is taken for rounding and divided out; anything else is an error, since
+    a vector of another sum is more often a mistake than a wish.
+
+    Raises:
+        ValueError: An entry is negative, NaN or infinite, the sum is not 1, or it is no vector.
+
+    Example:
+        >>> as_preference([0.25, 0.75])
+        tensor([0.2500, 0.7500], dtype=torch.float64)
+    """
+    vector = torch.as_tensor(preference).detach().to("cpu", torch.float64, copy=True)
+    if vector.ndim != 1 or vector.numel() == 0:
+        raise ValueError(f"`preference` must have shape (task,), got {tuple(vector.shape)}")
+    if not bool(torch.isfinite(vector).all()) or bool((vector < 0).any()):
+        raise ValueError(f"`preference` must be finite and non-negative, got {vector.tolist()}")
+    total = float(vector.sum())
+    if abs(total - 1) > _SLACK:
+        raise ValueError(f"`preference` must sum to 1, got a sum of {total:g}: {vector.tolist()}")
+    return vector / total

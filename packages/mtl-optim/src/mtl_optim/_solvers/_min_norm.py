@@ -1,0 +1,41 @@
+"""The point of least norm in the convex hull of the gradients."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._nnls import nnls
+from ._unit_diagonal import unit_diagonal
+
+Array = NDArray[np.float64]
+
+
+def min_norm_point(gramian: Array) -> Array:
+    """The w on the simplex that minimises wᵀ G w.
+
+    With G = S C S, u = S w and a = S⁻¹ 1 (scaled to a largest entry of 1), w is proportional to
+    S⁻¹ u for the u ≥ 0 that minimises uᵀ C u + (aᵀ u − 1)²: one non-negative least squares on a
+    factor of C. The largest entry of a keeps aᵀ u in [1/2, 1], so that no norm ratio and no rank
+    makes the system ill-scaled.
+
+    Args:
+        gramian: G (task, task), positive semi-definite up to rounding.
+
+    Returns:
+        w (task,), w ≥ 0, Σ w = 1. Where gradients vanish, w is uniform on those tasks: the least
+        norm is 0 and theirs.
+
+    Example:
+        >>> min_norm_point(np.array([[1.0, 0.0], [0.0, 4.0]])).round(12).tolist()
+        [0.8, 0.2]
+    """
+    cosines, norms = unit_diagonal(gramian)
+    zero = norms == 0
+    if zero.any():
+        return np.asarray(zero / zero.sum(), dtype=np.float64)
+    a = norms.min() / norms
+    values, vectors = np.linalg.eigh(cosines)
+    factor = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    target = np.zeros(len(a) + 1)
+    target[-1] = 1.0
+    w = nnls(np.vstack([factor, a]), target) * a
+    return np.asarray(w / w.sum(), dtype=np.float64)

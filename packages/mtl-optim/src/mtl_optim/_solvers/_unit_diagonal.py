@@ -1,0 +1,24 @@
+"""The scaling that takes the norms out of a Gramian."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def unit_diagonal(gramian: Array) -> tuple[Array, Array]:
+    """The cosines C (task, task) and the norms s (task,) with G = diag(s) C diag(s).
+
+    A row with s = 0 has zero cosines but for its 1 on the diagonal.
+
+    Example:
+        >>> cosines, norms = unit_diagonal(np.array([[4.0, 1.0], [1.0, 1.0]]))
+        >>> cosines.tolist(), norms.tolist()
+        ([[1.0, 0.5], [0.5, 1.0]], [2.0, 1.0])
+    """
+    norms = np.sqrt(gramian.diagonal())
+    safe = np.where(norms > 0, norms, 1.0)
+    cosines = gramian / safe[:, None] / safe
+    cosines = np.clip((cosines + cosines.T) / 2, -1.0, 1.0)
+    np.fill_diagonal(cosines, 1.0)
+    return cosines, norms

@@ -1,0 +1,36 @@
+"""The record that a step leaves."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one call of `backward` saw and decided.
+
+    The tensors are detached, float64, and on the CPU: they are the one copy that the method needed
+    anyway, so reading them never waits for the device.
+
+    Attributes:
+        losses: Losses (task,).
+        weights: Weights (task,) in d = Jᵀ w; None for a `JacobianAggregator`.
+        gramian: Gramian (task, task) that the method saw; None where it needed none.
+    """
+
+    losses: Tensor
+    weights: Tensor | None
+    gramian: Tensor | None
+
+    @property
+    def gradient_norms(self) -> Tensor | None:
+        """Norms ‖g_k‖ (task,) of the tasks' gradients, or None without a Gramian."""
+        return None if self.gramian is None else self.gramian.diagonal().sqrt()
+
+    @property
+    def cosines(self) -> Tensor | None:
+        """Cosines (task, task) between the gradients, or None without a Gramian; NaN for g = 0."""
+        if self.gramian is None:
+            return None
+        norms = self.gramian.diagonal().sqrt()
+        return (self.gramian / norms[:, None] / norms).clamp(-1, 1)

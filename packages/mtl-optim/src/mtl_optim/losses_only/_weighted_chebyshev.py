@@ -1,0 +1,63 @@
+"""Weighted Chebyshev scalarization."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .._bases import LossWeighting
+from .._checks import check_finite, check_length
+from .._preference import as_preference
+
+
+class WeightedChebyshev(LossWeighting):
+    """Minimise max_k r_k (L_k − z_k): w_i = r_i on the task i of the maximum, 0 elsewhere.
+
+    It reaches every Pareto point, concave stretches too. At the optimum r_k (L_k − z_k) are equal,
+    so the losses lie on the ray z + t/r: a larger r_k asks for a smaller loss.
+
+    Tasks that tie share: with m tasks at the maximum each has r_i / m, a subgradient.
+
+    Weights: r_i on one task, so their sum is at most 1.
+
+    Args:
+        preference: r (task,), on the simplex.
+        ideal: z (task,), the point that differences are taken from; None is 0.
+
+    Raises:
+        ValueError: `preference` is not on the simplex, `ideal` is not finite, or one of them has
+            not one entry per loss.
+
+    Example:
+        >>> import torch
+        >>> WeightedChebyshev([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))
+        tensor([0.3000, 0.0000])
+
+    Reference:
+        Bowman, On the relationship of the Tchebycheff norm and the efficient frontier of
+        multiple-criteria objectives, 1976; Miettinen, 1999, section 3.4.
+    """
+
+    preference: Tensor
+    ideal: Tensor
+
+    def __init__(
+        self, preference: Sequence[float] | Tensor, ideal: Sequence[float] | Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.register_buffer("preference", as_preference(preference))
+        if ideal is None:
+            point = torch.zeros_like(self.preference)
+        else:
+            point = torch.as_tensor(ideal).detach().to("cpu", torch.float64, copy=True)
+            check_finite(point, "`ideal`: the entry")
+            check_length("ideal", point.numel(), len(self.preference))
+        self.register_buffer("ideal", point)
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        check_length("preference", len(self.preference), len(losses))
+        r = self.preference.to(losses)
+        terms = r * (losses - self.ideal.to(losses))
+        at_maximum = terms == terms.max()
+        return torch.where(at_maximum, r, 0.0) / at_maximum.sum()
