@@ -10,9 +10,10 @@ from .._random import Randomness
 class PCGrad(Randomness, GramianWeighting):
     """Take from each gradient its parts along those it conflicts with, and sum.
 
-    For each task i, over j ≠ i in random order: where ⟨g_i, g_j⟩ < 0, g_i loses its part along g_j. Each is a combination Σ_k V_ik g_k of the originals, so the
-    method is a weighting, w = Vᵀ 1, found on G alone, for all i at once: with P = V G, row i meets
-    task j by P_i ← P_i − min(P_ij, 0) / G_jj · G_j.
+    For each task i, over j ≠ i in random order: where ⟨g_i, g_j⟩ < 0, g_i loses its part along
+    g_j. Each result is a combination Σ_k V_ik g_k of the originals, so the method is a weighting,
+    w = Vᵀ 1, found on G alone, for all i at once: with P = V G, row i meets task j by
+    P_i ← P_i − min(P_ij, 0) / G_jj · G_j.
 
     Without a conflict d = Σ g_k. With two tasks d conflicts with neither; with more it may.
 
