@@ -1,5 +1,51 @@
-"""ltr-data."""
+"""Ranking data: from text files to labelled, masked, length-bucketed batches."""
 
+from . import datasets
 from .__about__ import __version__
+from ._batch import RankingBatch, collate
+from ._dataset import RankingDataset, open
+from ._features import FeatureTransform, LogStandardize, Standardize
+from ._files import atomic_folder, atomic_write, recover_folder
+from ._label_transforms import (
+    Binarize,
+    Clip,
+    Compose,
+    Identity,
+    Invert,
+    LabelTransform,
+    Log1p,
+    QuantileGrades,
+)
+from ._labels import LabelSpec
+from ._sampling import BucketBatchSampler, batches
+from ._table import RankingTable
+from .svmrank import read_svmrank, write_svmrank
 
-__all__ = ["__version__"]
+__all__ = [
+    "Binarize",
+    "BucketBatchSampler",
+    "Clip",
+    "Compose",
+    "FeatureTransform",
+    "Identity",
+    "Invert",
+    "LabelSpec",
+    "LabelTransform",
+    "Log1p",
+    "LogStandardize",
+    "QuantileGrades",
+    "RankingBatch",
+    "RankingDataset",
+    "RankingTable",
+    "Standardize",
+    "__version__",
+    "atomic_folder",
+    "atomic_write",
+    "batches",
+    "collate",
+    "datasets",
+    "open",
+    "read_svmrank",
+    "recover_folder",
+    "write_svmrank",
+]

@@ -1,0 +1,303 @@
+"""Queries with inputs and the labels of several tasks."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Self, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ._batch import RankingBatch
+from ._features import FeatureTransform
+from ._labels import LabelSpec
+from ._table import RankingTable, check_documents, describe_ids
+from .svmrank import read_svmrank
+
+RELEVANCE = LabelSpec("relevance", "label")
+
+
+@dataclass(frozen=True, eq=False)
+class RankingDataset:
+    """Documents grouped by query, with the inputs of a ranker and the labels of its tasks.
+
+    It is a map-style data set of `torch.utils.data`: item i is query i as a batch of one list, and
+    with ``collate_fn=ltr_data.collate`` a `DataLoader` gives padded batches.
+
+    Attributes:
+        features: (document, feature) float32, inputs only.
+        labels: (task, document) float32.
+        offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
+        query_ids: (query,) as in the file.
+        feature_ids: (feature,) numbers of the inputs, 1-based as in the file.
+        label_specs: (task,) fitted; give them to the other splits.
+        label_mask: (task, document) bool, True where the label is known; None when all are.
+
+    Raises:
+        ValueError: The shapes do not agree.
+
+    Example:
+        >>> from ltr_data.datasets import synthetic
+        >>> table = synthetic.generate(num_queries=4, seed=0)
+        >>> dataset = RankingDataset.from_table(
+        ...     table, labels=[LabelSpec("relevance"), LabelSpec("dwell", source=136)]
+        ... )
+        >>> dataset.tasks, dataset.features.shape[1]
+        (('relevance', 'dwell'), 135)
+        >>> batch = dataset.batch([2, 0])
+        >>> batch.labels.shape == (2, 2, max(dataset.lengths[[2, 0]]))
+        True
+    """
+
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.int64]
+    query_ids: tuple[str, ...]
+    feature_ids: tuple[int, ...]
+    label_specs: tuple[LabelSpec, ...]
+    label_mask: npt.NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        check_documents(self.features, self.feature_ids, self.offsets, self.query_ids)
+        expected = (len(self.label_specs), len(self.features))
+        if self.labels.shape != expected or self.labels.dtype != np.float32:
+            raise ValueError(
+                f"`labels` must be float32 of shape (task, document) {expected}, "
+                f"got {self.labels.dtype} of shape {self.labels.shape}"
+            )
+        if self.label_mask is not None and self.label_mask.shape != expected:
+            raise ValueError(
+                f"`label_mask` must have the shape of `labels`, {expected}, "
+                f"got {self.label_mask.shape}"
+            )
+        if len(set(self.tasks)) != len(self.tasks) or not self.tasks:
+            raise ValueError(f"`label_specs` must name different tasks, got {self.tasks}")
+
+    @classmethod
+    def from_table(
+        cls,
+        table: RankingTable,
+        labels: Sequence[LabelSpec] = (RELEVANCE,),
+        inputs: Collection[int] | None = None,
+    ) -> Self:
+        """Choose labels and inputs among the columns of a table.
+
+        Args:
+            table: All columns.
+            labels: One specification per task. What is not fitted yet is fitted to this table, so
+                give the training table first and its `label_specs` to the other splits.
+            inputs: Numbers of the features to rank by; they keep the order of the table. All but
+                the sources and correlates of the labels when not given.
+
+        Returns:
+            The data set.
+
+        Raises:
+            ValueError: A column is not in the table, a source or correlate of a task is among
+                `inputs`, there are no inputs, or two tasks have the same name.
+        """
+        if not labels:
+            raise ValueError("`labels` must name at least one task, got none")
+        excluded = {feature_id for spec in labels for feature_id in spec.excluded}
+        if inputs is None:
+            chosen = tuple(f for f in table.feature_ids if f not in excluded)
+        else:
+            _check_inputs(table, labels, inputs)
+            wanted = set(inputs)
+            chosen = tuple(f for f in table.feature_ids if f in wanted)
+        if not chosen:
+            raise ValueError("`inputs` must hold at least one feature, got none")
+        fitted = tuple(spec.fit(table) for spec in labels)
+        if chosen == table.feature_ids:
+            features = table.features
+        else:
+            columns = {feature_id: j for j, feature_id in enumerate(table.feature_ids)}
+            features = table.features[:, [columns[f] for f in chosen]]
+        return cls(
+            features=features,
+            labels=np.stack([spec(table) for spec in fitted]),
+            offsets=table.offsets,
+            query_ids=table.query_ids,
+            feature_ids=chosen,
+            label_specs=fitted,
+        )
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """(task,) names."""
+        return tuple(spec.name for spec in self.label_specs)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(query,) number of documents of each query."""
+        return np.diff(self.offsets)
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents of all queries together."""
+        return len(self.features)
+
+    def __len__(self) -> int:
+        return len(self.query_ids)
+
+    def __getitem__(self, index: SupportsIndex) -> RankingBatch:
+        """Query `index` as a batch of one list."""
+        return self.batch([index.__index__()])
+
+    def __getitems__(self, indices: Sequence[int]) -> RankingBatch:
+        """What a `DataLoader` calls for several queries at once."""
+        return self.batch(indices)
+
+    def batch(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> RankingBatch:
+        """Queries as padded tensors.
+
+        Args:
+            indices: (batch,) positions of the queries; negative ones count from the end.
+
+        Returns:
+            The lists in the order of `indices`, padded to the longest.
+
+        Raises:
+            IndexError: There is no such query.
+            ValueError: There are no indices.
+        """
+        queries = self._positions(indices)
+        starts, stops = self.offsets[queries], self.offsets[queries + 1]
+        shape = (len(queries), int((stops - starts).max()))
+        num_tasks = len(self.label_specs)
+        # Slices of consecutive documents copy faster than an index of each document.
+        features = np.empty((*shape, self.features.shape[1]), dtype=np.float32)
+        labels = np.zeros((num_tasks, *shape), dtype=np.float32)
+        mask = np.zeros(shape, dtype=np.bool_)
+        label_mask = None if self.label_mask is None else np.zeros(labels.shape, dtype=np.bool_)
+        for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            length = stop - start
+            features[i, :length] = self.features[start:stop]
+            features[i, length:] = 0
+            labels[:, i, :length] = self.labels[:, start:stop]
+            mask[i, :length] = True
+            if label_mask is not None and self.label_mask is not None:
+                label_mask[:, i, :length] = self.label_mask[:, start:stop]
+        return RankingBatch(
+            features=torch.from_numpy(features),
+            labels=torch.from_numpy(labels),
+            mask=torch.from_numpy(mask),
+            query_ids=tuple(self.query_ids[q] for q in queries),
+            label_mask=None if label_mask is None else torch.from_numpy(label_mask),
+        )
+
+    def subset(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> Self:
+        """A data set of some of the queries, in the order given.
+
+        Raises:
+            IndexError: There is no such query.
+            ValueError: There are no indices.
+        """
+        queries = self._positions(indices)
+        lengths = self.lengths[queries]
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[queries] - offsets[:-1], lengths)
+        return dataclasses.replace(
+            self,
+            features=self.features[rows],
+            labels=self.labels[:, rows],
+            offsets=offsets,
+            query_ids=tuple(self.query_ids[q] for q in queries),
+            label_mask=None if self.label_mask is None else self.label_mask[:, rows],
+        )
+
+    def transformed(self, transform: FeatureTransform) -> Self:
+        """A data set whose features went through a fitted transform.
+
+        Raises:
+            ValueError: The transform was fitted to other features.
+        """
+        if transform.feature_ids != self.feature_ids:
+            raise ValueError(
+                f"`transform` must be fitted to the features of the data set, "
+                f"{describe_ids(self.feature_ids)}, got {describe_ids(transform.feature_ids)}"
+            )
+        return dataclasses.replace(self, features=transform.transform(self.features))
+
+    def checksum(self) -> str:
+        """SHA-256 of the whole content, in hexadecimal."""
+        about = {
+            "query_ids": self.query_ids,
+            "feature_ids": self.feature_ids,
+            "label_specs": [spec.to_dict() for spec in self.label_specs],
+        }
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        for array in (self.features, self.labels, self.offsets, self.label_mask):
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+        return digest.hexdigest()
+
+    def _positions(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        queries = np.asarray(indices, dtype=np.int64)
+        if queries.ndim != 1 or not len(queries):
+            raise ValueError(f"`indices` must be a list of queries, got {indices!r}")
+        wrong = (queries < -len(self)) | (queries >= len(self))
+        if wrong.any():
+            raise IndexError(
+                f"`indices` must be below the {len(self)} queries, got {queries[wrong][0]}"
+            )
+        return np.where(queries < 0, queries + len(self), queries)
+
+
+def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to files
+    path: str | os.PathLike[str],
+    labels: Sequence[LabelSpec] = (RELEVANCE,),
+    inputs: Collection[int] | None = None,
+    *,
+    num_features: int | None = None,
+) -> RankingDataset:
+    r"""Read a ranking file and choose its labels and inputs.
+
+    Args:
+        path: A file in the format of `read_svmrank`.
+        labels: One specification per task; see `RankingDataset.from_table`.
+        inputs: Numbers of the features to rank by; all but those of the labels when not given.
+        num_features: Number of columns of the file; see `read_svmrank`.
+
+    Returns:
+        The data set.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is wrong, or labels and inputs do not fit the columns.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "train.txt")
+        ...     _ = path.write_text("2 qid:7 1:0.5 2:3\n0 qid:7 1:0.1 2:0\n")
+        ...     dataset = open(path, labels=[LabelSpec("relevance"), LabelSpec("click", source=2)])
+        >>> dataset.tasks, dataset.feature_ids, dataset.labels.tolist()
+        (('relevance', 'click'), (1,), [[2.0, 0.0], [3.0, 0.0]])
+    """
+    table = read_svmrank(path, num_features=num_features)
+    return RankingDataset.from_table(table, labels, inputs)
+
+
+def _check_inputs(
+    table: RankingTable, labels: Sequence[LabelSpec], inputs: Collection[int]
+) -> None:
+    unknown = sorted(set(inputs) - set(table.feature_ids))
+    if unknown:
+        raise ValueError(
+            f"`inputs` must be columns of the table, which has {describe_ids(table.feature_ids)}, "
+            f"got {describe_ids(tuple(unknown))}"
+        )
+    for spec in labels:
+        leaks = sorted(set(spec.excluded) & set(inputs))
+        if leaks:
+            kind = "source" if leaks[0] == spec.source else "correlate"
+            raise ValueError(
+                f"`inputs` must not tell the label: feature {leaks[0]} is the {kind} of task "
+                f"{spec.name!r}"
+            )

@@ -1,0 +1,207 @@
+"""Files and folders that are either wholly there or not there at all."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Literal
+
+try:
+    import fcntl
+except ImportError:  # Windows: swaps of folders are then not guarded against one another
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def atomic_write(
+    path: str | os.PathLike[str],
+    mode: Literal["wb", "w"] = "wb",
+    *,
+    encoding: str | None = None,
+    newline: str | None = None,
+) -> Iterator[IO[Any]]:
+    r"""Open a file that appears under its name only when it is complete.
+
+    The handle writes to a temporary file beside `path` (its address is ``handle.name``). At the end
+    of the block the data are flushed to the disk and the temporary file is renamed to `path`. An
+    exception removes it; a kill leaves it behind under a name of the form ``.NAME.XXXXXXXX.tmp``.
+    In both cases what was at `path` before is untouched. A symbolic link is followed.
+
+    Args:
+        path: Where the file shall be.
+        mode: "wb" for bytes, "w" for text.
+        encoding: Of text; UTF-8 when not given.
+        newline: As in `open`; line ends are written as they are ("\n") when not given.
+
+    Yields:
+        The open handle.
+
+    Raises:
+        ValueError: `mode` is neither "wb" nor "w".
+        FileNotFoundError: The folder of `path` does not exist.
+        IsADirectoryError: `path` is a folder.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "scores.txt")
+        ...     with atomic_write(path, "w") as file:
+        ...         _ = file.write("0.5\n")
+        ...         path.exists()
+        ...     path.read_text()
+        False
+        '0.5\n'
+    """
+    if mode not in ("wb", "w"):
+        raise ValueError(f'`mode` must be "wb" or "w", got {mode!r}')
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(f"`path` must name a file, {target} is a folder")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"`path` must lie in an existing folder, {target.parent} is none")
+    temporary = _temporary(target)
+    if mode == "w":
+        encoding, newline = encoding or "utf-8", "" if newline is None else newline
+    # "x": the name is new, and the umask applies as to any other file.
+    handle = temporary.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
+    try:
+        try:
+            yield handle
+            if not handle.closed:
+                handle.flush()
+        finally:
+            # On a full disk closing fails once more; the first error is the one to report.
+            with suppress(OSError):
+                handle.close()
+        _sync(temporary)
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync(target.parent)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder that takes its place only when it is complete.
+
+    Yields a fresh folder beside `path`. At the end of the block an existing `path` is renamed to
+    ``path.old``, the new folder to `path`, and the old one is removed. An exception removes the new
+    folder and leaves `path` as it was. A kill between the two renames leaves ``path.old``:
+    `recover_folder`, which is called first here too, puts it back.
+
+    Args:
+        path: Where the folder shall be.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        NotADirectoryError: `path` is a file.
+        FileNotFoundError: The folder above `path` does not exist.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     with atomic_folder(pathlib.Path(root, "run")) as folder:
+        ...         _ = (folder / "metrics.csv").write_text("epoch,ndcg")
+        ...     sorted(str(p.relative_to(root)) for p in pathlib.Path(root).rglob("*.csv"))
+        ['run/metrics.csv']
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"`path` must name a folder, {target} is a file")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"`path` must lie in an existing folder, {target.parent} is none")
+    recover_folder(target)
+    temporary = _temporary(target)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            _sync(file)
+        _sync(temporary)
+        with _lock(target.parent):
+            old = _old(target)
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                target.rename(old)
+            try:
+                temporary.rename(target)
+            except OSError:
+                if old.exists():
+                    old.rename(target)
+                raise
+            _sync(target.parent)
+            shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def recover_folder(path: str | os.PathLike[str]) -> bool:
+    """Finish a swap of `atomic_folder` that was cut off by a kill.
+
+    Where `path` is missing and ``path.old`` is there, the old folder gets its name back; where both
+    are there, the swap had succeeded and the old one is removed.
+
+    Args:
+        path: The folder given to `atomic_folder`.
+
+    Returns:
+        Whether a folder is at `path` now.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     pathlib.Path(root, "run.old").mkdir()
+        ...     recover_folder(pathlib.Path(root, "run"))
+        True
+    """
+    target = Path(os.path.realpath(path))
+    old = _old(target)
+    if old.is_dir():
+        with _lock(target.parent):
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            elif old.exists():
+                old.rename(target)
+                _sync(target.parent)
+    return target.is_dir()
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(target.name + ".old")
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _sync(path: Path) -> None:
+    """Ask the system to put a file or a folder's entries on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from swapping in the same folder; a kill releases the lock."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,281 @@
+"""From the values of a column to the labels of a task."""
+
+import dataclasses
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class LabelTransform(ABC):
+    """A function from column values to labels, whose free parameters are fitted on training data.
+
+    Transforms are immutable values: `fit` returns a new one, equal parameters compare equal, and
+    `to_dict` is JSON.
+    """
+
+    _types: ClassVar[dict[str, type["LabelTransform"]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        LabelTransform._types[cls.__name__] = cls
+
+    @abstractmethod
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """(document,) values to (document,) float32 labels.
+
+        Raises:
+            RuntimeError: The transform has to be fitted first.
+        """
+
+    def fit(self, values: npt.NDArray[np.floating]) -> Self:
+        """Fit the parameters that are free to the (document,) values of the training split.
+
+        Returns:
+            The fitted transform; the same one when nothing is free.
+        """
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The type's name and the parameters, as JSON holds them."""
+        return {"type": type(self).__name__, **dataclasses.asdict(self)}
+
+    @staticmethod
+    def from_dict(config: Mapping[str, Any]) -> "LabelTransform":
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: The type is unknown, or its parameters are.
+        """
+        parameters = dict(config)
+        name = parameters.pop("type", None)
+        if name not in LabelTransform._types:
+            nearest = difflib.get_close_matches(str(name), LabelTransform._types, n=1)
+            hint = f", did you mean {nearest[0]}?" if nearest else ""
+            known = ", ".join(sorted(LabelTransform._types))
+            raise ValueError(f"`type` must be one of {known}, got {name!r}{hint}")
+        try:
+            return LabelTransform._types[name]._from_parameters(parameters)
+        except TypeError as error:
+            raise ValueError(f"`{name}` does not have these parameters: {error}") from error
+
+    @classmethod
+    def _from_parameters(cls, parameters: dict[str, Any]) -> "LabelTransform":
+        return cls(**parameters)
+
+
+@dataclass(frozen=True)
+class Identity(LabelTransform):
+    """The value itself.
+
+    Example:
+        >>> import numpy as np
+        >>> Identity()(np.array([0.0, 3.0]))
+        array([0., 3.], dtype=float32)
+    """
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        return values.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Invert(LabelTransform):
+    """maximum − value, for columns in which less is better.
+
+    Args:
+        maximum: What becomes 0; the largest training value when not given.
+
+    Example:
+        >>> import numpy as np
+        >>> Invert(255)(np.array([255.0, 7.0]))
+        array([  0., 248.], dtype=float32)
+    """
+
+    maximum: float | None = None
+
+    def fit(self, values: npt.NDArray[np.floating]) -> Self:
+        if self.maximum is not None:
+            return self
+        return dataclasses.replace(self, maximum=float(np.max(values)))
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        if self.maximum is None:
+            raise RuntimeError("`Invert` without a maximum must be fitted before it is called")
+        return (self.maximum - values).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Log1p(LabelTransform):
+    """log(1 + value), natural, for counts and times.
+
+    Raises:
+        ValueError: On a call with a value of −1 or less.
+
+    Example:
+        >>> import numpy as np
+        >>> Log1p()(np.array([0.0, 1.0]))
+        array([0.       , 0.6931472], dtype=float32)
+    """
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        if np.min(values, initial=0) <= -1:
+            raise ValueError(f"`values` of Log1p must be above -1, got {np.min(values)}")
+        return np.log1p(values).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Binarize(LabelTransform):
+    """1 where the value is at least the threshold, else 0.
+
+    Args:
+        threshold: The least value that is 1.
+
+    Example:
+        >>> import numpy as np
+        >>> Binarize(2)(np.array([1.0, 2.0]))
+        array([0., 1.], dtype=float32)
+    """
+
+    threshold: float
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        return (values >= self.threshold).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Clip(LabelTransform):
+    """The value, moved into [low, high].
+
+    Args:
+        low: The least label.
+        high: The greatest label.
+
+    Raises:
+        ValueError: `low` is above `high`.
+
+    Example:
+        >>> import numpy as np
+        >>> Clip(0, 4)(np.array([-1.0, 9.0]))
+        array([0., 4.], dtype=float32)
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"`low` must not be above `high`, got {self.low} and {self.high}")
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        return np.clip(values, self.low, self.high).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class QuantileGrades(LabelTransform):
+    """Grades 0, ..., levels − 1 by quantiles of the training values.
+
+    With `separate_minimum` the smallest training value (the zeros of counts and times), and what is
+    below, has grade 0, and the values above it are cut into levels − 1 bins of equal size. Without,
+    all values are cut into `levels` bins of equal size. Grade of a value = number of `edges` below
+    it. Equal values share a grade, so bins are less equal, and grades fewer, where values repeat.
+
+    Args:
+        levels: Number of grades, at least 2.
+        separate_minimum: Whether grade 0 is for the minimum alone.
+        edges: Ascending upper bounds (inclusive) of all grades but the last; from `fit`.
+
+    Raises:
+        ValueError: `levels` is below 2, or `edges` do not rise or are too many.
+
+    Example:
+        >>> import numpy as np
+        >>> clicks = np.array([0, 0, 0, 0, 1, 1, 2, 3, 8, 9], dtype=np.float32)
+        >>> grades = QuantileGrades(levels=4).fit(clicks)
+        >>> grades.edges
+        (0.0, 1.0, 3.0)
+        >>> grades(clicks)
+        array([0., 0., 0., 0., 1., 1., 2., 2., 3., 3.], dtype=float32)
+    """
+
+    levels: int = 5
+    separate_minimum: bool = True
+    edges: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.levels < 2:
+            raise ValueError(f"`levels` must be at least 2, got {self.levels}")
+        if self.edges is not None and (
+            len(self.edges) >= self.levels or np.any(np.diff(self.edges) <= 0)
+        ):
+            raise ValueError(
+                f"`edges` must be fewer than {self.levels} levels and rise, got {self.edges}"
+            )
+
+    def fit(self, values: npt.NDArray[np.floating]) -> Self:
+        edges: list[float] = []
+        bins = self.levels
+        if self.separate_minimum:
+            edges.append(float(np.min(values)))
+            values = values[values > edges[0]]
+            bins -= 1
+        if len(values) and bins > 1:
+            shares = np.arange(1, bins) / bins
+            # An edge is a value that occurs; one at the maximum would leave the last grade empty.
+            cuts = np.quantile(values, shares, method="inverted_cdf")
+            edges.extend(float(cut) for cut in np.unique(cuts) if cut < np.max(values))
+        return dataclasses.replace(self, edges=tuple(edges))
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        if self.edges is None:
+            raise RuntimeError("`QuantileGrades` must be fitted before it is called")
+        return np.searchsorted(np.array(self.edges), values, side="left").astype(np.float32)
+
+    @classmethod
+    def _from_parameters(cls, parameters: dict[str, Any]) -> "LabelTransform":
+        if parameters.get("edges") is not None:
+            parameters["edges"] = tuple(parameters["edges"])
+        return cls(**parameters)
+
+
+@dataclass(frozen=True, init=False)
+class Compose(LabelTransform):
+    """One transform after the other, each fitted to what the one before gives.
+
+    Args:
+        transforms: In the order of their application.
+
+    Example:
+        >>> import numpy as np
+        >>> badness = np.array([255, 200, 7, 0], dtype=np.float32)
+        >>> Compose(Invert(255), QuantileGrades(levels=3)).fit(badness)(badness)
+        array([0., 1., 1., 2.], dtype=float32)
+    """
+
+    transforms: tuple[LabelTransform, ...]
+
+    def __init__(self, *transforms: LabelTransform) -> None:
+        object.__setattr__(self, "transforms", transforms)
+
+    def fit(self, values: npt.NDArray[np.floating]) -> Self:
+        fitted = []
+        for transform in self.transforms:
+            fitted.append(transform.fit(values))
+            values = fitted[-1](values)
+        return type(self)(*fitted)
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        for transform in self.transforms:
+            values = transform(values)
+        return values.astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": "Compose", "transforms": [t.to_dict() for t in self.transforms]}
+
+    @classmethod
+    def _from_parameters(cls, parameters: dict[str, Any]) -> "LabelTransform":
+        return cls(*(LabelTransform.from_dict(t) for t in parameters["transforms"]))

@@ -1,0 +1,123 @@
+"""Where a task's labels come from."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ._label_transforms import Identity, LabelTransform
+from ._table import RankingTable
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """The labels of one task: a column, what is done to its values, and what must not be an input.
+
+    Args:
+        name: Name of the task.
+        source: "label" for the number at the start of the line, or the number of a feature, 1-based
+            as in the file. A feature that is a label is no input.
+        transform: From the column's values to labels.
+        correlates: Further features that leave the inputs with the source, since they tell the label.
+
+    Raises:
+        ValueError: `name` is empty, or `source` or a correlate is no feature number.
+
+    Example:
+        >>> spec = LabelSpec("click", source=134, correlates=(135,))
+        >>> spec.excluded
+        (134, 135)
+        >>> LabelSpec.from_dict(spec.to_dict()) == spec
+        True
+    """
+
+    name: str
+    source: int | Literal["label"] = "label"
+    transform: LabelTransform = field(default_factory=Identity)
+    correlates: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("`name` must be the name of a task, got an empty one")
+        if self.source != "label" and (not isinstance(self.source, int) or self.source < 1):
+            raise ValueError(
+                f'`source` must be "label" or a feature number from 1, got {self.source!r}'
+            )
+        if any(not isinstance(c, int) or c < 1 for c in self.correlates):
+            raise ValueError(f"`correlates` must be feature numbers from 1, got {self.correlates}")
+
+    @property
+    def excluded(self) -> tuple[int, ...]:
+        """Numbers of the features that must not be inputs, ascending."""
+        source = () if self.source == "label" else (self.source,)
+        return tuple(sorted({*source, *self.correlates}))
+
+    def values(self, table: RankingTable) -> npt.NDArray[np.float32]:
+        """The (document,) values of the source column, before the transform.
+
+        Raises:
+            ValueError: The table has no such column, or the column has NaN.
+        """
+        if self.source == "label":
+            values = table.labels
+        elif self.source in table.feature_ids:
+            values = table.column(self.source)
+        else:
+            raise ValueError(
+                f"`source` of task {self.name!r} must be a column of the table, "
+                f"which has {len(table.feature_ids)} features, got {self.source}"
+            )
+        if np.isnan(values).any():
+            row = int(np.flatnonzero(np.isnan(values))[0])
+            raise ValueError(
+                f"task {self.name!r} has a NaN label in column {self.source}, row {row}"
+            )
+        return values
+
+    def fit(self, table: RankingTable) -> Self:
+        """Fit the transform to a training table.
+
+        Returns:
+            A specification that gives the same labels for equal values whatever the table.
+        """
+        return dataclasses.replace(self, transform=self.transform.fit(self.values(table)))
+
+    def __call__(self, table: RankingTable) -> npt.NDArray[np.float32]:
+        """The (document,) labels of a table.
+
+        Raises:
+            RuntimeError: The transform has to be fitted first.
+        """
+        return self.transform(self.values(table))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, as JSON holds them."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "transform": self.transform.to_dict(),
+            "correlates": list(self.correlates),
+        }
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: A field is missing or unknown, or the transform is unknown.
+        """
+        fields = {f.name for f in dataclasses.fields(cls)}
+        if set(config) != fields:
+            raise ValueError(
+                f"`config` must have the keys {', '.join(sorted(fields))}, "
+                f"got {', '.join(sorted(config))}"
+            )
+        return cls(
+            name=config["name"],
+            source=config["source"],
+            transform=LabelTransform.from_dict(config["transform"]),
+            correlates=tuple(config["correlates"]),
+        )

@@ -1,0 +1,123 @@
+"""A ranking file in memory, as it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class RankingTable:
+    """The documents of a ranking file, grouped by query, with every column it has.
+
+    Which columns are labels and which are inputs is decided later, by `RankingDataset.from_table`.
+
+    Attributes:
+        features: (document, feature) float32, all columns of the file.
+        feature_ids: (feature,) numbers of the columns, 1-based as in the file.
+        labels: (document,) float32, the number at the start of each line.
+        offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
+        query_ids: (query,) as in the file.
+
+    Raises:
+        ValueError: The shapes do not agree, or `offsets` do not cut the documents into queries.
+
+    Example:
+        >>> import numpy as np
+        >>> table = RankingTable(
+        ...     features=np.zeros((3, 2), dtype=np.float32),
+        ...     feature_ids=(1, 2),
+        ...     labels=np.array([0, 1, 0], dtype=np.float32),
+        ...     offsets=np.array([0, 2, 3]),
+        ...     query_ids=("10", "11"),
+        ... )
+        >>> table.num_queries, table.num_documents, table.lengths
+        (2, 3, array([2, 1]))
+    """
+
+    features: npt.NDArray[np.float32]
+    feature_ids: tuple[int, ...]
+    labels: npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.int64]
+    query_ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_documents(self.features, self.feature_ids, self.offsets, self.query_ids)
+        if self.labels.shape != (len(self.features),):
+            raise ValueError(
+                f"`labels` must have shape ({len(self.features)},), one per row of `features`, "
+                f"got {self.labels.shape}"
+            )
+
+    @property
+    def num_queries(self) -> int:
+        """Number of queries."""
+        return len(self.query_ids)
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents of all queries together."""
+        return len(self.features)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(query,) number of documents of each query."""
+        return np.diff(self.offsets)
+
+    def column(self, feature_id: int) -> npt.NDArray[np.float32]:
+        """The values of one feature.
+
+        Args:
+            feature_id: Number of the column, as in the file.
+
+        Returns:
+            (document,) float32.
+
+        Raises:
+            ValueError: The table has no such column.
+        """
+        try:
+            return self.features[:, self.feature_ids.index(feature_id)]
+        except ValueError:
+            raise ValueError(
+                f"`feature_id` must be a column of the table, "
+                f"which has {describe_ids(self.feature_ids)}, got {feature_id}"
+            ) from None
+
+
+def check_documents(
+    features: npt.NDArray[np.float32],
+    feature_ids: tuple[int, ...],
+    offsets: npt.NDArray[np.int64],
+    query_ids: tuple[str, ...],
+) -> None:
+    """Raise ValueError unless features, columns, offsets and queries agree."""
+    if features.ndim != 2 or features.dtype != np.float32:
+        raise ValueError(
+            f"`features` must be a float32 matrix (document, feature), "
+            f"got {features.dtype} of shape {features.shape}"
+        )
+    if len(feature_ids) != features.shape[1]:
+        raise ValueError(
+            f"`feature_ids` must name the {features.shape[1]} columns of `features`, "
+            f"got {len(feature_ids)}"
+        )
+    if len(set(feature_ids)) != len(feature_ids) or min(feature_ids, default=1) < 1:
+        raise ValueError("`feature_ids` must be different numbers from 1, got " + str(feature_ids))
+    if offsets.shape != (len(query_ids) + 1,):
+        raise ValueError(
+            f"`offsets` must have one entry more than `query_ids`, "
+            f"got {offsets.shape} and {len(query_ids)}"
+        )
+    if offsets[0] != 0 or offsets[-1] != len(features) or np.any(np.diff(offsets) < 1):
+        raise ValueError(
+            f"`offsets` must rise from 0 to {len(features)} with a document for each query, "
+            f"got {offsets}"
+        )
+
+
+def describe_ids(feature_ids: tuple[int, ...]) -> str:
+    """Short text for a set of column numbers, for messages."""
+    if feature_ids == tuple(range(1, len(feature_ids) + 1)):
+        return f"1..{len(feature_ids)}"
+    return ", ".join(map(str, feature_ids))
