@@ -1,1 +1,3 @@
+"""The version of ltr-data."""
+
 __version__ = "0.1.0"

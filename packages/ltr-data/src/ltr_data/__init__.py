@@ -3,7 +3,7 @@
 from . import datasets
 from .__about__ import __version__
 from ._batch import RankingBatch, collate
-from ._dataset import RankingDataset, open
+from ._dataset import RankingDataset, open  # noqa: A004 - as in `_dataset`
 from ._features import FeatureTransform, LogStandardize, Standardize
 from ._files import atomic_folder, atomic_write, recover_folder
 from ._label_transforms import (

@@ -234,7 +234,7 @@ class RankingDataset:
         for array in (self.features, self.labels, self.offsets, self.label_mask):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def _positions(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Feature transforms: fitted to the training split, kept with the model, equal wherever they run."""
+"""Feature transforms: fitted to the training split, kept with the model, equal everywhere."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -125,7 +125,8 @@ class Log1p(LabelTransform):
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         if np.min(values, initial=0) <= -1:
             raise ValueError(f"`values` of Log1p must be above -1, got {np.min(values)}")
-        return np.log1p(values).astype(np.float32)
+        logs: npt.NDArray[np.floating] = np.log1p(values)
+        return logs.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Clip(LabelTransform):
             raise ValueError(f"`low` must not be above `high`, got {self.low} and {self.high}")
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        return np.clip(values, self.low, self.high).astype(np.float32)
+        return values.clip(self.low, self.high).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -223,11 +224,13 @@ class QuantileGrades(LabelTransform):
             edges.append(float(np.min(values)))
             values = values[values > edges[0]]
             bins -= 1
-        if len(values) and bins > 1:
-            shares = np.arange(1, bins) / bins
-            # An edge is a value that occurs; one at the maximum would leave the last grade empty.
-            cuts = np.quantile(values, shares, method="inverted_cdf")
-            edges.extend(float(cut) for cut in np.unique(cuts) if cut < np.max(values))
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) > 1:
+            # A cut lies after a value that occurs, not the last: the one nearest to the share.
+            shares = np.cumsum(counts[:-1]) / len(values)
+            wanted = np.arange(1, bins) / bins
+            cuts = np.abs(shares - wanted[:, None]).argmin(axis=1)
+            edges.extend(float(distinct[cut]) for cut in np.unique(cuts))
         return dataclasses.replace(self, edges=tuple(edges))
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

@@ -21,7 +21,7 @@ class LabelSpec:
         source: "label" for the number at the start of the line, or the number of a feature, 1-based
             as in the file. A feature that is a label is no input.
         transform: From the column's values to labels.
-        correlates: Further features that leave the inputs with the source, since they tell the label.
+        correlates: Further features that leave the inputs with the source: they tell the label.
 
     Raises:
         ValueError: `name` is empty, or `source` or a correlate is no feature number.

@@ -14,9 +14,10 @@ def resolve_tasks(
 ) -> tuple[LabelSpec, ...]:
     """Label specifications for task names.
 
-    With MSLR's 136 features the names are relevance, quality, quality2, click, url_click, dwell, and
-    the paper's 131, 132, 133, 135 as aliases (`ltr_data.datasets.mslr` says why they need care). In
-    other data they are relevance. ``feature:<id>`` is the plain value of a column everywhere.
+    With MSLR's 136 features the names are relevance, quality, quality2, click, url_click, dwell,
+    and the paper's 131, 132, 133, 135 as aliases (`ltr_data.datasets.mslr` says why they need
+    care). In other data there is relevance. Everywhere ``feature:<id>`` is the plain value of a
+    column.
 
     Args:
         names: One or more, all different.
@@ -31,12 +32,12 @@ def resolve_tasks(
             column that the data do not have; there are no names; the preset is unknown.
 
     Example:
-        >>> [(spec.name, spec.source) for spec in resolve_tasks(["relevance", "133"], range(1, 137))]
+        >>> [(s.name, s.source) for s in resolve_tasks(["relevance", "133"], range(1, 137))]
         [('relevance', 'label'), ('click', 134)]
         >>> resolve_tasks(["clicks"], range(1, 137))
         Traceback (most recent call last):
-        ValueError: `names` has the unknown task 'clicks', did you mean 'click'? Known are relevance,
-        quality, quality2, click, url_click, dwell, 131, 132, 133, 135, feature:<id>
+        ValueError: `names` has the unknown task 'clicks', did you mean 'click'? Known are
+        relevance, quality, quality2, click, url_click, dwell, 131, 132, 133, 135, feature:<id>
     """
     if not names:
         raise ValueError("`names` must hold at least one task, got none")

@@ -167,8 +167,8 @@ def _generate(
     mixing = _square_root(correlation)
     quantiles = _calibrate(tuple(map(tuple, mixing.tolist())), noise)
 
-    lengths = generator.gamma(_LENGTH_SHAPE, mean_length / _LENGTH_SHAPE, num_queries)
-    lengths = np.maximum(np.rint(lengths), 1).astype(np.int64)
+    gamma = generator.gamma(_LENGTH_SHAPE, mean_length / _LENGTH_SHAPE, num_queries)
+    lengths = np.maximum(np.rint(gamma), 1).astype(np.int64)
     offsets = np.concatenate(([0], np.cumsum(lengths)))
     num_inputs = num_features - _NUM_LABEL_COLUMNS
     shifts = generator.standard_normal((num_queries, num_inputs), dtype=np.float32)
@@ -251,7 +251,7 @@ def _features(generator: np.random.Generator, factors: Array32, shift: Array32) 
         elif family == "heavy":
             values = np.exp(1.5 * values)
         elif family == "flag":
-            values = values > 0
+            values = (values > 0).astype(np.float32)
         elif family == "bm25":
             values = 8 + 6 * values
         elif family == "idf":

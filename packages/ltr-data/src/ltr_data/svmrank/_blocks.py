@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 BLOCK_BYTES = 1 << 20  # larger blocks are no faster and need more memory
 
-OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: gzip.open(path, "rb"),
-}
+# By suffix; what has none of these is plain text.
+OPENERS: dict[str, Callable[[Path], IO[bytes] | gzip.GzipFile]] = {".gz": gzip.GzipFile}
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     if not path.exists():
         raise FileNotFoundError(f"`path` must name an existing file, there is no {path}")
     line, rest = 1, b""
-    with OPENERS.get(path.suffix, lambda p: p.open("rb"))(path) as file:
+    with OPENERS.get(path.suffix, _open_plain)(path) as file:
         while True:
             try:
                 read = file.read(block_bytes)
@@ -86,3 +85,7 @@ def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
             rest = tail
     if rest:
         yield Block(path, line, rest + b"\n")
+
+
+def _open_plain(path: Path) -> IO[bytes]:
+    return path.open("rb")

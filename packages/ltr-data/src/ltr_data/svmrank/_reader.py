@@ -14,10 +14,10 @@ from ._tolerant import parse_lines
 def read_svmrank(path: str | os.PathLike[str], *, num_features: int | None = None) -> RankingTable:
     r"""Read ranking data in the text format of SVMrank and LETOR.
 
-    A line is ``<label> qid:<id> <feature>:<value> ... # comment``. Features are numbered from 1, may
-    come in any order, and are 0 where absent. Blank lines, comments, tabs, CRLF and a missing final
-    line feed are understood; query ids are any text without blanks. The lines of a query must
-    follow one another. Values are rounded to float32 once, from the decimal text.
+    A line is ``<label> qid:<id> <feature>:<value> ... # comment``. Features are numbered from 1,
+    may come in any order, and are 0 where absent. Blank lines, comments, tabs, CRLF and a missing
+    final line feed are understood; query ids are any text without blanks. The lines of a query
+    must follow one another. Values are rounded to float32 once, from the decimal text.
 
     Args:
         path: The file; compressed with gzip where its name ends in ``.gz``.
@@ -29,7 +29,7 @@ def read_svmrank(path: str | os.PathLike[str], *, num_features: int | None = Non
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: There are no documents, or a line is wrong: the message has the file and the line.
+        ValueError: There are no documents, or a line is wrong: the message has file and line.
             Wrong are: feature 0, a feature given twice or above `num_features`, a value or label
             that is no finite number, a query id that comes back after another.
 

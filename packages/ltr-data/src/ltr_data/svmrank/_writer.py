@@ -33,6 +33,7 @@ def write_svmrank(path: str | os.PathLike[str], table: RankingTable) -> None:
 
     Example:
         >>> import tempfile, pathlib
+        >>> from ltr_data import read_svmrank
         >>> from ltr_data.datasets import synthetic
         >>> table = synthetic.generate(3, seed=0)
         >>> with tempfile.TemporaryDirectory() as folder:
