@@ -151,19 +151,15 @@ def lambda_loss(
     levels = lists.labels
     if rule.gains:
         levels = normalised_gain(levels, lists.mask, "exp2", k)
-    sorted_levels = take(levels, order)
     positions = torch.arange(1, fixed.shape[-1] + 1, dtype=fixed.dtype, device=fixed.device)
     discount = log2_discount(fixed.shape[-1], fixed)
     document_weights = lists.weights
     if document_weights is not None:
         document_weights = take(document_weights, order)
 
-    def contrast(block: Block) -> Tensor:
+    def contrast(block: Block, levels: Tensor) -> Tensor:
         return rule.contrast(
-            block.rows(sorted_levels),
-            block.cols(sorted_levels),
-            block.rows(discount),
-            block.cols(discount),
+            block.rows(levels), block.cols(levels), block.rows(discount), block.cols(discount)
         )
 
     def position_weight(block: Block) -> Tensor:
@@ -172,6 +168,7 @@ def lambda_loss(
     values, slopes = logistic_pair_sum(
         take(fixed * sigma, order),
         take(lists.mask, order),
+        take(levels, order),
         contrast,
         position_weight,
         document_weights,

@@ -11,13 +11,15 @@ from torch.nn.functional import pad
 _BLOCK_CPU = 1 << 17
 _BLOCK_ELSEWHERE = 1 << 25
 
+# exp(-1000) is 0 in float32 and in float64.
+_FAR_BELOW = 1000.0
+
 
 class Block(NamedTuple):
-    """The pairs of the rows start..stop with the columns start..n of the sorted lists."""
+    """The pairs of the rows start..stop with the columns start..list."""
 
     start: int
     stop: int
-    n: int
 
     def rows(self, x: Tensor) -> Tensor:
         """(..., list) -> (..., rows, 1)."""
@@ -28,35 +30,46 @@ class Block(NamedTuple):
         return x[..., self.start :].unsqueeze(-2)
 
 
-def blocks(n: int, k: int | None, like: Tensor) -> Iterator[Block]:
-    """Cuts the upper triangle of the (list, list) pairs, of `k` rows, into blocks of rows."""
+def upper_blocks(like: Tensor, k: int | None) -> Iterator[Block]:
+    """Cuts the pairs i < j, i ≤ k of (..., list) into blocks of rows."""
+    n = like.shape[-1]
     budget = _BLOCK_CPU if like.device.type == "cpu" else _BLOCK_ELSEWHERE
     rows = n - 1 if k is None else min(k, n - 1)
     height = max(1, budget // max(1, like.numel()))
     for start in range(0, rows, height):
-        yield Block(start, min(start + height, rows), n)
+        yield Block(start, min(start + height, rows))
+
+
+def sink_padding(x: Tensor, mask: Tensor, depth: float = 0.0) -> Tensor:
+    """Puts the padding `depth` below the lowest real value of its list; a list without one is 0."""
+    lowest = torch.where(mask, x, float("inf")).amin(-1, keepdim=True)
+    lowest = torch.where(mask.any(-1, keepdim=True), lowest, 0.0)
+    return torch.where(mask, x, lowest - depth)
 
 
 def logistic_pair_sum(
     z: Tensor,
     mask: Tensor,
-    contrast: Callable[[Block], Tensor],
+    levels: Tensor,
+    contrast: Callable[[Block, Tensor], Tensor],
     position_weight: Callable[[Block], Tensor],
     weights: Tensor | None,
     k: int | None,
 ) -> tuple[Tensor, Tensor]:
-    """Σ over i < j of W_ij · (c⁺ softplus(z_j − z_i) + c⁻ softplus(z_i − z_j)), and its gradient.
+    """Σ over i < j of W (c⁺ softplus(z_j − z_i) + c⁻ softplus(z_i − z_j)), and its gradient.
 
-    All lists are sorted by descending z with the padding last. c is the contrast of a pair:
-    positive where the upper document should be above, negative where the lower one should, and
-    c = c⁺ − c⁻. As z_i ≥ z_j there is one exponential per pair, of a number ≤ 0: nothing overflows
-    or saturates, and it serves all tasks and both orders.
+    All lists are sorted by descending z with the padding last. The contrast c = c⁺ − c⁻ of a pair
+    is positive where the upper document should be above, negative where the lower one should, and
+    its size times the position weight W is the pair's weight. As z_i ≥ z_j there is one exponential
+    per pair, of a number ≤ 0: nothing overflows or saturates, and it serves all tasks and both
+    orders.
 
     Args:
         z: (..., list), sorted.
         mask: (..., list), sorted.
-        contrast: Block -> (..., rows, columns), with the task axis.
-        position_weight: Block -> (rows, columns), not negative.
+        levels: (..., list), sorted, with the task axis: what `contrast` compares.
+        contrast: (block, levels) -> (..., rows, columns); has the sign of upper less lower level.
+        position_weight: block -> (rows, columns), not negative: W.
         weights: (..., list), sorted, or None; a pair has the weight of the document that should be
             above.
         k: Pairs with either document in the first k; None: all.
@@ -65,36 +78,31 @@ def logistic_pair_sum(
         The sum, (...), and its gradient with respect to z, (..., list).
     """
     n = z.shape[-1]
-    # Padding takes the lowest score, so that every difference has the sign that sorting promises.
-    lowest = torch.where(mask, z, float("inf")).amin(-1, keepdim=True)
-    z = torch.where(mask, z, torch.where(mask.any(-1, keepdim=True), lowest, 0.0))
+    # Padding becomes documents of the lowest level, infinitely far below where they belong: every
+    # pair with them is worth exactly 0, and no block needs a mask.
+    z = sink_padding(z, mask, _FAR_BELOW)
+    levels = sink_padding(levels, mask)
     index = torch.arange(n, device=z.device)
-    real = mask.to(z.dtype)
-    value: Tensor | None = None
+    below = torch.zeros_like(z * levels)
+    value = torch.zeros_like(below[..., 0])
     above: list[Tensor] = []
-    below: Tensor | None = None
-    for block in blocks(n, k, z):
-        # A real lower document implies a real upper one.
-        upper = (block.rows(index) < block.cols(index)).to(z.dtype) * position_weight(block)
-        w = upper * block.cols(real)
-        gap = block.cols(z) - block.rows(z)
+    for block in upper_blocks(below, k):
+        # Above 0 only beside the diagonal, where i > j is not counted but must not overflow.
+        gap = (block.cols(z) - block.rows(z)).clamp_(max=0.0)
         t = gap.exp()
-        p = w * t / (1.0 + t)
-        concordant = w * t.log1p()
-        discordant = concordant - w * gap
-        c = contrast(block)
-        c_plus = c.clamp(min=0.0)
-        c_minus = c_plus - c
+        swapped = t / (1.0 + t)  # softplus'(gap)
+        upper = block.rows(index) < block.cols(index)
+        c = contrast(block, levels) * (position_weight(block) * upper)
         if weights is not None:
-            c_plus = c_plus * block.rows(weights)
-            c_minus = c_minus * block.cols(weights)
-        part = (c_plus * concordant + c_minus * discordant).sum((-2, -1))
-        slope = c_minus * (w - p) - c_plus * p
-        lower = pad(slope.sum(-2), (block.start, 0))
-        value = part if value is None else value + part
+            c = c * torch.where(c > 0, block.rows(weights), block.cols(weights))
+        size = c.abs()
+        wrong = c.clamp(max=0.0)  # −c⁻
+        # softplus(−gap) = softplus(gap) − gap
+        value = value + torch.addcmul(size * t.log1p(), wrong, gap).sum((-2, -1))
+        slope = torch.addcmul(wrong, size, swapped)
         above.append(slope.sum(-1))
-        below = lower if below is None else below + lower
-    if value is None or below is None:  # lists of one document
-        return torch.zeros_like(z[..., 0]), torch.zeros_like(z)
+        below = below + pad(slope.sum(-2), (block.start, 0))
+    if not above:  # lists of one document have no pair
+        return value, below
     rows = torch.cat(above, -1)
-    return value, pad(rows, (0, n - rows.shape[-1])) - below
+    return value, below - pad(rows, (0, n - rows.shape[-1]))
