@@ -88,7 +88,7 @@ def logistic_pair_sum(
     above: list[Tensor] = []
     for block in upper_blocks(below, k):
         # Above 0 only beside the diagonal, where i > j is not counted but must not overflow.
-        gap = (block.cols(z) - block.rows(z)).clamp_(max=0.0)
+        gap = (block.cols(z) - block.rows(z)).clamp(max=0.0)
         t = gap.exp()
         swapped = t / (1.0 + t)  # softplus'(gap)
         upper = block.rows(index) < block.cols(index)
