@@ -76,7 +76,7 @@ def backward(
             "`method` must be a LossWeighting, a GramianWeighting or a JacobianAggregator, "
             f"got {type(method).__name__}"
         )
-    tasks = TaskLosses(losses, scale=1.0 if scaler is None else scaler.get_scale())
+    tasks = TaskLosses(losses, scaler)
     if isinstance(method, LossWeighting):
         values = tasks.values.to("cpu", torch.float64)
         weights = method.weights(losses=values)

@@ -11,10 +11,12 @@ class TaskLosses:
 
     Args:
         losses: Vector (task,), or a sequence of scalars.
-        scale: The factor of the gradients that go through the graph.
+        scaler: Scales the gradients that go through the graph, not the values.
     """
 
-    def __init__(self, losses: Tensor | Sequence[Tensor], *, scale: float) -> None:
+    def __init__(
+        self, losses: Tensor | Sequence[Tensor], scaler: torch.amp.GradScaler | None
+    ) -> None:
         if isinstance(losses, Tensor):
             if losses.ndim != 1 or losses.numel() == 0:
                 raise ValueError(f"`losses` must have shape (task,), got {tuple(losses.shape)}")
@@ -34,7 +36,9 @@ class TaskLosses:
                 [loss.detach().reshape(()).to(first.device) for loss in self.outputs]
             )
         self.stacked = isinstance(losses, Tensor)
-        self.scale = scale
+        # `scale` rather than `get_scale`: it also makes a new scaler ready.
+        one = torch.ones((), device=self.values.device)
+        self.scale = 1.0 if scaler is None else float(scaler.scale(one))
 
     def __len__(self) -> int:
         return len(self.values)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_SLACK = 1e-4  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
+_SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
 
 
 def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
     """The preference as a float64 vector (task,) on the simplex.
 
-    A sum within 1e-4 of 1 is taken for rounding and divided out; anything else is an error, since
+    A sum within 1e-3 of 1 is taken for rounding and divided out; anything else is an error, since
     a vector of another sum is more often a mistake than a wish.
 
     Raises:
@@ -21,7 +21,7 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
         >>> as_preference([0.25, 0.75])
         tensor([0.2500, 0.7500], dtype=torch.float64)
     """
-    vector = torch.as_tensor(preference).detach().to("cpu", torch.float64, copy=True)
+    vector = torch.as_tensor(preference, dtype=torch.float64).detach().cpu().clone()
     if vector.ndim != 1 or vector.numel() == 0:
         raise ValueError(f"`preference` must have shape (task,), got {tuple(vector.shape)}")
     if not bool(torch.isfinite(vector).all()) or bool((vector < 0).any()):

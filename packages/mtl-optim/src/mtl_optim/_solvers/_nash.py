@@ -57,6 +57,6 @@ def _solve(C: Array) -> Array:
         if beta.max() > bound:
             return np.zeros(tasks)
         # Quadratic convergence ends when rounding lets the decrement fall no further.
-        if decrement == 0.0 or before / 2 <= decrement < 1e-7:
+        if decrement == 0.0 or before / 2 <= decrement < 1e-3:
             break
     return beta

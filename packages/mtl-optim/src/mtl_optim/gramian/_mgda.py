@@ -19,7 +19,9 @@ class MGDA(GramianWeighting):
     at a Pareto-stationary point. A task with a small gradient dominates; `normalization` answers
     that by taking the hull of g_k / c_k.
 
-    Weights: sum to 1. Where gradients vanish, the weight is theirs and d = 0.
+    Weights: sum to 1 without normalization; with it w_k = α_k h / c_k, where α ∈ Δ solves the
+    normalised problem and h is the harmonic mean of c, so that an even α has weights that sum to 1.
+    Where gradients vanish, the weight is theirs and d = 0.
 
     Args:
         normalization: c_k is ‖g_k‖ ("norm"), L_k ("loss"), L_k ‖g_k‖ ("loss+") or 1 (None).
@@ -39,8 +41,8 @@ class MGDA(GramianWeighting):
 
     Note:
         The released code of the second paper solves for the normalised gradients and applies the
-        solution to those that are not, which loses the common descent. Here w_k is proportional to
-        α_k / c_k, with the α of the normalised problem, so that d keeps it.
+        solution to those that are not, which loses the common descent. Here d is the point of least
+        norm of the normalised hull, times h.
     """
 
     def __init__(self, normalization: Normalization | None = None) -> None:
@@ -63,7 +65,6 @@ class MGDA(GramianWeighting):
         if self.normalization in ("norm", "loss+"):
             norms = gramian.diagonal().sqrt()
             # A vanishing gradient stays what it is: the least norm is 0 and the weight is its.
-            scale = scale * torch.where(norms > 0, norms, 1.0)
-        weights = torch.from_numpy(min_norm_point((gramian / scale / scale[:, None]).numpy()))
-        weights = weights / scale * scale.min()
-        return weights / weights.sum()
+            scale = scale * torch.where(norms > 0, norms, norms.max() + (norms.max() == 0))
+        alpha = torch.from_numpy(min_norm_point((gramian / scale / scale[:, None]).numpy()))
+        return alpha * (len(scale) / (scale.min() / scale).sum()) * (scale.min() / scale)

@@ -49,7 +49,7 @@ class WeightedChebyshev(LossWeighting):
         if ideal is None:
             point = torch.zeros_like(self.preference)
         else:
-            point = torch.as_tensor(ideal).detach().to("cpu", torch.float64, copy=True)
+            point = torch.as_tensor(ideal, dtype=torch.float64).detach().cpu().clone()
             check_finite(point, "`ideal`: the entry")
             check_length("ideal", point.numel(), len(self.preference))
         self.register_buffer("ideal", point)

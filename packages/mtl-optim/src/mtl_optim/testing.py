@@ -1,0 +1,214 @@
+"""The contract that every weighting keeps, as checks that any test runner can call.
+
+A method joins by one line: a function that makes it for a number of tasks, and the degree of its
+weights. See `CHECKS`.
+"""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import cycle
+
+import torch
+from torch import Tensor
+
+from ._bases import GramianWeighting, LossWeighting
+
+SCALES = (1e-10, 1e-3, 1.0, 1e3, 1e10)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method under the contract.
+
+    Attributes:
+        make: Makes a new method for a number of tasks; the same one each time.
+        degree: w(c² G) = c^degree w(G): 0 for most, −1 where the step's length is fixed.
+        random: Whether the weights are drawn, so that permuting the tasks permutes them only in
+            distribution.
+    """
+
+    make: Callable[[int], LossWeighting | GramianWeighting]
+    degree: int = 0
+    random: bool = False
+
+    def weights(self, losses: Tensor, gramian: Tensor) -> Tensor:
+        """The weights of a new method."""
+        return self.make(len(losses)).weights(losses=losses, gramian=gramian)
+
+
+def random_jacobian(
+    tasks: int,
+    rank: int,
+    *,
+    generator: torch.Generator,
+    decades: float = 0.0,
+    scale: float = 1.0,
+    conflict: float = 0.0,
+) -> Tensor:
+    """A Jacobian (task, param) with float64 entries.
+
+    Args:
+        tasks: Number K of rows.
+        rank: Number of columns, which bounds the rank.
+        generator: Draws the entries.
+        decades: The norms of the rows spread over a ratio of 10^decades.
+        scale: Factor of all rows.
+        conflict: The part of the mean row that is taken away; 1 makes the mean 0.
+
+    Example:
+        >>> random_jacobian(3, 2, generator=torch.Generator()).shape
+        torch.Size([3, 2])
+    """
+    J = torch.randn(tasks, rank, generator=generator, dtype=torch.float64)
+    J = J - conflict * J.mean(dim=0)
+    exponents = (torch.rand(tasks, 1, generator=generator, dtype=torch.float64) - 0.5) * decades
+    return J * 10**exponents * scale
+
+
+def problems(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Losses (task,) and Jacobians (task, param) of K = 1..12, all ranks, norms and scales."""
+    generator = torch.Generator().manual_seed(seed)
+    scales = cycle(SCALES)
+    for tasks in range(1, 13):
+        for rank in sorted({1, max(1, tasks - 1), tasks + 3}):
+            for decades in (0.0, 6.0, 12.0):
+                J = random_jacobian(
+                    tasks,
+                    rank,
+                    generator=generator,
+                    decades=decades,
+                    scale=next(scales),
+                    conflict=1.5 * float(torch.rand((), generator=generator)),
+                )
+                yield 0.1 + torch.rand(tasks, generator=generator, dtype=torch.float64), J
+
+
+def check_weights_are_finite(case: Case) -> None:
+    """One finite weight per task, and the arguments stay as they were."""
+    for losses, J in problems():
+        gramian = J @ J.T
+        before = losses.clone(), gramian.clone()
+        weights = case.weights(losses, gramian)
+        assert weights.shape == losses.shape
+        assert bool(torch.isfinite(weights).all()), (gramian, weights)
+        assert torch.equal(losses, before[0])
+        assert torch.equal(gramian, before[1])
+
+
+def check_degree(case: Case) -> None:
+    """w(c² G) = c^degree w(G) for c = 1e-10..1e10: no absolute thresholds."""
+    for losses, J in problems(1):
+        gramian = J @ J.T
+        weights = case.weights(losses, gramian)
+        for c in SCALES:
+            scaled = case.weights(losses, gramian * c**2) / c**case.degree
+            assert_same_direction(gramian, weights, scaled)
+
+
+def check_permutation(case: Case) -> None:
+    """Permuting the tasks leaves the direction."""
+    if case.random:
+        return
+    generator = torch.Generator().manual_seed(2)
+    for losses, J in problems(2):
+        gramian = J @ J.T
+        weights = case.weights(losses, gramian)
+        order = torch.randperm(len(losses), generator=generator)
+        permuted = torch.empty_like(weights)
+        permuted[order] = case.weights(losses[order], gramian[order][:, order])
+        assert_same_direction(gramian, weights, permuted)
+
+
+def check_single_task(case: Case) -> None:
+    """With one task the direction is the gradient times a positive number."""
+    for norm in (1e-10, 1.0, 1e10):
+        gramian = torch.tensor([[norm**2]], dtype=torch.float64)
+        weights = case.weights(torch.ones(1, dtype=torch.float64), gramian)
+        assert float(weights) > 0
+
+
+def check_zero_gradients(case: Case) -> None:
+    """No gradient at all, or one that vanishes, or one that is twice there: finite weights."""
+    generator = torch.Generator().manual_seed(3)
+    for tasks in range(2, 7):
+        losses = torch.ones(tasks, dtype=torch.float64)
+        J = random_jacobian(tasks, tasks + 2, generator=generator)
+        one_zero, twice = J.clone(), J.clone()
+        one_zero[0] = 0
+        twice[1] = twice[0]
+        for jacobian in (torch.zeros_like(J), one_zero, twice, -twice):
+            weights = case.weights(losses, jacobian @ jacobian.T)
+            assert bool(torch.isfinite(weights).all()), (jacobian, weights)
+
+
+def check_non_finite_raises(case: Case) -> None:
+    """NaN and infinity, in a loss or in a gradient, end in an error that names the task."""
+    for bad in (torch.nan, torch.inf, -torch.inf):
+        losses, gramian = torch.ones(3), torch.eye(3)
+        losses[1] = bad
+        _raises_for_task_1(case, losses, gramian)
+        if isinstance(case.make(3), GramianWeighting):
+            losses, gramian = torch.ones(3), torch.eye(3)
+            gramian[1, 1] = bad
+            _raises_for_task_1(case, losses, gramian)
+
+
+def check_dtypes(case: Case) -> None:
+    """The weights have the dtype of what they weigh; the solve is in float64 whatever it is."""
+    J = random_jacobian(4, 6, generator=torch.Generator().manual_seed(4))
+    losses, gramian = torch.tensor([0.5, 1.0, 1.5, 2.0], dtype=torch.float64), J @ J.T
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        low_losses, low_gramian = losses.to(dtype), gramian.to(dtype)
+        weights = case.weights(low_losses, low_gramian)
+        assert weights.dtype == dtype
+        exact = case.weights(low_losses.double(), low_gramian.double())
+        assert torch.equal(weights, exact.to(dtype))
+
+
+def check_state(case: Case) -> None:
+    """A state_dict resumes the method bit for bit, and a copy goes its own way."""
+    sequence = [(losses, J @ J.T) for losses, J in problems(5) if len(losses) == 4][:8]
+    method = case.make(4)
+    for losses, gramian in sequence[:3]:
+        method.weights(losses=losses, gramian=gramian)
+    resumed, copied = case.make(4), deepcopy(method)
+    resumed.load_state_dict(method.state_dict())
+    for losses, gramian in sequence[3:]:
+        expected = method.weights(losses=losses, gramian=gramian)
+        assert torch.equal(resumed.weights(losses=losses, gramian=gramian), expected)
+        assert torch.equal(copied.weights(losses=losses, gramian=gramian), expected)
+
+
+CHECKS: tuple[Callable[[Case], None], ...] = (
+    check_weights_are_finite,
+    check_degree,
+    check_permutation,
+    check_single_task,
+    check_zero_gradients,
+    check_non_finite_raises,
+    check_dtypes,
+    check_state,
+)
+
+
+def assert_same_direction(gramian: Tensor, one: Tensor, other: Tensor) -> None:
+    """Jᵀ one equals Jᵀ other, up to rounding of the summands.
+
+    The weights themselves need not be equal: with dependent gradients several give one direction.
+    The square root of a float64 rounding, 1e-8, is what a Gramian resolves.
+    """
+    difference = one - other
+    gap = float((difference @ gramian @ difference).clamp(min=0)) ** 0.5
+    parts = float((torch.maximum(one.abs(), other.abs()) * gramian.diagonal().sqrt()).sum())
+    assert gap <= 1e-6 * parts, (gramian, one, other, gap / parts)
+
+
+def _raises_for_task_1(case: Case, losses: Tensor, gramian: Tensor) -> None:
+    try:
+        case.weights(losses, gramian)
+    except ValueError as error:
+        message = str(error)
+    else:
+        raise AssertionError("a value that is not finite passed in silence")
+    assert "task 1" in message, message

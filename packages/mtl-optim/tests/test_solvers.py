@@ -1,0 +1,187 @@
+"""The K×K solvers against brute force, an interior-point solver, and their own conditions."""
+
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtl_optim._solvers import min_norm_point, nash_bargaining, nnls, unit_diagonal
+from mtl_optim.testing import problems
+
+
+def gramians(seed):
+    return [(J @ J.T).numpy() for _, J in problems(seed)]
+
+
+def random_gramian(seed, tasks, rank, decades):
+    rng = np.random.default_rng(seed)
+    J = rng.normal(size=(tasks, rank)) * 10 ** rng.uniform(-decades / 2, decades / 2, (tasks, 1))
+    return J @ J.T
+
+
+cases = given(
+    seed=st.integers(0, 2**32 - 1),
+    tasks=st.integers(1, 12),
+    rank=st.integers(1, 14),
+    decades=st.sampled_from([0.0, 2.0, 12.0]),
+)
+
+
+# --- the point of least norm
+
+
+def conditions(gramian, w):
+    """By how much ⟨g_i, d⟩ ≥ ⟨g_j, d⟩ for w_j > 0 is missed, in units of its summands."""
+    cosines, norms = unit_diagonal(gramian)
+    inner = norms * (cosines @ (norms * w))  # ⟨g_i, d⟩
+    support = w > 0
+    unit = np.maximum.outer(norms, norms[support]) * (norms * w).max()
+    return ((inner[support] - inner[:, None]) / unit).max()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@cases
+def test_min_norm_meets_its_optimality_conditions(seed, tasks, rank, decades):
+    G = random_gramian(seed, tasks, rank, decades)
+    w = min_norm_point(G)
+    assert (w >= 0).all()
+    assert w.sum() == pytest.approx(1, abs=1e-14)
+    assert conditions(G, w) <= 1e-13
+
+
+def test_min_norm_meets_its_optimality_conditions_at_all_scales():
+    for G in gramians(10):
+        assert conditions(G, min_norm_point(G)) <= 1e-13
+
+
+def least_over_faces(G):
+    """The least wᵀGw over the simplex, as the least over its faces' stationary points."""
+    tasks = len(G)
+    faces = chain.from_iterable(combinations(range(tasks), m) for m in range(1, tasks + 1))
+    best = np.inf
+    for face in map(list, faces):
+        w = np.linalg.solve(G[np.ix_(face, face)], np.ones(len(face)))
+        if (w >= 0).all():
+            w /= w.sum()
+            best = min(best, w @ G[np.ix_(face, face)] @ w)
+    return best
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), tasks=st.integers(1, 6))
+def test_min_norm_is_the_least_over_all_faces(seed, tasks):
+    G = random_gramian(seed, tasks, tasks + 2, 2.0)
+    w = min_norm_point(G)
+    assert w @ G @ w == pytest.approx(least_over_faces(G), rel=1e-9)
+
+
+def test_min_norm_agrees_with_an_interior_point_solver():
+    cvxpy = pytest.importorskip("cvxpy")
+    for seed in range(5):
+        J = np.random.default_rng(seed).normal(size=(6, 5))
+        w = cvxpy.Variable(6, nonneg=True)
+        problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(J.T @ w)), [cvxpy.sum(w) == 1])
+        problem.solve(solver="CLARABEL")
+        found = min_norm_point(J @ J.T)
+        assert found @ J @ J.T @ found <= problem.value + 1e-8
+
+
+def test_min_norm_of_two_tasks_has_the_closed_form():
+    a, b, c = 1.0, 4.0, 0.5
+    w = min_norm_point(np.array([[a, c], [c, b]]))
+    assert w[0] == pytest.approx((b - c) / (a + b - 2 * c), rel=1e-14)
+
+
+def test_min_norm_of_opposite_gradients_is_zero():
+    J = np.array([[1e6, 0.0], [-1.0, 0.0]])
+    assert min_norm_point(J @ J.T) @ J == pytest.approx([0, 0], abs=1e-15)
+
+
+def test_min_norm_puts_the_weight_on_vanishing_gradients():
+    assert min_norm_point(np.diag([1.0, 0.0, 2.0, 0.0])).tolist() == [0, 0.5, 0, 0.5]
+
+
+# --- non-negative least squares
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 8), columns=st.integers(1, 8))
+def test_nnls_meets_its_optimality_conditions(seed, rows, columns):
+    rng = np.random.default_rng(seed)
+    A, b = rng.normal(size=(rows, columns)), rng.normal(size=rows)
+    x = nnls(A, b)
+    slope = A.T @ (A @ x - b)
+    assert (x >= 0).all()
+    assert (slope >= -1e-12).all()
+    assert abs(x @ slope) <= 1e-12
+
+
+# --- the Nash bargain
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    tasks=st.integers(1, 12),
+    decades=st.sampled_from([0.0, 2.0, 12.0]),
+)
+def test_nash_gives_every_task_the_same_gain(seed, tasks, decades):
+    G = random_gramian(seed, tasks, tasks + 3, decades)
+    alpha = nash_bargaining(G)
+    assert (alpha > 0).all()
+    assert alpha * (G @ alpha) == pytest.approx(np.ones(tasks), abs=1e-10)
+
+
+def test_nash_bargains_or_finds_a_stationary_point():
+    solved = 0
+    for G in gramians(11):
+        alpha = nash_bargaining(G)
+        cosines, norms = unit_diagonal(G)
+        beta = alpha * norms
+        if (alpha > 0).all():
+            solved += 1
+            # Rounding disturbs the product by ε max β².
+            assert np.abs(beta * (cosines @ beta) - 1).max() <= 1e-14 * max(1, beta.max() ** 2)
+        else:
+            assert (alpha == 0).all()
+            w = min_norm_point(cosines)
+            assert np.sqrt(max(w @ cosines @ w, 0)) <= 1e-4
+    assert solved > 50
+
+
+def test_nash_agrees_with_an_interior_point_solver():
+    cvxpy = pytest.importorskip("cvxpy")
+    for seed in range(5):
+        J = np.random.default_rng(seed).normal(size=(5, 8))
+        a = cvxpy.Variable(5)
+        potential = cvxpy.sum_squares(J.T @ a) / 2 - cvxpy.sum(cvxpy.log(a))
+        problem = cvxpy.Problem(cvxpy.Minimize(potential))
+        problem.solve(solver="CLARABEL")
+        found = nash_bargaining(J @ J.T)
+        assert found == pytest.approx(a.value, rel=1e-3)
+        assert ((J.T @ found) ** 2).sum() / 2 - np.log(found).sum() <= problem.value + 1e-9
+
+
+def test_nash_of_two_tasks_has_the_closed_form():
+    # α_k = β / ‖g_k‖ with β² (1 + cos) = 1.
+    n1, n2, cos = 3.0, 0.01, -0.9
+    G = np.array([[n1**2, n1 * n2 * cos], [n1 * n2 * cos, n2**2]])
+    expected = np.array([1 / n1, 1 / n2]) / np.sqrt(1 + cos)
+    assert nash_bargaining(G) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("ratio", [1e-6, 1.0, 1e6])
+def test_nash_of_opposite_gradients_is_the_disagreement_point(ratio):
+    J = np.array([[1.0, 2.0], [-ratio, -2.0 * ratio]])
+    assert nash_bargaining(J @ J.T).tolist() == [0, 0]
+
+
+def test_nash_leaves_out_vanishing_gradients():
+    assert nash_bargaining(np.diag([4.0, 0.0])).tolist() == [0.5, 0.0]
+    assert nash_bargaining(np.zeros((2, 2))).tolist() == [0.0, 0.0]
+
+
+def test_nash_of_duplicated_gradients_shares():
+    assert nash_bargaining(np.ones((4, 4))) == pytest.approx(np.full(4, 0.5), rel=1e-14)
