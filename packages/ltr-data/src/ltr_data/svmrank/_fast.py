@@ -13,7 +13,6 @@ import re
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
 from ._blocks import Block, Rows
@@ -75,13 +74,13 @@ def parse_dense(block: Block) -> Rows | None:
         return None
     if table.num_rows != num_rows or table.num_columns != len(included):
         return None
-    arrays = [column.combine_chunks() for column in table.columns]
-    for j, keys in enumerate(arrays[_HEAD::2], start=1):
-        if not pc.all(pc.equal(keys, j)).as_py():
-            return None
-    labels = arrays[0].to_numpy()
-    values = np.stack([column.to_numpy() for column in arrays[_HEAD + 1 :: 2]])
-    query_ids = arrays[2].to_pylist()
+    arrays = [column.to_numpy() for column in table.columns]
+    keys = np.stack(arrays[_HEAD::2])
+    if (keys != np.arange(1, num_features + 1)[:, None]).any():
+        return None
+    labels = arrays[0]
+    values = np.stack(arrays[_HEAD + 1 :: 2])
+    query_ids = arrays[2].tolist()
     if not (np.isfinite(values).all() and np.isfinite(labels).all() and all(query_ids)):
         return None
     lines = np.arange(block.first_line, block.first_line + num_rows)

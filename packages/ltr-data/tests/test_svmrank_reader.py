@@ -1,0 +1,302 @@
+"""The reader is right or says file and line, in every dialect."""
+
+import gzip
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ltr_data
+from ltr_data.svmrank import _blocks, _fast, _tolerant
+
+DATA = Path(__file__).parents[4] / "shared" / "data"
+FILES = [
+    "mslr-sample/train.txt.gz",
+    "mslr-sample/vali.txt.gz",
+    "mq2008-fold1/train.txt.gz",
+    "mq2008-fold1/vali.txt.gz",
+    "mq2008-fold1/test.txt.gz",
+]
+
+DENSE = "2 qid:7 1:0.5 2:3\n0 qid:7 1:-1 2:0\n1 qid:9 1:1e-3 2:4\n"
+
+
+def read(tmp_path, text, name="train.txt", **options):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return ltr_data.read_svmrank(path, **options)
+
+
+@pytest.fixture
+def dense(tmp_path):
+    return read(tmp_path, DENSE)
+
+
+def same(table, other):
+    return (
+        np.array_equal(table.features, other.features)
+        and np.array_equal(table.labels, other.labels)
+        and np.array_equal(table.offsets, other.offsets)
+        and table.query_ids == other.query_ids
+        and table.feature_ids == other.feature_ids
+    )
+
+
+def test_values(dense):
+    assert dense.features.dtype == dense.labels.dtype == np.float32
+    assert dense.features.tolist() == np.float32([[0.5, 3], [-1, 0], [1e-3, 4]]).tolist()
+    assert dense.labels.tolist() == [2, 0, 1]
+    assert dense.offsets.tolist() == [0, 2, 3]
+    assert dense.query_ids == ("7", "9")
+    assert dense.feature_ids == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DENSE.replace("\n", "\r\n"),
+        DENSE.replace(" ", "\t"),
+        DENSE.replace("\n", " \n"),
+        DENSE.replace("\n", "\t\n", 1),
+        DENSE.replace(" ", "  "),
+        DENSE.replace("\n", "\n\n  \n"),
+        DENSE.replace("\n", " # docid = GX01 1:9 prob = 0.08\n"),
+        DENSE.replace("\n", "#1:9\n"),
+        "# a comment 1:2\n" + DENSE,
+        DENSE.rstrip("\n"),
+        DENSE.replace("1:0.5 2:3", "2:3 1:0.5"),
+        DENSE.replace("1:-1 2:0", "1:-1"),
+        DENSE.replace("0.5", "+5E-1").replace("3\n", ".3e1\n"),
+        DENSE.replace("1:", "01:"),
+    ],
+)
+def test_dialects_mean_the_same(tmp_path, dense, text):
+    assert same(read(tmp_path, text), dense)
+
+
+def test_gzip(tmp_path, dense):
+    assert same(read(tmp_path, gzip.compress(DENSE.encode()), "train.txt.gz"), dense)
+
+
+def test_query_ids_are_any_text(tmp_path):
+    table = read(tmp_path, "1 qid:a-b:c 1:1\n1 qid:ärger 1:1\n1 qid:01 1:1\n1 qid:1 1:1\n")
+    assert table.query_ids == ("a-b:c", "ärger", "01", "1")
+
+
+def test_negative_and_fractional_labels_stay(tmp_path):
+    assert read(tmp_path, "-1 qid:1 1:1\n0.25 qid:1 1:1\n").labels.tolist() == [-1, 0.25]
+
+
+def test_missing_and_extra_feature_with_equal_count(tmp_path):
+    table = read(tmp_path, "0 qid:1 1:1 2:2 3:3\n0 qid:1 1:1 2:2 4:4\n")
+    assert table.features.tolist() == [[1, 2, 3, 0], [1, 2, 0, 4]]
+
+
+def test_absent_is_zero_and_width_is_the_largest(tmp_path):
+    assert read(tmp_path, "0 qid:1\n0 qid:1 3:1\n").features.tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
+def test_num_features_widens(tmp_path, dense):
+    wide = read(tmp_path, DENSE, num_features=4)
+    assert wide.feature_ids == (1, 2, 3, 4)
+    assert np.array_equal(wide.features[:, :2], dense.features)
+    assert not wide.features[:, 2:].any()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        (DENSE + "0 qid:9 1:1 2:nan\n", 4, "value of feature 2 .* 'nan'"),
+        (DENSE + "0 qid:9 1:NULL 2:1\n", 4, "value of feature 1 .* 'NULL'"),
+        (DENSE + "0 qid:9 1:inf 2:1\n", 4, "value of feature 1 .* 'inf'"),
+        (DENSE + "0 qid:9 1:1e39 2:1\n", 4, "value of feature 1 .* '1e39'"),
+        (DENSE + "0 qid:9 1: 2:1\n", 4, "value of feature 1 .* ''"),
+        (DENSE + "0 qid:9 1:1_0 2:1\n", 4, "value of feature 1 .* '1_0'"),
+        (DENSE + "0 qid:9 1:0x1 2:1\n", 4, "value of feature 1 .* '0x1'"),
+        (DENSE + "0 qid:9 1:1:1 2:1\n", 4, "value of feature 1 .* '1:1'"),
+        (DENSE + "0 qid:9 1:1 1:1\n", 4, "feature 1 is given twice"),
+        (DENSE + "0 qid:9 0:1 1:1\n", 4, "numbered from 1, got 0"),
+        (DENSE + "0 qid:9 -1:1 1:1\n", 4, "expected <feature>:<value>, got '-1:1'"),
+        (DENSE + "0 qid:9 1_1:1 1:1\n", 4, "expected <feature>:<value>, got '1_1:1'"),
+        (DENSE + "0 qid:9 1 1:2 2\n", 4, "expected <feature>:<value>, got '1'"),
+        (DENSE + "0 qid:9 1 0.5:2:3\n", 4, "expected <feature>:<value>, got '1'"),
+        (DENSE + "0 qid:9 99999999999999999999999:1\n", 4, "above the largest"),
+        (DENSE + "good qid:9 1:1 2:1\n", 4, "the label .* 'good'"),
+        (DENSE + "nan qid:9 1:1 2:1\n", 4, "the label .* 'nan'"),
+        (DENSE + "1,0 qid:9 1:1 2:1\n", 4, "the label .* '1,0'"),
+        (DENSE + "0 qid: 1:1 2:1\n", 4, "query id is empty"),
+        (DENSE + "0 1:1 2:1\n", 4, "must be qid:<id>, got '1:1'"),
+        (DENSE + "0\n", 4, "must be qid:<id>, got the end of the line"),
+        (DENSE + "0 qid 9 1:1 2:1\n", 4, "must be qid:<id>, got 'qid'"),
+        (b"0 qid:\xff 1:1\n", 1, "must be UTF-8"),
+        (DENSE + "# x\n\n0 qid:7 1:1 2:1\n", 6, "query '7' comes back; it began in line 1 "),
+        ("\n\n" + DENSE + "0 qid:7 1:1 2:1\n", 6, "query '7' comes back; it began in line 3 "),
+        ("0 qid:1 0:1 1:1 2:1\n", 1, "numbered from 1, got 0"),
+    ],
+)
+def test_wrong_lines_are_named(tmp_path, text, line, message):
+    with pytest.raises(ValueError, match=re.escape(f"train.txt:{line}: ") + ".*" + message):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["0 qid:1 1:1 2:1 3:1\n", "0 qid:1 3:1\n"])
+def test_feature_above_num_features(tmp_path, text):
+    with pytest.raises(ValueError, match=r"train.txt:2: .*`num_features`.* 2, got 3"):
+        read(tmp_path, "0 qid:1 1:1 2:1\n" + text, num_features=2)
+
+
+def test_lines_are_counted_over_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(_blocks.read_blocks, "__defaults__", (64,))
+    lines = [f"0 qid:{i} 1:1 2:2" for i in range(100)]
+    lines[77] = "0 qid:77 1:1 2:x"
+    with pytest.raises(ValueError, match=r"train.txt:78: .*'x'"):
+        read(tmp_path, "\n".join(lines))
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n"])
+def test_no_documents(tmp_path, text):
+    with pytest.raises(ValueError, match=r"train.txt: there are no documents"):
+        read(tmp_path, text)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`path`.* there is no .*absent.txt"):
+        ltr_data.read_svmrank(tmp_path / "absent.txt")
+    with pytest.raises(IsADirectoryError, match="`path`"):
+        ltr_data.read_svmrank(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-20], lambda b: b"plain text", lambda b: b[:40] + b"x" * 40 + b[80:]]
+)
+def test_damaged_gzip(tmp_path, damage):
+    whole = gzip.compress("".join(f"0 qid:{i} 1:{i * 7919}\n" for i in range(500)).encode())
+    with pytest.raises(ValueError, match="train.txt.gz: the compressed data are damaged"):
+        read(tmp_path, damage(whole), "train.txt.gz")
+
+
+numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+styles = st.sampled_from(["dense", "sparse", "shuffled"])
+
+
+@st.composite
+def files(draw):
+    """A table and its text in some dialect, mixed line by line."""
+    width = draw(st.integers(1, 5))
+    lengths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
+    style = draw(styles)
+    eol = draw(st.sampled_from(["\n", "\r\n", " \n", "\t\r\n", " # 1:1 qid:0\n", "\n\n"]))
+    rows, labels, text = [], [], []
+    for query, length in enumerate(lengths):
+        for _ in range(length):
+            row = draw(st.lists(numbers, min_size=width, max_size=width))
+            label = draw(st.integers(-1, 4))
+            fields = [f"{j}:{np.float32(v)!s}" for j, v in enumerate(row, start=1)]
+            if style != "dense":
+                fields = [f for f, v in zip(fields, row, strict=True) if v or draw(st.booleans())]
+            if style == "shuffled":
+                fields = draw(st.permutations(fields))
+            rows.append(row)
+            labels.append(label)
+            text.append(
+                " ".join(
+                    [str(label), f"qid:q{query}" if style == "sparse" else f"qid:{query}", *fields]
+                )
+            )
+    return (
+        np.float32(rows),
+        np.float32(labels),
+        lengths,
+        eol.join(text) + draw(st.sampled_from(["", eol])),
+    )
+
+
+@given(file=files(), block_bytes=st.sampled_from([16, 100, 1 << 20]))
+@settings(deadline=None, max_examples=150)
+def test_any_dialect_reads_as_written(tmp_path_factory, file, block_bytes):
+    features, labels, lengths, text = file
+    path = tmp_path_factory.getbasetemp() / "any.txt"
+    path.write_text(text, newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_blocks.read_blocks, "__defaults__", (block_bytes,))
+        table = ltr_data.read_svmrank(path, num_features=features.shape[1])
+    assert np.array_equal(table.features, features)
+    assert np.array_equal(table.labels, labels)
+    assert table.lengths.tolist() == lengths
+
+
+@given(text=st.text(alphabet="01 2:.\tqid\n#-+enaN\r_", max_size=60), dense_line=st.booleans())
+@settings(deadline=None, max_examples=500)
+def test_the_fast_way_never_differs_from_the_tolerant_one(text, dense_line):
+    prefix = "1 qid:1 1:2\n" if dense_line else ""
+    block = _blocks.Block(Path("x"), 1, (prefix + text + "\n").encode())
+    fast = _fast.parse_dense(block)
+    if fast is None:
+        return
+    rows = _tolerant.parse_lines(block)
+    assert np.array_equal(fast.labels, rows.labels)
+    assert fast.query_ids == rows.query_ids
+    assert np.array_equal(fast.lines, rows.lines)
+    assert np.array_equal(fast.values.T.ravel(), rows.values)
+    assert np.array_equal(np.tile(np.arange(len(fast.values)), len(rows.labels)), rows.indices)
+
+
+@given(position=st.integers(0, 40), replacement=st.sampled_from(list("0123456789.: \t-+eqx#\n")))
+@settings(deadline=None, max_examples=400)
+def test_one_wrong_byte_is_never_read_wrongly(position, replacement):
+    text = "2 qid:7 1:0.5 2:3\n0 qid:7 1:10 2:0\n1 qid:9 1:1 2:4\n"
+    text = text[:position] + replacement + text[position + 1 :]
+    block = _blocks.Block(Path("x"), 1, text.encode())
+    fast = _fast.parse_dense(block)
+    if fast is not None:
+        rows = _tolerant.parse_lines(block)
+        assert np.array_equal(fast.values.T.ravel(), rows.values)
+        assert fast.query_ids == rows.query_ids
+        assert np.array_equal(fast.labels, rows.labels)
+
+
+def test_dense_text_takes_the_fast_way():
+    for text in (DENSE, DENSE.replace("\n", " \r\n"), DENSE.replace("\n", " #docid = a\n")):
+        assert _fast.parse_dense(_blocks.Block(Path("x"), 1, text.encode())) is not None
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", FILES)
+def test_equal_to_scikit_learn(name):
+    from sklearn.datasets import load_svmlight_file
+
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"needs the real data file {name}, which is not part of the repository")
+    features, labels, query_ids = load_svmlight_file(str(path), query_id=True)
+    table = ltr_data.read_svmrank(path)
+    expected = features.toarray().astype(np.float32)
+    assert table.features.shape == expected.shape
+    assert np.array_equal(table.features, expected)
+    assert np.array_equal(table.labels, labels)
+    found = np.repeat([int(q) for q in table.query_ids], table.lengths)
+    assert np.array_equal(found, query_ids)
+
+
+@pytest.mark.oracle
+def test_sparse_file_equal_to_scikit_learn(tmp_path):
+    from sklearn.datasets import load_svmlight_file
+
+    source = DATA / "lightgbm-lambdarank" / "rank.train.gz"
+    if not source.exists():
+        pytest.skip("needs lightgbm-lambdarank/rank.train.gz, which is not part of the repository")
+    sizes = map(int, (source.parent / "rank.train.query").read_text().split())
+    lines = gzip.decompress(source.read_bytes()).decode().splitlines()
+    groups = [query for query, size in enumerate(sizes, start=1) for _ in range(size)]
+    text = "".join(
+        re.sub(r"^(\S+)", rf"\1 qid:{query}", line) + "\n"
+        for query, line in zip(groups, lines, strict=True)
+    )
+    table = read(tmp_path, text)
+    features, labels = load_svmlight_file(str(source))
+    assert np.array_equal(table.features, features.toarray().astype(np.float32))
+    assert np.array_equal(table.labels, labels)
+    assert np.array_equal(np.repeat(np.arange(1, table.num_queries + 1), table.lengths), groups)
