@@ -83,7 +83,7 @@ def enter(manager):
 
 
 def test_wrong_arguments(tmp_path):
-    with pytest.raises(ValueError, match="`mode`.*'a'"):
+    with pytest.raises(ValueError, match=r"`mode`.*'a'"):
         enter(ltr_data.atomic_write(tmp_path / "x", "a"))
     with pytest.raises(FileNotFoundError, match="`path`"):
         enter(ltr_data.atomic_write(tmp_path / "none" / "x"))
@@ -139,7 +139,7 @@ from pathlib import Path
 path, number = Path(sys.argv[1]), 0
 while True:
     number += 1
-    text = str(number) * 200_000
+    text = str(number % 10) * 200_000
     with ltr_data.atomic_write(path / "file", "w") as file:
         file.write(text)
     with ltr_data.atomic_folder(path / "folder") as folder:
@@ -149,7 +149,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.004, 0.011])
+@pytest.mark.parametrize("delay", [0.0, 0.007])
 def test_kill_leaves_a_whole_state(tmp_path, delay):
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)],
@@ -161,8 +161,7 @@ def test_kill_leaves_a_whole_state(tmp_path, delay):
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
     text = (tmp_path / "file").read_text()
-    number = len(text) // 200_000
-    assert text == text[:number] * 200_000
+    assert text == text[0] * 200_000
     assert ltr_data.recover_folder(tmp_path / "folder")
     folder = tmp_path / "folder"
     assert (folder / "a").read_text() == (folder / "b").read_text()

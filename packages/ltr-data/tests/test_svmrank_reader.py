@@ -174,7 +174,7 @@ def test_missing_file_and_folder(tmp_path):
 )
 def test_damaged_gzip(tmp_path, damage):
     whole = gzip.compress("".join(f"0 qid:{i} 1:{i * 7919}\n" for i in range(500)).encode())
-    with pytest.raises(ValueError, match="train.txt.gz: the compressed data are damaged"):
+    with pytest.raises(ValueError, match=r"train.txt.gz: the compressed data are damaged"):
         read(tmp_path, damage(whole), "train.txt.gz")
 
 

@@ -37,7 +37,7 @@ class LabelTransform(ABC):
         """Fit the parameters that are free to the (document,) values of the training split.
 
         Returns:
-            The fitted transform; the same one when nothing is free.
+            The fitted transform; the same one when nothing is free, or it was fitted before.
         """
         return self
 
@@ -218,6 +218,8 @@ class QuantileGrades(LabelTransform):
             )
 
     def fit(self, values: npt.NDArray[np.floating]) -> Self:
+        if self.edges is not None:
+            return self
         edges: list[float] = []
         bins = self.levels
         if self.separate_minimum:

@@ -1,0 +1,109 @@
+"""Transforms carry the training statistics, and act alike on arrays and tensors."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from ltr_data import FeatureTransform, LogStandardize, Standardize
+
+IDS = (3, 5, 8)
+TRAIN = np.float32([[0, -1, 7], [9.99, 0, 7], [99.99, 4, 7], [0.5, -3, 7]])
+
+
+@pytest.mark.parametrize("kind", [Standardize, LogStandardize])
+def test_training_columns_have_mean_0_and_deviation_1(kind):
+    features = np.random.default_rng(0).gamma(1, 100, (40_000, 3)).astype(np.float32)
+    features[:, 1] += 1e6  # far from zero: single precision sums would be wrong
+    result = kind.fit(features, IDS).transform(features).astype(np.float64)
+    assert np.allclose(result.mean(axis=0), 0, atol=0.01)
+    assert np.allclose(result.std(axis=0), 1, atol=0.01)
+
+
+def test_log_standardize_formula():
+    transform = LogStandardize.fit(TRAIN, IDS)
+    assert transform.log_columns.tolist() == [True, False, True]
+    logs = np.log(TRAIN[:, 0].astype(np.float64) + 0.01)
+    expected = (logs - logs.mean()) / logs.std()
+    assert np.allclose(transform.transform(TRAIN)[:, 0], expected, atol=1e-6)
+    expected = (TRAIN[:, 1] - TRAIN[:, 1].mean()) / TRAIN[:, 1].std()
+    assert np.allclose(transform.transform(TRAIN)[:, 1], expected, atol=1e-6)
+
+
+def test_values_unseen_in_training_stay_finite():
+    transform = LogStandardize.fit(TRAIN, IDS)
+    assert np.isfinite(transform.transform(np.float32([[-5, -1e9, -5], [1e30, 1e9, 1e30]]))).all()
+
+
+@pytest.mark.parametrize("kind", [Standardize, LogStandardize])
+def test_constant_columns_are_reported_and_zero(kind):
+    features = np.float32([[0.1, 1], [0.1, 2], [0.1, 3]])
+    transform = kind.fit(features, (7, 9))
+    assert transform.constant_columns == (7,)
+    assert not transform.transform(np.float32([[5, 1]]))[:, 0].any()
+
+
+@given(
+    features=arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 20), st.just(3)),
+        elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False),
+    )
+)
+def test_arrays_and_tensors_alike(features):
+    transform = LogStandardize.fit(features, IDS)
+    tensor = transform(torch.from_numpy(features).reshape(1, -1, 3))
+    assert tensor.shape == (1, *features.shape)
+    assert tensor.dtype == torch.float32
+    assert np.array_equal(tensor[0], transform.transform(features))
+    assert torch.isfinite(tensor).all()
+
+
+@pytest.mark.parametrize("kind", [Standardize, LogStandardize])
+def test_config_and_state_rebuild_it(kind):
+    transform = kind.fit(TRAIN, IDS)
+    twin = FeatureTransform.from_config(json.loads(json.dumps(transform.config())))
+    twin.load_state_dict(transform.state_dict())
+    assert type(twin) is kind
+    assert twin.feature_ids == IDS
+    assert twin.constant_columns == transform.constant_columns == (8,)
+    assert np.array_equal(twin.transform(TRAIN), transform.transform(TRAIN))
+
+
+def test_no_gradients_are_needed_but_inputs_may_have_them():
+    transform = LogStandardize.fit(TRAIN, IDS)
+    assert not list(transform.parameters())
+    inputs = torch.from_numpy(TRAIN).requires_grad_()
+    transform(inputs).sum().backward()
+    assert torch.isfinite(inputs.grad).all()
+
+
+@pytest.mark.parametrize("kind", [Standardize, LogStandardize])
+def test_wrong_number_of_features(kind):
+    transform = kind.fit(TRAIN, IDS)
+    for features in (TRAIN[:, :2], TRAIN[:0, :2]):
+        with pytest.raises(ValueError, match=r"`features` must have 3 features \(3, 5, 8\).*got 2"):
+            transform.transform(features)
+    with pytest.raises(ValueError, match=r"`features`.*shape"):
+        kind.fit(TRAIN[:, :2], IDS)
+    with pytest.raises(ValueError, match=r"`features`.*shape"):
+        kind.fit(TRAIN[:0], IDS)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_not_finite_names_column_and_row(value):
+    features = TRAIN.copy()
+    features[2, 1] = value
+    with pytest.raises(ValueError, match=f"got {value} in feature 5, row 2"):
+        LogStandardize.fit(features, IDS)
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="`eps`"):
+        LogStandardize.fit(TRAIN, IDS, eps=0)
+    with pytest.raises(ValueError, match=r"`name`.*LogStandardize.*'Log'"):
+        FeatureTransform.from_config({"name": "Log", "feature_ids": [1]})
