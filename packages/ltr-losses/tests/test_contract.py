@@ -4,10 +4,22 @@ from functools import partial
 
 import pytest
 
-from ltr_losses import lambda_loss, listnet_loss, testing
+from ltr_losses import (
+    bce_loss,
+    lambda_loss,
+    listmle_loss,
+    listnet_loss,
+    mse_loss,
+    softmax_loss,
+    testing,
+)
 
 LOSSES = {
+    "bce": bce_loss,
+    "listmle": listmle_loss,
     "listnet": listnet_loss,
+    "mse": mse_loss,
+    "softmax": softmax_loss,
     **{
         f"lambda-{scheme}": partial(lambda_loss, scheme=scheme)
         for scheme in ("ndcg1", "ndcg2", "ndcg2pp", "lambdarank", "ranknet", "labeldiff")

@@ -136,8 +136,8 @@ def lambda_loss(
 
     Source:
         X. Wang, C. Li, N. Golbandi, M. Bendersky, M. Najork, "The LambdaLoss framework for ranking
-        metric optimization", CIKM 2018, equations 13 to 18; C. Burges, "From RankNet to LambdaRank
-        to LambdaMART", 2010, section 4.
+        metric optimization", CIKM 2018, section 4 (NDCG-Loss1, NDCG-Loss2 and NDCG-Loss2++);
+        C. Burges, "From RankNet to LambdaRank to LambdaMART: an overview", 2010, section 4.
     """
     check_choice("scheme", scheme, tuple(_SCHEMES))
     check_k(k)

@@ -1,9 +1,9 @@
 """ListNet."""
 
-import torch
 from torch import Tensor
 
 from ltr_losses._check import prepare
+from ltr_losses._log_softmax import log_softmax, softmax
 from ltr_losses._reduce import reduce_lists
 
 
@@ -46,14 +46,10 @@ def listnet_loss(
 
     Source:
         Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise approach to
-        listwise approach", ICML 2007, section 4.2, with the top-one probability of definition 3.
+        listwise approach", ICML 2007, sections 4 (top-one probability) and 5 (ListNet).
     """
     lists = prepare(scores, labels, mask, weights, reduction)
-    # A finite floor: a list of padding alone would make softmax 0/0 with -inf.
-    floor = torch.finfo(lists.scores.dtype).min
-    p = torch.where(lists.mask, lists.labels, floor).softmax(-1)
-    log_q = torch.where(lists.mask, lists.scores, floor).log_softmax(-1)
-    terms = -p * torch.where(lists.mask, log_q, 0.0)
+    terms = -softmax(lists.labels, lists.mask) * log_softmax(lists.scores, lists.mask)
     if lists.weights is not None:
         terms = terms * lists.weights
     teaches = lists.mask.sum(-1) >= 2

@@ -8,11 +8,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 # Pairs per block: what the second-level cache of a core holds, and enough to fill an accelerator.
+# Compiled code fuses the block away, and each block is more to compile.
 _BLOCK_CPU = 1 << 17
+_BLOCK_COMPILED = 1 << 23
 _BLOCK_ELSEWHERE = 1 << 25
 
 # exp(-1000) is 0 in float32 and in float64.
-_FAR_BELOW = 1000.0
+FAR_BELOW = 1000.0
 
 
 class Block(NamedTuple):
@@ -33,7 +35,10 @@ class Block(NamedTuple):
 def upper_blocks(like: Tensor, k: int | None) -> Iterator[Block]:
     """Cuts the pairs i < j, i ≤ k of (..., list) into blocks of rows."""
     n = like.shape[-1]
-    budget = _BLOCK_CPU if like.device.type == "cpu" else _BLOCK_ELSEWHERE
+    if torch.compiler.is_compiling():
+        budget = _BLOCK_COMPILED
+    else:
+        budget = _BLOCK_CPU if like.device.type == "cpu" else _BLOCK_ELSEWHERE
     rows = n - 1 if k is None else min(k, n - 1)
     height = max(1, budget // max(1, like.numel()))
     for start in range(0, rows, height):
@@ -42,7 +47,7 @@ def upper_blocks(like: Tensor, k: int | None) -> Iterator[Block]:
 
 def sink_padding(x: Tensor, mask: Tensor, depth: float = 0.0) -> Tensor:
     """Puts the padding `depth` below the lowest real value of its list; a list without one is 0."""
-    lowest = torch.where(mask, x, float("inf")).amin(-1, keepdim=True)
+    lowest = torch.where(mask, x.detach(), float("inf")).amin(-1, keepdim=True)
     lowest = torch.where(mask.any(-1, keepdim=True), lowest, 0.0)
     return torch.where(mask, x, lowest - depth)
 
@@ -80,7 +85,7 @@ def logistic_pair_sum(
     n = z.shape[-1]
     # Padding becomes documents of the lowest level, infinitely far below where they belong: every
     # pair with them is worth exactly 0, and no block needs a mask.
-    z = sink_padding(z, mask, _FAR_BELOW)
+    z = sink_padding(z, mask, FAR_BELOW)
     levels = sink_padding(levels, mask)
     index = torch.arange(n, device=z.device)
     below = torch.zeros_like(z * levels)

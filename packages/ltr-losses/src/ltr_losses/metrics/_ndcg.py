@@ -90,7 +90,7 @@ def dcg(
 
     Source:
         K. Järvelin, J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20,
-        2002; the exponential gain: C. Burges et al., ICML 2005, section 5.
+        2002; the exponential gain: C. Burges et al., ICML 2005.
     """
     _check_names(k, gain, discount, ties)
     lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
@@ -166,7 +166,7 @@ def ndcg(
     Source:
         K. Järvelin, J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20,
         2002; ties: F. McSherry, M. Najork, "Computing information retrieval performance measures
-        efficiently in the presence of tied scores", ECIR 2008, section 2.
+        efficiently in the presence of tied scores", ECIR 2008.
     """
     _check_names(k, gain, discount, ties)
     if empty not in ("skip", 0.0, 1.0):

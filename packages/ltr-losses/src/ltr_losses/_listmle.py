@@ -1,0 +1,64 @@
+"""ListMLE."""
+
+import torch
+from torch import Tensor
+
+from ltr_losses._check import prepare
+from ltr_losses._pairs import FAR_BELOW, sink_padding
+from ltr_losses._ranks import score_order, take
+from ltr_losses._reduce import reduce_lists
+
+
+def listmle_loss(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    mask: Tensor | None = None,
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Negative log-likelihood, under Plackett and Luce, of the order of the labels.
+
+        ℓ(s, y) = Σ_i w_{π(i)} (log Σ_{j ≥ i} exp s_{π(j)} − s_{π(i)})
+
+    with π the documents by descending label; equal labels stay in the order of their index. It may
+    be differentiated twice.
+
+    Args:
+        scores: (..., list), higher is better.
+        labels: (..., list), only their order counts; the leading axes broadcast with
+            those of the scores.
+        mask: (..., list), bool, True at a real document.
+        weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis
+            alone, or "none", one value per list.
+
+    Returns:
+        The loss, to be minimised: the leading axes less the batch, or with it for "none". NaN where
+        a real document's score, label or weight is not finite.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, or an unknown reduction.
+
+    Example:
+        >>> import torch
+        >>> listmle_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
+        tensor(0.6931)
+
+    Source:
+        F. Xia, T.-Y. Liu, J. Wang, W. Zhang, H. Li, "Listwise approach to learning to rank: theory
+        and algorithm", ICML 2008 (the likelihood loss).
+    """
+    lists = prepare(scores, labels, mask, weights, reduction)
+    order = score_order(lists.labels, lists.mask)
+    real = take(lists.mask, order)
+    # Padding far below the lowest score adds nothing to any of the sums.
+    s = sink_padding(take(lists.scores, order), real, FAR_BELOW)
+    terms = s.flip(-1).logcumsumexp(-1).flip(-1) - s
+    if lists.weights is not None:
+        terms = terms * take(lists.weights, order)
+    terms = torch.where(real, terms, 0.0)
+    highest = torch.where(lists.mask, lists.labels, float("-inf")).amax(-1)
+    lowest = torch.where(lists.mask, lists.labels, float("inf")).amin(-1)
+    return reduce_lists(terms.sum(-1), highest > lowest, lists, reduction)
