@@ -12,7 +12,7 @@ import pytest
 import ltr_data
 
 
-class Full(OSError):
+class DiskFullError(OSError):
     pass
 
 
@@ -33,7 +33,7 @@ def test_text_is_utf8_with_line_feeds(tmp_path):
     assert (tmp_path / "x.txt").read_bytes() == "ä\n".encode()
 
 
-@pytest.mark.parametrize("error", [Full, KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("error", [DiskFullError, KeyboardInterrupt, ValueError])
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_exception_leaves_what_was_there(tmp_path, error, old):
     path = tmp_path / "x.bin"
@@ -112,9 +112,9 @@ def test_folder_exception_leaves_what_was_there(tmp_path):
     def fill():
         with ltr_data.atomic_folder(tmp_path / "run") as folder:
             (folder / "half").touch()
-            raise Full
+            raise DiskFullError
 
-    with pytest.raises(Full):
+    with pytest.raises(DiskFullError):
         fill()
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["old"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ltr_data
-from ltr_data.datasets import mslr, synthetic
+from ltr_data.datasets import _synthetic_model, mslr, synthetic
 
 TABLE = synthetic.generate(300, seed=0)
 TASKS = list(mslr.tasks("strict").values())
@@ -46,8 +46,8 @@ def test_the_specs_of_mslr_read_them():
 
 @pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
 def test_utilities_have_the_declared_correlation(noise):
-    mixing = synthetic._square_root(synthetic.CORRELATION)
-    _, u = synthetic._documents(np.random.default_rng(0), 100_000, mixing, noise)
+    mixing = _synthetic_model.square_root(synthetic.CORRELATION)
+    _, u = _synthetic_model.draw_documents(np.random.default_rng(0), 100_000, mixing, noise)
     assert np.allclose(np.corrcoef(u[:, :5].T), synthetic.CORRELATION, atol=0.02)
     assert np.allclose(u[:, :5].std(axis=0), 1, atol=0.02)
 

@@ -3,7 +3,7 @@
 from . import datasets
 from .__about__ import __version__
 from ._batch import RankingBatch, collate
-from ._dataset import RankingDataset, open  # noqa: A004 - as in `_dataset`
+from ._dataset import RankingDataset
 from ._features import FeatureTransform, LogStandardize, Standardize
 from ._files import atomic_folder, atomic_write, recover_folder
 from ._label_transforms import (
@@ -17,6 +17,7 @@ from ._label_transforms import (
     QuantileGrades,
 )
 from ._labels import LabelSpec
+from ._open import open  # noqa: A004 - as in `_open`
 from ._sampling import BucketBatchSampler, batches
 from ._table import RankingTable
 from .svmrank import read_svmrank, write_svmrank

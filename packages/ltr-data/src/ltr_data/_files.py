@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -71,11 +71,11 @@ def atomic_write(
             yield handle
             if not handle.closed:
                 handle.flush()
+                os.fsync(handle.fileno())
         finally:
             # On a full disk closing fails once more; the first error is the one to report.
             with suppress(OSError):
                 handle.close()
-        _sync(temporary)
         temporary.replace(target)
     except BaseException:
         with suppress(OSError):
@@ -121,9 +121,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        for file in temporary.rglob("*"):
+        for file in (*temporary.rglob("*"), temporary):
             _sync(file)
-        _sync(temporary)
         with _lock(target.parent):
             old = _old(target)
             if target.exists():
@@ -182,12 +181,14 @@ def _temporary(target: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Ask the system to put a file or a folder's entries on the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open folders
+    """Ask the system to put a file or a folder's entries on the disk, where it can."""
+    if os.name == "nt" or path.is_symlink():
+        return  # Windows opens no folders, and syncs no file that was opened for reading
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        # Some network file systems cannot sync a folder; an error of a file is an error.
+        with suppress(OSError) if path.is_dir() else nullcontext():
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

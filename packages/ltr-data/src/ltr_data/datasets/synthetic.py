@@ -28,38 +28,31 @@ percentile about 350), at least 1.
 The functions are the same for all seeds; a seed chooses queries and documents.
 """
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from .._table import RankingTable
-
-Array = npt.NDArray[np.float64]
-Array32 = npt.NDArray[np.float32]
-
-TASKS = ("relevance", "quality", "quality2", "click", "dwell")
-FAMILIES = ("count", "ratio", "length", "heavy", "flag", "bm25", "idf", "loglikelihood")
-RELEVANCE_SHARES = (0.515, 0.325, 0.134, 0.018, 0.008)
-
-#: Default correlations of the utilities, in the order of `TASKS`.
-CORRELATION = (
-    (1.0, -0.6, -0.2, 0.5, 0.3),
-    (-0.6, 1.0, 0.4, -0.3, -0.1),
-    (-0.2, 0.4, 1.0, -0.1, 0.1),
-    (0.5, -0.3, -0.1, 1.0, 0.6),
-    (0.3, -0.1, 0.1, 0.6, 1.0),
+from ._synthetic_model import (
+    CORRELATION,
+    FAMILIES,
+    NUM_FACTORS,
+    NUM_LABEL_COLUMNS,
+    RELEVANCE_SHARES,
+    TASKS,
+    draw_documents,
+    feature_columns,
+    label_columns,
+    square_root,
+    utility_quantiles,
 )
 
-_NUM_LABEL_COLUMNS = 5
-_FACTORS_PER_TASK = 3
-_NUM_FACTORS = len(TASKS) * _FACTORS_PER_TASK
-_MIN_FEATURES = 2 * _NUM_FACTORS + _NUM_LABEL_COLUMNS
-_CONSTANT_EVERY = 40
+__all__ = ["CORRELATION", "FAMILIES", "RELEVANCE_SHARES", "TASKS", "generate", "splits"]
+
+_MIN_FEATURES = 2 * NUM_FACTORS + NUM_LABEL_COLUMNS
 _LENGTH_SHAPE = 2.6
 _CHUNK_ROWS = 32_768
-_CALIBRATION_ROWS = 200_000
 
 
 def generate(
@@ -164,13 +157,13 @@ def _generate(
         raise ValueError(f"`mean_length` must be at least 1, got {mean_length}")
     if not 0 <= noise <= 1:
         raise ValueError(f"`noise` must be in [0, 1], got {noise}")
-    mixing = _square_root(correlation)
-    quantiles = _calibrate(tuple(map(tuple, mixing.tolist())), noise)
+    mixing = square_root(correlation)
+    quantiles = utility_quantiles(tuple(map(tuple, mixing.tolist())), noise)
 
     gamma = generator.gamma(_LENGTH_SHAPE, mean_length / _LENGTH_SHAPE, num_queries)
     lengths = np.maximum(np.rint(gamma), 1).astype(np.int64)
     offsets = np.concatenate(([0], np.cumsum(lengths)))
-    num_inputs = num_features - _NUM_LABEL_COLUMNS
+    num_inputs = num_features - NUM_LABEL_COLUMNS
     shifts = generator.standard_normal((num_queries, num_inputs), dtype=np.float32)
     queries = np.repeat(np.arange(num_queries), lengths)
     features = np.empty((len(queries), num_features), dtype=np.float32)
@@ -178,9 +171,9 @@ def _generate(
     for start in range(0, len(queries), _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
         shift = shifts[queries[rows]]
-        factors, utilities = _documents(generator, len(shift), mixing, noise)
-        features[rows, :num_inputs] = _features(generator, factors, shift)
-        labels[rows], features[rows, num_inputs:] = _labels(utilities, quantiles)
+        factors, utilities = draw_documents(generator, len(shift), mixing, noise)
+        features[rows, :num_inputs] = feature_columns(generator, factors, shift)
+        labels[rows], features[rows, num_inputs:] = label_columns(utilities, quantiles)
     return RankingTable(
         features=features,
         feature_ids=tuple(range(1, num_features + 1)),
@@ -188,98 +181,3 @@ def _generate(
         offsets=offsets,
         query_ids=tuple(map(str, range(first_id, first_id + num_queries))),
     )
-
-
-def _square_root(correlation: npt.ArrayLike) -> Array:
-    """The symmetric square root, which a singular matrix has too."""
-    matrix = np.asarray(correlation, dtype=np.float64)
-    shape = (len(TASKS), len(TASKS))
-    if matrix.shape != shape or not np.isfinite(matrix).all():
-        raise ValueError(
-            f"`correlation` must be a finite matrix of shape {shape}, got {matrix.shape}"
-        )
-    if not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1):
-        raise ValueError("`correlation` must be symmetric with ones on its diagonal")
-    values, vectors = np.linalg.eigh(matrix)
-    if values[0] < -1e-9:
-        raise ValueError(
-            f"`correlation` must be positive semi-definite, got an eigenvalue of {values[0]:.3g}"
-        )
-    root: Array = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    return root
-
-
-def _documents(
-    generator: np.random.Generator, num_rows: int, mixing: Array, noise: float
-) -> tuple[Array32, Array]:
-    """(document, factor) factors and (document, task + 1) utilities, that of url clicks last."""
-    factors = generator.standard_normal((num_rows, _NUM_FACTORS), dtype=np.float32)
-    z1, z2, z3 = (factors[:, i::_FACTORS_PER_TASK] for i in range(_FACTORS_PER_TASK))
-    known = 0.7 * z1 + 0.5 * z2 + 0.4 * (z3**2 - 1) / np.sqrt(2) + np.sqrt(0.1) * z1 * z2
-    unknown = generator.standard_normal((num_rows, len(TASKS)))
-    utilities = (np.sqrt(1 - noise) * known + np.sqrt(noise) * unknown) @ mixing
-    url_click = utilities[:, 3:].mean(axis=1) + 0.2 * generator.standard_normal(num_rows)
-    return factors, np.column_stack((utilities, url_click))
-
-
-@functools.lru_cache(maxsize=8)
-def _calibrate(mixing: tuple[tuple[float, ...], ...], noise: float) -> Array:
-    """(task + 1, 1001) quantiles of the utilities, from one sample whatever the seed."""
-    generator = np.random.default_rng(0)
-    _, utilities = _documents(generator, _CALIBRATION_ROWS, np.array(mixing), noise)
-    quantiles: Array = np.quantile(utilities, np.linspace(0, 1, 1001), axis=0).T
-    return quantiles
-
-
-def _features(generator: np.random.Generator, factors: Array32, shift: Array32) -> Array32:
-    """(document, input) columns from factors and the queries' shifts."""
-    num_rows, num_inputs = shift.shape
-    x = generator.standard_normal((num_rows, num_inputs), dtype=np.float32)
-    x *= np.float32(np.sqrt(1 - 0.75**2 - 0.4**2))
-    x += np.float32(0.4) * shift
-    for factor in range(_NUM_FACTORS):
-        x[:, factor::_NUM_FACTORS] += np.float32(0.75) * factors[:, factor, None]
-    for position, family in enumerate(FAMILIES):
-        columns = (slice(None), slice(position, None, len(FAMILIES)))
-        values = x[columns]
-        if family == "count":
-            values = np.floor(np.exp(1 + 0.8 * values))
-        elif family == "ratio":
-            values = 1 / (1 + np.exp(-1.2 * values))
-        elif family == "length":
-            values = np.floor(np.exp(5 + 1.2 * values))
-        elif family == "heavy":
-            values = np.exp(1.5 * values)
-        elif family == "flag":
-            values = (values > 0).astype(np.float32)
-        elif family == "bm25":
-            values = 8 + 6 * values
-        elif family == "idf":
-            values = 10 + 2 * shift[columns]
-        else:
-            values = -14 + 4 * values
-        x[columns] = values
-    x[:, _CONSTANT_EVERY - 1 :: _CONSTANT_EVERY] = 0
-    return x
-
-
-def _labels(utilities: Array, quantiles: Array) -> tuple[Array32, Array32]:
-    """(document,) relevance and (document, 5) label columns from (document, task + 1) utilities."""
-    grid = np.linspace(0, 1, quantiles.shape[1])
-    p = [np.interp(u, q, grid) for u, q in zip(utilities.T, quantiles, strict=True)]
-    relevance, quality, quality2, click, dwell, url_click = p
-    grades = np.searchsorted(np.cumsum(RELEVANCE_SHARES[:-1]), relevance, side="right")
-    columns = [
-        np.rint(1 + 253 * (1 - quality) ** 4),
-        np.rint(1 + 253 * (1 - quality2) ** 4),
-        np.ceil(_tail(click, zeros=0.96)),
-        np.ceil(_tail(url_click, zeros=0.73)),
-        np.round(2 * _tail(dwell, zeros=0.735), 1),
-    ]
-    return grades.astype(np.float32), np.stack(columns, axis=1).astype(np.float32)
-
-
-def _tail(p: Array, zeros: float) -> Array:
-    """0 for the first `zeros` of the quantiles, then a Pareto-like tail up to some thousands."""
-    t = np.clip((p - zeros) / (1 - zeros), 0, 1)
-    return t / (1.0003 - t)
