@@ -1,4 +1,4 @@
-"""mtl2r-bench."""
+"""Trains, sweeps and reports multi-task rankers."""
 
 from .__about__ import __version__
 

@@ -1,0 +1,242 @@
+"""The command line `mtl2r-bench`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from . import train as training
+from .config import RunConfig, StudyConfig, load_study, validate
+from .data import load_splits
+from .report import write_report
+from .sweep import StudyFolder, sweep
+from .tables import LOSSES, METHODS, METRICS, summary
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Trains, sweeps and reports multi-task rankers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+Out = Annotated[Path, typer.Option(help="Folder for the results; finished runs are kept.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs at a time, one thread each; one per core if left out."),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder in LETOR's layout (train, vali, test), or a root with Fold1..Fold5."),
+]
+Tasks = Annotated[str | None, typer.Option(help="Comma-separated task names.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training lists.")]
+Config = Annotated[Path | None, typer.Argument(help="TOML config; options given here override it.")]
+
+
+class Listing(StrEnum):
+    """What `mtl2r-bench list` can list."""
+
+    methods = "methods"
+    losses = "losses"
+    metrics = "metrics"
+    datasets = "datasets"
+
+
+@app.command()
+def demo(out: Out = Path("runs/demo"), jobs: Jobs = None, epochs: Epochs = None) -> None:
+    """Trains several methods on synthetic lists with two conflicting labels and draws the front."""
+    path = resources.files("mtl2r_bench") / "configs" / "demo.toml"
+    with resources.as_file(path) as file:
+        tables = load_study(file)
+    _override(tables, ("train", "epochs"), epochs)
+    _sweep(validate(StudyConfig, tables, "demo.toml"), out, jobs)
+
+
+@app.command(name="sweep")
+def sweep_command(
+    config: Config = None,
+    out: Out = Path("runs/sweep"),
+    data: Data = None,
+    tasks: Tasks = None,
+    methods: Annotated[str | None, typer.Option(help="Comma-separated code names.")] = None,
+    preferences: Annotated[
+        str | None,
+        typer.Option(help="How many evenly spaced vectors, or the vectors: '.2,.8; .5,.5'."),
+    ] = None,
+    epochs: Epochs = None,
+    seeds: Annotated[str | None, typer.Option(help="Comma-separated seeds.")] = None,
+    fold: Annotated[int | None, typer.Option(min=1, help="Fold of a root with folds.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Trains every method, preference and seed of a study, and reports. Resumes what was begun."""
+    tables = load_study(config) if config is not None else {}
+    _override(tables, ("data", "path"), data)
+    _override(tables, ("data", "fold"), fold)
+    _override(tables, ("data", "tasks"), _names(tasks))
+    _override(tables, ("train", "epochs"), epochs)
+    _override(tables, ("methods",), _names(methods))
+    _override(tables, ("preferences",), _vectors(preferences))
+    _override(tables, ("seeds",), _names(seeds))
+    _sweep(validate(StudyConfig, tables, str(config or "options")), out, jobs)
+
+
+@app.command()
+def train(
+    config: Config = None,
+    out: Out = Path("runs/train"),
+    data: Data = None,
+    tasks: Tasks = None,
+    method: Annotated[str | None, typer.Option(help="Code name, see `list methods`.")] = None,
+    preference: Annotated[
+        str | None, typer.Option(help="Comma-separated, sums to 1; for methods that take one.")
+    ] = None,
+    epochs: Epochs = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    fold: Annotated[int | None, typer.Option(min=1, help="Fold of a root with folds.")] = None,
+) -> None:
+    """Trains one ranker. Goes on where a killed training stopped."""
+    tables = load_study(config) if config is not None else {}
+    _override(tables, ("data", "path"), data)
+    _override(tables, ("data", "fold"), fold)
+    _override(tables, ("data", "tasks"), _names(tasks))
+    _override(tables, ("method", "name"), method)
+    _override(tables, ("method", "preference"), _vector(preference))
+    _override(tables, ("train", "epochs"), epochs)
+    _override(tables, ("seed",), seed)
+    run = validate(RunConfig, tables, str(config or "options"))
+    splits = load_splits(run.data, run.evaluation)
+    bar = Progress(
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[losses]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    with bar:
+        row = bar.add_task("", total=None, epoch="", losses="")
+
+        def show(at: training.Progress) -> None:
+            bar.update(
+                row,
+                completed=(at.epoch - 1) * at.batches + at.batch,
+                total=at.epochs * at.batches,
+                epoch=f"{at.epoch}/{at.epochs}",
+                losses="losses " + " ".join(f"{value:.4f}" for value in at.losses),
+            )
+
+        record = training.train(run, splits, out, show)
+    table = Table("split", "metric", *record["tasks"])
+    for split, metrics in record["metrics"].items():
+        for metric, values in metrics.items():
+            table.add_row(split, metric, *(f"{value:.4f}" for value in values.values()))
+    console.print(table)
+    console.print(f"Epoch {record['epoch']} was chosen. Ranker: {out / 'ranker'}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A study's folder.")]) -> None:
+    """Writes report.md, results.parquet and figures/ from the finished runs of a study."""
+    _report(folder)
+
+
+@app.command(name="list")
+def list_command(what: Annotated[Listing, typer.Argument()]) -> None:
+    """Lists the names that configs and options take."""
+    table = Table("name", "what it is", box=None)
+    listings: dict[Listing, dict[str, Callable[..., Any]]] = {
+        Listing.methods: {name: entry.factory for name, entry in METHODS.items()},
+        Listing.losses: dict(LOSSES),
+        Listing.metrics: dict(METRICS),
+        Listing.datasets: {},
+    }
+    if what is Listing.methods:
+        table.add_row("stl", "Single-task training: the baselines of a study.")
+    if what is Listing.datasets:
+        table.add_row("(no --data)", "Synthetic lists shaped like WEB30K, five conflicting labels.")
+        table.add_row("--data FOLDER", "LETOR's layout: train, vali, test as .txt or .txt.gz.")
+    for name, item in listings[what].items():
+        table.add_row(name, summary(item))
+    console.print(table)
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake ends it with one message and exit code 1."""
+    try:
+        app(standalone_mode=True)
+    except (ValueError, OSError, training.TrainingError) as error:
+        # Markup off: a message may quote brackets of the user's input.
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; the same command goes on from here")
+        sys.exit(130)
+
+
+def _sweep(study: StudyConfig, out: Path, jobs: int | None) -> None:
+    outcomes = sweep(study, out, jobs=jobs, console=console)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if len(failed) < len(outcomes):
+        _report(out)
+    if failed:
+        lines = "\n".join(f"  {outcome.name}: {outcome.error}" for outcome in failed)
+        raise training.TrainingError(f"{len(failed)} of {len(outcomes)} runs failed:\n{lines}")
+
+
+def _report(path: Path) -> None:
+    analysis, rows = write_report(path)
+    table = Table(title=f"{analysis.metric} on {analysis.split}")
+    for heading in rows[0]:
+        table.add_column(heading, overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console.print(table)
+    if len(analysis.tasks) > 1:
+        summary_table = Table("method", "points", "hypervolume", "best Δm %")
+        for method in analysis.methods:
+            summary_table.add_row(
+                method.method,
+                str(method.points),
+                f"{method.hypervolume:.4f}",
+                "–" if method.best_delta_m is None else f"{method.best_delta_m:+.2f}",
+            )
+        console.print(summary_table)
+    folder = StudyFolder(path)
+    console.print(f"Report:  {folder.report}\nFigures: {folder.figures}\nNumbers: {folder.results}")
+
+
+def _override(tables: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
+    """Sets tables[key[0]][key[1]]... unless the option was left out."""
+    if value is None:
+        return
+    for part in key[:-1]:
+        tables = tables.setdefault(part, {})
+    tables[key[-1]] = value
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _vector(text: str | None) -> list[str] | None:
+    return _names(text)
+
+
+def _vectors(text: str | None) -> int | list[list[str]] | None:
+    if text is None:
+        return None
+    if text.strip().isdigit():
+        return int(text)
+    return [_names(vector) or [] for vector in text.split(";")]

@@ -1,0 +1,271 @@
+"""What a run and a study are, as validated configs read from TOML.
+
+A config holds differences from the defaults. Every unknown key is an error that suggests the
+nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+__all__ = [
+    "DataConfig",
+    "EvaluationConfig",
+    "LossConfig",
+    "MethodConfig",
+    "ModelConfig",
+    "RunConfig",
+    "StudyConfig",
+    "SyntheticConfig",
+    "TrainConfig",
+    "did_you_mean",
+    "load_study",
+    "to_toml",
+    "validate",
+]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SyntheticConfig(_Config):
+    """The synthetic data set shaped like WEB30K (`ltr_data.datasets.synthetic`)."""
+
+    train_queries: PositiveInt = 400
+    validation_queries: PositiveInt = 150
+    test_queries: PositiveInt = 300
+    mean_length: PositiveFloat = 40.0
+    seed: NonNegativeInt = 0
+
+
+class DataConfig(_Config):
+    """Where the lists come from and which labels are the tasks.
+
+    Attributes:
+        path: A folder in LETOR's layout (train, vali, test; .txt or .txt.gz), or a root with
+            Fold1..Fold5. None generates the synthetic data set.
+        fold: Which fold of a root; None takes the first.
+        tasks: Task names: relevance, quality, quality2, click, url_click, dwell for MSLR-shaped
+            data, ``feature:<id>`` elsewhere; or a whole label spec as a table.
+        inputs: Which features the ranker sees: ``"paper"`` drops all label columns of the WEB30K
+            study whatever the tasks, ``"strict"`` the url click count as well, ``"all"`` only what
+            the tasks need dropped; or the feature ids.
+        transform: How features are scaled, fitted on the training split.
+        synthetic: Size and seed of the synthetic data set, where `path` is None.
+    """
+
+    path: Path | None = None
+    fold: PositiveInt | None = None
+    tasks: Annotated[tuple[str | dict[str, Any], ...], Field(min_length=1)] = (
+        "relevance",
+        "quality",
+    )
+    inputs: Literal["paper", "strict", "all"] | tuple[PositiveInt, ...] = "paper"
+    transform: Literal["log_standardize", "standardize", "none"] = "log_standardize"
+    synthetic: SyntheticConfig = SyntheticConfig()
+
+
+class ModelConfig(_Config):
+    """The list transformer; the defaults are the WEB30K study's (810,497 parameters)."""
+
+    hidden: PositiveInt = 128
+    layers: PositiveInt = 4
+    heads: PositiveInt = 4
+    feedforward: PositiveInt = 512
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    norm: Literal["pre", "post"] = "pre"
+    attention_scale: Literal["head", "model"] = "head"
+
+
+class LossConfig(_Config):
+    """The ranking loss of every task: a code name of `mtl2r-bench list losses` and its options."""
+
+    name: str = "lambda"
+    options: dict[str, Any] = {}
+
+
+class TrainConfig(_Config):
+    """The optimisation; the defaults are the WEB30K study's.
+
+    Attributes:
+        epochs: Passes over the training lists.
+        batch_size: Lists per step.
+        learning_rate: Of Adam.
+        step_size: The learning rate is multiplied by `gamma` every so many epochs.
+        gamma: See `step_size`.
+        clip_norm: The gradient's largest norm, after aggregation and the same for all methods;
+            0 switches clipping off.
+        route: How Gramian methods see the gradients: ``"exact"`` with respect to the shared
+            parameters, ``"features"`` with respect to the scores (one backward pass whatever the
+            number of tasks, an upper bound of the exact problem).
+        device: ``"auto"`` takes a GPU where there is one.
+    """
+
+    epochs: PositiveInt = 50
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 1e-3
+    step_size: PositiveInt = 50
+    gamma: PositiveFloat = 0.1
+    clip_norm: Annotated[float, Field(ge=0.0)] = 1.0
+    route: Literal["exact", "features"] = "exact"
+    device: str = "auto"
+
+
+class EvaluationConfig(_Config):
+    """How rankers are measured and how the epoch is chosen.
+
+    Attributes:
+        cutoffs: The k of NDCG@k.
+        select_cutoff: NDCG at this k, on validation, chooses the epoch ...
+        select_tasks: ... of the first task (``"main"``, as the WEB30K study), of all tasks weighted
+            by the run's preference (``"preference"``; equal where the method takes none), or of
+            none: the last epoch is taken (``"last"``).
+        empty: What a list without a relevant document counts: left out (``"skip"``) or a number.
+        gain: ``"exp2"`` is 2^label − 1, ``"linear"`` the label.
+    """
+
+    cutoffs: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 5, 10, 30)
+    select_cutoff: PositiveInt = 10
+    select_tasks: Literal["main", "preference", "last"] = "preference"
+    empty: Literal["skip"] | float = "skip"
+    gain: Literal["exp2", "linear"] = "exp2"
+
+    @model_validator(mode="after")
+    def _select_cutoff_is_measured(self) -> EvaluationConfig:
+        if self.select_cutoff not in self.cutoffs:
+            raise ValueError(
+                f"`select_cutoff` must be one of `cutoffs` {list(self.cutoffs)}, "
+                f"got {self.select_cutoff}"
+            )
+        return self
+
+
+class MethodConfig(_Config):
+    """A multi-task method: a code name of `mtl2r-bench list methods` and its options.
+
+    Attributes:
+        name: The code name.
+        preference: On the simplex, for the methods that take one.
+        task: For ``stl`` only: the task that is trained.
+        options: Further arguments of the method's constructor.
+    """
+
+    name: str
+    preference: tuple[float, ...] | None = None
+    task: str | None = None
+    options: dict[str, Any] = {}
+
+
+class _Shared(_Config):
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class RunConfig(_Shared):
+    """One training."""
+
+    method: MethodConfig
+    seed: NonNegativeInt = 42
+
+
+class StudyConfig(_Shared):
+    """Many trainings on the same data: every method, preference and seed.
+
+    Attributes:
+        methods: Code names, or tables with a name and options.
+        preferences: How many evenly spaced vectors (two tasks), or the vectors.
+        seeds: One training each.
+        baselines: Whether to train each task alone, which Δm and the hypervolume are scaled by.
+    """
+
+    methods: Annotated[tuple[str | MethodConfig, ...], Field(min_length=1)] = ("ls", "wc", "mgda")
+    preferences: PositiveInt | tuple[tuple[float, ...], ...] = 5
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
+    baselines: bool = True
+
+
+C = TypeVar("C", bound=_Config)
+
+
+def load_study(path: str | Path) -> dict[str, Any]:
+    """The raw tables of a study's TOML file, before `validate`.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it is not TOML; the message has the file and the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such study file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: not TOML: {error}") from error
+
+
+def validate(kind: type[C], tables: dict[str, Any], source: str = "config") -> C:
+    """A config from raw tables.
+
+    Raises:
+        ValueError: One line per mistake: the key, what was expected, what was found; an unknown
+            key with the nearest known one.
+    """
+    try:
+        return kind.model_validate(tables)
+    except ValidationError as error:
+        lines = [_explain(kind, dict(item)) for item in error.errors()]
+        raise ValueError(f"{source}: " + "\n".join(dict.fromkeys(lines))) from error
+
+
+def to_toml(config: _Config) -> str:
+    """A config as TOML, defaults included, so that a record does not depend on later defaults."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The end of an error message about an unknown name: the nearest, and all there are."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    suggestion = f"did you mean {near[0]!r}? " if near else ""
+    return f"{suggestion}Known: {', '.join(known)}"
+
+
+def _explain(kind: type[BaseModel], item: dict[str, Any]) -> str:
+    location = tuple(item["loc"])
+    key = ".".join(str(part) for part in location)
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(kind, location[:-1])
+        return f"unknown key `{key}`; {did_you_mean(str(location[-1]), known)}"
+    if item["type"] == "value_error":
+        return f"{item['msg'].removeprefix('Value error, ')} (in `{key}`)"
+    return f"`{key}`: {item['msg']}, got {item.get('input')!r}"
+
+
+def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields of the config that `location` leads to."""
+    for part in location:
+        field = kind.model_fields.get(str(part))
+        candidate = field.annotation if field is not None else None
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            kind = candidate
+        elif field is not None or not isinstance(part, int | str):
+            kind = MethodConfig
+    return sorted(kind.model_fields)

@@ -1,0 +1,130 @@
+"""A run's folder: its config, its log, its checkpoints, its results.
+
+config.toml         the run's config, defaults included
+log.jsonl           one line per finished epoch, appended
+last.safetensors    everything that is needed to go on after the last finished epoch
+ranker/             the ranker of the chosen epoch (`mtl2r_models.Ranker.load`)
+queries.parquet     metrics per query of the chosen epoch
+record.json         the result, and what it was made with; written last: there is one only
+where the run finished
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from ltr_data import atomic_write
+
+__all__ = ["RunFolder", "environment", "write_parquet"]
+
+_PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.toml"
+        self.log = self.path / "log.jsonl"
+        self.last = self.path / "last.safetensors"
+        self.ranker = self.path / "ranker"
+        self.queries = self.path / "queries.parquet"
+        self.record = self.path / "record.json"
+
+    def open(self, config_toml: str) -> None:
+        """Makes the folder, or takes up one that holds the same config.
+
+        Raises:
+            ValueError: When the folder holds a run of another config.
+        """
+        if self.config.is_file():
+            if self.config.read_text(encoding="utf-8") != config_toml:
+                raise ValueError(
+                    f"{self.path} holds a run of another config (see {self.config.name} there); "
+                    "choose another folder, or remove this one"
+                )
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.config) as file:
+            file.write(config_toml.encode())
+
+    def finished(self) -> dict[str, Any] | None:
+        """The record, where the run finished."""
+        if not self.record.is_file():
+            return None
+        record: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
+        return record
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Writes the record, the sign that the run is done."""
+        with atomic_write(self.record) as file:
+            file.write((json.dumps(record, indent=2, allow_nan=True) + "\n").encode())
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Appends an epoch to the log."""
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """The log's lines; a last line that a kill cut short is left out."""
+        if not self.log.is_file():
+            return []
+        text = self.log.read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.split("\n")[:-1]]
+
+    def rewind(self, epochs: int) -> None:
+        """Keeps the first `epochs` lines of the log: those of which the state was saved."""
+        lines = self.epochs()[:epochs]
+        with atomic_write(self.log) as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a result was made with: revision, versions, machine."""
+    return {
+        "revision": _revision(),
+        "versions": {name: version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Writes a table beside its place and renames it."""
+    with atomic_write(path) as file:
+        pq.write_table(table, file)
+
+
+def _revision() -> str | None:
+    """The checkout's commit, with "+" where files differ from it; None outside a checkout."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's git
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,188 @@
+"""All runs of a study, in local processes; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ltr_data import atomic_write
+
+from .config import RunConfig, StudyConfig, to_toml
+from .data import load_splits
+from .record import RunFolder
+from .references import references
+from .study import plan
+from .train import TrainingError, train
+
+__all__ = ["Outcome", "StudyFolder", "sweep"]
+
+
+class StudyFolder:
+    """The files of a study.
+
+    study.toml           its config, defaults included
+    references.json      random order and best single feature on its data
+    runs/<name>/         one folder a run, see `mtl2r_bench.record`
+    results.parquet, report.md, figures/    written by the report
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.study = self.path / "study.toml"
+        self.references = self.path / "references.json"
+        self.runs = self.path / "runs"
+        self.results = self.path / "results.parquet"
+        self.report = self.path / "report.md"
+        self.figures = self.path / "figures"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: its record, or the error that ended it."""
+
+    name: str
+    record: dict[str, Any] | None
+    error: str | None
+
+
+def sweep(
+    study: StudyConfig, out: str | Path, *, jobs: int | None = None, console: Console | None = None
+) -> list[Outcome]:
+    """Trains every run of a study that is not finished yet.
+
+    Each run is a process of one thread, so that its result does not depend on how many run at
+    once. A run that fails is reported at the end; the others go on.
+
+    Args:
+        study: What to train.
+        out: The study's folder.
+        jobs: Processes at a time; None takes one per core.
+        console: Where progress is shown.
+
+    Returns:
+        One outcome per run, in the plan's order.
+
+    Raises:
+        ValueError: For a study that does not fit its data, before anything is trained.
+    """
+    console = console or Console()
+    folder = StudyFolder(out)
+    splits = load_splits(study.data, study.evaluation)
+    runs = plan(study, splits.tasks)
+    folder.runs.mkdir(parents=True, exist_ok=True)
+    _write(folder.study, to_toml(study))
+    if not folder.references.is_file() or _data_changed(folder, splits.train.checksum()):
+        found = references(splits, study.evaluation)
+        found["data"] = {
+            "source": splits.source,
+            "checksum": splits.train.checksum(),
+            "queries": {name: len(split) for name, split in splits.items().items()},
+            "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
+            "features": len(splits.train.feature_ids),
+        }
+        _write(folder.references, json.dumps(found, indent=2) + "\n")
+    jobs = min(len(runs), jobs or os.cpu_count() or 1)
+    outcomes: dict[str, Outcome] = {}
+    with _progress(folder, runs, console) as report:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        calls = (
+            joblib.delayed(_run)(name, config, folder.runs / name) for name, config in runs.items()
+        )
+        for outcome in parallel(calls):
+            outcomes[outcome.name] = outcome
+            report(outcome)
+    return [outcomes[name] for name in runs]
+
+
+def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
+    """One run in a worker process."""
+    torch.set_num_threads(1)
+    try:
+        splits = load_splits(config.data, config.evaluation)
+        return Outcome(name, train(config, splits, folder), None)
+    except (TrainingError, ValueError, OSError) as error:
+        return Outcome(name, None, f"{type(error).__name__}: {error}")
+
+
+def _data_changed(folder: StudyFolder, checksum: str) -> bool:
+    stored = json.loads(folder.references.read_text(encoding="utf-8"))
+    return bool(stored["data"]["checksum"] != checksum)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def _progress(folder: StudyFolder, runs: dict[str, RunConfig], console: Console) -> Iterator[Any]:
+    """Shows epochs done over all runs, read from their logs, and a line per finished run."""
+    total = sum(config.train.epochs for config in runs.values())
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    logs = [RunFolder(folder.runs / name) for name in runs]
+    stop = threading.Event()
+
+    def update() -> None:
+        bar.update(row, completed=sum(_lines(log.log) for log in logs))
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            update()
+
+    with bar:
+        row = bar.add_task(f"{len(runs)} runs", total=total)
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+
+        def report(outcome: Outcome) -> None:
+            bar.console.print(_line(outcome), highlight=False, markup=False)
+
+        try:
+            yield report
+        finally:
+            stop.set()
+            watcher.join()
+            update()
+
+
+def _lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.record is None:
+        return f"failed    {outcome.name}: {outcome.error}"
+    split = "test" if "test" in outcome.record["metrics"] else "validation"
+    metric = f"ndcg@{outcome.record['select_cutoff']}"
+    values = outcome.record["metrics"][split][metric]
+    shown = "  ".join(f"{task} {value:.3f}" for task, value in values.items())
+    return f"finished  {outcome.name:<22} {shown}  ({outcome.record['seconds']:.0f} s)"
