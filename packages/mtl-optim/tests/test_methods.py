@@ -1,11 +1,24 @@
 """What each paper promises of its method."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_optim import MGDA, LinearScalarization, NashMTL, PCGrad, WeightedChebyshev
+from mtl_optim import (
+    MGDA,
+    DynamicWeightAverage,
+    LinearScalarization,
+    NashMTL,
+    PCGrad,
+    RandomLossWeighting,
+    ScaleInvariantScalarization,
+    SmoothChebyshev,
+    UPGrad,
+    WeightedChebyshev,
+)
 from mtl_optim.testing import assert_same_direction, problems, random_jacobian
 
 
@@ -51,6 +64,88 @@ def test_chebyshev_descends_its_scalar(r, seed):
 def test_chebyshev_ties_share():
     w = WeightedChebyshev([0.5, 0.25, 0.25]).weights(losses=double(1, 2, 1))
     assert w.tolist() == [0.25, 0.125, 0]
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(r=preferences, seed=st.integers(0, 99), mu=st.sampled_from([1.0, 0.1, 0.02]))
+def test_smooth_chebyshev_descends_its_scalar(r, seed, mu):
+    losses = torch.rand(len(r), generator=seeded(seed), dtype=torch.float64)
+    ideal = -torch.rand(len(r), generator=seeded(seed + 1), dtype=torch.float64)
+
+    def scalar(L):
+        return mu * torch.logsumexp(r * (L - ideal) / mu, dim=0)
+
+    w = SmoothChebyshev(r, mu=mu, ideal=ideal).weights(losses=losses)
+    torch.testing.assert_close(w, slopes(scalar, losses), rtol=1e-5, atol=1e-8)
+    hard = (r * (losses - ideal)).max()
+    assert hard - 1e-12 <= scalar(losses) <= hard + mu * math.log(len(r)) + 1e-12
+
+
+def test_smooth_chebyshev_becomes_chebyshev():
+    r, losses = [0.2, 0.3, 0.5], torch.tensor([1.0, 3.0, 1.0])
+    smooth = SmoothChebyshev(r, mu=1e-4).weights(losses=losses)
+    torch.testing.assert_close(smooth, WeightedChebyshev(r).weights(losses=losses))
+    for mu in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"`mu`"):
+            SmoothChebyshev(r, mu=mu)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(r=preferences, seed=st.integers(0, 99))
+def test_scale_invariant_scalarization_descends_its_scalar(r, seed):
+    losses = 0.1 + torch.rand(len(r), generator=seeded(seed), dtype=torch.float64)
+    w = ScaleInvariantScalarization(r).weights(losses=losses)
+    torch.testing.assert_close(w, slopes(lambda L: (r * L.log()).sum(), losses), rtol=1e-5, atol=0)
+    assert float(w @ losses) == pytest.approx(1)
+    units = 10 ** torch.arange(len(r), dtype=torch.float64)
+    torch.testing.assert_close(
+        ScaleInvariantScalarization(r).weights(losses=losses * units) * units, w
+    )
+
+
+@pytest.mark.parametrize("loss", [0.0, -1.0])
+def test_scale_invariant_scalarization_names_a_loss_without_logarithm(loss):
+    with pytest.raises(ValueError, match=rf"got {loss} for task 1"):
+        ScaleInvariantScalarization([0.5, 0.5]).weights(losses=double(1, loss))
+
+
+def test_random_loss_weighting_is_even_in_the_mean():
+    method = RandomLossWeighting(generator=seeded(0))
+    drawn = torch.stack([method.weights(losses=torch.ones(4).double()) for _ in range(2000)])
+    torch.testing.assert_close(drawn.sum(dim=1), torch.ones(2000).double())
+    standard_error = drawn.std(dim=0) / math.sqrt(2000)
+    assert bool(((drawn.mean(dim=0) - 1 / 4).abs() < 4 * standard_error).all())
+
+
+def test_dynamic_weight_average_is_equation_7():
+    method, epochs = DynamicWeightAverage(temperature=3), [double(4, 2), double(2, 2), double(1, 3)]
+    means = []
+    for first in epochs:
+        for losses in (first, first / 2):
+            w = method.weights(losses=losses)
+            if len(means) < 2:
+                assert w.tolist() == [1, 1]
+            else:
+                ratio = means[-1] / means[-2]
+                torch.testing.assert_close(w, 2 * torch.softmax(ratio / 3, dim=0))
+        means.append(first * 3 / 4)
+        method.end_epoch()
+    with pytest.raises(RuntimeError, match=r"end_epoch"):
+        method.end_epoch()
+    with pytest.raises(ValueError, match=r"3 entries for 2 tasks"):
+        method.weights(losses=torch.ones(3))
+
+
+def test_dynamic_weight_average_of_constant_losses_is_even():
+    method = DynamicWeightAverage()
+    for _ in range(4):
+        assert method.weights(losses=double(1, 5, 9)).tolist() == [1, 1, 1]
+        method.end_epoch()
+    resumed = DynamicWeightAverage()
+    resumed.load_state_dict(method.state_dict())
+    assert torch.equal(resumed.last, double(1, 5, 9))
+    with pytest.raises(ValueError, match=r"`temperature`"):
+        DynamicWeightAverage(temperature=0)
 
 
 def test_a_preference_is_normalised_when_nearly_so():
@@ -190,6 +285,40 @@ def test_pcgrad_with_one_generator_repeats():
         assert torch.equal(one.weights(gramian=J @ J.T), other.weights(gramian=J @ J.T))
     with pytest.raises(TypeError, match=r"`generator`"):
         PCGrad(generator=7)
+
+
+# --- UPGrad
+
+
+def test_upgrad_conflicts_with_no_task():
+    for losses, J in problems(22):
+        w = UPGrad().weights(losses=losses, gramian=J @ J.T)
+        inner = torch.nn.functional.normalize(J, dim=1) @ (J.T @ w)
+        assert float(inner.min()) >= -1e-13 * float((w[:, None] * J).norm(dim=1).max())
+
+
+@pytest.mark.parametrize("ratio", [1e-6, 1e-3, 1.0])
+def test_upgrad_keeps_its_guarantee_for_small_gradients(ratio):
+    J = torch.stack([double(1, 0, 0), ratio * double(-0.7, 0.5, 0.1), ratio * double(-0.5, -1, 2)])
+    d = J.T @ UPGrad().weights(gramian=J @ J.T)
+    cosines = torch.nn.functional.normalize(J, dim=1) @ d / d.norm()
+    assert float(cosines.min()) >= -1e-9
+
+
+def test_upgrad_without_conflict_is_the_mean():
+    J = random_jacobian(6, 9, generator=seeded(0)).abs()
+    torch.testing.assert_close(UPGrad().weights(gramian=J @ J.T), torch.full((6,), 1 / 6).double())
+
+
+def test_upgrad_grows_in_proportion_to_each_task():
+    J = random_jacobian(4, 6, generator=seeded(2), conflict=1)
+
+    def part(c):
+        scale = torch.tensor([c, 1, 1, 1], dtype=torch.float64)
+        rows = J * scale[:, None]
+        return J.T @ (UPGrad().weights(gramian=rows @ rows.T) * scale)
+
+    torch.testing.assert_close(part(3.0) - part(1.0), 2 * (part(2.0) - part(1.0)))
 
 
 # --- Nash-MTL

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_optim._solvers import min_norm_point, nash_bargaining, nnls, unit_diagonal
+from mtl_optim._solvers import (
+    min_norm_point,
+    nash_bargaining,
+    nnls,
+    project_onto_dual_cone,
+    unit_diagonal,
+)
 from mtl_optim.testing import problems
 
 
@@ -116,6 +122,30 @@ def test_nnls_meets_its_optimality_conditions(seed, rows, columns):
     assert (x >= 0).all()
     assert (slope >= -1e-12).all()
     assert abs(x @ slope) <= 1e-12
+
+
+# --- the dual cone
+
+
+def test_projection_onto_the_dual_cone_agrees_with_an_interior_point_solver():
+    cvxpy = pytest.importorskip("cvxpy")
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        J, u = rng.normal(size=(5, 6)), rng.normal(size=5)
+        d = cvxpy.Variable(6)
+        problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(d - J.T @ u)), [J @ d >= 0])
+        problem.solve(solver="CLARABEL")
+        assert project_onto_dual_cone(J @ J.T, u[None])[0] @ J == pytest.approx(d.value, abs=1e-4)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@cases
+def test_projection_onto_the_dual_cone_conflicts_with_no_gradient(seed, tasks, rank, decades):
+    G = random_gramian(seed, tasks, rank, decades)
+    cosines, norms = unit_diagonal(G)
+    for row in project_onto_dual_cone(G, np.eye(tasks)):
+        scaled = row * norms
+        assert (cosines @ scaled >= -1e-13 * np.abs(scaled).max()).all()
 
 
 # --- the Nash bargain

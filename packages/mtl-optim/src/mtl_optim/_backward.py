@@ -229,4 +229,4 @@ def accumulate(tensors: list[Tensor], gradients: list[Tensor | None]) -> None:
             # A copy in the parameter's layout: autograd's result may be shared or expanded.
             tensor.grad = torch.empty_like(tensor).copy_(gradient)
         else:
-            tensor.grad += gradient
+            tensor.grad.add_(gradient)

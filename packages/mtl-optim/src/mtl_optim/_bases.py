@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_finite, check_gramian, check_length, check_losses
+from ._checks import check_gramian, check_length, check_losses
 
 
 class Method(nn.Module, ABC):
@@ -203,13 +203,3 @@ class SecondLook(Method):
         check_losses(host)
         self.look(host)
         self.awaits_look.fill_(False)
-
-
-__all__ = [
-    "GramianWeighting",
-    "JacobianAggregator",
-    "LossWeighting",
-    "Method",
-    "SecondLook",
-    "check_finite",
-]

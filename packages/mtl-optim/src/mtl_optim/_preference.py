@@ -1,9 +1,11 @@
-"""Preference vectors: what is accepted, in one place."""
+"""Preference vectors and ideal points: what is accepted, in one place."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from ._checks import check_finite, check_length
 
 _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
 
@@ -30,3 +32,21 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
     if abs(total - 1) > _SLACK:
         raise ValueError(f"`preference` must sum to 1, got a sum of {total:g}: {vector.tolist()}")
     return vector / total
+
+
+def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int) -> Tensor:
+    """The ideal point as a float64 vector (task,); None is 0.
+
+    Raises:
+        ValueError: An entry is NaN or infinite, or there is not one per entry of the preference.
+
+    Example:
+        >>> as_ideal(None, 2)
+        tensor([0., 0.], dtype=torch.float64)
+    """
+    if ideal is None:
+        return torch.zeros(tasks, dtype=torch.float64)
+    point = torch.as_tensor(ideal, dtype=torch.float64).detach().cpu().clone()
+    check_length("ideal", point.numel(), tasks)
+    check_finite(point, "`ideal`: the entry")
+    return point

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_finite, check_length
-from .._preference import as_preference
+from .._checks import check_length
+from .._preference import as_ideal, as_preference
 
 
 class WeightedChebyshev(LossWeighting):
@@ -46,13 +46,7 @@ class WeightedChebyshev(LossWeighting):
     ) -> None:
         super().__init__()
         self.register_buffer("preference", as_preference(preference))
-        if ideal is None:
-            point = torch.zeros_like(self.preference)
-        else:
-            point = torch.as_tensor(ideal, dtype=torch.float64).detach().cpu().clone()
-            check_finite(point, "`ideal`: the entry")
-            check_length("ideal", point.numel(), len(self.preference))
-        self.register_buffer("ideal", point)
+        self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Weights (task,)."""

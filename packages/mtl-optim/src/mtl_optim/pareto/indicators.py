@@ -117,7 +117,7 @@ def delta_m(
 
     Reference:
         Maninis, Radosavovic and Kokkinos, Attentive Single-Tasking of Multiple Tasks, CVPR 2019,
-        equation 4, with the sign reversed as in Liu et al., FAMO, NeurIPS 2023, section 5.
+        with the sign of Liu et al., FAMO, NeurIPS 2023.
     """
     found = _costs(np.atleast_2d(_array(metrics)), higher_is_better, "metrics")[0]
     base = _array(baselines)

@@ -60,7 +60,7 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
                 [1., 0., 0.]], dtype=torch.float64)
 
     Reference:
-        Das and Dennis, Normal-Boundary Intersection, SIAM J. Optim. 8(3), 1998, section 3.
+        Das and Dennis, Normal-Boundary Intersection, SIAM J. Optim. 8(3), 1998.
     """
     if num_tasks < 1:
         raise ValueError(f"`num_tasks` must be at least 1, got {num_tasks}")
@@ -68,8 +68,8 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
         raise ValueError(f"`divisions` must be at least 1, got {divisions}")
     # Stars and bars: K - 1 bars among H + K - 1 places.
     places = divisions + num_tasks - 1
-    bars = torch.tensor(list(combinations(range(places), num_tasks - 1)), dtype=torch.float64)
-    bars = bars.reshape(-1, num_tasks - 1)
+    chosen = list(combinations(range(places), num_tasks - 1))
+    bars = torch.tensor(chosen, dtype=torch.float64).reshape(len(chosen), num_tasks - 1)
     edge = torch.ones(len(bars), 1, dtype=torch.float64)
     steps = torch.diff(torch.cat([-edge, bars, places * edge], dim=1), dim=1) - 1
     return steps / divisions

@@ -1,0 +1,74 @@
+"""Dynamic weight average."""
+
+import torch
+from torch import Tensor
+
+from .._bases import LossWeighting
+from .._checks import check_length
+from ._scale_invariant import check_positive
+
+
+class DynamicWeightAverage(LossWeighting):
+    """Weigh the tasks by how slowly their losses fall: w = K softmax(ρ / T).
+
+    ρ_k is the mean loss of the last epoch over that of the epoch before. Call `end_epoch()` after
+    each epoch; the weights are 1 until two have ended.
+
+    Weights: sum to K.
+
+    Args:
+        temperature: T > 0; a large one makes the weights even.
+
+    Raises:
+        ValueError: `temperature` is not positive; the number of tasks changes; a mean loss that a
+            ratio is taken of is not positive.
+        RuntimeError: `end_epoch` is called with no step since the last call.
+
+    Example:
+        >>> method = DynamicWeightAverage()
+        >>> for losses in ([1.0, 1.0], [0.5, 1.0]):
+        ...     _ = method.weights(losses=torch.tensor(losses))
+        ...     method.end_epoch()
+        >>> method.weights(losses=torch.tensor([0.5, 1.0]))
+        tensor([0.8756, 1.1244])
+
+    Reference:
+        Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019,
+        equation 7.
+    """
+
+    epoch_sum: Tensor
+    epoch_steps: Tensor
+    last: Tensor
+    before: Tensor
+
+    def __init__(self, temperature: float = 2.0) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"`temperature` must be positive, got {temperature}")
+        self.temperature = temperature
+        for name in ("epoch_sum", "last", "before"):
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64))
+        self.register_buffer("epoch_steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        if self.epoch_sum.numel() == 0:
+            self.epoch_sum = torch.zeros_like(losses)
+        check_length("losses", len(losses), len(self.epoch_sum))
+        self.epoch_sum += losses.to(self.epoch_sum)
+        self.epoch_steps += 1
+        if self.before.numel() == 0:
+            return torch.ones_like(losses)
+        ratio = (self.last / self.before).to(losses)
+        return len(losses) * torch.softmax(ratio / self.temperature, dim=0)
+
+    def end_epoch(self) -> None:
+        """Announce the end of an epoch."""
+        if int(self.epoch_steps) == 0:
+            raise RuntimeError("`end_epoch` needs at least one step since the last epoch's end")
+        mean = self.epoch_sum / self.epoch_steps
+        check_positive(mean, type(self).__name__)
+        self.before, self.last = self.last, mean
+        self.epoch_sum = torch.zeros_like(mean)
+        self.epoch_steps.zero_()

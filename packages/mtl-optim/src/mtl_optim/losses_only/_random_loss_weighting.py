@@ -1,0 +1,33 @@
+"""Random loss weighting."""
+
+import torch
+from torch import Tensor
+
+from .._bases import LossWeighting
+from .._random import Randomness
+
+
+class RandomLossWeighting(Randomness, LossWeighting):
+    """Weights drawn anew at each step: w = softmax(ξ), ξ ~ N(0, I).
+
+    Weights: sum to 1; 1/K each in the mean.
+
+    Args:
+        generator: Draws ξ; None makes one with the default seed.
+
+    Example:
+        >>> method = RandomLossWeighting(generator=torch.Generator().manual_seed(0))
+        >>> float(method.weights(losses=torch.ones(3, dtype=torch.float64)).sum().round(decimals=9))
+        1.0
+
+    Reference:
+        Lin et al., Reasonable Effectiveness of Random Weighting, TMLR 2022, section 3.
+    """
+
+    def __init__(self, *, generator: torch.Generator | None = None) -> None:
+        super().__init__(generator)
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        draws = torch.randn(len(losses), generator=self.generator, dtype=losses.dtype)
+        return draws.softmax(dim=0)

@@ -1,0 +1,55 @@
+"""Scale-invariant scalarization."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .._bases import LossWeighting
+from .._checks import check_length
+from .._preference import as_preference
+
+
+class ScaleInvariantScalarization(LossWeighting):
+    """Minimise Σ r_k log L_k: w_k = r_k / L_k.
+
+    The unit in which a loss is measured does not matter.
+
+    Weights: Σ w_k L_k = 1, so their sum has no fixed value.
+
+    Args:
+        preference: r (task,), on the simplex.
+
+    Raises:
+        ValueError: `preference` is not on the simplex, or has not one entry per loss; a loss is
+            not positive (the message names the task).
+
+    Example:
+        >>> ScaleInvariantScalarization([0.5, 0.5]).weights(losses=torch.tensor([5.0, 1.0]))
+        tensor([0.1000, 0.5000])
+
+    Reference:
+        The geometric loss strategy of Chennupati et al., MultiNet++, CVPR Workshops 2019, with a
+        preference.
+    """
+
+    preference: Tensor
+
+    def __init__(self, preference: Sequence[float] | Tensor) -> None:
+        super().__init__()
+        self.register_buffer("preference", as_preference(preference))
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        check_length("preference", len(self.preference), len(losses))
+        check_positive(losses, type(self).__name__)
+        return self.preference.to(losses) / losses
+
+
+def check_positive(losses: Tensor, method: str) -> None:
+    """Raise for the first task whose loss has no logarithm."""
+    if bool((losses <= 0).any()):
+        task = int(torch.nonzero(losses <= 0)[0])
+        raise ValueError(
+            f"{method} needs positive `losses`, got {float(losses[task])} for task {task}"
+        )
