@@ -8,7 +8,7 @@ import pytest
 import ltr_data
 from ltr_data.datasets import letor, mslr, resolve_inputs, resolve_tasks, synthetic
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
+DATA = Path(__file__).parent / "../../../../shared/data"
 MSLR = range(1, 137)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import ltr_data
 from ltr_data.svmrank import _blocks, _fast, _tolerant
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
+DATA = Path(__file__).parent / "../../../../shared/data"
 FILES = [
     "mslr-sample/train.txt.gz",
     "mslr-sample/vali.txt.gz",
@@ -129,6 +129,8 @@ def test_num_features_widens(tmp_path, dense):
         (DENSE + "1,0 qid:9 1:1 2:1\n", 4, "the label .* '1,0'"),
         (DENSE + "0 qid: 1:1 2:1\n", 4, "query id is empty"),
         (DENSE + "0 1:1 2:1\n", 4, "must be qid:<id>, got '1:1'"),
+        (DENSE.replace("\n", " \n") + "0 qid:9 1:1 2:1 5\n", 4, "got '5'"),
+        (DENSE + "0 q1id:9 1:1 2:1\n", 4, "must be qid:<id>, got 'q1id:9'"),
         (DENSE + "0\n", 4, "must be qid:<id>, got the end of the line"),
         (DENSE + "0 qid 9 1:1 2:1\n", 4, "must be qid:<id>, got 'qid'"),
         (b"0 qid:\xff 1:1\n", 1, "must be UTF-8"),
@@ -244,11 +246,18 @@ def test_the_fast_way_never_differs_from_the_tolerant_one(text, dense_line):
     assert np.array_equal(np.tile(np.arange(len(fast.values)), len(rows.labels)), rows.indices)
 
 
-@given(position=st.integers(0, 40), replacement=st.sampled_from(list("0123456789.: \t-+eqx#\n")))
-@settings(deadline=None, max_examples=400)
-def test_one_wrong_byte_is_never_read_wrongly(position, replacement):
+@given(
+    position=st.integers(0, 40),
+    removed=st.integers(0, 1),
+    inserted=st.sampled_from(list("0123456789.: \t-+eqx#\n")),
+    trailing=st.booleans(),
+)
+@settings(deadline=None, max_examples=600)
+def test_one_wrong_byte_is_never_read_wrongly(position, removed, inserted, trailing):
     text = "2 qid:7 1:0.5 2:3\n0 qid:7 1:10 2:0\n1 qid:9 1:1 2:4\n"
-    text = text[:position] + replacement + text[position + 1 :]
+    if trailing:
+        text = text.replace("\n", " \n")
+    text = text[:position] + inserted + text[position + removed :]
     block = _blocks.Block(Path("x"), 1, text.encode())
     fast = _fast.parse_dense(block)
     if fast is not None:

@@ -1,6 +1,7 @@
 """Feature transforms: fitted to the training split, kept with the model, equal everywhere."""
 
-from abc import abstractmethod
+import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -14,7 +15,7 @@ from ._table import describe_ids
 _CHUNK_ROWS = 16_384  # rows in float64 at a time, to bound the memory
 
 
-class FeatureTransform(nn.Module):
+class FeatureTransform(nn.Module, ABC):
     """A function of the features of one document, column by column, with training statistics.
 
     The statistics are buffers, so they move, are saved and are exported with the model they are
@@ -58,14 +59,19 @@ class FeatureTransform(nn.Module):
         """An unfitted transform, to be given a `state_dict`.
 
         Raises:
-            ValueError: The name is unknown.
+            ValueError: The name is unknown, or a parameter is.
         """
         arguments = dict(config)
         name = arguments.pop("name", None)
         if name not in FeatureTransform._types:
+            nearest = difflib.get_close_matches(str(name), FeatureTransform._types, n=1)
+            hint = f", did you mean {nearest[0]}?" if nearest else ""
             known = ", ".join(sorted(FeatureTransform._types))
-            raise ValueError(f"`name` must be one of {known}, got {name!r}")
-        return FeatureTransform._types[name](**arguments)
+            raise ValueError(f"`name` must be one of {known}, got {name!r}{hint}")
+        try:
+            return FeatureTransform._types[name](**arguments)
+        except TypeError as error:
+            raise ValueError(f"`{name}` does not have these parameters: {error}") from error
 
     @property
     def constant_columns(self) -> tuple[int, ...]:

@@ -3,9 +3,10 @@
 A dense line of two features is ``2 qid:11 1:0.5 2:3`` and becomes the table row ``2 qid 11 1 0.5 2
 3`` when its colons turn into blanks. Two checks make that safe. What is left of the block after
 all characters of numbers are taken out must be the same few separators line after line, which
-rules out missing fields, comments, words, double blanks. And every feature number in every line
-must be the expected one, which rules out another order and features swapped for others. A block
-that fails is left to the tolerant parser.
+rules out missing fields, comments, words, double blanks. And every field must be what stands in
+its place: numbers are parsed, the word qid is compared, every feature number in every line must be
+the expected one (which rules out another order and features swapped for others), and nothing may
+follow a trailing blank. A block that fails is left to the tolerant parser.
 """
 
 import io
@@ -53,28 +54,31 @@ def parse_dense(block: Block) -> Rows | None:
     for j in range(1, num_features + 1):
         columns[f"k{j}"] = pa.int32()
         columns[f"v{j}"] = pa.float32()
-    included = list(columns)
     if trailing:
         columns["trailing"] = pa.string()
+    text = text.translate(_BLANKS)
+    if text.count(b" qid ") != num_rows:
+        return None
     try:
         table = csv.read_csv(
-            io.BytesIO(text.translate(_BLANKS)),
+            io.BytesIO(text),
             read_options=csv.ReadOptions(
                 column_names=list(columns), block_size=len(text) + 1, use_threads=False
             ),
             parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
             convert_options=csv.ConvertOptions(
                 column_types=columns,
-                include_columns=included,
                 null_values=[],
                 strings_can_be_null=False,
             ),
         )
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != num_rows or table.num_columns != len(included):
+    if table.num_rows != num_rows:
         return None
-    arrays = [column.to_numpy() for column in table.columns]
+    if trailing and table["trailing"].unique().to_pylist() != [""]:
+        return None
+    arrays = [column.to_numpy() for column in table.columns[: _HEAD + 2 * num_features]]
     keys = np.stack(arrays[_HEAD::2])
     if (keys != np.arange(1, num_features + 1)[:, None]).any():
         return None
