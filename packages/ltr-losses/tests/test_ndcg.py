@@ -190,3 +190,16 @@ def test_agrees_with_scikit_learn(k):
     assert float(dcg(scores, labels, **arguments)) == pytest.approx(
         dcg_score(labels, scores, k=k), rel=1e-12
     )
+
+
+def test_leading_axes_broadcast_and_the_batch_alone_is_reduced():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(4, 6, generator=generator)
+    labels = torch.randint(1, 5, (3, 4, 6), generator=generator).float()
+    each = ndcg(scores, labels, reduction="none")
+    assert each.shape == (3, 4)
+    torch.testing.assert_close(ndcg(scores, labels), each.mean(-1))
+    torch.testing.assert_close(ndcg(scores, labels, reduction="sum"), each.sum(-1))
+    torch.testing.assert_close(ndcg(scores, labels[1]), each[1].mean())
+    per_task = ndcg(scores.expand(3, 4, 6), labels)
+    torch.testing.assert_close(per_task, each.mean(-1))

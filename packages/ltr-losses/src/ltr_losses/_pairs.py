@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Pairs per block: what the second-level cache of a core holds, and enough to fill an accelerator.
-# Compiled code fuses the block away, and each block is more to compile.
+# Pairs per block. On the CPU what the second-level cache of a core holds; elsewhere enough to fill
+# an accelerator, and few blocks to compile.
 _BLOCK_CPU = 1 << 17
-_BLOCK_COMPILED = 1 << 23
-_BLOCK_ELSEWHERE = 1 << 25
+_BLOCK = 1 << 23
 
 # exp(-1000) is 0 in float32 and in float64.
 FAR_BELOW = 1000.0
@@ -35,10 +34,8 @@ class Block(NamedTuple):
 def upper_blocks(like: Tensor, k: int | None) -> Iterator[Block]:
     """Cuts the pairs i < j, i ≤ k of (..., list) into blocks of rows."""
     n = like.shape[-1]
-    if torch.compiler.is_compiling():
-        budget = _BLOCK_COMPILED
-    else:
-        budget = _BLOCK_CPU if like.device.type == "cpu" else _BLOCK_ELSEWHERE
+    eager_cpu = like.device.type == "cpu" and not torch.compiler.is_compiling()
+    budget = _BLOCK_CPU if eager_cpu else _BLOCK
     rows = n - 1 if k is None else min(k, n - 1)
     height = max(1, budget // max(1, like.numel()))
     for start in range(0, rows, height):
@@ -46,10 +43,13 @@ def upper_blocks(like: Tensor, k: int | None) -> Iterator[Block]:
 
 
 def sink_padding(x: Tensor, mask: Tensor, depth: float = 0.0) -> Tensor:
-    """Puts the padding `depth` below the lowest real value of its list; a list without one is 0."""
+    """Puts the padding at the lowest real value of its list, or below; a list without one is 0.
+
+    It goes down by `depth`, and in proportion where `depth` would be rounded off.
+    """
     lowest = torch.where(mask, x.detach(), float("inf")).amin(-1, keepdim=True)
     lowest = torch.where(mask.any(-1, keepdim=True), lowest, 0.0)
-    return torch.where(mask, x, lowest - depth)
+    return torch.where(mask, x, lowest - depth * (1.0 + lowest.abs()))
 
 
 def logistic_pair_sum(
@@ -91,7 +91,7 @@ def logistic_pair_sum(
     below = torch.zeros_like(z * levels)
     value = torch.zeros_like(below[..., 0])
     above: list[Tensor] = []
-    for block in upper_blocks(below, k):
+    for block in upper_blocks(z, k):
         # Above 0 only beside the diagonal, where i > j is not counted but must not overflow.
         gap = (block.cols(z) - block.rows(z)).clamp(max=0.0)
         t = gap.exp()

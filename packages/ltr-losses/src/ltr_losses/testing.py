@@ -197,6 +197,11 @@ def check_extreme_scores(loss: Loss) -> None:
     for scale in (-1e4, 1e4):
         value, gradient = _value_and_gradient(loss, scale * scores.sign(), labels)
         _finite((value, gradient), f"scores of {scale}")
+    scores, labels, mask = _problem()
+    plain, _ = _value_and_gradient(loss, 1e12 * scores, labels, mask=mask, reduction="none")
+    for i, length in enumerate(mask.sum(-1).tolist()):
+        one = loss(1e12 * scores[i, :length], labels[:, i, :length], reduction="none")
+        _same(plain[:, i], one, "padding beside scores of 1e12")
     inverted = torch.linspace(1e4, -1e4, LIST)
     value, gradient = _value_and_gradient(loss, inverted, torch.arange(LIST).float())
     _finite((value, gradient), "a complete inversion")

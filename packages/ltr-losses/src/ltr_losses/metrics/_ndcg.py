@@ -102,7 +102,7 @@ def dcg(
     )
     if gain == "exp2":
         values = values * torch.exp2(largest_label(lists.labels, lists.mask)).squeeze(-1)
-        if not torch.compiler.is_compiling() and bool(values.isinf().any()):
+        if not torch.compiler.is_compiling() and bool((values.isinf() & lists.sound).any()):
             raise ValueError(
                 "`labels` must be small enough for 2^label, got a largest label of "
                 f'{lists.labels.max().item():g}; use gain="linear", or transform the labels '
