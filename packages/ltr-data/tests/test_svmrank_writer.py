@@ -28,7 +28,7 @@ def table_of(features, labels=None, query_ids=("1",)):
         np.float32, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=finite
     )
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 def test_round_trip_is_exact(tmp_path_factory, features):
     path = tmp_path_factory.getbasetemp() / "round.txt"
     ltr_data.write_svmrank(path, table_of(features))
@@ -38,7 +38,7 @@ def test_round_trip_is_exact(tmp_path_factory, features):
 
 @pytest.mark.parametrize("name", ["train.txt", "train.txt.gz"])
 def test_generated_table_round_trips(tmp_path, name):
-    table = synthetic.generate(60, seed=1)
+    table = synthetic.generate(30, seed=1)
     ltr_data.write_svmrank(tmp_path / name, table)
     back = ltr_data.read_svmrank(tmp_path / name)
     assert np.array_equal(back.features, table.features)

@@ -8,7 +8,7 @@ import pytest
 import ltr_data
 from ltr_data.datasets import _synthetic_model, mslr, synthetic
 
-TABLE = synthetic.generate(300, seed=0)
+TABLE = synthetic.generate(200, seed=0)
 TASKS = list(mslr.tasks("strict").values())
 DATASET = ltr_data.RankingDataset.from_table(TABLE, TASKS)
 
@@ -23,7 +23,7 @@ def test_deterministic_by_seed():
 def test_shape_and_lengths():
     assert TABLE.features.shape[1] == 136
     assert np.isfinite(TABLE.features).all()
-    lengths = synthetic.generate(2000, seed=0, num_features=35).lengths
+    lengths = synthetic.generate(1000, seed=0, num_features=35).lengths
     assert lengths.min() >= 1
     assert abs(lengths.mean() - 120) < 6
     assert abs(lengths.std() - 74) < 6
