@@ -414,6 +414,15 @@ X = torch.ones(2, requires_grad=True)
         (
             lambda x: [x[0]],
             MGDA(),
+            {"shared": [torch.ones(1, requires_grad=True)]},
+            ValueError,
+            r"`shared` must be tensors that `losses`",
+        ),
+        (lambda x: [x[0]], MGDA(), {"shared": []}, ValueError, r"`shared`.*requires grad"),
+        (lambda x: [x[0]], MGDA(), {"features": X.detach()}, ValueError, r"`features`.*requires"),
+        (
+            lambda x: [x[0]],
+            MGDA(),
             {"features": torch.ones(1, requires_grad=True)},
             ValueError,
             "`features`",

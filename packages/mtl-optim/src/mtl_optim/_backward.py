@@ -62,7 +62,7 @@ def backward(
         TypeError: `method` is of no kind, or a loss is no tensor.
         ValueError: A loss or a gradient is NaN or infinite (the message names the task); a loss is
             no scalar or has no graph; neither `shared` nor `features` is given to a method that
-            looks at gradients, or both are; `features` are not behind the losses.
+            looks at gradients, or both are; none of them is behind the losses.
 
     Example:
         >>> from mtl_optim import MGDA
@@ -89,10 +89,13 @@ def backward(
             f"`features=` (where the tasks part, nearly free), got "
             f"{'neither' if shared is None else 'both'}"
         )
+    given: Iterable[Tensor] = shared or ()
     if features is not None:
-        wrt = [features] if isinstance(features, Tensor) else list(features)
-    else:
-        wrt = unique(p for p in shared or () if p.requires_grad)
+        given = [features] if isinstance(features, Tensor) else features
+    route = "shared" if features is None else "features"
+    wrt = unique(tensor for tensor in given if tensor.requires_grad)
+    if not wrt:
+        raise ValueError(f"`{route}` must hold a tensor that requires grad, got none")
     names = {id(tensor) for tensor in wrt}
     if heads is None:
         own = reachable_leaves(tasks.outputs, stop=() if features is None else wrt)
@@ -111,8 +114,8 @@ def backward(
         gradients = tasks.gradient(k, wrt + own, retain_graph=keep)
         rows.append(gradients[: len(wrt)])
         plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
-    if features is not None and not any(any_of(row) for row in rows):
-        raise ValueError("`features` must be tensors that `losses` were computed from")
+    if not any(any_of(row) for row in rows):
+        raise ValueError(f"`{route}` must be tensors that `losses` were computed from")
 
     with torch.no_grad():
         if isinstance(method, GramianWeighting):
