@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -177,8 +178,12 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (ValueError, OSError, training.TrainingError) as error:
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        hint = "\nFinished runs are kept: free some space, and the same command goes on." * full
         # Markup off: a message may quote brackets of the user's input.
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(
+            f"error: {error}{hint}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; the same command goes on from here")

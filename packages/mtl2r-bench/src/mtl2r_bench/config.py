@@ -249,14 +249,23 @@ def did_you_mean(name: str, known: list[str]) -> str:
 
 
 def _explain(kind: type[BaseModel], item: dict[str, Any]) -> str:
-    location = tuple(item["loc"])
+    # pydantic puts the names of a union's members between the keys.
+    location = tuple(part for part in item["loc"] if not _names_a_type(part))
     key = ".".join(str(part) for part in location)
     if item["type"] == "extra_forbidden":
         known = _fields_at(kind, location[:-1])
         return f"unknown key `{key}`; {did_you_mean(str(location[-1]), known)}"
+    if item["type"] == "missing":
+        return f"`{key}` is missing"
     if item["type"] == "value_error":
         return f"{item['msg'].removeprefix('Value error, ')} (in `{key}`)"
     return f"`{key}`: {item['msg']}, got {item.get('input')!r}"
+
+
+def _names_a_type(part: Any) -> bool:
+    return isinstance(part, str) and (
+        "[" in part or part in ("int", "str", "float", MethodConfig.__name__)
+    )
 
 
 def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -87,6 +87,8 @@ class RunFolder:
 
     def rewind(self, epochs: int) -> None:
         """Keeps the first `epochs` lines of the log: those of which the state was saved."""
+        if not self.log.is_file():
+            return
         lines = self.epochs()[:epochs]
         with atomic_write(self.log) as file:
             file.write("".join(json.dumps(line) + "\n" for line in lines).encode())

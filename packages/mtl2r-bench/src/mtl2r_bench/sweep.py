@@ -82,6 +82,7 @@ def sweep(
 
     Raises:
         ValueError: For a study that does not fit its data, before anything is trained.
+        OSError: When a file cannot be written; what was finished is kept.
     """
     console = console or Console()
     folder = StudyFolder(out)
@@ -113,12 +114,16 @@ def sweep(
 
 
 def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
-    """One run in a worker process."""
+    """One run in a worker process.
+
+    What is wrong with the machine, such as a full disk, would end the other runs as well: an
+    `OSError` is let through and ends the sweep.
+    """
     torch.set_num_threads(1)
     try:
         splits = load_splits(config.data, config.evaluation)
         return Outcome(name, train(config, splits, folder), None)
-    except (TrainingError, ValueError, OSError) as error:
+    except (TrainingError, ValueError) as error:
         return Outcome(name, None, f"{type(error).__name__}: {error}")
 
 

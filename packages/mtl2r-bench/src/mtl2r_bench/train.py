@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,19 +72,20 @@ def train(
         TrainingError: For a loss or gradient that is not finite; task, epoch and batch are named.
         ValueError: For a config that does not fit the data or the folder.
     """
+    # All that a config can get wrong comes first, so that a mistake leaves no folder behind.
+    trained = trained_tasks(config, splits.tasks)
+    weights = selection_weights(config, splits.tasks, trained)
+    device = _device(config.train.device)
+    loss = build_loss(config.loss)
+    state = _initial_state(config, splits, device)
     run = RunFolder(folder)
     run.open(to_toml(config))
     finished = run.finished()
     if finished is not None:
         return finished
-    device = _device(config.train.device)
-    trained = trained_tasks(config, splits.tasks)
-    weights = selection_weights(config, splits.tasks, trained)
-    state = _initial_state(config, splits, device)
     if run.last.is_file():
         state.load(run.last)
     run.rewind(state.epoch)
-    loss = build_loss(config.loss)
     while state.epoch < config.train.epochs:
         started = time.perf_counter()
         line = _train_epoch(config, splits, state, loss, trained, device, on_progress)
@@ -177,12 +179,9 @@ def _backward(
     where: str,
 ) -> Step:
     """Fills the gradients; all tasks share every parameter, and one score per document."""
-    finite = torch.isfinite(losses)
-    if not finite.all():
-        index = int((~finite).nonzero()[0, 0])
-        raise TrainingError(
-            f"the loss of task {names[index]!r} is {float(losses[index])} at {where}"
-        )
+    for name, value in zip(names, losses.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise TrainingError(f"the loss of task {name!r} is {value} at {where}")
     state.optimizer.zero_grad(set_to_none=True)
     route: dict[str, Any] = {}
     if not isinstance(state.method, LossWeighting):

@@ -59,4 +59,4 @@ def write_report(path: str | Path) -> tuple[Analysis, list[list[str]]]:
     text = markdown(analysis, results, references, captions, len(plan(study, tasks)))
     with atomic_write(folder.report) as file:
         file.write(text.encode())
-    return analysis, list(rows(analysis, references))
+    return analysis, list(rows(analysis, references, errors=False))

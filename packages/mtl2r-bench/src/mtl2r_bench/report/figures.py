@@ -114,7 +114,8 @@ def curves(results: Sequence[Result], metric: str) -> Figure:
     """The validation metric over epochs, one panel a task, one line a run."""
     tasks = results[0].record["tasks"]
     figure, grid = _grid(len(tasks), 5.6, 4.2)
-    methods = list(dict.fromkeys(result.method for result in results))
+    # Baselines last, so that a method has the colour it has in the other figures.
+    methods = sorted({result.method for result in results}, key=lambda m: (m.startswith("stl "), m))
     styles = dict(zip(methods, _styles(), strict=False))
     for axes, task in zip(grid, tasks, strict=True):
         for method in methods:

@@ -39,8 +39,16 @@ def markdown(
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def rows(analysis: Analysis, references: Mapping[str, Any]) -> Iterator[list[str]]:
-    """The table of points, a header first: references, baselines, methods."""
+def rows(
+    analysis: Analysis, references: Mapping[str, Any], *, errors: bool = True
+) -> Iterator[list[str]]:
+    """The table of points, a header first: references, baselines, methods.
+
+    Args:
+        analysis: What the study shows.
+        references: Random order and single features.
+        errors: Whether to show standard errors.
+    """
     deltas = bool(analysis.delta_m)
     yield [
         "method",
@@ -60,7 +68,7 @@ def rows(analysis: Analysis, references: Mapping[str, Any]) -> Iterator[list[str
             point.method,
             _vector(point),
             *(
-                f"{value:.4f} ± {error:.4f}"
+                f"{value:.4f} ± {error:.4f}" if errors else f"{value:.4f}"
                 for value, error in zip(point.values, point.standard_errors, strict=True)
             ),
             *([f"{analysis.delta_m[i]:+.2f}"] if deltas else []),
@@ -212,7 +220,7 @@ def _made_with(results: Sequence[Result]) -> str:
 def _vector(point: Point) -> str:
     if point.preference is None:
         return ""
-    return " ".join(f"{value:.2f}" for value in point.preference)
+    return " ".join(f"{value:.3g}" for value in point.preference)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

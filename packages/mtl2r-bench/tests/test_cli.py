@@ -1,0 +1,121 @@
+"""The command line: what a user types, and what a mistake ends with."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mtl2r_bench import cli
+from mtl2r_bench.config import to_toml
+
+
+def call(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and standard error of one command."""
+    monkeypatch.setattr(sys, "argv", ["mtl2r-bench", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    captured = capsys.readouterr()
+    return end.value.code or 0, captured.out, captured.err
+
+
+@pytest.fixture
+def mtl2r(monkeypatch, capsys):
+    return lambda *arguments: call(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def study_file(study, tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(to_toml(study))
+    return path
+
+
+def test_sweep_prints_the_table_and_where_to_look(mtl2r, study_file, tmp_path):
+    out = tmp_path / "out"
+    code, text, _ = mtl2r(
+        "sweep", study_file, "--out", out, "--methods", "mgda", "--epochs", 1, "--jobs", 1
+    )
+    assert code == 0
+    for word in ("random order", "best single", "stl quality", "mgda", "hypervolume"):
+        assert word in text
+    assert str(out / "report.md") in text.replace("\n", "")
+    code, text, _ = mtl2r("report", out)
+    assert code == 0
+    assert "mgda" in text
+
+
+def test_train_prints_metrics_and_the_ranker(mtl2r, run_config, tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text(to_toml(run_config("ls", preference=(0.5, 0.5))))
+    out = tmp_path / "run"
+    code, text, _ = mtl2r("train", config, "--out", out, "--preference", ".25,.75", "--epochs", 1)
+    assert code == 0
+    assert "ndcg@10" in text
+    assert (out / "ranker" / "model.safetensors").is_file()
+    assert "0.25" in (out / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("listing", "names"),
+    [
+        ("methods", ["stl", "ls", "wc", "mgda", "pcgrad", "nashmtl"]),
+        ("losses", ["lambda", "listnet"]),
+        ("metrics", ["ndcg"]),
+        ("datasets", ["--data", "WEB30K"]),
+    ],
+)
+def test_list(mtl2r, listing, names):
+    code, text, _ = mtl2r("list", listing)
+    assert code == 0
+    for name in names:
+        assert name in text
+
+
+GOOD = ["2 qid:1 1:1 2:5", "0 qid:1 1:2 2:7"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments", "message"),
+    [
+        (None, ["--data", "nowhere"], "nowhere"),
+        ({"train": GOOD}, [], "expected vali.txt"),
+        ({"train": [*GOOD, "1 qid:2 1:x"], "vali": GOOD}, [], "train.txt:3"),
+        ({"train": GOOD, "vali": GOOD}, ["--tasks", "relevence"], "did you mean 'relevance'"),
+        ({"train": GOOD, "vali": GOOD}, ["--tasks", "relevance,feature:3"], "'feature:3'"),
+        (
+            {"train": GOOD, "vali": GOOD},
+            ["--tasks", "relevance,feature:2", "--methods", "mdga"],
+            "did you mean 'mgda'",
+        ),
+        ({"train": ["255 qid:1 1:1 2:1"], "vali": GOOD}, ["--tasks", "relevance"], "reach 255"),
+    ],
+)
+def test_mistakes_end_with_one_message(mtl2r, letor, tmp_path, lines, arguments, message):
+    out = tmp_path / "out"
+    if lines is not None:
+        arguments = ["--data", letor(**lines), *arguments]
+    code, _, err = mtl2r("sweep", *arguments, "--out", out, "--jobs", 1)
+    assert code == 1
+    assert err.startswith("error: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert not out.exists()
+
+
+def test_failed_runs_end_with_their_errors(mtl2r, study_file, tmp_path, monkeypatch):
+    def failing(config, splits, folder):
+        raise cli.training.TrainingError("the loss of task 'quality' is nan")
+
+    monkeypatch.setattr("mtl2r_bench.sweep.train", failing)
+    code, _, err = mtl2r("sweep", study_file, "--out", tmp_path / "out", "--jobs", 1)
+    assert code == 1
+    assert "runs failed" in err
+    assert "is nan" in err
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "mtl2r_bench", "list", "methods"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "mgda" in done.stdout

@@ -1,0 +1,69 @@
+"""Configs say what is wrong with them, by the key."""
+
+import pytest
+
+from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, validate
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"train": {"epoch": 3}}, r"unknown key `train\.epoch`; did you mean 'epochs'\?"),
+        ({"modle": {}}, r"unknown key `modle`; did you mean 'model'\?"),
+        (
+            {"data": {"synthetic": {"train_query": 1}}},
+            r"unknown key `data\.synthetic\.train_query`; did you mean 'train_queries'\?",
+        ),
+        ({"train": {"epochs": 0}}, r"`train\.epochs`: Input should be greater than 0, got 0"),
+        ({"train": {"route": "fast"}}, r"`train\.route`: Input should be 'exact' or 'features'"),
+        ({"model": {"dropout": 1}}, r"`model\.dropout`: Input should be less than 1, got 1"),
+        ({"data": {"tasks": []}}, r"`data\.tasks`: .*at least 1 item"),
+        ({"evaluation": {"select_cutoff": 7}}, r"`select_cutoff` must be one of `cutoffs`.*got 7"),
+        ({"preferences": [["a", "b"]]}, r"`preferences\.0\.0`: .*valid number.*got 'a'"),
+        (
+            {"methods": [{"name": "ls", "option": {}}]},
+            r"unknown key `methods\.0\.option`; did you mean 'options'\?",
+        ),
+    ],
+)
+def test_mistakes_name_the_key(tables, message):
+    with pytest.raises(ValueError, match=message):
+        validate(StudyConfig, tables, "study.toml")
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ValueError, match=r"^run\.toml: `method` is missing$"):
+        validate(RunConfig, {}, "run.toml")
+
+
+def test_toml_holds_everything(tables, tmp_path):
+    study = validate(StudyConfig, {**tables, "preferences": [[0.25, 0.75]], "seeds": [1, 2]})
+    path = tmp_path / "study.toml"
+    path.write_text(to_toml(study))
+    assert validate(StudyConfig, load_study(path)) == study
+
+
+def test_defaults_are_the_web30k_study():
+    study = validate(StudyConfig, {})
+    assert study.model.model_dump() == {
+        "hidden": 128,
+        "layers": 4,
+        "heads": 4,
+        "feedforward": 512,
+        "dropout": 0.3,
+        "norm": "pre",
+        "attention_scale": "head",
+    }
+    assert (study.train.epochs, study.train.batch_size, study.train.learning_rate) == (50, 64, 1e-3)
+    assert (study.train.step_size, study.train.gamma) == (50, 0.1)
+    assert study.evaluation.cutoffs == (1, 5, 10, 30)
+    assert study.loss.name == "lambda"
+
+
+def test_files_that_are_no_study(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such study file"):
+        load_study(tmp_path / "none.toml")
+    path = tmp_path / "broken.toml"
+    path.write_text("methods = [\n")
+    with pytest.raises(ValueError, match=r"broken\.toml: not TOML"):
+        load_study(path)

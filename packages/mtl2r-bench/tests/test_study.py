@@ -1,0 +1,77 @@
+"""A study's runs."""
+
+import pytest
+
+from mtl2r_bench.config import StudyConfig, to_toml, validate
+from mtl2r_bench.study import plan, preferences
+
+TASKS = ("relevance", "click")
+
+
+def study(**tables):
+    return validate(StudyConfig, tables)
+
+
+def test_every_method_preference_and_seed_has_a_run():
+    runs = plan(study(methods=["ls", "wc", "mgda"], preferences=5, seeds=[1, 2]), TASKS)
+    names = [config.method.name for config in runs.values()]
+    assert {name: names.count(name) for name in names} == {
+        "stl": 2 * 2,
+        "ls": 5 * 2,
+        "wc": 5 * 2,
+        "mgda": 1 * 2,
+    }
+    assert names[:2] == ["stl", "stl"]
+    assert len(runs) == 2 * (2 + 5 + 5 + 1)
+    assert len({to_toml(config) for config in runs.values()}) == len(runs)
+
+
+def test_names_say_what_a_run_is_and_are_good_for_files():
+    runs = plan(
+        study(methods=[{"name": "nashmtl", "options": {"update_every": 3}}, "ls"], preferences=1),
+        ("relevance", "feature:7"),
+    )
+    assert list(runs) == [
+        "stl-relevance-s42",
+        "stl-feature-7-s42",
+        "nashmtl-update_every3-s42",
+        "ls-r0.5_0.5-s42",
+    ]
+
+
+def test_one_task_is_single_task_training():
+    runs = plan(study(methods=["ls", "mgda"], baselines=False), ("relevance",))
+    assert list(runs) == ["stl-relevance-s42"]
+
+
+def test_without_baselines():
+    runs = plan(study(methods=["mgda"], baselines=False), TASKS)
+    assert list(runs) == ["mgda-s42"]
+
+
+def test_a_method_may_bring_its_own_preference():
+    method = {"name": "ls", "preference": [0.125, 0.875]}
+    runs = plan(study(methods=[method], baselines=False), TASKS)
+    assert list(runs) == ["ls-r0.125_0.875-s42"]
+
+
+def test_preferences_are_on_the_simplex_and_reach_near_the_corners():
+    vectors = preferences(study(preferences=5), 2)
+    assert [sum(vector) for vector in vectors] == pytest.approx([1] * 5)
+    assert [vector[0] for vector in vectors] == pytest.approx([0.05, 0.275, 0.5, 0.725, 0.95])
+
+
+@pytest.mark.parametrize(
+    ("tables", "tasks", "message"),
+    [
+        ({"methods": ["lss"]}, TASKS, "unknown method 'lss'; did you mean 'ls'"),
+        ({"loss": {"name": "lamda"}}, TASKS, "unknown loss 'lamda'; did you mean 'lambda'"),
+        ({"loss": {"options": {"sigm": 2}}}, TASKS, "unknown option 'sigm'.*'sigma'"),
+        ({"preferences": [[0.2, 0.9]]}, TASKS, "must sum to 1"),
+        ({"preferences": [[0.2, 0.3, 0.5]]}, TASKS, r"vectors of 2 entries.*\[0.2, 0.3, 0.5\]"),
+        ({"preferences": 4}, ("a", "b", "c"), "a list of vectors for 3 tasks"),
+    ],
+)
+def test_mistakes_end_a_study_before_its_first_run(tables, tasks, message):
+    with pytest.raises(ValueError, match=message):
+        plan(study(**tables), tasks)

@@ -1,0 +1,293 @@
+"""One training: what it computes, that it repeats, and that it survives."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from ltr_data import BucketBatchSampler, LabelSpec, RankingDataset, batches
+from ltr_data.datasets import resolve_tasks, synthetic
+from mtl2r_bench import train as module
+from mtl2r_bench.config import LossConfig, to_toml
+from mtl2r_bench.data import Splits
+from mtl2r_bench.tables import build_loss
+from mtl2r_bench.train import TrainingError, train
+from mtl2r_models import ListTransformer, Ranker
+from mtl_optim import MGDA, backward
+
+
+def weights(folder):
+    return (folder / "ranker" / "model.safetensors").read_bytes()
+
+
+def timeless(record):
+    return {key: value for key, value in record.items() if key not in ("seconds", "environment")}
+
+
+METHODS = [
+    ("ls", {"preference": (0.3, 0.7)}),
+    ("wc", {"preference": (0.3, 0.7)}),
+    ("mgda", {}),
+    ("pcgrad", {}),
+    ("nashmtl", {"options": {"update_every": 2}}),
+    ("stl", {"task": "quality"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), METHODS)
+def test_same_seed_same_weights_bit_for_bit(run_config, splits, tmp_path, name, options):
+    config = run_config(name, **options)
+    first = train(config, splits, tmp_path / "a")
+    second = train(config, splits, tmp_path / "b")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert timeless(first) == timeless(second)
+
+
+def test_another_seed_gives_other_weights(run_config, splits, tmp_path):
+    train(run_config("mgda", seed=0), splits, tmp_path / "a")
+    train(run_config("mgda", seed=1), splits, tmp_path / "b")
+    assert weights(tmp_path / "a") != weights(tmp_path / "b")
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("name", "options"), METHODS)
+@pytest.mark.parametrize("after", [1, 4, 8])
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
+    run_config, splits, tmp_path, name, options, after
+):
+    config = run_config(name, **options)
+    expected = train(config, splits, tmp_path / "whole")
+    steps = 0
+
+    def kill(_):
+        nonlocal steps
+        steps += 1
+        if steps == after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(config, splits, tmp_path / "cut", kill)
+    torch.rand(7)  # whatever the process drew meanwhile
+    resumed = train(config, splits, tmp_path / "cut")
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert timeless(resumed) == timeless(expected)
+    log = [json.loads(line) for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2, 3]
+
+
+def test_a_log_line_cut_short_by_a_kill_is_dropped(run_config, splits, tmp_path):
+    config = run_config("mgda")
+    expected = train(config, splits, tmp_path / "whole")
+    steps = iter(range(100))
+
+    def kill(_):
+        if next(steps) == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(config, splits, tmp_path / "cut", kill)
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 2, "lo')
+    assert timeless(train(config, splits, tmp_path / "cut")) == timeless(expected)
+
+
+def test_kill_minus_nine(run_config, splits, tmp_path):
+    config = run_config("pcgrad", train={"epochs": 40})
+    (tmp_path / "run.toml").write_text(to_toml(config))
+    command = [sys.executable, "-m", "mtl2r_bench", "train", str(tmp_path / "run.toml")]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "cut")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    log = tmp_path / "cut" / "log.jsonl"
+    deadline = time.monotonic() + 60
+    while not (log.is_file() and log.read_bytes().count(b"\n") >= 2):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = train(config, splits, tmp_path / "cut")
+    expected = train(config, splits, tmp_path / "whole")
+    assert timeless(resumed) == timeless(expected)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+def test_a_finished_run_is_not_done_again(run_config, splits, tmp_path, monkeypatch):
+    config = run_config("mgda")
+    record = train(config, splits, tmp_path / "run")
+    monkeypatch.setattr(module, "_train_epoch", None)
+    assert train(config, splits, tmp_path / "run") == record
+
+
+def test_a_folder_of_another_config_is_refused(run_config, splits, tmp_path):
+    train(run_config("mgda"), splits, tmp_path / "run")
+    with pytest.raises(ValueError, match="holds a run of another config"):
+        train(run_config("pcgrad"), splits, tmp_path / "run")
+
+
+def test_one_forward_per_batch_whatever_the_tasks(run_config, splits, tmp_path, monkeypatch):
+    calls = []
+    forward = ListTransformer.forward
+
+    def counted(self, features, mask=None):
+        if self.training:
+            calls.append(len(features))
+        return forward(self, features, mask)
+
+    monkeypatch.setattr(ListTransformer, "forward", counted)
+    config = run_config("mgda")
+    train(config, splits, tmp_path / "run")
+    per_epoch = len(BucketBatchSampler(splits.train.lengths, batch_size=8))
+    assert len(calls) == config.train.epochs * per_epoch
+    assert sum(calls) == config.train.epochs * len(splits.train)
+
+
+def test_single_task_training_computes_one_loss(run_config, splits, tmp_path):
+    record = train(run_config("stl", task="quality"), splits, tmp_path / "run")
+    assert list(record["loss"]) == ["quality"]
+    assert list(record["metrics"]["test"]["ndcg@10"]) == ["relevance", "quality"]
+
+
+def with_tasks(order):
+    tables = synthetic.splits((24, 10, 10), seed=0, mean_length=8)
+    specs = resolve_tasks(order, range(1, 137))
+    made = {name: RankingDataset.from_table(table, specs) for name, table in tables.items()}
+    return Splits(made["train"], made["vali"], made["test"], None, "test")
+
+
+@pytest.mark.parametrize("name", ["mgda", "nashmtl"])
+def test_the_order_of_the_tasks_does_not_matter(run_config, tmp_path, name):
+    order = ("relevance", "quality", "click")
+    for folder, tasks in (("a", order), ("b", order[::-1])):
+        train(run_config(name, train={"epochs": 1}), with_tasks(tasks), tmp_path / folder)
+    # Not the weights: a key's bias has no effect, and Adam walks along the rounding of its gradient.
+    documents = with_tasks(order).test.features[:20]
+    one, two = (Ranker.load(tmp_path / folder / "ranker").scores(documents) for folder in "ab")
+    torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
+def test_two_tasks_with_the_same_labels_agree(splits):
+    twice = dataclasses.replace(
+        splits.train,
+        labels=splits.train.labels[[0, 0]],
+        label_specs=(LabelSpec("one"), LabelSpec("two")),
+    )
+    torch.manual_seed(0)
+    model = ListTransformer(132, hidden=8, layers=1, heads=2, dropout=0.3)
+    batch = next(iter(batches(twice, BucketBatchSampler(twice.lengths, batch_size=8))))
+    loss = build_loss(LossConfig())
+    losses = loss(model(batch.features, batch.mask), batch.labels, mask=batch.mask)
+    step = backward(losses, MGDA(), shared=list(model.shared_parameters()))
+    assert float(step.cosines[0, 1]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_the_feature_route_takes_the_same_losses(run_config, splits, tmp_path):
+    exact = train(run_config("mgda", train={"epochs": 1}), splits, tmp_path / "a")
+    near = train(
+        run_config("mgda", train={"epochs": 1, "route": "features"}), splits, tmp_path / "b"
+    )
+    assert weights(tmp_path / "a") != weights(tmp_path / "b")
+    for task, value in exact["loss"].items():
+        assert near["loss"][task] == pytest.approx(value, rel=0.5)
+
+
+def test_clipping_bounds_the_gradient_of_every_method(run_config, splits, tmp_path, monkeypatch):
+    norms = []
+    step = torch.optim.Adam.step
+
+    def watched(self, closure=None):
+        grads = [p.grad for group in self.param_groups for p in group["params"]]
+        norms.append(float(torch.cat([g.flatten() for g in grads if g is not None]).norm()))
+        return step(self, closure)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    for name, options in METHODS:
+        config = run_config(name, train={"epochs": 1, "clip_norm": 1e-3}, **options)
+        train(config, splits, tmp_path / name)
+    assert len(norms) >= 6
+    np.testing.assert_array_less(norms, 1e-3 * (1 + 1e-4))
+
+
+def test_a_loss_that_is_not_finite_names_task_and_batch(run_config, splits, tmp_path):
+    labels = splits.train.labels.copy()
+    labels[1, splits.train.offsets[5]] = np.inf
+    broken = dataclasses.replace(splits, train=dataclasses.replace(splits.train, labels=labels))
+    with pytest.raises(
+        TrainingError, match=r"loss of task 'quality' is nan at epoch 1, batch \d+ \(queries "
+    ):
+        train(run_config("mgda"), broken, tmp_path / "run")
+    assert not (tmp_path / "run" / "record.json").exists()
+
+
+def test_the_epoch_of_the_best_validation_metric_is_chosen(run_config, splits, tmp_path):
+    config = run_config("ls", preference=(0.25, 0.75), train={"epochs": 6, "learning_rate": 0.02})
+    record = train(config, splits, tmp_path / "run")
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    values = [
+        0.25 * line["validation"]["ndcg@10"]["relevance"]
+        + 0.75 * line["validation"]["ndcg@10"]["quality"]
+        for line in log
+    ]
+    assert record["epoch"] == int(np.argmax(values)) + 1
+    chosen = log[record["epoch"] - 1]
+    assert record["metrics"]["validation"] == chosen["validation"]
+    assert record["loss"] == chosen["loss"]
+
+
+def test_the_record_and_the_queries_agree(run_config, splits, tmp_path):
+    record = train(run_config("mgda"), splits, tmp_path / "run")
+    queries = pq.read_table(tmp_path / "run" / "queries.parquet").to_pandas()
+    means = queries.groupby(["split", "metric", "task"])["value"].mean()
+    for split, metrics in record["metrics"].items():
+        for metric, values in metrics.items():
+            for task, value in values.items():
+                assert value == pytest.approx(means[split, metric, task], rel=1e-6)
+    assert set(record["data"]) == {"train", "validation", "test"}
+    assert record["environment"]["versions"]["torch"] == torch.__version__
+
+
+def test_the_saved_ranker_ranks_raw_features(run_config, splits, tmp_path):
+    train(run_config("mgda"), splits, tmp_path / "run")
+    ranker = Ranker.load(tmp_path / "run" / "ranker")
+    raw = synthetic.splits((24, 10, 10), seed=0, mean_length=8)["test"]
+    columns = [raw.feature_ids.index(i) for i in ranker.feature_ids]
+    rows = slice(raw.offsets[2], raw.offsets[3])
+    scores = ranker.scores(raw.features[rows][:, columns])
+    with torch.inference_mode():
+        expected = ranker.model(torch.from_numpy(splits.test.features[rows])[None])[0]
+    torch.testing.assert_close(scores, expected)
+    assert ranker.tasks == ("relevance", "quality")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("ls", {}, "method 'ls' needs a `preference`"),
+        ("mgda", {"preference": (0.5, 0.5)}, "method 'mgda' takes no `preference`"),
+        ("ls", {"preference": (1.0,)}, "an entry per task"),
+        ("mgdaa", {}, "unknown method 'mgdaa'; did you mean 'mgda'"),
+        ("nashmtl", {"options": {"update": 2}}, "unknown option 'update'.*'update_every'"),
+        ("stl", {"task": "click"}, "`method.task` must be one of the data's tasks"),
+        ("ls", {"preference": (0.5, 0.5), "task": "quality"}, "`method.task` is for 'stl'"),
+    ],
+)
+def test_mistakes_end_a_run_before_it_leaves_a_folder(
+    run_config, splits, tmp_path, name, options, message
+):
+    with pytest.raises(ValueError, match=message):
+        train(run_config(name, **options), splits, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
