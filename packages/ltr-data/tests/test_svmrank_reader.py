@@ -235,15 +235,15 @@ def test_any_dialect_reads_as_written(tmp_path_factory, file, block_bytes):
 def test_the_fast_way_never_differs_from_the_tolerant_one(text, dense_line):
     prefix = "1 qid:1 1:2\n" if dense_line else ""
     block = _blocks.Block(Path("x"), 1, (prefix + text + "\n").encode())
-    fast = _fast.parse_dense(block)
+    fast = _fast.parse_block(block)
     if fast is None:
         return
     rows = _tolerant.parse_lines(block)
     assert np.array_equal(fast.labels, rows.labels)
     assert fast.query_ids == rows.query_ids
     assert np.array_equal(fast.lines, rows.lines)
-    assert np.array_equal(fast.values.T.ravel(), rows.values)
-    assert np.array_equal(np.tile(np.arange(len(fast.values)), len(rows.labels)), rows.indices)
+    assert fast.width == rows.width
+    assert np.array_equal(fast.matrix(fast.width), rows.matrix(rows.width))
 
 
 @given(
@@ -259,17 +259,17 @@ def test_one_wrong_byte_is_never_read_wrongly(position, removed, inserted, trail
         text = text.replace("\n", " \n")
     text = text[:position] + inserted + text[position + removed :]
     block = _blocks.Block(Path("x"), 1, text.encode())
-    fast = _fast.parse_dense(block)
+    fast = _fast.parse_block(block)
     if fast is not None:
         rows = _tolerant.parse_lines(block)
-        assert np.array_equal(fast.values.T.ravel(), rows.values)
+        assert np.array_equal(fast.matrix(fast.width), rows.matrix(rows.width))
         assert fast.query_ids == rows.query_ids
         assert np.array_equal(fast.labels, rows.labels)
 
 
 def test_dense_text_takes_the_fast_way():
     for text in (DENSE, DENSE.replace("\n", " \r\n"), DENSE.replace("\n", " #docid = a\n")):
-        assert _fast.parse_dense(_blocks.Block(Path("x"), 1, text.encode())) is not None
+        assert _fast.parse_block(_blocks.Block(Path("x"), 1, text.encode())) is not None
 
 
 @pytest.mark.oracle

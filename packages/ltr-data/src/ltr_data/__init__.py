@@ -3,9 +3,10 @@
 from . import datasets
 from .__about__ import __version__
 from ._batch import RankingBatch, collate
+from ._convert import Progress, convert, convert_all
 from ._dataset import RankingDataset
 from ._features import FeatureTransform, LogStandardize, Standardize
-from ._files import atomic_folder, atomic_write, recover_folder
+from ._files import atomic_folder, atomic_write, recover_folder, sweep
 from ._label_transforms import (
     Binarize,
     Clip,
@@ -18,7 +19,9 @@ from ._label_transforms import (
 )
 from ._labels import LabelSpec
 from ._open import open  # noqa: A004 - as in `_open`
+from ._progress import ProgressPrinter
 from ._sampling import BucketBatchSampler, batches
+from ._source import read
 from ._table import RankingTable
 from .svmrank import read_svmrank, write_svmrank
 
@@ -34,6 +37,8 @@ __all__ = [
     "LabelTransform",
     "Log1p",
     "LogStandardize",
+    "Progress",
+    "ProgressPrinter",
     "QuantileGrades",
     "RankingBatch",
     "RankingDataset",
@@ -44,9 +49,13 @@ __all__ = [
     "atomic_write",
     "batches",
     "collate",
+    "convert",
+    "convert_all",
     "datasets",
     "open",
+    "read",
     "read_svmrank",
     "recover_folder",
+    "sweep",
     "write_svmrank",
 ]

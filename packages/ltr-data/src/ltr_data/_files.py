@@ -1,8 +1,10 @@
 """Files and folders that are either wholly there or not there at all."""
 
+import glob
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -12,6 +14,8 @@ try:
     import fcntl
 except ImportError:  # Windows: swaps of folders are then not guarded against one another
     fcntl = None  # type: ignore[assignment]
+
+_SWEEP_AFTER_SECONDS = 10.0
 
 
 @contextmanager
@@ -66,6 +70,7 @@ def atomic_write(
         encoding, newline = encoding or "utf-8", "" if newline is None else newline
     # "x": the name is new, and the umask applies as to any other file.
     handle = temporary.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
+    _hold(handle.fileno())
     try:
         try:
             yield handle
@@ -82,6 +87,37 @@ def atomic_write(
             temporary.unlink()
         raise
     _sync(target.parent)
+
+
+def sweep(path: str | os.PathLike[str]) -> list[Path]:
+    """Remove the temporary files that kills have left beside a file of `atomic_write`.
+
+    A file that a living process writes to is locked, and stays; so does one from the last seconds,
+    whose process may not have locked it yet.
+
+    Args:
+        path: As given to `atomic_write`.
+
+    Returns:
+        What was removed.
+
+    Example:
+        >>> sweep("nothing-was-left-here.txt")
+        []
+    """
+    target = Path(os.path.realpath(path))
+    removed = []
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.????????.tmp"):
+        try:
+            if time.time() - leftover.stat().st_mtime < _SWEEP_AFTER_SECONDS:
+                continue
+            with leftover.open("rb") as file:
+                if _hold(file.fileno()):
+                    leftover.unlink()
+                    removed.append(leftover)
+        except (FileNotFoundError, IsADirectoryError, PermissionError):
+            continue  # another process was quicker, or it is not ours
+    return removed
 
 
 @contextmanager
@@ -191,6 +227,17 @@ def _sync(path: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _hold(descriptor: int) -> bool:
+    """Lock a file for as long as it is open; False where another process has it, or none can."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held, or on a network file system that locks no files
+        return False
+    return True
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
+from ._cache_file import map_table
+from ._convert import Progress, cache_path, convert
 from ._dataset import RELEVANCE, RankingDataset
 from ._labels import LabelSpec
-from .svmrank import read_svmrank
+from ._source import read
 
 
 def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to files
@@ -13,21 +16,32 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
     labels: Sequence[LabelSpec] = (RELEVANCE,),
     inputs: Collection[int] | None = None,
     *,
+    cache: bool | str | os.PathLike[str] = True,
     num_features: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> RankingDataset:
-    r"""Read a ranking file and choose its labels and inputs.
+    r"""Open a ranking file and choose its labels and inputs.
+
+    The first call converts the file (see `convert`); every later one maps the result into memory,
+    which takes milliseconds whatever its size.
 
     Args:
-        path: A file in the format of `read_svmrank`.
+        path: A file in a format of `read`.
         labels: One specification per task; see `RankingDataset.from_table`.
         inputs: Numbers of the features to rank by; all but those of the labels when not given.
-        num_features: Number of columns of the file; see `read_svmrank`.
+        cache: True for a converted file beside `path`, a folder for one there, False to read the
+            file into memory and write nothing.
+        num_features: Number of columns of the file; see `read`.
+        threads: Number of blocks that are parsed at the same time.
+        progress: Told how far the conversion is; see `convert`.
 
     Returns:
         The data set.
 
     Raises:
         FileNotFoundError: There is no such file.
+        PermissionError: The folder of the cache cannot be written to.
         ValueError: A line is wrong, or labels and inputs do not fit the columns.
 
     Example:
@@ -36,8 +50,15 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         ...     path = pathlib.Path(folder, "train.txt")
         ...     _ = path.write_text("2 qid:7 1:0.5 2:3\n0 qid:7 1:0.1 2:0\n")
         ...     dataset = open(path, labels=[LabelSpec("relevance"), LabelSpec("click", source=2)])
+        ...     sorted(path.name for path in pathlib.Path(folder).iterdir())
+        ['train.txt', 'train.txt.safetensors']
         >>> dataset.tasks, dataset.feature_ids, dataset.labels.tolist()
         (('relevance', 'click'), (1,), [[2.0, 0.0], [3.0, 0.0]])
     """
-    table = read_svmrank(path, num_features=num_features)
+    if cache is False:
+        table = read(path, num_features=num_features, threads=threads)
+    else:
+        target = cache_path(Path(path), None if cache is True else cache)
+        convert(path, target, num_features=num_features, threads=threads, progress=progress)
+        table = map_table(target)
     return RankingDataset.from_table(table, labels, inputs)

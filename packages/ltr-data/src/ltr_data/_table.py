@@ -1,5 +1,6 @@
 """A ranking file in memory, as it is."""
 
+import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ class RankingTable:
         labels: (document,) float32, the number at the start of each line.
         offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
         query_ids: (query,) as in the file.
+        feature_names: (feature,) names of the columns; None where the file has none.
 
     Raises:
         ValueError: The shapes do not agree, or `offsets` do not cut the documents into queries.
@@ -40,6 +42,7 @@ class RankingTable:
     labels: npt.NDArray[np.float32]
     offsets: npt.NDArray[np.int64]
     query_ids: tuple[str, ...]
+    feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_documents(self.features, self.feature_ids, self.offsets, self.query_ids)
@@ -47,6 +50,12 @@ class RankingTable:
             raise ValueError(
                 f"`labels` must have shape ({len(self.features)},), one per row of `features`, "
                 f"got {self.labels.shape}"
+            )
+        names = self.feature_names
+        if names is not None and not len(names) == len(set(names)) == len(self.feature_ids):
+            raise ValueError(
+                f"`feature_names` must be {len(self.feature_ids)} different names, one per column, "
+                f"got {names}"
             )
 
     @property
@@ -63,6 +72,19 @@ class RankingTable:
     def lengths(self) -> npt.NDArray[np.int64]:
         """(query,) number of documents of each query."""
         return np.diff(self.offsets)
+
+    def feature_id(self, name: str) -> int:
+        """The number of the column with a name.
+
+        Raises:
+            ValueError: No column has this name.
+        """
+        names = self.feature_names or ()
+        if name not in names:
+            nearest = difflib.get_close_matches(name, names, n=1)
+            hint = f", did you mean {nearest[0]!r}?" if nearest else ""
+            raise ValueError(f"`name` must be a column of the table, got {name!r}{hint}")
+        return self.feature_ids[names.index(name)]
 
     def column(self, feature_id: int) -> npt.NDArray[np.float32]:
         """The values of one feature.

@@ -5,7 +5,8 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 
-from ._blocks import Block, Rows
+from .._rows import Rows
+from ._blocks import Block
 
 MAX_INDEX = 1_000_000  # a matrix of this width in float32 has 4 MB per document
 

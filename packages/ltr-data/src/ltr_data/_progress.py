@@ -1,0 +1,39 @@
+"""How far a long job is, in one line of text."""
+
+import sys
+import time
+from typing import TextIO
+
+
+class ProgressPrinter:
+    """Writes a line with share, megabytes and speed, and overwrites it, at most ten times a second.
+
+    Args:
+        name: What is being done, at the beginning of the line.
+        stream: Where to write; standard error when not given.
+
+    Example:
+        >>> import sys
+        >>> ProgressPrinter("train.txt", sys.stdout)(250_000_000, 250_000_000)
+        train.txt: 100 % of 250 MB, ... MB/s
+    """
+
+    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+        self._name = name
+        self._stream = sys.stderr if stream is None else stream
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` bytes are done."""
+        now = time.monotonic()
+        finished = done >= total
+        if not finished and now - self._last < 0.1:
+            return
+        self._last = now
+        speed = done / 1e6 / max(now - self._start, 1e-9)
+        share = 100 * done / max(total, 1)
+        line = f"{self._name}: {share:.0f} % of {total / 1e6:.0f} MB, {speed:.0f} MB/s"
+        self._stream.write(f"\r{line}" if self._stream.isatty() else "")
+        if finished:
+            self._stream.write("\n" if self._stream.isatty() else f"{line}\n")
+        self._stream.flush()

@@ -1,0 +1,53 @@
+"""Some documents on their way from a file to a table."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive documents of a file; a feature that is absent is 0.
+
+    Attributes:
+        labels: (row,) float32.
+        query_ids: (row,).
+        lines: (row,) number of the line in the file.
+        counts: (row,) number of features given, or None when `values` is a matrix of all of them.
+        indices: (value,) 0-based columns of the values, row by row, or None likewise.
+        values: (value,) float32, or (row, feature) with every column present.
+    """
+
+    labels: npt.NDArray[np.float32]
+    query_ids: list[str]
+    lines: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64] | None
+    indices: npt.NDArray[np.int64] | None
+    values: npt.NDArray[np.float32]
+
+    @property
+    def width(self) -> int:
+        """The largest feature that is given."""
+        if self.indices is None:
+            return int(self.values.shape[1])
+        return int(self.indices.max(initial=-1)) + 1
+
+    def matrix(self, width: int) -> npt.NDArray[np.float32]:
+        """(row, width) float32, row-major; `width` is at least that of the rows."""
+        if self.counts is None or self.indices is None:
+            if self.values.shape[1] == width:
+                return np.ascontiguousarray(self.values)
+            matrix = np.zeros((len(self.labels), width), dtype=np.float32)
+            matrix[:, : self.values.shape[1]] = self.values
+            return matrix
+        matrix = np.zeros((len(self.labels), width), dtype=np.float32)
+        matrix[np.repeat(np.arange(len(self.labels)), self.counts), self.indices] = self.values
+        return matrix
+
+    def line_of_feature(self, column: int) -> int:
+        """Line of the first row that has the 0-based column `column` or a later one."""
+        if self.counts is None or self.indices is None:
+            return int(self.lines[0])
+        at = np.flatnonzero(self.indices >= column)[0]
+        return int(self.lines[np.searchsorted(np.cumsum(self.counts), at, side="right")])

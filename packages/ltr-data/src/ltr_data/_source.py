@@ -1,0 +1,102 @@
+"""What a file is, by its name, and the rows in it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._builder import MemorySink, TableBuilder
+from ._rows import Rows
+from ._streams import COMPRESSED, Stream
+from ._table import RankingTable
+from .lightgbm import find_query_file, parse_lightgbm, read_query_sizes
+from .svmrank import check_num_features, parse_stream
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open file.
+
+    Attributes:
+        rows: Its documents, in order.
+        position: How many bytes of the file have been read, for showing progress.
+        feature_names: Names of the columns; None where the file has none.
+    """
+
+    rows: Iterator[Rows]
+    position: Callable[[], int]
+    feature_names: tuple[str, ...] | None = None
+
+
+def kind(path: Path) -> str:
+    """The format of a file, by its name and its neighbours."""
+    suffixes = [s for s in path.suffixes if s not in COMPRESSED]
+    suffix = suffixes[-1].lower() if suffixes else ""
+    if suffix in (".csv", ".tsv"):
+        return suffix[1:]
+    if suffix in (".parquet", ".pq"):
+        return "parquet"
+    return "svmrank" if find_query_file(path) is None else "lightgbm"
+
+
+@contextmanager
+def open_source(path: Path, *, threads: int | None = None) -> Iterator[Source]:
+    """Open a file of any format.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged.
+    """
+    with Stream(path) as stream:
+        query_file = find_query_file(path)
+        if query_file is None:
+            rows = parse_stream(stream, threads)
+        else:
+            rows = parse_lightgbm(stream, query_file, read_query_sizes(query_file), threads)
+        yield Source(rows, stream.position)
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    num_features: int | None = None,
+    threads: int | None = None,
+) -> RankingTable:
+    r"""Read a ranking file of any format into memory.
+
+    By the name: SVMrank text (see `read_svmrank`); the same without query ids where a file with the
+    same name and ``.query`` has the sizes of the queries, as LightGBM has it. Text may be
+    compressed (``.gz``, ``.zst``) or a member of a zip archive.
+
+    Args:
+        path: The file.
+        num_features: Number of columns, for sparse text in which the last ones may not occur.
+        threads: Number of blocks that are parsed at the same time.
+
+    Returns:
+        All documents with all columns.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: There are no documents, or something in the file is wrong: the message has file
+            and line.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "rank.train")
+        ...     _ = path.write_text("2 1:0.5\n0 1:0.1\n1 1:0.3\n")
+        ...     _ = pathlib.Path(folder, "rank.train.query").write_text("2\n1\n")
+        ...     table = read(path)
+        >>> table.query_ids, table.lengths
+        (('1', '2'), array([2, 1]))
+    """
+    check_num_features(num_features)
+    path = Path(path)
+    sink = MemorySink()
+    builder = TableBuilder(path, sink, num_features)
+    with open_source(path, threads=threads) as source:
+        for rows in source.rows:
+            builder.append(rows)
+    return builder.table(sink.matrix(), source.feature_names)

@@ -1,0 +1,113 @@
+"""Files as streams of bytes: plain, compressed, or inside an archive."""
+
+import gzip
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Self
+
+import pyarrow as pa
+
+#: By suffix, a raw file to what it holds; what has none of these is plain.
+DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
+    ".gz": lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
+    ".zst": lambda raw: pa.CompressedInputStream(raw, "zstd"),
+}
+COMPRESSED = tuple(DECOMPRESSORS)
+
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, pa.ArrowInvalid)
+
+
+class Stream:
+    """The content of a file, decompressed, read forward.
+
+    A member of an archive has the path of the archive and its own: ``data.zip/Fold1/train.txt``.
+
+    Args:
+        path: The file; compressed where its name ends in ``.gz`` or ``.zst``.
+
+    Raises:
+        FileNotFoundError: There is no such file or member.
+        IsADirectoryError: It is a folder.
+        ValueError: It is an archive without a member's name, or a damaged archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = locate(path)
+        self._raw = self.file.open("rb")
+        try:
+            inner = self._raw if self.file == path else self._member()
+            decompress = DECOMPRESSORS.get(path.suffix)
+            self._stream: Any = inner if decompress is None else decompress(inner)
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def _member(self) -> IO[bytes]:
+        name = self.path.relative_to(self.file).as_posix()
+        try:
+            with_names = zipfile.ZipFile(self._raw)
+        except zipfile.BadZipFile as error:
+            raise ValueError(f"{self.file}: not a zip archive: {error}") from error
+        names = [member for member in with_names.namelist() if not member.endswith("/")]
+        # The official archives have a folder of the data set's name on top, or none.
+        found = [m for m in names if m == name] or [m for m in names if m.endswith("/" + name)]
+        if len(found) != 1:
+            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+            raise FileNotFoundError(
+                f"{self.file}: expected one member {name}, found {len(found)} among {shown}"
+            )
+        return with_names.open(found[0])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._raw.close()
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end.
+
+        Raises:
+            ValueError: The compressed data are damaged or end too early.
+        """
+        try:
+            return bytes(self._stream.read(size))
+        except _DAMAGED as error:
+            raise ValueError(f"the compressed data are damaged: {error}") from error
+        except OSError as error:
+            # pyarrow's decoders raise this, without a number, for damage.
+            if error.errno is not None:
+                raise
+            raise ValueError(f"the compressed data are damaged: {error}") from error
+
+    def position(self) -> int:
+        """Bytes of the file itself that have been read, for showing progress."""
+        return self._raw.tell()
+
+
+def locate(path: Path) -> Path:
+    """The file that holds what `path` names: itself, or the archive it is in.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        IsADirectoryError: It is a folder.
+        ValueError: It is an archive, without a member's name.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"`path` must name a file, {path} is a folder")
+    if path.suffix == ".zip" and path.is_file():
+        names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
+        raise ValueError(
+            f"`path` must name a member of the archive, as {path}{os.sep}<member>; "
+            f"it has {', '.join(names[:10])}"
+        )
+    if path.exists():
+        return path
+    for parent in path.parents:
+        if parent.suffix == ".zip" and parent.is_file():
+            return parent
+    raise FileNotFoundError(f"`path` must name an existing file, there is no {path}")

@@ -1,0 +1,86 @@
+"""LightGBM's text: SVMrank without query ids, and the sizes of the queries in a file beside it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ._rows import Rows
+from ._streams import COMPRESSED, Stream
+from .svmrank import Block, parse_blocks, read_blocks
+
+
+def find_query_file(path: Path) -> Path | None:
+    """``NAME.query`` beside a file NAME, or beside NAME.gz and the like; None where there is none.
+
+    Example:
+        >>> find_query_file(Path("nowhere.txt")) is None
+        True
+    """
+    name = path.name
+    for suffix in ("", *COMPRESSED):
+        query_file = path.with_name(name.removesuffix(suffix) + ".query")
+        if query_file.is_file():
+            return query_file
+    return None
+
+
+def read_query_sizes(path: Path) -> list[int]:
+    """The number of documents of each query, one per line.
+
+    Raises:
+        ValueError: A line is no number from 1.
+    """
+    sizes = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        text = line.strip()
+        if not text:
+            continue
+        if not (text.isascii() and text.isdigit()) or int(text) < 1:
+            raise ValueError(f"{path}:{number}: expected the size of a query, got {text!r}")
+        sizes.append(int(text))
+    return sizes
+
+
+def parse_lightgbm(
+    stream: Stream, query_file: Path, sizes: list[int], threads: int | None = None
+) -> Iterator[Rows]:
+    """The rows of a file, with the queries numbered from 1.
+
+    Raises:
+        ValueError: A line is wrong or has a query id, or the sizes do not add up to the documents.
+    """
+    yield from parse_blocks(_with_query_ids(stream, query_file, sizes), threads)
+
+
+def _with_query_ids(stream: Stream, query_file: Path, sizes: list[int]) -> Iterator[Block]:
+    """Write the query's number where SVMrank has it."""
+    query, left, documents = 0, 0, 0
+    for block in read_blocks(stream):
+        lines = block.text.split(b"\n")
+        for i, line in enumerate(lines):
+            content = line.partition(b"#")[0].split(None, 2)
+            if not content:
+                continue
+            where = f"{block.path}:{block.first_line + i}"
+            if len(content) > 1 and content[1].startswith(b"qid:"):
+                raise ValueError(
+                    f"{where}: expected no query ids, since {query_file} has the sizes of the "
+                    f"queries, got {content[1].decode(errors='backslashreplace')!r}"
+                )
+            while left == 0:
+                if query == len(sizes):
+                    raise ValueError(
+                        f"{where}: {query_file} has the sizes of {query} queries with "
+                        f"{documents} documents together, here is one more"
+                    )
+                left = sizes[query]
+                query += 1
+            left -= 1
+            documents += 1
+            lines[i] = b" ".join((content[0], b"qid:%d" % query, *content[1:]))
+        yield replace(block, text=b"\n".join(lines))
+    if left or query < len(sizes):
+        raise ValueError(
+            f"{query_file}: the sizes must add up to the documents, "
+            f"got {sum(sizes)} and {documents} in {stream.path}"
+        )

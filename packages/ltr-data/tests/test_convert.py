@@ -1,0 +1,212 @@
+"""A converted file is the source, wholly, or it is not there."""
+
+import json
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import ltr_data
+from ltr_data import _cache_file, _convert
+from ltr_data.datasets import synthetic
+from ltr_data.svmrank import _blocks
+
+TABLE = synthetic.generate(40, seed=3, num_features=35, mean_length=20)
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "train.txt"
+    ltr_data.write_svmrank(path, TABLE)
+    return path
+
+
+def same(table, other):
+    return (
+        np.array_equal(table.features, other.features)
+        and np.array_equal(table.labels, other.labels)
+        and np.array_equal(table.offsets, other.offsets)
+        and table.query_ids == other.query_ids
+        and table.feature_ids == other.feature_ids
+    )
+
+
+def test_converted_is_equal_and_mapped(source):
+    target = ltr_data.convert(source)
+    assert target == source.with_name("train.txt.safetensors")
+    table = _cache_file.map_table(target)
+    assert same(table, TABLE)
+    assert not table.features.flags.owndata
+    assert table.features.flags.c_contiguous
+    assert table.features.ctypes.data % 4096 == 0
+    assert same(pickle.loads(pickle.dumps(table)), TABLE)  # noqa: S301 - our own
+
+
+def test_changing_the_arrays_leaves_the_file(source):
+    target = ltr_data.convert(source)
+    before = target.read_bytes()
+    _cache_file.map_table(target).features[:] = 7
+    assert target.read_bytes() == before
+
+
+def test_layout_is_that_of_safetensors(source):
+    content = ltr_data.convert(source).read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + size])
+    header.pop("__metadata__")
+    end = 0
+    for about in header.values():
+        assert about["data_offsets"][0] == end
+        end = about["data_offsets"][1]
+    assert 8 + size + end == len(content)
+    manifest = json.loads(content[8 + size :][slice(*header["manifest"]["data_offsets"])])
+    assert manifest["source"]["size"] == source.stat().st_size
+    assert manifest["source"]["name"] == "train.txt"
+
+
+@pytest.mark.parametrize("block_bytes", [16, 50, 1 << 20])
+def test_columns_that_come_late_are_zero_before(tmp_path, monkeypatch, block_bytes):
+    monkeypatch.setattr(_blocks.read_blocks, "__defaults__", (block_bytes,))
+    monkeypatch.setattr(_cache_file, "_CHUNK_BYTES", 40)
+    path = tmp_path / "sparse.txt"
+    lines = [f"{i % 3} qid:{i // 4} 1:{i} {i // 5 + 2}:1.5" for i in range(60)]
+    path.write_text("\n".join(lines))
+    assert same(_cache_file.map_table(ltr_data.convert(path)), ltr_data.read_svmrank(path))
+
+
+def modified(path):
+    return path.stat().st_mtime_ns, path.stat().st_ino
+
+
+def test_up_to_date_is_not_written_again(source):
+    first = modified(ltr_data.convert(source))
+    assert modified(ltr_data.convert(source)) == first
+    os.utime(source, ns=(1, 1))  # another time, the same bytes
+    assert modified(ltr_data.convert(source)) == first
+    assert modified(ltr_data.convert(source, force=True)) != first
+
+
+def test_stale_is_converted_again(source):
+    ltr_data.open(source)
+    ltr_data.write_svmrank(source, synthetic.generate(3, seed=1, num_features=35))
+    assert len(ltr_data.open(source)) == 3
+    text = source.read_text()
+    source.write_text(text.replace("qid:1 ", "qid:9 "))  # of the same size
+    assert ltr_data.open(source).query_ids == ("9", "2", "3")
+    assert ltr_data.open(source, num_features=40).features.shape[1] == 40
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:9], lambda b: b"x" * 5000])
+def test_damaged_is_converted_again(source, damage):
+    target = ltr_data.convert(source)
+    target.write_bytes(damage(target.read_bytes()))
+    with pytest.raises(ValueError, match="expected a whole file"):
+        _cache_file.map_table(target)
+    assert len(ltr_data.open(source)) == TABLE.num_queries
+
+
+def test_open_with_and_without_cache(source, tmp_path):
+    plain = ltr_data.open(source, cache=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["train.txt"]
+    folder = tmp_path / "cache"
+    cached = ltr_data.open(source, cache=folder)
+    assert cached.checksum() == plain.checksum() == ltr_data.open(source).checksum()
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_files_of_one_name_share_a_folder(tmp_path):
+    for fold in ("Fold1", "Fold2"):
+        (tmp_path / fold).mkdir()
+        (tmp_path / fold / "train.txt").write_text(f"1 qid:{fold} 1:1\n")
+    pattern = tmp_path / "Fold*" / "*.txt"
+    targets = ltr_data.convert_all(pattern, tmp_path / "cache")
+    assert len(set(targets)) == 2
+    assert [_cache_file.map_table(t).query_ids for t in targets] == [("Fold1",), ("Fold2",)]
+    assert ltr_data.convert_all(pattern)[0] == tmp_path / "Fold1" / "train.txt.safetensors"
+    assert len(ltr_data.convert_all(pattern)) == 2
+    with pytest.raises(FileNotFoundError, match="`sources`"):
+        ltr_data.convert_all(tmp_path / "*.csv")
+
+
+def test_wrong_line_leaves_what_was_there(source, tmp_path):
+    source.write_text(source.read_text() + "0 qid:99 1:x\n")
+    with pytest.raises(ValueError, match=r"train.txt:\d+: the value of feature 1"):
+        ltr_data.convert(source)
+    assert [p.name for p in tmp_path.iterdir()] == ["train.txt"]
+
+
+def test_change_while_reading_is_seen(source, tmp_path):
+    with pytest.raises(RuntimeError, match="changed while it was read"):
+        ltr_data.convert(source, progress=lambda done, total: source.write_text("1 qid:1 1:1\n"))
+    assert [p.name for p in tmp_path.iterdir()] == ["train.txt"]
+
+
+def test_progress_ends_at_the_size(source, capsys):
+    calls = []
+    ltr_data.convert(source, progress=lambda *call: calls.append(call))
+    assert calls[-1] == (source.stat().st_size,) * 2
+    ltr_data.convert(source, force=True, progress=ltr_data.ProgressPrinter("train"))
+    assert capsys.readouterr().err.startswith("train: 100 % of 0 MB")
+
+
+def test_folder_that_cannot_be_written(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match="`target`"):
+        ltr_data.convert(source)
+
+
+CONVERT = "import sys, ltr_data; ltr_data.convert(sys.argv[1], force=True)"
+
+
+def test_two_processes_at_once(source):
+    processes = [
+        subprocess.Popen([sys.executable, "-c", CONVERT, str(source)], env=ENVIRONMENT)
+        for _ in range(2)
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert same(_cache_file.map_table(_convert.cache_path(source)), TABLE)
+    assert len(list(source.parent.iterdir())) == 2
+
+
+KILLED = """
+import sys, ltr_data
+def report(done, total):
+    print(done, flush=True)
+while True:
+    ltr_data.convert(sys.argv[1], force=True, threads=1, progress=report)
+"""
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_kill_leaves_old_or_none_and_the_next_succeeds(source, old, monkeypatch):
+    if old:
+        ltr_data.convert(source)
+    command = [sys.executable, "-c", KILLED, str(source)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT) as process:
+        process.stdout.readline()  # the features are written, the header is not
+        process.send_signal(signal.SIGKILL)
+    target = _convert.cache_path(source)
+    assert not target.exists() or same(_cache_file.map_table(target), TABLE)
+    monkeypatch.setattr("ltr_data._files._SWEEP_AFTER_SECONDS", -1)
+    assert same(_cache_file.map_table(ltr_data.convert(source, force=True)), TABLE)
+    assert {p.name for p in source.parent.iterdir()} == {"train.txt", target.name}
+
+
+def test_sweep_spares_the_living_and_the_new(tmp_path):
+    target = tmp_path / "x.bin"
+    dead = tmp_path / ".x.bin.0a1b2c3d.tmp"
+    dead.touch()
+    assert ltr_data.sweep(target) == []
+    with ltr_data.atomic_write(target) as file:
+        for path in (dead, file.name):
+            os.utime(path, (time.time() - 60,) * 2)
+        assert ltr_data.sweep(target) == [dead]
+        file.write(b"whole")
+    assert target.read_bytes() == b"whole"
