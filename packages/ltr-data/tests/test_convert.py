@@ -210,3 +210,19 @@ def test_sweep_spares_the_living_and_the_new(tmp_path):
         assert ltr_data.sweep(target) == [dead]
         file.write(b"whole")
     assert target.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("inputs", [None, range(1, 20), [1, 3, 4, 30]])
+def test_columns_of_a_mapped_file_are_not_copied(source, inputs):
+    labels = [ltr_data.LabelSpec("click", source=33)]
+    plain = ltr_data.open(source, labels, inputs, cache=False)
+    mapped = ltr_data.open(source, labels, inputs)
+    if not isinstance(mapped.features, ltr_data.ColumnView):
+        assert np.shares_memory(mapped.features, mapped.features.base)
+    assert mapped.checksum() == plain.checksum()
+    assert np.array_equal(mapped.batch([3, 1]).features, plain.batch([3, 1]).features)
+    assert mapped.subset([3, 1]).checksum() == plain.subset([3, 1]).checksum()
+    transforms = [ltr_data.LogStandardize.fit(d.features, d.feature_ids) for d in (plain, mapped)]
+    assert (
+        mapped.transformed(transforms[1]).checksum() == plain.transformed(transforms[0]).checksum()
+    )

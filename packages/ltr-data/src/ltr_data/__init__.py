@@ -3,6 +3,7 @@
 from . import datasets
 from .__about__ import __version__
 from ._batch import RankingBatch, collate
+from ._columns import ColumnView
 from ._convert import Progress, convert, convert_all
 from ._dataset import RankingDataset
 from ._features import FeatureTransform, LogStandardize, Standardize
@@ -29,6 +30,7 @@ __all__ = [
     "Binarize",
     "BucketBatchSampler",
     "Clip",
+    "ColumnView",
     "Compose",
     "FeatureTransform",
     "Identity",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ._batch import RankingBatch
+from ._columns import Features, select_columns
 from ._features import FeatureTransform
 from ._labels import LabelSpec
 from ._table import RankingTable, check_documents, describe_ids
@@ -27,7 +28,8 @@ class RankingDataset:
     with ``collate_fn=ltr_data.collate`` a `DataLoader` gives padded batches.
 
     Attributes:
-        features: (document, feature) float32, inputs only.
+        features: (document, feature) float32, inputs only; a `ColumnView` where the table
+            is memory-mapped and the inputs are not side by side, else an array.
         labels: (task, document) float32.
         offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
         query_ids: (query,) as in the file.
@@ -51,7 +53,7 @@ class RankingDataset:
         True
     """
 
-    features: npt.NDArray[np.float32]
+    features: Features
     labels: npt.NDArray[np.float32]
     offsets: npt.NDArray[np.int64]
     query_ids: tuple[str, ...]
@@ -110,13 +112,9 @@ class RankingDataset:
         if not chosen:
             raise ValueError("`inputs` must hold at least one feature, got none")
         fitted = tuple(spec.fit(table) for spec in labels)
-        if chosen == table.feature_ids:
-            features = table.features
-        else:
-            columns = {feature_id: j for j, feature_id in enumerate(table.feature_ids)}
-            features = table.features[:, [columns[f] for f in chosen]]
+        columns = {feature_id: j for j, feature_id in enumerate(table.feature_ids)}
         return cls(
-            features=features,
+            features=select_columns(table.features, [columns[f] for f in chosen]),
             labels=np.stack([spec(table) for spec in fitted]),
             offsets=table.offsets,
             query_ids=table.query_ids,

@@ -2,7 +2,7 @@
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ._columns import Features
 from ._table import describe_ids
 
 _CHUNK_ROWS = 16_384  # rows in float64 at a time, to bound the memory
@@ -82,7 +83,7 @@ class FeatureTransform(nn.Module, ABC):
             if scale == 0
         )
 
-    def transform(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def transform(self, features: Features) -> npt.NDArray[np.float32]:
         """`forward` for a NumPy matrix, in chunks.
 
         Args:
@@ -91,7 +92,7 @@ class FeatureTransform(nn.Module, ABC):
         Returns:
             (document, feature) float32, a new array.
         """
-        result = np.empty_like(features, order="C")
+        result = np.empty(features.shape, dtype=np.float32)
         with torch.no_grad():
             for start in range(0, len(features), _CHUNK_ROWS):
                 rows = slice(start, start + _CHUNK_ROWS)
@@ -127,7 +128,7 @@ class Standardize(FeatureTransform):
     """
 
     @classmethod
-    def fit(cls, features: npt.NDArray[np.float32], feature_ids: Sequence[int]) -> Self:
+    def fit(cls, features: Features, feature_ids: Sequence[int]) -> Self:
         """Take the statistics of the training split, in float64.
 
         Args:
@@ -181,9 +182,7 @@ class LogStandardize(FeatureTransform):
         self.register_buffer("log_columns", torch.ones(len(self.feature_ids), dtype=torch.bool))
 
     @classmethod
-    def fit(
-        cls, features: npt.NDArray[np.float32], feature_ids: Sequence[int], *, eps: float = 0.01
-    ) -> Self:
+    def fit(cls, features: Features, feature_ids: Sequence[int], *, eps: float = 0.01) -> Self:
         """Take the statistics of the training split, in float64.
 
         Args:
@@ -196,7 +195,7 @@ class LogStandardize(FeatureTransform):
         """
         transform = cls(feature_ids, eps)
         _check_fit(features, transform.feature_ids)
-        logged = features.min(axis=0) >= 0
+        logged = np.min([chunk.min(axis=0) for chunk in _chunks(features)], axis=0) >= 0
         transform.log_columns.copy_(torch.from_numpy(logged))
         _set_moments(
             transform,
@@ -216,29 +215,35 @@ class LogStandardize(FeatureTransform):
         return {**super().config(), "eps": self.eps}
 
 
-def _check_fit(features: npt.NDArray[np.float32], feature_ids: tuple[int, ...]) -> None:
+def _chunks(features: Features) -> Iterator[npt.NDArray[np.float32]]:
+    """The rows, some at a time, to bound the memory."""
+    for start in range(0, len(features), _CHUNK_ROWS):
+        yield features[start : start + _CHUNK_ROWS]
+
+
+def _check_fit(features: Features, feature_ids: tuple[int, ...]) -> None:
     if features.ndim != 2 or features.shape[1] != len(feature_ids) or not len(features):
         raise ValueError(
             f"`features` must be (document, feature) with {len(feature_ids)} features and at least "
             f"one document, got shape {features.shape}"
         )
-    for start in range(0, len(features), _CHUNK_ROWS):
-        wrong = np.argwhere(~np.isfinite(features[start : start + _CHUNK_ROWS]))
+    for number, chunk in enumerate(_chunks(features)):
+        wrong = np.argwhere(~np.isfinite(chunk))
         if len(wrong):
             row, column = wrong[0]
-            value = features[start + row, column]
+            value = chunk[row, column]
             raise ValueError(
                 f"`features` must be finite, got {value} in feature {feature_ids[column]}, "
-                f"row {start + row}"
+                f"row {number * _CHUNK_ROWS + row}"
             )
 
 
-def _set_moments(transform: FeatureTransform, features: npt.NDArray[np.float32], map_: Any) -> None:
+def _set_moments(transform: FeatureTransform, features: Features, map_: Any) -> None:
     """Set mean and 1 / standard deviation (0 for a constant) of the mapped columns."""
 
     def chunks() -> Any:
-        for start in range(0, len(features), _CHUNK_ROWS):
-            yield map_(features[start : start + _CHUNK_ROWS].astype(np.float64))
+        for chunk in _chunks(features):
+            yield map_(chunk.astype(np.float64))
 
     mean = sum(chunk.sum(axis=0) for chunk in chunks()) / len(features)
     variance = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in chunks()) / len(features)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ._columns import Features
+
 
 @dataclass(frozen=True, eq=False)
 class RankingTable:
@@ -108,7 +110,7 @@ class RankingTable:
 
 
 def check_documents(
-    features: npt.NDArray[np.float32],
+    features: Features,
     feature_ids: tuple[int, ...],
     offsets: npt.NDArray[np.int64],
     query_ids: tuple[str, ...],

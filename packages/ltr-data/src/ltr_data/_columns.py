@@ -1,0 +1,79 @@
+"""Some columns of a matrix that is too large to copy."""
+
+import mmap
+
+import numpy as np
+import numpy.typing as npt
+
+
+class ColumnView:
+    """Columns of a (document, column) matrix, copied only for the rows that are asked for.
+
+    It stands in for an array where that is indexed by rows; `np.asarray` makes it one.
+
+    Args:
+        matrix: (document, column) float32.
+        columns: (feature,) positions of the columns.
+
+    Example:
+        >>> matrix = np.arange(6, dtype=np.float32).reshape(2, 3)
+        >>> view = ColumnView(matrix, [2, 0])
+        >>> view.shape, view[1:].tolist()
+        ((2, 2), [[5.0, 3.0]])
+    """
+
+    def __init__(self, matrix: npt.NDArray[np.float32], columns: list[int]) -> None:
+        self._matrix = matrix
+        self._columns = np.array(columns, dtype=np.intp)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of documents, number of features)."""
+        return len(self._matrix), len(self._columns)
+
+    @property
+    def ndim(self) -> int:
+        """2."""
+        return 2
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """float32."""
+        return self._matrix.dtype
+
+    def __len__(self) -> int:
+        return len(self._matrix)
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """(row, feature) a copy of some rows."""
+        chosen = self._matrix[rows]
+        return chosen.take(self._columns, axis=1)
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[np.float32]:
+        if copy is False:
+            raise ValueError("`copy` must not be False: the columns do not lie side by side")
+        return np.asarray(self[:], dtype=dtype)
+
+
+Features = npt.NDArray[np.float32] | ColumnView
+
+
+def select_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> Features:
+    """Some columns of a matrix: a view where they are a range, and lazily where it is mapped.
+
+    A mapped matrix may be larger than the memory, and a copy of it would read it all; taking the
+    columns out of each batch costs little beside that. In memory, one copy makes batches faster.
+    """
+    if columns == list(range(columns[0], columns[0] + len(columns))):
+        return matrix[:, columns[0] : columns[0] + len(columns)]
+    return ColumnView(matrix, columns) if is_mapped(matrix) else matrix[:, columns]
+
+
+def is_mapped(array: npt.NDArray[np.float32]) -> bool:
+    """Whether the elements are in a memory-mapped file."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base.obj if isinstance(base, memoryview) else base, mmap.mmap)
