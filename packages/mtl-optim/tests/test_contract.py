@@ -3,14 +3,23 @@
 import pytest
 
 from mtl_optim import (
+    EPO,
+    FAMO,
+    IMTLG,
     MGDA,
+    WCMGDA,
+    CAGrad,
     DynamicWeightAverage,
+    EpsilonConstraint,
     LinearScalarization,
+    LogLosses,
     NashMTL,
     PCGrad,
     RandomLossWeighting,
     ScaleInvariantScalarization,
+    SDMGrad,
     SmoothChebyshev,
+    UncertaintyWeighting,
     UPGrad,
     WeightedChebyshev,
 )
@@ -28,6 +37,12 @@ CASES = {
     "SmoothChebyshev": Case(lambda K: SmoothChebyshev(uniform(K), mu=0.01)),
     "RandomLossWeighting": Case(lambda K: RandomLossWeighting(), random=True),
     "DynamicWeightAverage": Case(lambda K: DynamicWeightAverage()),
+    "UncertaintyWeighting": Case(lambda K: UncertaintyWeighting(K)),
+    "FAMO": Case(lambda K: FAMO(K)),
+    "EpsilonConstraint": Case(
+        lambda K: EpsilonConstraint(main=K - 1, bounds={} if K == 1 else {0: 0.1}),
+        ordered=True,
+    ),
     "MGDA": Case(lambda K: MGDA()),
     "MGDA(norm)": Case(lambda K: MGDA("norm")),
     "MGDA(loss)": Case(lambda K: MGDA("loss")),
@@ -36,6 +51,15 @@ CASES = {
     "PCGrad": Case(lambda K: PCGrad(), random=True),
     "NashMTL": Case(lambda K: NashMTL(), degree=-1),
     "NashMTL(every 3)": Case(lambda K: NashMTL(update_every=3), degree=-1),
+    "CAGrad": Case(lambda K: CAGrad()),
+    "CAGrad(1+c)": Case(lambda K: CAGrad(0.9, rescale="1+c")),
+    "IMTLG": Case(lambda K: IMTLG()),
+    "SDMGrad": Case(lambda K: SDMGrad()),
+    "EPO": Case(lambda K: EPO(uniform(K)), decades=6),
+    "WCMGDA": Case(lambda K: WCMGDA(uniform(K)), degree=None),
+    "LogLosses(MGDA)": Case(lambda K: LogLosses(MGDA())),
+    "LogLosses(CAGrad)": Case(lambda K: LogLosses(CAGrad())),
+    "LogLosses(IMTLG)": Case(lambda K: LogLosses(IMTLG(), keep_scale=True)),
 }
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ._bases import GramianWeighting, JacobianAggregator, LossWeighting
-from ._checks import check_finite, check_losses
-from ._gramian import any_of, gramian
+from ._bases import JacobianAggregator, Weighting
+from ._checks import check_finite, check_length, check_losses
+from ._gramian import any_of, cross_gramian, gramian
 from ._graph import reachable_leaves
 from ._losses import TaskLosses
 from ._step import Step
@@ -17,11 +17,12 @@ Rows = list[list[Tensor | None]]
 
 def backward(
     losses: Tensor | Sequence[Tensor],
-    method: LossWeighting | GramianWeighting | JacobianAggregator,
+    method: Weighting | JacobianAggregator,
     *,
     shared: Iterable[Tensor] | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
     heads: Iterable[Tensor] | None = None,
+    second_batch: Tensor | Sequence[Tensor] | None = None,
     scaler: torch.amp.GradScaler | None = None,
     retain_graph: bool = False,
 ) -> Step:
@@ -50,6 +51,8 @@ def backward(
         features: The tensors where the tasks part, which the losses were computed from.
         heads: The parameters that get the plain gradient. None finds them by a walk through the
             graph; pass them to save the walk, or to leave others without a gradient.
+        second_batch: The losses of the same tasks on a batch independent of the first, for a
+            method that looks at both; K more vector-Jacobian products. Only with `shared=`.
         scaler: Pass the scaler rather than scaled losses, then `scaler.step(optimizer)` as usual:
             the weights do not depend on the scale, `.grad` is scaled. A gradient that overflows is
             left for the scaler to find, with NaN weights.
@@ -61,7 +64,8 @@ def backward(
     Raises:
         TypeError: `method` is of no kind, or a loss is no tensor.
         ValueError: A loss or a gradient is NaN or infinite (the message names the task); a loss is
-            no scalar or has no graph; neither `shared` nor `features` is given to a method that
+            no scalar or has no graph; `second_batch` is missing, or given to a method that looks
+            at one; neither `shared` nor `features` is given to a method that
             looks at gradients, or both are; none of them is behind the losses.
 
     Example:
@@ -71,15 +75,17 @@ def backward(
         >>> step.weights, x.grad
         (tensor([0.8000, 0.2000], dtype=torch.float64), tensor([0.8000, 0.4000]))
     """
-    if not isinstance(method, LossWeighting | GramianWeighting | JacobianAggregator):
+    if not isinstance(method, Weighting | JacobianAggregator):
         raise TypeError(
             "`method` must be a LossWeighting, a GramianWeighting or a JacobianAggregator, "
             f"got {type(method).__name__}"
         )
     tasks = TaskLosses(losses, scaler)
-    if isinstance(method, LossWeighting):
+    second = _second(tasks, method, second_batch, scaler)
+    if isinstance(method, Weighting) and not method.looks_at_gradients:
         values = tasks.values.to("cpu", torch.float64)
         weights = method.weights(losses=values)
+        method.learn(values, None, tasks.scale)
         tasks.backward(weights, retain_graph=retain_graph)
         return Step(values, weights, None)
 
@@ -93,6 +99,8 @@ def backward(
     if features is not None:
         given = [features] if isinstance(features, Tensor) else features
     route = "shared" if features is None else "features"
+    if second is not None and features is not None:
+        raise ValueError("`second_batch` needs `shared=`: its features are others, got `features=`")
     wrt = unique(tensor for tensor in given if tensor.requires_grad)
     if not wrt:
         raise ValueError(f"`{route}` must hold a tensor that requires grad, got none")
@@ -103,7 +111,7 @@ def backward(
         own = unique(p for p in heads if p.requires_grad)
     own = [p for p in own if id(p) not in names]
 
-    if isinstance(method, GramianWeighting) and not method.due:
+    if isinstance(method, Weighting) and not method.due:
         return _reuse(tasks, method, wrt, own, features is None, retain_graph)
 
     # The rows of J, and the heads' plain gradients from the same K passes.
@@ -118,47 +126,88 @@ def backward(
         raise ValueError(f"`{route}` must be tensors that `losses` were computed from")
 
     with torch.no_grad():
-        if isinstance(method, GramianWeighting):
-            values, weights, matrix = _weigh(tasks, method, rows, overflow=scaler is not None)
+        if isinstance(method, Weighting):
+            matrix = gramian(rows) if second is None else cross_gramian(rows, _rows(second, wrt))
+            values, weights, matrix = _weigh(tasks, method, matrix, overflow=scaler is not None)
             direction = [combine(block, weights) for block in columns(rows)]
             step = Step(values, weights, matrix)
         else:
             values = tasks.values.to("cpu", torch.float64)
             check_losses(values)
-            direction = _aggregate(method, rows, overflow=scaler is not None)
+            at = None if features is None else wrt
+            direction = _aggregate(method, rows, at, overflow=scaler is not None)
             step = Step(values, None, None)
     _write(wrt, direction, features is None, retain_graph)
     accumulate(own, plain)
     return step
 
 
+def _second(
+    tasks: TaskLosses,
+    method: Weighting | JacobianAggregator,
+    losses: Tensor | Sequence[Tensor] | None,
+    scaler: torch.amp.GradScaler | None,
+) -> TaskLosses | None:
+    """The losses on the second batch, for a method that looks at two."""
+    wanted = isinstance(method, Weighting) and method.wants_second_batch
+    if wanted != (losses is not None):
+        raise ValueError(
+            f"{type(method).__name__} looks at "
+            + (
+                "two batches: pass `second_batch=`, the losses on an independent one, or make it "
+                "with `one_batch=True`, got None"
+                if wanted
+                else "one batch, got `second_batch=`"
+            )
+        )
+    if losses is None:
+        return None
+    second = TaskLosses(losses, scaler)
+    check_length("second_batch", len(second), len(tasks))
+    check_finite(second.values, "`second_batch`: the loss")
+    return second
+
+
+def _rows(tasks: TaskLosses, wrt: list[Tensor]) -> Rows:
+    """The rows of J, one vector-Jacobian product each."""
+    last = len(tasks) - 1
+    return [tasks.gradient(k, wrt, retain_graph=k < last) for k in range(len(tasks))]
+
+
 def _weigh(
-    tasks: TaskLosses, method: GramianWeighting, rows: Rows, *, overflow: bool
+    tasks: TaskLosses, method: Weighting, matrix: Tensor, *, overflow: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Losses, weights and Gramian on the CPU, by one copy from the device."""
-    matrix = gramian(rows) / tasks.scale**2
+    matrix = matrix / tasks.scale**2
     values = tasks.values.to(matrix.device, torch.float64)
     host = torch.cat([matrix, values[:, None]], dim=1).cpu()
     matrix, values = host[:, :-1].contiguous(), host[:, -1].contiguous()
     check_losses(values)
     if overflow and not bool(torch.isfinite(matrix).all()):
         return values, torch.full_like(values, torch.nan), matrix
-    return values, method.weights(losses=values, gramian=matrix), matrix
+    weights = method.weights(losses=values, gramian=matrix)
+    method.learn(values, matrix, tasks.scale)
+    return values, weights, matrix
 
 
-def _aggregate(method: JacobianAggregator, rows: Rows, *, overflow: bool) -> list[Tensor | None]:
-    """The direction, block by block."""
+def _aggregate(
+    method: JacobianAggregator, rows: Rows, features: list[Tensor] | None, *, overflow: bool
+) -> list[Tensor | None]:
+    """The direction, block by block: one block per parameter, or per feature tensor."""
     direction: list[Tensor | None] = []
     finite = torch.ones(len(rows), dtype=torch.bool)
-    for block in columns(rows):
+    for b, block in enumerate(columns(rows)):
         like = next((g for g in block if g is not None), None)
         if like is None:
             direction.append(None)
             continue
-        flat = [torch.zeros_like(like) if g is None else g for g in block]
-        jacobian = torch.stack([g.reshape(-1) for g in flat])
-        finite = finite.to(like.device) & torch.isfinite(jacobian).all(dim=1)
-        direction.append(method(jacobian).reshape(like.shape))
+        jacobian = torch.stack([torch.zeros_like(like) if g is None else g for g in block])
+        flat = jacobian.flatten(start_dim=1)
+        finite = finite.to(like.device) & torch.isfinite(flat).all(dim=1)
+        if features is None:
+            direction.append(method(flat).reshape(like.shape))
+        else:
+            direction.append(method.at_features(jacobian, features[b]))
     if not overflow:
         nan = torch.full(finite.shape, torch.nan)
         check_finite(torch.where(finite.cpu(), 0.0, nan), "`losses`: the gradient")
@@ -167,7 +216,7 @@ def _aggregate(method: JacobianAggregator, rows: Rows, *, overflow: bool) -> lis
 
 def _reuse(
     tasks: TaskLosses,
-    method: GramianWeighting,
+    method: Weighting,
     wrt: list[Tensor],
     own: list[Tensor],
     exact: bool,
@@ -177,6 +226,7 @@ def _reuse(
     values = tasks.values.to("cpu", torch.float64)
     check_losses(values)
     weights = method.weights(losses=values)
+    method.learn(values, None, tasks.scale)
     plain = tasks.total_gradient(torch.ones_like(weights), own, retain_graph=True)
     direction = tasks.total_gradient(weights, wrt, retain_graph=retain_graph or not exact)
     _write(wrt, direction, exact, retain_graph)

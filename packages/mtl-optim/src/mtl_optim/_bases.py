@@ -1,7 +1,8 @@
 """The kinds of multi-task method, by what the paper's method looks at.
 
 A driver takes the cheapest way that a method's kind allows: one backward for a `LossWeighting`,
-one vector-Jacobian product per task for the others.
+one vector-Jacobian product per task for the others. Two protocols say what else a method needs:
+`SecondLook` (the losses after the step) and `Learnable` (an optimizer for its parameters).
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_gramian, check_length, check_losses
+from ._checks import check_cross_gramian, check_gramian, check_length, check_losses
 
 
 class Method(nn.Module, ABC):
@@ -31,7 +32,41 @@ class Method(nn.Module, ABC):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-class LossWeighting(Method):
+class Weighting(Method):
+    """A method whose direction is Jᵀ w: what a driver asks of all kinds, and of their wrappers."""
+
+    @property
+    @abstractmethod
+    def due(self) -> bool:
+        """Whether the next step looks at the Gramian; where not, `weights` needs none."""
+
+    @property
+    @abstractmethod
+    def looks_at_gradients(self) -> bool:
+        """Whether any step looks at the Gramian; where not, one backward serves every step."""
+
+    @property
+    def wants_second_batch(self) -> bool:
+        """Whether the Gramian is that between the gradients of two batches."""
+        return False
+
+    @abstractmethod
+    def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
+        """Weights (task,), with no model at all."""
+
+    def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
+        """Add to the `.grad` of the method's own parameters, where it has some.
+
+        A driver calls it once per step, before it writes any gradient.
+
+        Args:
+            losses: Losses (task,), float64, on the CPU.
+            gramian: Gramian (task, task), likewise; None in a step that looks at none.
+            scale: Factor of the gradients, from a gradient scaler.
+        """
+
+
+class LossWeighting(Weighting):
     """A method that weighs the tasks by their losses alone: one backward per step.
 
     A subclass implements `forward(losses) -> weights`, both (task,), float64, on the CPU, finite.
@@ -40,6 +75,16 @@ class LossWeighting(Method):
     @abstractmethod
     def forward(self, losses: Tensor) -> Tensor:
         """Weights (task,) for the losses (task,)."""
+
+    @property
+    def due(self) -> bool:
+        """Never: no step looks at the Gramian."""
+        return False
+
+    @property
+    def looks_at_gradients(self) -> bool:
+        """Never."""
+        return False
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
         """The method's weights, with no model at all.
@@ -63,7 +108,7 @@ class LossWeighting(Method):
         return found.detach().to(losses.device, losses.dtype)
 
 
-class GramianWeighting(Method):
+class GramianWeighting(Weighting):
     """A method that weighs the tasks by the Gramian of their gradients, and by their losses.
 
     A subclass implements `forward(gramian, losses) -> weights`: float64, on the CPU, finite;
@@ -97,6 +142,11 @@ class GramianWeighting(Method):
         """Whether the next step looks at the Gramian; where not, `weights` needs none."""
         return self.held_weights.numel() == 0 or int(self.steps_held) >= self.update_every
 
+    @property
+    def looks_at_gradients(self) -> bool:
+        """Always."""
+        return True
+
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
         """The method's weights, with no model at all.
 
@@ -126,18 +176,49 @@ class GramianWeighting(Method):
             host_losses = losses.detach().to("cpu", torch.float64)
             check_losses(host_losses)
             check_length("losses", len(losses), len(host))
-        check_gramian(host)
+        self.check_gramian(host)
         found: Tensor = self(host, host_losses).detach()
         if self.update_every > 1:
             self.held_weights = found.clone()
             self.steps_held.fill_(1)
         return found.to(gramian.device, gramian.dtype)
 
+    def check_gramian(self, gramian: Tensor) -> None:
+        """Raise for what is no Gramian."""
+        check_gramian(gramian)
+
     def require_losses(self, losses: Tensor | None) -> Tensor:
         """The losses of a method that cannot do without them."""
         if losses is None:
             raise TypeError(f"{type(self).__name__} needs `losses` beside `gramian`, got None")
         return losses
+
+
+class CrossGramianWeighting(GramianWeighting):
+    """A method that weighs the tasks by the gradients of two independent batches.
+
+    Where a `GramianWeighting` sees G = J Jᵀ it sees C = J J'ᵀ, whose mean is the product of the
+    mean gradients, while that of G is more, by the noise of the batch with itself. C is neither
+    symmetric nor of positive diagonal.
+
+    A subclass implements `forward(cross_gramian, losses) -> weights`.
+
+    Args:
+        one_batch: Whether one batch stands for both, C = G: cheaper, and biased.
+    """
+
+    def __init__(self, *, one_batch: bool = False) -> None:
+        super().__init__()
+        self.one_batch = one_batch
+
+    @property
+    def wants_second_batch(self) -> bool:
+        """Unless one batch stands for both."""
+        return not self.one_batch
+
+    def check_gramian(self, gramian: Tensor) -> None:
+        """Raise for what is no finite square matrix."""
+        check_cross_gramian(gramian)
 
 
 class JacobianAggregator(Method):
@@ -152,6 +233,19 @@ class JacobianAggregator(Method):
     @abstractmethod
     def forward(self, jacobian: Tensor) -> Tensor:
         """Direction (param,) for one block of columns of the Jacobian (task, param)."""
+
+    def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
+        """Direction for one feature tensor; a method that treats its axes apart overrides it.
+
+        Args:
+            jacobian: Gradients (task, *shape) with respect to the features.
+            features: The features, of that shape; the batch axis is first.
+
+        Returns:
+            Direction, of the shape of the features.
+        """
+        found: Tensor = self(jacobian.flatten(start_dim=1))
+        return found.reshape(features.shape)
 
 
 class SecondLook(Method):
@@ -203,3 +297,62 @@ class SecondLook(Method):
         check_losses(host)
         self.look(host)
         self.awaits_look.fill_(False)
+
+
+class Learnable(Method):
+    """Protocol of a method with parameters that are learned beside the model's.
+
+    Name it before the kind (`class UncertaintyWeighting(Learnable, LossWeighting)`) and implement
+    `objective`. The user gives `method.parameters()` to an optimizer. At each step the driver adds
+    the objective's gradient to their `.grad`, and it refuses to go on where the last gradients
+    are still there and changed nothing: a method whose parameters no optimizer holds would stay at
+    its start.
+
+    Args:
+        accumulation: Calls of `backward` per step of the optimizer.
+    """
+
+    answered: Tensor
+    waiting: Tensor
+
+    def __init__(self, *, accumulation: int = 1) -> None:
+        super().__init__()
+        if accumulation < 1:
+            raise ValueError(f"`accumulation` must be at least 1, got {accumulation}")
+        self.accumulation = accumulation
+        # A resumed run starts to watch anew, so this is no part of the state.
+        self.register_buffer("answered", torch.empty(0), persistent=False)
+        self.register_buffer("waiting", torch.zeros((), dtype=torch.int64), persistent=False)
+
+    @abstractmethod
+    def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
+        """What the method's parameters minimise: a scalar with a graph to them."""
+
+    def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
+        """Add the objective's gradient to the `.grad` of the parameters.
+
+        Raises:
+            RuntimeError: The gradients of the last `accumulation` calls changed no parameter.
+        """
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        if not parameters:
+            return
+        now = torch.cat([p.detach().flatten().cpu() for p in parameters])
+        # An optimizer that holds the parameters moves them, or clears their `.grad`, which it does
+        # at a learning rate of 0 or after an overflow too.
+        cleared = not any(p.grad is not None and bool(p.grad.any()) for p in parameters)
+        if cleared or not torch.equal(now, self.answered):
+            self.waiting.zero_()
+        if int(self.waiting) >= self.accumulation:
+            raise RuntimeError(
+                f"the parameters of {type(self).__name__} received gradients and did not change: "
+                "give `method.parameters()` to the optimizer, or set `accumulation` to the number "
+                "of `backward` calls per optimizer step"
+            )
+        with torch.enable_grad():
+            gradients = torch.autograd.grad(self.objective(losses, gramian), parameters)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            gradient = gradient * scale
+            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        self.answered = now
+        self.waiting += 1

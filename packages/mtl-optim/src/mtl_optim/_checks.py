@@ -33,13 +33,18 @@ def check_losses(losses: Tensor) -> None:
     check_finite(losses, "`losses`: the loss")
 
 
-def check_gramian(gramian: Tensor) -> None:
+def check_cross_gramian(gramian: Tensor) -> None:
     """Raise unless `gramian` is a finite square matrix (task, task)."""
     if gramian.ndim != 2 or gramian.shape[0] != gramian.shape[1] or gramian.numel() == 0:
         raise ValueError(f"`gramian` must have shape (task, task), got {tuple(gramian.shape)}")
     check_finite(gramian.diagonal(), "`gramian`: the squared norm of the gradient")
     # A finite diagonal with an infinite entry beside it is no Gramian of finite gradients.
     check_finite(gramian.abs().sum(dim=1), "`gramian`: the row sum")
+
+
+def check_gramian(gramian: Tensor) -> None:
+    """Raise unless `gramian` is finite and square, with a diagonal of squared norms."""
+    check_cross_gramian(gramian)
     negative = gramian.diagonal() < 0
     if bool(negative.any()):
         task = int(torch.nonzero(negative)[0])
@@ -55,3 +60,19 @@ def check_length(parameter: str, length: int, tasks: int) -> None:
         raise ValueError(
             f"`{parameter}` must have one entry per task: got {length} entries for {tasks} tasks"
         )
+
+
+def check_positive(losses: Tensor, method: str) -> None:
+    """Raise for the first task whose loss has no logarithm."""
+    if bool((losses <= 0).any()):
+        task = int(torch.nonzero(losses <= 0)[0])
+        raise ValueError(
+            f"{method} needs positive `losses`, got {float(losses[task])} for task {task}"
+        )
+
+
+def check_tasks(num_tasks: int) -> int:
+    """Raise unless `num_tasks` counts tasks."""
+    if num_tasks < 1:
+        raise ValueError(f"`num_tasks` must be at least 1, got {num_tasks}")
+    return num_tasks

@@ -64,6 +64,18 @@ def gramian(jacobian: Sequence[Sequence[Tensor | None]]) -> Tensor:
     return total
 
 
+def cross_gramian(
+    one: Sequence[Sequence[Tensor | None]], other: Sequence[Sequence[Tensor | None]]
+) -> Tensor:
+    """C = J J'ᵀ for two Jacobians of the same tasks and blocks: a corner of a larger Gramian.
+
+    Example:
+        >>> cross_gramian([[torch.tensor([1.0, 2.0])]], [[torch.tensor([3.0, 4.0])]])
+        tensor([[11.]], dtype=torch.float64)
+    """
+    return gramian([*one, *other])[: len(one), len(one) :]
+
+
 def any_of(block: Sequence[Tensor | None]) -> bool:
     """Whether any task reaches this block."""
     return any(g is not None for g in block)

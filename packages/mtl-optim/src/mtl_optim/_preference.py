@@ -34,8 +34,8 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
     return vector / total
 
 
-def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int) -> Tensor:
-    """The ideal point as a float64 vector (task,); None is 0.
+def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = "ideal") -> Tensor:
+    """The ideal point, or another lower bound, as a float64 vector (task,); None is 0.
 
     Raises:
         ValueError: An entry is NaN or infinite, or there is not one per entry of the preference.
@@ -47,6 +47,6 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int) -> Tensor:
     if ideal is None:
         return torch.zeros(tasks, dtype=torch.float64)
     point = torch.as_tensor(ideal, dtype=torch.float64).detach().cpu().clone()
-    check_length("ideal", point.numel(), tasks)
-    check_finite(point, "`ideal`: the entry")
+    check_length(name, point.numel(), tasks)
+    check_finite(point, f"`{name}`: the entry")
     return point

@@ -7,12 +7,12 @@ weights. See `CHECKS`.
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 
 import torch
 from torch import Tensor
 
-from ._bases import GramianWeighting, LossWeighting
+from ._bases import SecondLook, Weighting
 
 SCALES = (1e-10, 1e-3, 1.0, 1e3, 1e10)
 
@@ -23,14 +23,24 @@ class Case:
 
     Attributes:
         make: Makes a new method for a number of tasks; the same one each time.
-        degree: w(c² G) = c^degree w(G): 0 for most, −1 where the step's length is fixed.
+        degree: w(c² G) = c^degree w(G): 0 for most, −1 where the step's length is fixed. None for
+            a method that compares losses with gradients: w(c L, c² G) = w(L, G).
         random: Whether the weights are drawn, so that permuting the tasks permutes them only in
             distribution.
+        ordered: Whether the tasks have roles by their place, so that they cannot be permuted.
+        decades: Logarithm of the largest ratio of norms at which the direction is resolved.
     """
 
-    make: Callable[[int], LossWeighting | GramianWeighting]
-    degree: int = 0
+    make: Callable[[int], Weighting]
+    degree: float | None = 0
     random: bool = False
+    ordered: bool = False
+    decades: float = 13.0
+
+    def resolves(self, gramian: Tensor) -> bool:
+        """Whether the gradients' norms are within the method's reach."""
+        squares = gramian.diagonal()
+        return bool(squares.max() <= 10 ** (2 * self.decades) * squares.min())
 
     def weights(self, losses: Tensor, gramian: Tensor) -> Tensor:
         """The weights of a new method."""
@@ -66,8 +76,17 @@ def random_jacobian(
     return J * 10**exponents * scale
 
 
-def problems(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Losses (task,) and Jacobians (task, param) of K = 1..12, all ranks, norms and scales."""
+def problems(seed: int = 0, *, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """Losses (task,) and Jacobians (task, param) of K = 1..12, all ranks, norms and scales.
+
+    Args:
+        seed: Of the draws.
+        every: Leaves out all but every so many; one prime to 3 keeps all ranks and norms.
+    """
+    yield from islice(_problems(seed), 0, None, every)
+
+
+def _problems(seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
     scales = cycle(SCALES)
     for tasks in range(1, 13):
@@ -98,21 +117,28 @@ def check_weights_are_finite(case: Case) -> None:
 
 def check_degree(case: Case) -> None:
     """w(c² G) = c^degree w(G) for c = 1e-10..1e10: no absolute thresholds."""
-    for losses, J in problems(1):
+    for losses, J in problems(1, every=4):
         gramian = J @ J.T
+        if not case.resolves(gramian):
+            continue
         weights = case.weights(losses, gramian)
-        for c in SCALES:
-            scaled = case.weights(losses, gramian * c**2) / c**case.degree
+        for c in (SCALES[0], SCALES[-1]):
+            if case.degree is None:
+                scaled = case.weights(losses * c, gramian * c**2)
+            else:
+                scaled = case.weights(losses, gramian * c**2) / c**case.degree
             assert_same_direction(gramian, weights, scaled)
 
 
 def check_permutation(case: Case) -> None:
     """Permuting the tasks leaves the direction."""
-    if case.random:
+    if case.random or case.ordered:
         return
     generator = torch.Generator().manual_seed(2)
-    for losses, J in problems(2):
+    for losses, J in problems(2, every=2):
         gramian = J @ J.T
+        if not case.resolves(gramian):
+            continue
         weights = case.weights(losses, gramian)
         order = torch.randperm(len(losses), generator=generator)
         permuted = torch.empty_like(weights)
@@ -148,7 +174,7 @@ def check_non_finite_raises(case: Case) -> None:
         losses, gramian = torch.ones(3), torch.eye(3)
         losses[1] = bad
         _raises_for_task_1(case, losses, gramian)
-        if isinstance(case.make(3), GramianWeighting):
+        if case.make(3).looks_at_gradients:
             losses, gramian = torch.ones(3), torch.eye(3)
             gramian[1, 1] = bad
             _raises_for_task_1(case, losses, gramian)
@@ -171,13 +197,13 @@ def check_state(case: Case) -> None:
     sequence = [(losses, J @ J.T) for losses, J in problems(5) if len(losses) == 4][:8]
     method = case.make(4)
     for losses, gramian in sequence[:3]:
-        method.weights(losses=losses, gramian=gramian)
+        _one_step(method, losses, gramian)
     resumed, copied = case.make(4), deepcopy(method)
     resumed.load_state_dict(method.state_dict())
     for losses, gramian in sequence[3:]:
-        expected = method.weights(losses=losses, gramian=gramian)
-        assert torch.equal(resumed.weights(losses=losses, gramian=gramian), expected)
-        assert torch.equal(copied.weights(losses=losses, gramian=gramian), expected)
+        expected = _one_step(method, losses, gramian)
+        assert torch.equal(_one_step(resumed, losses, gramian), expected)
+        assert torch.equal(_one_step(copied, losses, gramian), expected)
 
 
 CHECKS: tuple[Callable[[Case], None], ...] = (
@@ -202,6 +228,14 @@ def assert_same_direction(gramian: Tensor, one: Tensor, other: Tensor) -> None:
     gap = float((difference @ gramian @ difference).clamp(min=0)) ** 0.5
     parts = float((torch.maximum(one.abs(), other.abs()) * gramian.diagonal().sqrt()).sum())
     assert gap <= 1e-6 * parts, (gramian, one, other, gap / parts)
+
+
+def _one_step(method: Weighting, losses: Tensor, gramian: Tensor) -> Tensor:
+    weights = method.weights(losses=losses, gramian=gramian)
+    for part in method.modules():  # a wrapper's inner method may be the one that looks twice
+        if isinstance(part, SecondLook):
+            part.look_again(losses / (1 + torch.arange(1, 1 + len(losses))))
+    return weights
 
 
 def _raises_for_task_1(case: Case, losses: Tensor, gramian: Tensor) -> None:

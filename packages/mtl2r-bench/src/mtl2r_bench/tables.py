@@ -54,8 +54,16 @@ class MethodEntry:
 METHODS: Mapping[str, MethodEntry] = {
     "ls": MethodEntry(mtl_optim.LinearScalarization, takes_preference=True),
     "wc": MethodEntry(mtl_optim.WeightedChebyshev, takes_preference=True),
+    "scaleinvls": MethodEntry(mtl_optim.ScaleInvariantScalarization, takes_preference=True),
+    "soft_wc": MethodEntry(mtl_optim.SmoothChebyshev, takes_preference=True),
+    "epo": MethodEntry(mtl_optim.EPO, takes_preference=True),
+    "wc_mgda": MethodEntry(mtl_optim.WCMGDA, takes_preference=True),
+    "rlw": MethodEntry(mtl_optim.RandomLossWeighting, takes_preference=False),
     "mgda": MethodEntry(mtl_optim.MGDA, takes_preference=False),
     "pcgrad": MethodEntry(mtl_optim.PCGrad, takes_preference=False),
+    "graddrop": MethodEntry(mtl_optim.GradDrop, takes_preference=False),
+    "cagrad": MethodEntry(mtl_optim.CAGrad, takes_preference=False),
+    "imtl": MethodEntry(mtl_optim.IMTLG, takes_preference=False),
     "nashmtl": MethodEntry(mtl_optim.NashMTL, takes_preference=False),
 }
 """Code names are those of DeepMTL2R. ``stl`` (a single task) is no method but a run of one loss."""

@@ -3,16 +3,22 @@
 They work in float64 on the unit-diagonal Gramian, so that no threshold depends on the norms.
 """
 
+from ._ball_minimax import ball_minimax
 from ._dual_cone import project_onto_dual_cone
+from ._equal_cosines import equal_cosines
 from ._min_norm import min_norm_point
 from ._nash import nash_bargaining
 from ._nnls import nnls
+from ._simplex import project_onto_simplex
 from ._unit_diagonal import unit_diagonal
 
 __all__ = [
+    "ball_minimax",
+    "equal_cosines",
     "min_norm_point",
     "nash_bargaining",
     "nnls",
     "project_onto_dual_cone",
+    "project_onto_simplex",
     "unit_diagonal",
 ]

@@ -1,17 +1,23 @@
 """Methods that look at the losses alone: one backward per step."""
 
 from ._dynamic_weight_average import DynamicWeightAverage
+from ._epsilon_constraint import EpsilonConstraint
+from ._famo import FAMO
 from ._linear_scalarization import LinearScalarization
 from ._random_loss_weighting import RandomLossWeighting
 from ._scale_invariant import ScaleInvariantScalarization
 from ._smooth_chebyshev import SmoothChebyshev
+from ._uncertainty_weighting import UncertaintyWeighting
 from ._weighted_chebyshev import WeightedChebyshev
 
 __all__ = [
+    "FAMO",
     "DynamicWeightAverage",
+    "EpsilonConstraint",
     "LinearScalarization",
     "RandomLossWeighting",
     "ScaleInvariantScalarization",
     "SmoothChebyshev",
+    "UncertaintyWeighting",
     "WeightedChebyshev",
 ]

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
-from ._scale_invariant import check_positive
+from .._checks import check_length, check_positive
 
 
 class DynamicWeightAverage(LossWeighting):

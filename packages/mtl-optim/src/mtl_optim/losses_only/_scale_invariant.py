@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
+from .._checks import check_length, check_positive
 from .._preference import as_preference
 
 
@@ -25,6 +24,7 @@ class ScaleInvariantScalarization(LossWeighting):
             not positive (the message names the task).
 
     Example:
+        >>> import torch
         >>> ScaleInvariantScalarization([0.5, 0.5]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.1000, 0.5000])
 
@@ -44,12 +44,3 @@ class ScaleInvariantScalarization(LossWeighting):
         check_length("preference", len(self.preference), len(losses))
         check_positive(losses, type(self).__name__)
         return self.preference.to(losses) / losses
-
-
-def check_positive(losses: Tensor, method: str) -> None:
-    """Raise for the first task whose loss has no logarithm."""
-    if bool((losses <= 0).any()):
-        task = int(torch.nonzero(losses <= 0)[0])
-        raise ValueError(
-            f"{method} needs positive `losses`, got {float(losses[task])} for task {task}"
-        )

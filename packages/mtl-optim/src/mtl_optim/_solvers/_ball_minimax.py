@@ -1,0 +1,86 @@
+"""The least worst loss within a ball of directions."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from ._factor import factor_of
+from ._nnls import nnls
+from ._unit_diagonal import unit_diagonal
+
+Array = NDArray[np.float64]
+
+
+def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, Array]:
+    """Solve min over ‖d‖ ≤ u of max_k l_k − ⟨g_k, d⟩, and its dual max over Δ of αᵀl − u‖Jᵀα‖.
+
+    For a level t the shortest d with ⟨g_k, d⟩ ≥ l_k − t is a least-distance problem, one
+    non-negative least squares on unit rows: with e_k = g_k / ‖g_k‖, h_k = (l_k − t) / (u ‖g_k‖) and
+    the y ≥ 0 that minimises ‖Eᵀy‖² + (hᵀy − 1)², ρ = 1 − hᵀy gives d = u Eᵀy / ρ and
+    ‖d‖² = u² (1 − ρ) / ρ. The ball is filled where ρ = 1/2, on a bounded, monotone function of t.
+
+    Args:
+        gramian: G (task, task), positive semi-definite up to rounding.
+        losses: l (task,).
+        radius: u ≥ 0.
+
+    Returns:
+        The weights of the shortest solution, d = Jᵀ v (task,), v ≥ 0, and α (task,), α ≥ 0,
+        Σ α = 1.
+
+    Reference:
+        Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23, for the least-distance
+        problem.
+
+    Example:
+        >>> v, alpha = ball_minimax(np.eye(2), np.zeros(2), radius=1.0)
+        >>> v.round(12).tolist(), alpha.round(12).tolist()
+        ([0.707106781187, 0.707106781187], [0.5, 0.5])
+    """
+    cosines, norms = unit_diagonal(gramian)
+    moves = norms > 0
+    v = np.zeros(len(norms))
+    high = float(losses.max())
+    floor = float(losses[~moves].max(initial=-np.inf))  # no direction moves these losses
+    if not moves.any() or radius == 0:
+        return v, _at_maximum(losses)
+    factor = factor_of(cosines[np.ix_(moves, moves)])
+    reach, moving = radius * norms[moves], losses[moves]
+    target = np.zeros(len(factor) + 1)
+    target[-1] = 1.0
+
+    best = {True: (np.inf, v[moves], 1.0), False: (-np.inf, v[moves], 1.0)}  # by "d fits"
+
+    def overfull(level: float) -> float:
+        """ρ − 1/2, with the nearest levels on both sides of 0 kept."""
+        h = (moving - level) / reach
+        y = nnls(np.vstack([factor, h]), target)
+        rho = 1.0 - float(h @ y)
+        fits = rho >= 0.5
+        if (level <= best[fits][0]) if fits else (level >= best[fits][0]):
+            best[fits] = (level, y, rho)
+        return rho - 0.5
+
+    low = float((moving - reach).max())  # a level below asks one task for more than its reach
+    decided_by_others = floor >= low and overfull(floor) >= 0
+    if not decided_by_others:
+        low = max(low, floor)
+        if overfull(low) < 0 < overfull(high):
+            optimize.brentq(overfull, low, high, xtol=np.finfo(np.float64).tiny, maxiter=500)
+    _, y, rho = best[True]
+    v[moves] = y * radius / (rho * norms[moves])
+    if decided_by_others:
+        return v, _at_maximum(np.where(moves, -np.inf, losses))
+    # At a jump of ρ no shorter level is feasible: the certificate of that is the α with Jᵀα = 0.
+    _, y, rho = best[False] if best[False][1].any() else best[True]
+    if not y.any():
+        return v, _at_maximum(losses)
+    alpha = np.zeros(len(norms))
+    alpha[moves] = y * (norms[moves].min() / norms[moves])
+    return v, alpha / alpha.sum()
+
+
+def _at_maximum(losses: Array) -> Array:
+    """α on the simplex, even over the largest losses."""
+    at_maximum = losses == losses.max()
+    return np.asarray(at_maximum / at_maximum.sum(), dtype=np.float64)

@@ -1,0 +1,41 @@
+"""The direction that makes equal angles with all gradients."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._unit_diagonal import unit_diagonal
+
+Array = NDArray[np.float64]
+
+
+def equal_cosines(gramian: Array) -> tuple[Array, Array]:
+    """The x with C x = 1 on the cosines C, or the shortest least-squares solution x = C⁺ 1.
+
+    With E the unit gradients, Eᵀ x has the inner product 1 with each of them.
+
+    Args:
+        gramian: G (task, task), positive semi-definite up to rounding.
+
+    Returns:
+        x (task,) and the norms s (task,), so that the weights of that direction are x / s. A
+        gradient that vanishes has no angle and x = 0. Where 1 is orthogonal to the range of C (as
+        with g_1 = −g_2: no direction has the same cosine with all but 0), x = 0.
+
+    Example:
+        >>> x, norms = equal_cosines(np.diag([4.0, 0.25]))
+        >>> x.tolist(), norms.tolist()
+        ([1.0, 1.0], [2.0, 0.5])
+    """
+    cosines, norms = unit_diagonal(gramian)
+    x = np.zeros_like(norms)
+    moves = norms > 0
+    if not moves.any():
+        return x, norms
+    values, vectors = np.linalg.eigh(cosines[np.ix_(moves, moves)])
+    # What rounding leaves of an eigenvalue 0, and of a component 0 of the vector 1.
+    lost = 16 * len(values) * np.finfo(np.float64).eps
+    parts = vectors.T @ np.ones(len(values))
+    kept = values > lost * values[-1]
+    if float((parts[kept] ** 2).sum()) > lost:
+        x[moves] = vectors[:, kept] @ (parts[kept] / values[kept])
+    return x, norms

@@ -1,0 +1,29 @@
+"""Projection onto the simplex."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def project_onto_simplex(vector: Array) -> Array:
+    """The nearest point of {x ≥ 0, Σ x = 1}: max(v − τ, 0) with the τ that makes the sum 1.
+
+    Args:
+        vector: v (task,).
+
+    Returns:
+        x (task,).
+
+    Reference:
+        Held, Wolfe and Crowder, Validation of subgradient optimization, Mathematical Programming 6,
+        1974.
+
+    Example:
+        >>> project_onto_simplex(np.array([1.0, 0.5, -1.0])).tolist()
+        [0.75, 0.25, 0.0]
+    """
+    ordered = np.sort(vector)[::-1]
+    thresholds = (np.cumsum(ordered) - 1.0) / np.arange(1, len(vector) + 1)
+    last = int(np.flatnonzero(ordered > thresholds)[-1])
+    return np.asarray(np.maximum(vector - thresholds[last], 0.0), dtype=np.float64)

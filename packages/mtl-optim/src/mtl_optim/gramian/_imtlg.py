@@ -1,0 +1,45 @@
+"""Impartial multi-task learning: the part that balances gradients."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._bases import GramianWeighting
+from .._solvers import equal_cosines
+
+
+class IMTLG(GramianWeighting):
+    """The direction with the same projection on every unit gradient: w ∝ G⁺ √diag(G).
+
+    ⟨g_k, d⟩ / ‖g_k‖ is the same for all k where the gradients are independent; scaling a task's
+    loss leaves the direction. Weights may be negative: a task whose gradient would be served too
+    well is held back.
+
+    Weights: u / max(Σ u, ½ Σ |u|), u = G⁺ √diag(G): they sum to 1 unless negative ones outweigh a
+    quarter of all. A task whose gradient vanishes has 0.
+
+    Example:
+        >>> IMTLG().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
+        tensor([0.6667, 0.3333])
+
+    Reference:
+        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.1.
+
+    Note:
+        The paper divides by Σ u, which may be 0 or negative: the step then has no bound, or
+        ascends. The bound ½ Σ |u| takes over continuously, keeps the weights within [−2, 2], and
+        leaves the common projection non-negative. The pseudo-inverse is that of the cosines.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        x, norms = equal_cosines(gramian.numpy())
+        u = np.zeros_like(x)
+        moves = norms > 0
+        if x.any():
+            u[moves] = x[moves] * (norms[moves].min() / norms[moves])
+            u /= max(u.sum(), np.abs(u).sum() / 2)
+        return torch.from_numpy(u)

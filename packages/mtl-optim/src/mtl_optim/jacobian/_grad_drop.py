@@ -1,0 +1,83 @@
+"""Gradient sign dropout."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .._bases import JacobianAggregator
+from .._checks import check_length
+from .._random import Randomness
+
+
+class GradDrop(Randomness, JacobianAggregator):
+    """Let one sign pass per element, drawn by how much of the gradient has it.
+
+    Per element p = ½ (1 + Σ_k g_k / Σ_k |g_k|) and u ~ U(0, 1): where p > u the positive entries
+    pass, where p < u the negative ones. Task k leaks a part l_k past the mask,
+    d = Σ_k (l_k + (1 − l_k) mask_k) g_k.
+
+    With `shared=` the elements are those of the parameters. With `features=` they are the units of
+    the features, as in the paper: the sign is that of g_k times the sign of the feature, summed
+    over the batch (the first axis), so that one draw serves a unit in all samples.
+
+    Direction: a sum over the tasks, of which in the mean each element keeps a part.
+
+    Args:
+        leak: l (task,), each in [0, 1]; None is 0.
+        generator: Draws u; None makes one with the default seed.
+
+    Raises:
+        ValueError: A leak is not in [0, 1], or there is not one per task.
+
+    Example:
+        >>> GradDrop()(torch.tensor([[1.0, -2.0], [1.0, -1.0]]))      # the signs agree
+        tensor([ 2., -3.])
+
+    Reference:
+        Chen et al., Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout,
+        NeurIPS 2020, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        leak: Sequence[float] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(generator)
+        if leak is not None and not all(0 <= part <= 1 for part in leak):
+            raise ValueError(f"`leak` must be in [0, 1], got {list(leak)}")
+        self.leak = None if leak is None else list(leak)
+
+    def forward(self, jacobian: Tensor) -> Tensor:
+        """Direction (param,) for the columns of the Jacobian (task, param)."""
+        sign = self._draw_sign(jacobian)
+        direction = torch.zeros_like(jacobian[0])
+        for row, leak in zip(jacobian, self._leaks(len(jacobian)), strict=True):
+            direction += torch.where(row * sign > 0, row, leak * row)
+        return direction
+
+    def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
+        """Direction (batch, *unit) for gradients (task, batch, *unit) at such features."""
+        summed = (jacobian * features.sign()).sum(dim=1)
+        sign = self._draw_sign(summed)
+        direction = torch.zeros_like(jacobian[0])
+        for row, total, leak in zip(jacobian, summed, self._leaks(len(jacobian)), strict=True):
+            direction += torch.where(total * sign > 0, row, leak * row)
+        return direction
+
+    def _leaks(self, tasks: int) -> list[float]:
+        if self.leak is None:
+            return [0.0] * tasks
+        check_length("leak", len(self.leak), tasks)
+        return self.leak
+
+    def _draw_sign(self, jacobian: Tensor) -> Tensor:
+        """+1 where positive entries pass (p > u), −1 where negative ones do: (*element)."""
+        size = jacobian[0].abs()
+        for row in jacobian[1:]:
+            size += row.abs()
+        u = torch.rand(size.shape, generator=self.generator, dtype=torch.float32)
+        # p > u without the division, which has no meaning where all entries are 0.
+        return (jacobian.sum(dim=0) - (2 * u - 1).to(size) * size).sign()

@@ -1,0 +1,87 @@
+"""Fast adaptive multitask optimization."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .._adam import Adam
+from .._bases import LossWeighting, SecondLook
+from .._checks import check_length, check_tasks
+from .._preference import as_ideal
+
+
+class FAMO(SecondLook, LossWeighting):
+    """Let all losses fall at the same relative rate, from the losses before and after each step.
+
+    With z = softmax(ξ) the weights are w_k = z_k / (L_k − b_k) / c, c = Σ z / (L − b): one backward
+    of Σ z log(L − b), scaled. After the optimizer's step call `look_again` with the losses of the
+    same batch: ξ moves against the softmax Jacobian times log L_before − log L_after, so that the
+    weight of the task that fell fastest falls.
+
+    Weights: sum to 1.
+
+    Args:
+        num_tasks: K.
+        lr: Learning rate of ξ (Adam).
+        weight_decay: γ, of ξ.
+        lower_bounds: b (task,), below every loss; None is 0.
+
+    Raises:
+        ValueError: A number is out of its range; a loss is not above its bound (the message names
+            the task).
+        RuntimeError: The losses after the last step were not shown.
+
+    Example:
+        >>> method = FAMO(2)
+        >>> method.weights(losses=torch.tensor([1.0, 3.0]))
+        tensor([0.7500, 0.2500])
+        >>> method.look_again(torch.tensor([0.5, 3.0]))
+        >>> bool(method.logits[0] < method.logits[1])
+        True
+
+    Reference:
+        Liu et al., FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023, algorithm 1.
+    """
+
+    logits: Tensor
+    bounds: Tensor
+    before: Tensor
+
+    def __init__(
+        self,
+        num_tasks: int,
+        *,
+        lr: float = 0.025,
+        weight_decay: float = 1e-3,
+        lower_bounds: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        check_tasks(num_tasks)
+        self.adam = Adam(num_tasks, lr=lr, weight_decay=weight_decay)
+        self.register_buffer("logits", torch.zeros(num_tasks, dtype=torch.float64))
+        self.register_buffer("bounds", as_ideal(lower_bounds, num_tasks, name="lower_bounds"))
+        self.register_buffer("before", torch.zeros(num_tasks, dtype=torch.float64))
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        self.before = self._above_bound(losses)
+        w = self.logits.to(losses).softmax(dim=0) / self.before
+        return w / w.sum()
+
+    def look(self, losses: Tensor) -> None:
+        """Move ξ by what the step did to the losses (task,)."""
+        fall = self.before.log() - self._above_bound(losses).log()
+        z = self.logits.softmax(dim=0)
+        self.logits = self.adam.step(self.logits, z * (fall - z @ fall))
+
+    def _above_bound(self, losses: Tensor) -> Tensor:
+        check_length("losses", len(losses), len(self.bounds))
+        above = losses - self.bounds.to(losses)
+        if bool((above <= 0).any()):
+            task = int(torch.nonzero(above <= 0)[0])
+            raise ValueError(
+                f"FAMO needs `losses` above `lower_bounds`, got {float(losses[task])} with the "
+                f"bound {float(self.bounds[task])} for task {task}"
+            )
+        return above
