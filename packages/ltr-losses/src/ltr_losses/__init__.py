@@ -6,22 +6,70 @@ leading axes broadcast, and only the axis before the list is reduced.
 """
 
 from ltr_losses.__about__ import __version__
+from ltr_losses._approx_mrr import approx_mrr_loss
+from ltr_losses._approx_ndcg import approx_ndcg_loss
 from ltr_losses._bce import bce_loss
+from ltr_losses._binary_listnet import binary_listnet_loss
+from ltr_losses._gumbel import gumbel
+from ltr_losses._hinge import pairwise_hinge_loss
 from ltr_losses._lambda import lambda_loss
 from ltr_losses._listmle import listmle_loss
 from ltr_losses._listnet import listnet_loss
 from ltr_losses._mse import mse_loss
+from ltr_losses._neural_ndcg import neural_ndcg_loss
+from ltr_losses._ordinal import ordinal_loss
+from ltr_losses._p_listmle import p_listmle_loss
+from ltr_losses._pairwise_mse import pairwise_mse_loss
+from ltr_losses._poly1_softmax import poly1_softmax_loss
+from ltr_losses._quantile import pairwise_quantile_loss
+from ltr_losses._ranknet import ranknet_loss
 from ltr_losses._softmax import softmax_loss
-from ltr_losses.metrics import dcg, ndcg
+from ltr_losses._transforms import approx, bound
+from ltr_losses._unique_softmax import unique_softmax_loss
+from ltr_losses.metrics import (
+    arp,
+    average_precision,
+    dcg,
+    err,
+    hit_rate,
+    mrr,
+    ndcg,
+    precision,
+    rbp,
+    recall,
+)
 
 __all__ = [
     "__version__",
+    "approx",
+    "approx_mrr_loss",
+    "approx_ndcg_loss",
+    "arp",
+    "average_precision",
     "bce_loss",
+    "binary_listnet_loss",
+    "bound",
     "dcg",
+    "err",
+    "gumbel",
+    "hit_rate",
     "lambda_loss",
     "listmle_loss",
     "listnet_loss",
+    "mrr",
     "mse_loss",
     "ndcg",
+    "neural_ndcg_loss",
+    "ordinal_loss",
+    "p_listmle_loss",
+    "pairwise_hinge_loss",
+    "pairwise_mse_loss",
+    "pairwise_quantile_loss",
+    "poly1_softmax_loss",
+    "precision",
+    "ranknet_loss",
+    "rbp",
+    "recall",
     "softmax_loss",
+    "unique_softmax_loss",
 ]

@@ -7,6 +7,12 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 
+def unbroadcast(x: Tensor, shape: torch.Size) -> Tensor:
+    """Sums what broadcasting repeated: the gradient of expanding `shape` to the shape of `x`."""
+    # Under vmap `sum_to_size` has no rule for nothing to sum.
+    return x if x.shape == shape else x.sum_to_size(shape)
+
+
 class _Scale(torch.autograd.Function):
     """The vector-Jacobian product; its own derivative is where the known gradient ends."""
 
@@ -44,7 +50,7 @@ class _WithGradient(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[None, None, Tensor]:
         gradient, scores = ctx.saved_tensors
         out: Tensor = _Scale.apply(upstream, gradient, scores)  # type: ignore[no-untyped-call]
-        return None, None, out.sum_to_size(scores.shape)
+        return None, None, unbroadcast(out, scores.shape)
 
 
 def with_gradient(value: Tensor, gradient: Tensor, scores: Tensor) -> Tensor:

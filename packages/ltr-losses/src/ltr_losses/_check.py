@@ -62,9 +62,8 @@ def check_positive(name: str, value: float, *, zero: bool = False) -> None:
         raise ValueError(f"`{name}` must be {bound}, got {value}")
 
 
-def _check_tensor(
-    name: str, value: object, length: int | None = None, *, one: bool = False
-) -> None:
+def check_tensor(name: str, value: object, length: int | None = None, *, one: bool = False) -> None:
+    """Raises unless `value` is a tensor with that many documents (or `one` for all of them)."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
     if value.dim() == 0:
@@ -119,17 +118,17 @@ def prepare(
         ValueError: Shapes that do not fit, or an unknown reduction.
     """
     check_choice("reduction", reduction, REDUCTIONS)
-    _check_tensor("scores", scores)
+    check_tensor("scores", scores)
     if not scores.is_floating_point():
         raise TypeError(f"`scores` must be floating point, got {scores.dtype}")
     n = scores.shape[-1]
-    _check_tensor("labels", labels, n)
+    check_tensor("labels", labels, n)
     if labels.is_complex():
         raise TypeError(f"`labels` must be real, got {labels.dtype}")
     leading = _check_leading("labels", tuple(labels.shape[:-1]), tuple(scores.shape[:-1]))
     if mask is None:
         mask = torch.ones(n, dtype=torch.bool, device=scores.device)
-    _check_tensor("mask", mask, n)
+    check_tensor("mask", mask, n)
     if mask.dtype != torch.bool:
         raise TypeError(f"`mask` must be bool, True at a real document, got {mask.dtype}")
     leading = _check_leading("mask", tuple(mask.shape[:-1]), leading)
@@ -141,7 +140,7 @@ def prepare(
     good = ~scores.isnan() if infinite_scores else scores.isfinite()
     sound = good.all(-1) & labels.isfinite().all(-1)
     if weights is not None:
-        _check_tensor("weights", weights, n, one=True)
+        check_tensor("weights", weights, n, one=True)
         if weights.is_complex():
             raise TypeError(f"`weights` must be real, got {weights.dtype}")
         leading = _check_leading("weights", tuple(weights.shape[:-1]), leading)

@@ -1,11 +1,10 @@
 """ListMLE."""
 
-import torch
 from torch import Tensor
 
 from ltr_losses._check import prepare
-from ltr_losses._pairs import FAR_BELOW, sink_padding
-from ltr_losses._ranks import score_order, take
+from ltr_losses._pairs import unequal
+from ltr_losses._plackett_luce import plackett_luce_terms
 from ltr_losses._reduce import reduce_lists
 
 
@@ -30,8 +29,8 @@ def listmle_loss(
             those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis
-            alone, or "none", one value per list.
+        reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis alone,
+            or "none", one value per list.
 
     Returns:
         The loss, to be minimised: the leading axes less the batch, or with it for "none". NaN where
@@ -51,14 +50,5 @@ def listmle_loss(
         and algorithm", ICML 2008 (the likelihood loss).
     """
     lists = prepare(scores, labels, mask, weights, reduction)
-    order = score_order(lists.labels, lists.mask)
-    real = take(lists.mask, order)
-    # Padding far below the lowest score adds nothing to any of the sums.
-    s = sink_padding(take(lists.scores, order), real, FAR_BELOW)
-    terms = s.flip(-1).logcumsumexp(-1).flip(-1) - s
-    if lists.weights is not None:
-        terms = terms * take(lists.weights, order)
-    terms = torch.where(real, terms, 0.0)
-    highest = torch.where(lists.mask, lists.labels, float("-inf")).amax(-1)
-    lowest = torch.where(lists.mask, lists.labels, float("inf")).amin(-1)
-    return reduce_lists(terms.sum(-1), highest > lowest, lists, reduction)
+    terms, _ = plackett_luce_terms(lists)
+    return reduce_lists(terms.sum(-1), unequal(lists), lists, reduction)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ltr_losses._check import Lists
+
 # Pairs per block. On the CPU what the second-level cache of a core holds; elsewhere enough to fill
 # an accelerator, and few blocks to compile.
 _BLOCK_CPU = 1 << 17
@@ -40,6 +42,81 @@ def upper_blocks(like: Tensor, k: int | None) -> Iterator[Block]:
     height = max(1, budget // max(1, like.numel()))
     for start in range(0, rows, height):
         yield Block(start, min(start + height, rows))
+
+
+def row_blocks(like: Tensor) -> Iterator[tuple[int, int]]:
+    """Cuts the rows of all (list, list) pairs into blocks: start, stop."""
+    n = like.shape[-1]
+    eager_cpu = like.device.type == "cpu" and not torch.compiler.is_compiling()
+    height = max(1, (_BLOCK_CPU if eager_cpu else _BLOCK) // max(1, like.numel()))
+    for start in range(0, n, height):
+        yield start, min(start + height, n)
+
+
+def row_of(x: Tensor, start: int, stop: int) -> Tensor:
+    """(..., list) -> (..., rows, 1)."""
+    # Not an index: of a whole axis that is an alias, for which `is_grads_batched` has no rule.
+    return x.narrow(-1, start, stop - start).unsqueeze(-1)
+
+
+def unequal(lists: Lists) -> Tensor:
+    """Whether a list has two documents of different labels: (...)."""
+    highest = torch.where(lists.mask, lists.labels, float("-inf")).amax(-1)
+    lowest = torch.where(lists.mask, lists.labels, float("inf")).amin(-1)
+    return highest > lowest
+
+
+def count_pairs(labels: Tensor, mask: Tensor) -> Tensor:
+    """The number of pairs y_i > y_j of each list: (..., list) -> (...)."""
+    # NaN differs from all, itself included: the padding has no ties.
+    y = torch.where(mask, labels, float("nan")).sort(-1).values
+    group = pad((y[..., 1:] != y[..., :-1]).cumsum(-1), (1, 0))
+    sizes = torch.zeros_like(y).scatter_add(-1, group, torch.ones_like(y))
+    n = torch.where(mask, torch.ones_like(y), 0.0).sum(-1)
+    padding = y.shape[-1] - n
+    return (n.square() - (sizes.square().sum(-1) - padding)) / 2.0
+
+
+def pair_sum(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor,
+    weights: Tensor | None,
+    term: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+) -> tuple[Tensor, Tensor]:
+    """Σ over y_i > y_j of w_i φ(s_i − s_j, y_i − y_j), and its gradient.
+
+    Args:
+        scores: (..., list), without a gradient.
+        labels: (..., list).
+        mask: (..., list).
+        weights: (..., list), (..., 1) or None.
+        term: (score gaps, label gaps) -> (φ, dφ / d score gap).
+
+    Returns:
+        The sum, (...), and its gradient with respect to the scores, (..., list).
+    """
+    # The level of padding is NaN: it is neither above nor below any other.
+    y = torch.where(mask, labels, float("nan"))
+    like = scores * labels
+    if weights is not None:
+        like = like * weights
+    value = torch.zeros_like(like[..., 0])
+    lower = torch.zeros_like(like)
+    upper: list[Tensor] = []
+    for start, stop in row_blocks(like):
+        rows = slice(start, stop)
+        difference = y[..., rows].unsqueeze(-1) - y.unsqueeze(-2)
+        counts = difference > 0
+        phi, slope = term(scores[..., rows].unsqueeze(-1) - scores.unsqueeze(-2), difference)
+        phi, slope = torch.where(counts, phi, 0.0), torch.where(counts, slope, 0.0)
+        if weights is not None:
+            w = weights.expand(like.shape)[..., rows].unsqueeze(-1)
+            phi, slope = phi * w, slope * w
+        value = value + phi.sum((-2, -1))
+        upper.append(slope.sum(-1))
+        lower = lower + slope.sum(-2)
+    return value, torch.cat(upper, -1) - lower
 
 
 def sink_padding(x: Tensor, mask: Tensor, depth: float = 0.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""The contract of a ranking loss, as checks that any loss can join by one line.
+"""The contracts of losses and metrics, as checks that any of them can join by one line.
 
     from ltr_losses import testing
 
@@ -7,7 +7,8 @@
         check(my_loss)
 
 A loss is a callable `loss(scores, labels, *, mask=None, weights=None, reduction="mean")`; pass a
-`functools.partial` for one with other arguments. A check raises AssertionError. Nothing here needs
+`functools.partial` for one with other arguments. A check raises AssertionError. METRIC_CHECKS
+and `check_metric` are the same for metrics. Nothing here needs
 pytest, and the random numbers come from a generator of their own.
 """
 
@@ -18,7 +19,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["LOSS_CHECKS", "Loss", "check_loss"]
+__all__ = ["LOSS_CHECKS", "METRIC_CHECKS", "Loss", "check_loss", "check_metric"]
 
 
 class Loss(Protocol):
@@ -192,7 +193,7 @@ def check_degenerate_lists(loss: Loss) -> None:
 
 
 def check_extreme_scores(loss: Loss) -> None:
-    """Scores of ±1e4 in any order give finite values, and gradients that do not vanish."""
+    """Scores of ±1e4 in any order give finite values and gradients, 1e12 beside padding too."""
     scores, labels, _ = _problem(dtype=torch.float32)
     for scale in (-1e4, 1e4):
         value, gradient = _value_and_gradient(loss, scale * scores.sign(), labels)
@@ -202,6 +203,10 @@ def check_extreme_scores(loss: Loss) -> None:
     for i, length in enumerate(mask.sum(-1).tolist()):
         one = loss(1e12 * scores[i, :length], labels[:, i, :length], reduction="none")
         _same(plain[:, i], one, "padding beside scores of 1e12")
+
+
+def check_inversion(loss: Loss) -> None:
+    """The worst inversion has a cost and a gradient; a smooth metric, being bounded, has none."""
     inverted = torch.linspace(1e4, -1e4, LIST)
     value, gradient = _value_and_gradient(loss, inverted, torch.arange(LIST).float())
     _finite((value, gradient), "a complete inversion")
@@ -302,7 +307,7 @@ def check_half_precision(loss: Loss) -> None:
         _same(full, plain, f"{dtype}, under autocast", tolerance=1e-6)
 
 
-def check_compile(loss: Loss, backend: str = "aot_eager") -> None:
+def check_compile(loss: Loss, backend: str = "eager") -> None:
     """It compiles without a graph break and agrees with the eager run."""
     scores, labels, mask = _problem()
     weights = torch.full_like(scores, 0.5)
@@ -360,6 +365,7 @@ LOSS_CHECKS: tuple[Callable[[Loss], None], ...] = (
     check_empty_lists,
     check_degenerate_lists,
     check_extreme_scores,
+    check_inversion,
     check_bad_values_show,
     check_task_masks,
     check_weights,
@@ -388,3 +394,150 @@ def check_loss(loss: Loss) -> None:
     """
     for check in LOSS_CHECKS:
         check(loss)
+
+
+def check_metric_shapes(metric: Loss) -> None:
+    """Only the axis before the list is reduced, and any leading axes broadcast."""
+    scores, labels, mask = _problem()
+    each = metric(scores, labels, mask=mask, reduction="none")
+    assert each.shape == (TASKS, BATCH), f"none: {tuple(each.shape)}"
+    _same(metric(scores, labels, mask=mask), each.mean(-1), "mean")
+    _same(metric(scores, labels, mask=mask, reduction="sum"), each.sum(-1), "sum")
+    _same(metric(scores, labels[1], mask=mask), each[1].mean(-1), "one task")
+    _same(metric(scores.expand(TASKS, BATCH, LIST), labels, mask=mask), each.mean(-1), "scores")
+    assert metric(scores[0], labels[0, 0]).shape == ()
+
+
+def check_metric_batch_is_its_lists(metric: Loss) -> None:
+    """A batch has the values of its lists, one by one and without padding, wherever that stands."""
+    scores, labels, mask = _problem()
+    each = metric(scores, labels, mask=mask, reduction="none")
+    for i, length in enumerate(mask.sum(-1).tolist()):
+        one = metric(scores[i, :length], labels[:, i, :length], reduction="none")
+        _same(each[:, i], one, f"list {i}")
+    wide = [x.repeat_interleave(2, -1) for x in (scores, labels, mask)]
+    wide[2][:, ::2] = False
+    _same(metric(wide[0], wide[1], mask=wide[2], reduction="none"), each, "padding between")
+
+
+def check_metric_padding(metric: Loss) -> None:
+    """What stands in a padded position, NaN and infinity included, changes nothing."""
+    scores, labels, mask = _problem()
+    weights = torch.rand(scores.shape, generator=torch.Generator().manual_seed(1)).double()
+    plain = metric(scores, labels, mask=mask, weights=weights, reduction="none")
+    for garbage in (float("nan"), float("inf"), -float("inf"), 1e30, -1.0):
+        dirty = metric(
+            scores.masked_fill(~mask, garbage),
+            labels.masked_fill(~mask, garbage),
+            mask=mask,
+            weights=weights.masked_fill(~mask, garbage),
+            reduction="none",
+        )
+        _same(dirty, plain, f"{garbage} in the padding")
+    nothing = metric(scores, labels, mask=torch.zeros_like(mask), reduction="none")
+    assert bool(nothing.isnan().all()), "a list of padding has a value"
+    more = metric(
+        torch.cat([scores, scores]),
+        torch.cat([labels, labels], -2),
+        mask=torch.cat([mask, torch.zeros_like(mask)]),
+    )
+    _same(more, metric(scores, labels, mask=mask), "lists of padding in the mean")
+
+
+def check_metric_order(metric: Loss) -> None:
+    """Only the order of the scores counts, and that of the documents does not."""
+    scores, labels, mask = _problem()
+    plain = metric(scores, labels, mask=mask, reduction="none")
+    _same(metric(scores.exp() * 3.0 - 7.0, labels, mask=mask, reduction="none"), plain, "exp")
+    order = torch.randperm(LIST, generator=torch.Generator().manual_seed(3))
+    moved = metric(scores[:, order], labels[..., order], mask=mask[:, order], reduction="none")
+    _same(moved, plain, "permutation")
+    infinite = torch.where(scores == scores.amax(-1, keepdim=True), float("inf"), scores)
+    _same(metric(infinite, labels, mask=mask.new_ones(LIST)), metric(scores, labels), "inf")
+
+
+def check_metric_values(metric: Loss) -> None:
+    """NaN shows, a list without relevant documents is left out, large labels are finite."""
+    scores, labels, mask = _problem()
+    clean = metric(scores, labels, mask=mask, reduction="none")
+    spoilt = scores.clone()
+    spoilt[1, 0] = float("nan")
+    values = metric(spoilt, labels, mask=mask, reduction="none")
+    assert bool(values[:, 1].isnan().all()), "a NaN score passes in silence"
+    _same(values[:, 2:], clean[:, 2:], "the lists without NaN")
+    assert bool(metric(spoilt, torch.zeros_like(labels), mask=mask).isnan().all()), "NaN hides"
+    weights = torch.full_like(scores, -1.0)
+    assert bool(metric(scores, labels, mask=mask, weights=weights).isnan().all()), "weights"
+    some = labels.clone()
+    some[:, 3] = 0.0
+    left = [i for i in range(BATCH) if i != 3]
+    _same(metric(scores, some, mask=mask), clean[:, left].mean(-1), "a list with nothing relevant")
+    for largest in (255.0, 30000.0):
+        _finite((metric(scores, labels.clone().clamp(max=1.0) * largest),), f"label {largest}")
+
+
+def check_metric_weights(metric: Loss) -> None:
+    """Weights of one are no weights."""
+    scores, labels, mask = _problem()
+    plain = metric(scores, labels, mask=mask)
+    _same(metric(scores, labels, mask=mask, weights=torch.ones_like(scores)), plain, "documents")
+    _same(metric(scores, labels, mask=mask, weights=torch.ones(BATCH, 1)), plain, "lists")
+
+
+def check_metric_task_masks(metric: Loss) -> None:
+    """A mask with a task axis gives what one call per task gives."""
+    scores, labels, _ = _problem()
+    mask = torch.rand(labels.shape, generator=torch.Generator().manual_seed(4)) < 0.7
+    each = torch.stack([metric(scores, labels[t], mask=mask[t]) for t in range(TASKS)])
+    _same(metric(scores, labels, mask=mask), each, "tasks")
+
+
+def check_metric_half_precision(metric: Loss) -> None:
+    """float16 and bfloat16 scores, under autocast, give the float32 value of the rounded scores."""
+    scores, labels, mask = _problem(dtype=torch.float32)
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype=dtype):
+            value = metric(scores.to(dtype), labels, mask=mask)
+        assert value.dtype == torch.float32, f"{dtype}: computed in {value.dtype}"
+        _same(value, metric(scores.to(dtype).float(), labels, mask=mask), str(dtype))
+
+
+def check_metric_compile(metric: Loss, backend: str = "eager") -> None:
+    """It compiles without a graph break and agrees with the eager run."""
+    scores, labels, mask = _problem()
+    torch.compiler.reset()
+    compiled = torch.compile(metric, fullgraph=True, backend=backend)
+    _same(compiled(scores, labels, mask=mask), metric(scores, labels, mask=mask), "compiled")
+
+
+METRIC_CHECKS: tuple[Callable[[Loss], None], ...] = (
+    check_metric_shapes,
+    check_metric_batch_is_its_lists,
+    check_metric_padding,
+    check_metric_order,
+    check_metric_values,
+    check_metric_weights,
+    check_metric_task_masks,
+    check_metric_half_precision,
+    check_metric_compile,
+    check_errors,
+)
+"""Every check of a metric, for a parametrised test."""
+
+
+def check_metric(metric: Loss) -> None:
+    """Runs the whole contract of a metric.
+
+    Args:
+        metric: `metric(scores, labels, *, mask, weights, reduction)`; a list with nothing relevant
+            is left out of its mean.
+
+    Raises:
+        AssertionError: A clause of the contract is broken; the message says which.
+
+    Example:
+        >>> import ltr_losses
+        >>> check_metric(ltr_losses.mrr)
+    """
+    for check in METRIC_CHECKS:
+        check(metric)

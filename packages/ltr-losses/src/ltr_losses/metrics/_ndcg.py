@@ -15,17 +15,16 @@ from ltr_losses._gains import (
     log2_discount,
     shifted_gain,
 )
-from ltr_losses._ranks import average_over_ties, score_order, take
+from ltr_losses._ranks import average_over_ties, score_order, take, within
 from ltr_losses._reduce import average_lists
-
-Ties = Literal["stable", "average"]
+from ltr_losses.metrics._positions import TIES, Empty, Ties, check_empty, finish, ranks_of
 
 
 def _check_names(k: int | None, gain: str, discount: str, ties: str) -> None:
     check_k(k)
     check_choice("gain", gain, GAINS)
     check_choice("discount", discount, ("log2",))
-    check_choice("ties", ties, ("stable", "average"))
+    check_choice("ties", ties, TIES)
 
 
 def _weighted_gains(lists: Lists, gain: str) -> Tensor:
@@ -33,7 +32,12 @@ def _weighted_gains(lists: Lists, gain: str) -> Tensor:
     return gains if lists.weights is None else gains * lists.weights
 
 
-def _dcg(lists: Lists, gains: Tensor, discount: Tensor, ties: str) -> Tensor:
+def _dcg(lists: Lists, gains: Tensor, k: int | None, ties: str, ranks: Tensor | None) -> Tensor:
+    if ranks is not None:
+        place = ranks_of(lists, ranks)
+        return (gains * within(place, k) / torch.log2(1.0 + place)).sum(-1)
+    # Summed from the top down, as the ideal is: the best order is worth exactly 1.
+    discount = cut(log2_discount(gains.shape[-1], gains), k)
     scores = lists.scores.detach()
     order = score_order(scores, lists.mask)
     found = take(gains, order)
@@ -54,6 +58,7 @@ def dcg(
     gain: Gain = "exp2",
     discount: Literal["log2"] = "log2",
     ties: Ties = "stable",
+    ranks: Tensor | None = None,
     weights: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
@@ -70,6 +75,8 @@ def dcg(
         discount: "log2".
         ties: "stable": tied documents in the order of their index; "average": the expectation over
             all their orders.
+        ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
+            and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; they multiply the gains.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list, NaN where the list has no document.
@@ -94,12 +101,7 @@ def dcg(
     """
     _check_names(k, gain, discount, ties)
     lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
-    values = _dcg(
-        lists,
-        _weighted_gains(lists, gain),
-        cut(log2_discount(scores.shape[-1], lists.scores), k),
-        ties,
-    )
+    values = _dcg(lists, _weighted_gains(lists, gain), k, ties, ranks)
     if gain == "exp2":
         values = values * torch.exp2(largest_label(lists.labels, lists.mask)).squeeze(-1)
         if not torch.compiler.is_compiling() and bool((values.isinf() & lists.sound).any()):
@@ -120,7 +122,8 @@ def ndcg(
     gain: Gain = "exp2",
     discount: Literal["log2"] = "log2",
     ties: Ties = "stable",
-    empty: Literal["skip"] | float = "skip",
+    empty: Empty = "skip",
+    ranks: Tensor | None = None,
     weights: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
@@ -143,6 +146,8 @@ def ndcg(
         empty: What a list with no relevant document is worth: "skip" leaves it out of the mean and
             the sum (under "none" it is NaN); 0.0 or 1.0 counts it with that value. A list with no
             document at all never counts.
+        ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
+            and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; they multiply the gains, in the ideal too.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
@@ -169,16 +174,10 @@ def ndcg(
         efficiently in the presence of tied scores", ECIR 2008.
     """
     _check_names(k, gain, discount, ties)
-    if empty not in ("skip", 0.0, 1.0):
-        raise ValueError(f'`empty` must be "skip", 0.0 or 1.0, got {empty!r}')
+    check_empty(empty)
     lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
     gains = _weighted_gains(lists, gain)
     discounts = cut(log2_discount(scores.shape[-1], gains), k)
     ideal = ideal_dcg(gains, discounts).squeeze(-1)
-    values = _dcg(lists, gains, discounts, ties) / torch.where(ideal > 0, ideal, 1.0)
-    counts = lists.mask.any(-1)
-    if isinstance(empty, str):
-        counts = counts & (ideal > 0)
-    else:
-        values = torch.where(ideal > 0, values, float(empty))
-    return average_lists(values, counts, lists, reduction)
+    values = _dcg(lists, gains, k, ties, ranks) / torch.where(ideal > 0, ideal, 1.0)
+    return finish(values, ideal > 0, empty, lists, reduction)

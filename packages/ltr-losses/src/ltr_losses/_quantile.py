@@ -1,0 +1,73 @@
+"""Pairwise quantile regression."""
+
+from torch import Tensor
+
+from ltr_losses._analytic import with_gradient
+from ltr_losses._check import prepare
+from ltr_losses._pairs import count_pairs, pair_sum, unequal
+from ltr_losses._reduce import reduce_lists
+
+
+def pairwise_quantile_loss(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    tau: float = 0.5,
+    squared: bool = False,
+    mask: Tensor | None = None,
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Quantile regression of the differences of the labels by those of the scores.
+
+        ℓ(s, y) = 1/|P| Σ over P of  w_i (τ max(0, e_ij)^p + (1 − τ) max(0, −e_ij)^p)
+
+    with P the pairs y_i > y_j of the list, e_ij = (y_i − y_j) − (s_i − s_j), and p = 1, or 2 with
+    `squared`. A pair that is too close pulls with τ, one too far apart with 1 − τ. It cannot be
+    differentiated twice: that raises RuntimeError. Memory is O(batch · list).
+
+    Args:
+        scores: (..., list), in the unit of the labels.
+        labels: (..., list); the leading axes broadcast with those of the scores.
+        tau: The quantile, in 0..1.
+        squared: Whether the errors are squared (expectiles).
+        mask: (..., list), bool, True at a real document.
+        weights: (..., list) or (..., 1), not negative; a pair has the weight of its document with
+            the larger label.
+        reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis alone,
+            or "none", one value per list.
+
+    Returns:
+        The loss, to be minimised: the leading axes less the batch, or with it for "none". NaN where
+        a real document's score, label or weight is not finite.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, an unknown reduction, or a `tau` outside 0..1.
+
+    Example:
+        >>> import torch
+        >>> pairwise_quantile_loss(torch.tensor([[0.2, 0.0]]), torch.tensor([[1.0, 0.0]]), tau=0.9)
+        tensor(0.7200)
+
+    Source:
+        R. Koenker, G. Bassett, "Regression quantiles", Econometrica 46, 1978, applied to pairs.
+    """
+    if not 0.0 <= tau <= 1.0:
+        raise ValueError(f"`tau` must be in 0..1, got {tau}")
+    lists = prepare(scores, labels, mask, weights, reduction)
+
+    def term(gap: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+        short = (difference - gap).clamp(min=0.0)
+        long = (gap - difference).clamp(min=0.0)
+        if squared:
+            return tau * short * short + (1.0 - tau) * long * long, 2.0 * (
+                (1.0 - tau) * long - tau * short
+            )
+        slope = (1.0 - tau) * (long > 0).to(gap.dtype) - tau * (short > 0).to(gap.dtype)
+        return tau * short + (1.0 - tau) * long, slope
+
+    value, gradient = pair_sum(lists.scores.detach(), lists.labels, lists.mask, lists.weights, term)
+    value = with_gradient(value, gradient, lists.scores)
+    pairs = count_pairs(lists.labels, lists.mask)
+    return reduce_lists(value / pairs.clamp(min=1.0), unequal(lists), lists, reduction)

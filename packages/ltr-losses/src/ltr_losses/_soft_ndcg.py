@@ -1,0 +1,35 @@
+"""What is lost of NDCG when each document has a soft discount."""
+
+import torch
+from torch import Tensor
+
+from ltr_losses._check import Lists
+from ltr_losses._gains import cut, log2_discount, normalised_gain
+from ltr_losses._ranks import average_over_ties, put_back, score_order, take
+from ltr_losses._reduce import reduce_lists
+
+
+def ndcg_shortfall(
+    lists: Lists, discount: Tensor, gain: str, k: int | None, reduction: str
+) -> Tensor:
+    """Σ_i w_i G_i (D*_i − D_i), reduced: 1 − NDCG where the weights are one.
+
+    D*_i is the document's discount in the best order, the same for equal labels; so a weighted loss
+    is linear in the weights, and a weight of zero silences a document.
+
+    Args:
+        lists: What `prepare` returned.
+        discount: (..., list), D: zero beyond k, in the order of the documents.
+        gain: "exp2" or "linear".
+        k: Of the ideal.
+        reduction: "mean", "sum" or "none".
+    """
+    gains = normalised_gain(lists.labels, lists.mask, gain, k)
+    order = score_order(gains, lists.mask)
+    ideal = cut(log2_discount(gains.shape[-1], gains), k)
+    keys = torch.where(take(lists.mask, order), take(gains, order), float("nan"))
+    best = put_back(average_over_ties(ideal, keys), order)
+    terms = torch.where(lists.mask, gains * (best - discount), 0.0)
+    if lists.weights is not None:
+        terms = terms * lists.weights
+    return reduce_lists(terms.sum(-1), (gains > 0).any(-1), lists, reduction)

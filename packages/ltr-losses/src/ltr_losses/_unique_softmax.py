@@ -1,0 +1,76 @@
+"""Unique softmax."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, softplus
+
+from ltr_losses._check import prepare
+from ltr_losses._gains import shifted_gain
+from ltr_losses._pairs import FAR_BELOW, sink_padding, unequal
+from ltr_losses._ranks import score_order, take
+from ltr_losses._reduce import reduce_lists
+
+
+def unique_softmax_loss(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    mask: Tensor | None = None,
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Softmax cross entropy in which equally relevant documents do not compete.
+
+        ℓ(s, y) = − Σ_i w_i g_i log( exp s_i / (exp s_i + Σ_{y_j < y_i} exp s_j) )
+
+    with g the gain (2^y − 1) / 2^m, m the list's largest label. It may be differentiated once:
+    PyTorch's second derivative of a cumulative sum is NaN where a position of it is not used.
+
+    Args:
+        scores: (..., list), higher is better.
+        labels: (..., list), negative labels have gain 0; the leading axes broadcast with
+            those of the scores.
+        mask: (..., list), bool, True at a real document.
+        weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        reduction: "mean" over the lists of unequal labels with one above 0, "sum", both over the
+            batch axis alone, or "none", one value per list.
+
+    Returns:
+        The loss, to be minimised: the leading axes less the batch, or with it for "none". NaN where
+        a real document's score, label or weight is not finite.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, or an unknown reduction.
+
+    Example:
+        >>> import torch
+        >>> unique_softmax_loss(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
+        tensor(0.6931)
+
+    Source:
+        X. Zhu, D. Klabjan, "Listwise learning to rank by exploring unique ratings", WSDM 2020,
+        with the gain as in TF-Ranking and Rax.
+
+    Note:
+        The gain of Rax is 2^y − 1: a list's loss there is 2^m times this one.
+    """
+    lists = prepare(scores, labels, mask, weights, reduction)
+    order = score_order(lists.labels, lists.mask)
+    real = take(lists.mask, order)
+    s = sink_padding(take(lists.scores, order), real, FAR_BELOW)
+    # What stands below the last level: nothing.
+    lowest = s.detach().amin(-1, keepdim=True)
+    tail = torch.cat([s, lowest - FAR_BELOW * (1.0 + lowest.abs())], -1)
+    tail = tail.flip(-1).logcumsumexp(-1).flip(-1)
+    y = torch.where(real, take(lists.labels, order), float("nan"))
+    level = pad((y[..., 1:] != y[..., :-1]).cumsum(-1), (1, 0))
+    sizes = torch.zeros_like(level).scatter_add(-1, level, torch.ones_like(level))
+    below = sizes.cumsum(-1).gather(-1, level)  # where the next lower level begins
+    gains = take(shifted_gain(lists.labels, lists.mask, "exp2"), order)
+    tail, below = torch.broadcast_tensors(tail, pad(below, (0, 1)))  # type: ignore[no-untyped-call]
+    terms = gains * softplus(tail.gather(-1, below)[..., :-1] - s)
+    if lists.weights is not None:
+        terms = terms * take(lists.weights, order)
+    teaches = unequal(lists) & (lists.labels > 0).any(-1)
+    return reduce_lists(torch.where(real, terms, 0.0).sum(-1), teaches, lists, reduction)

@@ -1,0 +1,68 @@
+"""Average relevance position."""
+
+import torch
+from torch import Tensor
+
+from ltr_losses._check import check_choice, prepare
+from ltr_losses.metrics._binary import weighted
+from ltr_losses.metrics._positions import TIES, Empty, Ties, check_empty, credits_of, finish
+
+
+def arp(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    mask: Tensor | None = None,
+    ties: Ties = "stable",
+    empty: Empty = "skip",
+    ranks: Tensor | None = None,
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Average position of the relevant documents, 1 or more; lower is better.
+
+        ARP = Σ_i w_i y_i r_i / Σ_i w_i y_i,   y at least 0
+
+    Args:
+        scores: (..., list), higher is better; ±inf allowed. Ties as the argument of that name says.
+        labels: (..., list); the leading axes broadcast with those of the scores.
+        mask: (..., list), bool, True at a real document.
+        ties: "stable": tied documents in the order of their index; "average": the expectation over
+            all their orders.
+        empty: What a list with no relevant document is worth: "skip" leaves it out of the mean and
+            the sum (under "none" it is NaN); 0.0 or 1.0 counts it with that value. A list with no
+            document at all never counts.
+        ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
+            and a gradient are allowed (see `approx`).
+        weights: (..., list) or (..., 1), not negative; as in the formula; one weight per
+            list cancels.
+        reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
+            "none", one value per list.
+
+    Returns:
+        The leading axes less the batch, or with it for "none". NaN where a real document's score is
+        NaN or its label or weight not finite, and for the mean of no list.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, an unknown name or a bad number.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
+        >>> arp(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), labels)
+        tensor(3.)
+
+    Source:
+        X. Wang et al., "The LambdaLoss framework for ranking metric optimization", CIKM 2018,
+        section 4.
+    """
+    check_choice("ties", ties, TIES)
+    check_empty(empty)
+    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    worth = weighted(lists.labels.clamp(min=0.0), lists)
+    total = worth.sum(-1)
+    # Divided first: large labels times positions stay finite.
+    share = worth / torch.where(total > 0, total, 1.0).unsqueeze(-1)
+    values = (share * credits_of(lists, lambda r: r, ties, ranks)).sum(-1)
+    return finish(values, total > 0, empty, lists, reduction)

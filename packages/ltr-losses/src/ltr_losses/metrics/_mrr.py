@@ -1,0 +1,70 @@
+"""Reciprocal rank."""
+
+import torch
+from torch import Tensor
+
+from ltr_losses._check import check_k, prepare
+from ltr_losses._ranks import take, within
+from ltr_losses.metrics._binary import relevance, weighted
+from ltr_losses.metrics._positions import Empty, check_empty, finish, ranks_of
+
+
+def mrr(
+    scores: Tensor,
+    labels: Tensor,
+    *,
+    mask: Tensor | None = None,
+    k: int | None = None,
+    threshold: float = 0.0,
+    empty: Empty = "skip",
+    ranks: Tensor | None = None,
+    weights: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Reciprocal rank of the first relevant document, in 0..1; higher is better.
+
+        RR@k = 1 / r of the first relevant document, 0 where it stands below k
+
+    Args:
+        scores: (..., list), higher is better; ±inf allowed. Tied scores stand in the order of their
+            index.
+        labels: (..., list); the leading axes broadcast with those of the scores.
+        mask: (..., list), bool, True at a real document.
+        k: The last position that counts; None: all.
+        threshold: A document is relevant when its label is above it.
+        empty: What a list with no relevant document is worth: "skip" leaves it out of the mean and
+            the sum (under "none" it is NaN); 0.0 or 1.0 counts it with that value. A list with no
+            document at all never counts.
+        ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
+            and a gradient are allowed (see `approx`).
+        weights: (..., list) or (..., 1), not negative; that of the first relevant
+            document multiplies.
+        reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
+            "none", one value per list.
+
+    Returns:
+        The leading axes less the batch, or with it for "none". NaN where a real document's score is
+        NaN or its label or weight not finite, and for the mean of no list.
+
+    Raises:
+        TypeError: A wrong type or dtype.
+        ValueError: Shapes that do not fit, an unknown name or a bad number.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
+        >>> mrr(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), labels)
+        tensor(0.5000)
+
+    Source:
+        E. Voorhees, "The TREC-8 question answering track report", TREC 1999.
+    """
+    check_k(k)
+    check_empty(empty)
+    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    relevant = relevance(lists, threshold)
+    place = ranks_of(lists, ranks)
+    first = torch.where(relevant > 0, place.detach(), float("inf")).argmin(-1, keepdim=True)
+    terms = weighted(relevant * within(place, k) / place, lists)
+    values = take(terms, first.expand(*first.shape[:-1], terms.shape[-1]))[..., 0]
+    return finish(values, (relevant > 0).any(-1), empty, lists, reduction)
