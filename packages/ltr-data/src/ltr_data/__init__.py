@@ -24,6 +24,7 @@ from ._progress import ProgressPrinter
 from ._sampling import BucketBatchSampler, batches
 from ._source import read
 from ._table import RankingTable
+from ._tabular import Columns, from_arrow, from_numpy, from_pandas, to_arrow, write_parquet
 from .svmrank import read_svmrank, write_svmrank
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "BucketBatchSampler",
     "Clip",
     "ColumnView",
+    "Columns",
     "Compose",
     "FeatureTransform",
     "Identity",
@@ -54,10 +56,15 @@ __all__ = [
     "convert",
     "convert_all",
     "datasets",
+    "from_arrow",
+    "from_numpy",
+    "from_pandas",
     "open",
     "read",
     "read_svmrank",
     "recover_folder",
     "sweep",
+    "to_arrow",
+    "write_parquet",
     "write_svmrank",
 ]

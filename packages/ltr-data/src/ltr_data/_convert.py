@@ -2,9 +2,11 @@
 
 import glob
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,6 +18,7 @@ from ._cache_file import CacheFile, read_manifest
 from ._files import atomic_write, sweep
 from ._source import kind, open_source
 from ._streams import locate
+from ._tabular import Columns
 from .lightgbm import find_query_file
 from .svmrank import check_num_features
 
@@ -31,6 +34,7 @@ def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
     *,
+    columns: Columns | None = None,
     num_features: int | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -48,6 +52,7 @@ def convert(
     Args:
         source: A file in a format of `read`.
         target: The file to write; beside the source, named after it, when not given.
+        columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns; see `read`.
         threads: Number of blocks that are parsed at the same time.
         progress: Called now and then with the bytes read and the bytes of the file, such as
@@ -74,7 +79,7 @@ def convert(
     check_num_features(num_features)
     source = Path(source)
     target = cache_path(source) if target is None else Path(target)
-    options = describe_options(source, num_features)
+    options = describe_options(source, columns, num_features)
     if not force and is_fresh(target, source, options):
         return target
     if not os.access(target.parent, os.W_OK):
@@ -91,7 +96,7 @@ def convert(
         try:
             cache = CacheFile(handle)
             builder = TableBuilder(source, cache, num_features)
-            with open_source(source, threads=threads) as opened:
+            with open_source(source, columns=columns, threads=threads) as opened:
                 for rows in opened.rows:
                     builder.append(rows)
                     if progress is not None:
@@ -117,6 +122,7 @@ def convert_all(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     folder: str | os.PathLike[str] | None = None,
     *,
+    columns: Columns | None = None,
     num_features: int | None = None,
     workers: int | None = None,
 ) -> list[Path]:
@@ -125,6 +131,7 @@ def convert_all(
     Args:
         sources: Files, or a pattern such as ``"MSLR-WEB30K/Fold*/*.txt"``.
         folder: Where the targets go; each beside its source when not given.
+        columns: Which column is what in all of them, where columns have names.
         num_features: Number of columns of all of them.
         workers: How many at the same time; one per processor, at most 4, when not given.
 
@@ -145,7 +152,8 @@ def convert_all(
     workers = min(os.cpu_count() or 1, 4) if workers is None else workers
 
     def one(path: Path) -> Path:
-        return convert(path, cache_path(path, folder), num_features=num_features)
+        target = cache_path(path, folder)
+        return convert(path, target, columns=columns, num_features=num_features)
 
     with ThreadPoolExecutor(workers) as executor:
         return list(executor.map(one, paths))
@@ -168,12 +176,15 @@ def cache_path(source: Path, folder: str | os.PathLike[str] | None = None) -> Pa
     return Path(folder) / f"{digest}.{name}"
 
 
-def describe_options(source: Path, num_features: int | None) -> dict[str, Any]:
+def describe_options(
+    source: Path, columns: Columns | None, num_features: int | None
+) -> dict[str, Any]:
     """What else determines the table, as JSON holds it."""
     query_file = find_query_file(source)
     return {
         "version": _VERSION,
         "kind": kind(source),
+        "columns": None if columns is None else json.loads(json.dumps(asdict(columns))),
         "num_features": num_features,
         "query_sha256": None if query_file is None else _sha256(query_file),
     }

@@ -9,6 +9,7 @@ from ._convert import Progress, cache_path, convert
 from ._dataset import RELEVANCE, RankingDataset
 from ._labels import LabelSpec
 from ._source import read
+from ._tabular import Columns
 
 
 def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to files
@@ -17,6 +18,7 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
     inputs: Collection[int] | None = None,
     *,
     cache: bool | str | os.PathLike[str] = True,
+    columns: Columns | None = None,
     num_features: int | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -32,6 +34,7 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         inputs: Numbers of the features to rank by; all but those of the labels when not given.
         cache: True for a converted file beside `path`, a folder for one there, False to read the
             file into memory and write nothing.
+        columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns of the file; see `read`.
         threads: Number of blocks that are parsed at the same time.
         progress: Told how far the conversion is; see `convert`.
@@ -56,9 +59,16 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         (('relevance', 'click'), (1,), [[2.0, 0.0], [3.0, 0.0]])
     """
     if cache is False:
-        table = read(path, num_features=num_features, threads=threads)
+        table = read(path, columns=columns, num_features=num_features, threads=threads)
     else:
         target = cache_path(Path(path), None if cache is True else cache)
-        convert(path, target, num_features=num_features, threads=threads, progress=progress)
+        convert(
+            path,
+            target,
+            columns=columns,
+            num_features=num_features,
+            threads=threads,
+            progress=progress,
+        )
         table = map_table(target)
     return RankingDataset.from_table(table, labels, inputs)

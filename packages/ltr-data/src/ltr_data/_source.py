@@ -6,12 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
+
 from ._builder import MemorySink, TableBuilder
 from ._rows import Rows
-from ._streams import COMPRESSED, Stream
+from ._streams import COMPRESSED, Stream, locate
 from ._table import RankingTable
+from ._tabular import Columns, csv_names, parse_csv, parse_parquet
 from .lightgbm import find_query_file, parse_lightgbm, read_query_sizes
 from .svmrank import check_num_features, parse_stream
+
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 @dataclass(frozen=True)
@@ -41,14 +47,42 @@ def kind(path: Path) -> str:
 
 
 @contextmanager
-def open_source(path: Path, *, threads: int | None = None) -> Iterator[Source]:
+def open_source(
+    path: Path, *, columns: Columns | None = None, threads: int | None = None
+) -> Iterator[Source]:
     """Open a file of any format.
+
+    Args:
+        path: The file.
+        columns: Which column is what, where columns have names.
+        threads: Number of blocks of text that are parsed at the same time.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is damaged.
+        ValueError: The file is damaged, or `columns` do not fit it.
     """
+    form = kind(path)
+    if columns is not None and form in ("svmrank", "lightgbm"):
+        raise ValueError(
+            f"`columns` is for tables with named columns (.csv, .tsv, .parquet), got {path}"
+        )
+    columns = Columns() if columns is None else columns
+    if form == "parquet":
+        locate(path)
+        with pa.OSFile(str(path)) as file:
+            try:
+                opened = pa.parquet.ParquetFile(file)
+            except pa.ArrowInvalid as error:
+                raise ValueError(f"{path}: {error}") from error
+            features = columns.resolve(opened.schema_arrow.names, path)
+            yield Source(parse_parquet(path, opened, columns), file.tell, features)
+        return
     with Stream(path) as stream:
+        if form in _DELIMITERS:
+            names = csv_names(path, _DELIMITERS[form])
+            rows = parse_csv(stream, names, columns, _DELIMITERS[form])
+            yield Source(rows, stream.position, columns.resolve(names, path))
+            return
         query_file = find_query_file(path)
         if query_file is None:
             rows = parse_stream(stream, threads)
@@ -60,17 +94,20 @@ def open_source(path: Path, *, threads: int | None = None) -> Iterator[Source]:
 def read(
     path: str | os.PathLike[str],
     *,
+    columns: Columns | None = None,
     num_features: int | None = None,
     threads: int | None = None,
 ) -> RankingTable:
     r"""Read a ranking file of any format into memory.
 
     By the name: SVMrank text (see `read_svmrank`); the same without query ids where a file with the
-    same name and ``.query`` has the sizes of the queries, as LightGBM has it. Text may be
-    compressed (``.gz``, ``.zst``) or a member of a zip archive.
+    same name and ``.query`` has the sizes of the queries, as LightGBM has it; tables with named
+    columns (``.csv``, ``.tsv``, ``.parquet``). Text may be compressed (``.gz``, ``.zst``) or a
+    member of a zip archive.
 
     Args:
         path: The file.
+        columns: Which column is what, in a table with named columns; `Columns` has the defaults.
         num_features: Number of columns, for sparse text in which the last ones may not occur.
         threads: Number of blocks that are parsed at the same time.
 
@@ -96,7 +133,7 @@ def read(
     path = Path(path)
     sink = MemorySink()
     builder = TableBuilder(path, sink, num_features)
-    with open_source(path, threads=threads) as source:
+    with open_source(path, columns=columns, threads=threads) as source:
         for rows in source.rows:
             builder.append(rows)
     return builder.table(sink.matrix(), source.feature_names)

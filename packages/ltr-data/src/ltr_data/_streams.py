@@ -38,6 +38,7 @@ class Stream:
         self.path = path
         self.file = locate(path)
         self._raw = self.file.open("rb")
+        self._size = self.file.stat().st_size
         try:
             inner = self._raw if self.file == path else self._member()
             decompress = DECOMPRESSORS.get(path.suffix)
@@ -84,9 +85,18 @@ class Stream:
                 raise
             raise ValueError(f"the compressed data are damaged: {error}") from error
 
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed; pyarrow asks."""
+        return self._raw.closed
+
     def position(self) -> int:
         """Bytes of the file itself that have been read, for showing progress."""
-        return self._raw.tell()
+        return self._size if self._raw.closed else self._raw.tell()
 
 
 def locate(path: Path) -> Path:

@@ -1,0 +1,147 @@
+"""Tables with named columns become ranking tables, or say which row is wrong."""
+
+import gzip
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+import ltr_data
+from ltr_data import Columns
+
+CSV = "qid,bm25,label,pagerank\n7,0.5,2,3\n7,-1,0,0\nb c,1e-3,1,4\n"
+FEATURES = np.float32([[0.5, 3], [-1, 0], [1e-3, 4]])
+COLUMNS = {
+    "qid": ["7", "7", "b c"],
+    "bm25": FEATURES[:, 0],
+    "label": [2, 0, 1],
+    "pagerank": [3, 0, 4],
+}
+
+
+def check(table):
+    assert np.array_equal(table.features, FEATURES)
+    assert table.labels.tolist() == [2, 0, 1]
+    assert table.query_ids == ("7", "b c")
+    assert table.lengths.tolist() == [2, 1]
+    assert table.feature_names == ("bm25", "pagerank")
+    assert table.feature_id("pagerank") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.csv", CSV.encode()),
+        ("x.csv.gz", gzip.compress(CSV.encode())),
+        ("x.tsv", CSV.replace(",", "\t").encode()),
+        ("x.csv", CSV.replace("\n", "\r\n").encode()),
+        ("x.csv", b"\xef\xbb\xbf" + CSV.replace("b c", '"b c"').encode()),
+    ],
+)
+def test_csv(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    check(ltr_data.read(path))
+    dataset = ltr_data.open(path, labels=[ltr_data.LabelSpec("pr", source=2)])
+    assert dataset.labels.tolist() == [[3, 0, 4]]
+    check(ltr_data._cache_file.map_table(ltr_data.convert(path)))
+
+
+def test_parquet(tmp_path):
+    path = tmp_path / "x.parquet"
+    pa.parquet.write_table(pa.table(COLUMNS), path)
+    check(ltr_data.read(path))
+    check(ltr_data._cache_file.map_table(ltr_data.convert(path)))
+    table = ltr_data.read(path)
+    ltr_data.write_parquet(tmp_path / "y.parquet", table)
+    check(ltr_data.read(tmp_path / "y.parquet"))
+    path.write_bytes(b"PAR1 no")
+    with pytest.raises(ValueError, match=r"x.parquet"):
+        ltr_data.read(path)
+
+
+def test_in_memory():
+    table = ltr_data.from_arrow(pa.table(COLUMNS))
+    check(table)
+    check(ltr_data.from_arrow(pa.table(COLUMNS).to_batches()[0]))
+    check(ltr_data.from_arrow(ltr_data.to_arrow(table)))
+    table = ltr_data.from_numpy(FEATURES, [2, 0, 1], np.array(["7", "7", "b c"]))
+    assert table.features is FEATURES
+    assert table.query_ids == ("7", "b c")
+
+
+def test_pandas():
+    pandas = pytest.importorskip("pandas")
+    check(ltr_data.from_pandas(pandas.DataFrame(COLUMNS)))
+
+
+def test_columns_choose_and_order(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(CSV)
+    columns = Columns(query="qid", label="bm25", features=("pagerank", "label"))
+    table = ltr_data.read(path, columns=columns)
+    assert table.feature_names == ("pagerank", "label")
+    assert table.features.tolist() == [[3, 2], [0, 0], [4, 1]]
+    assert ltr_data.open(path, columns=columns).num_documents == 3
+    assert ltr_data.open(path).labels.tolist() == [[2, 0, 1]]  # not the other columns' cache
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("1e-3", "x", r"x.csv: .*(Row #4|row 4).*'x'"),
+        ("1e-3", "", r"x.csv: .*Row #4"),
+        ("1e-3", "nan", r"x.csv:4: column 'bm25' must be a finite float32 number, got nan"),
+        ("1,4", "nan,4", r"x.csv:4: column 'label'.*nan"),
+        ("1,4", "1", r"x.csv: .*Row #4"),
+        ("label", "grade", r"x.csv: `columns`.*'label'; it has qid, bm25, grade, pagerank"),
+        ("pagerank", "bm25", r"x.csv: the column 'bm25' is there twice"),
+        ("b c", "8,1,1,1\n7", r"x.csv:5: query '7' comes back; it began in line 2"),
+        (CSV, "", r"x.csv:1: expected the names"),
+        (CSV, "qid,label\n1,1\n", r"x.csv: `columns`.*at least one feature"),
+    ],
+)
+def test_csv_errors(tmp_path, old, new, message):
+    path = tmp_path / "x.csv"
+    path.write_text(CSV.replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        ltr_data.read(path)
+
+
+def test_arrow_errors():
+    for column, values, message in (
+        ("bm25", [1.0, None, 2.0], r"table:1: column 'bm25'.*got null"),
+        ("bm25", ["a", "b", "c"], r"column 'bm25' must hold numbers, got (large_)?string"),
+        ("qid", ["7", None, "8"], r"table:1: the query in column 'qid' is null"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ltr_data.from_arrow(pa.table({**COLUMNS, column: values}))
+
+
+def test_numpy_errors():
+    for features, labels, queries, message in (
+        (FEATURES[0], [1], [1], "must be .document, feature."),
+        (FEATURES, [1], [1, 1, 1], "must be .document, feature."),
+        (FEATURES[:0], [], [], "at least one document"),
+        (
+            FEATURES * np.nan,
+            [1, 1, 1],
+            [1, 1, 1],
+            r"`features` must be finite, got nan at",
+        ),
+        (
+            FEATURES,
+            [1, 1, 1],
+            [1, 2, 1],
+            "`query_ids` must be grouped, got '1' again",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ltr_data.from_numpy(features, labels, queries)
+
+
+def test_columns_are_for_named_columns(tmp_path):
+    (tmp_path / "x.txt").write_text("1 qid:1 1:1\n")
+    with pytest.raises(ValueError, match="`columns` is for tables"):
+        ltr_data.read(tmp_path / "x.txt", columns=Columns())
