@@ -69,11 +69,38 @@ METHODS: Mapping[str, MethodEntry] = {
 """Code names are those of DeepMTL2R. ``stl`` (a single task) is no method but a run of one loss."""
 
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
+    "mse": ltr_losses.mse_loss,
+    "bce": ltr_losses.bce_loss,
+    "ordinal": ltr_losses.ordinal_loss,
+    "ranknet": ltr_losses.ranknet_loss,
+    "pairwise_hinge": ltr_losses.pairwise_hinge_loss,
+    "pairwise_mse": ltr_losses.pairwise_mse_loss,
+    "pairwise_quantile": ltr_losses.pairwise_quantile_loss,
     "lambda": ltr_losses.lambda_loss,
     "listnet": ltr_losses.listnet_loss,
+    "binary_listnet": ltr_losses.binary_listnet_loss,
+    "listmle": ltr_losses.listmle_loss,
+    "p_listmle": ltr_losses.p_listmle_loss,
+    "softmax": ltr_losses.softmax_loss,
+    "unique_softmax": ltr_losses.unique_softmax_loss,
+    "poly1_softmax": ltr_losses.poly1_softmax_loss,
+    "approx_ndcg": ltr_losses.approx_ndcg_loss,
+    "approx_mrr": ltr_losses.approx_mrr_loss,
+    "neural_ndcg": ltr_losses.neural_ndcg_loss,
 }
 
-METRICS: Mapping[str, Callable[..., Tensor]] = {"ndcg": ltr_losses.ndcg}
+METRICS: Mapping[str, Callable[..., Tensor]] = {
+    "ndcg": ltr_losses.ndcg,
+    "dcg": ltr_losses.dcg,
+    "mrr": ltr_losses.mrr,
+    "average_precision": ltr_losses.average_precision,
+    "precision": ltr_losses.precision,
+    "recall": ltr_losses.recall,
+    "hit_rate": ltr_losses.hit_rate,
+    "err": ltr_losses.err,
+    "rbp": ltr_losses.rbp,
+    "arp": ltr_losses.arp,
+}
 
 
 def lookup(table: Mapping[str, T], name: str, what: str) -> T:
