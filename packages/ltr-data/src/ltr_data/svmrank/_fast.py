@@ -44,20 +44,16 @@ def parse_block(block: Block) -> Rows | None:
     text = _one_form(block.text)
     if len(text) >= _MAX_BYTES:
         return None
-    data, separators = _separators(text)
-    kinds = data[separators]
-    trailing = _trailing_blanks(separators, kinds)
-    if trailing is None:
+    data, separators, kinds, touching = _separators(text)
+    if len(touching) and not _end_lines(touching, kinds):
         text = _single_blanks(text)
-        data, separators = _separators(text)
-        kinds = data[separators]
-        trailing = _trailing_blanks(separators, kinds)
-        if trailing is None:
+        data, separators, kinds, touching = _separators(text)
+        if not _end_lines(touching, kinds):
             return None
-    if len(trailing):
+    if len(touching):
         # The blank takes the place of the line feed that follows it.
-        kinds[trailing] = _FEED
-        separators, kinds = np.delete(separators, trailing + 1), np.delete(kinds, trailing + 1)
+        kinds[touching] = _FEED
+        separators, kinds = np.delete(separators, touching + 1), np.delete(kinds, touching + 1)
     ends = np.flatnonzero(kinds == _FEED)  # of lines, among the separators
     sizes = np.diff(ends, prepend=-1)
     starts = ends - sizes + 1
@@ -71,7 +67,7 @@ def parse_block(block: Block) -> Rows | None:
     if (_words(text, len(" qid"))[heads[1] - len(" qid")] != _QID).any():
         return None
     begins = np.concatenate(([0], separators[ends[:-1]] + 1))
-    if len(trailing):  # after the blank comes the line feed
+    if len(touching):  # after the blank comes the line feed
         begins[1:] += data[begins[1:]] == _FEED
     labels = _floats(text, np.stack((begins, heads[0]), axis=1))
     ids = zip((heads[1] + 1).tolist(), heads[2].tolist(), strict=True)
@@ -120,18 +116,25 @@ def _single_blanks(text: bytes) -> bytes:
     return text
 
 
-def _separators(text: bytes) -> tuple[npt.NDArray[np.uint8], _Ints]:
-    """The bytes, and where they are blanks, colons, line feeds or control characters."""
+def _separators(
+    text: bytes,
+) -> tuple[npt.NDArray[np.uint8], _Ints, npt.NDArray[np.uint8], _Ints]:
+    """Blanks, colons, line feeds, control characters.
+
+    Returns:
+        The bytes of the text; the positions of the separators in it; what they are; and which of
+        them are followed by another at once.
+    """
     data = np.frombuffer(text, dtype=np.uint8)
-    return data, np.flatnonzero((data <= _BLANK) | (data == _COLON))
+    mask = (data <= _BLANK) | (data == _COLON)
+    separators = np.flatnonzero(mask)
+    touching = np.flatnonzero(mask[1:] & mask[:-1])  # positions in the text, most often none
+    return data, separators, data[separators], np.searchsorted(separators, touching)
 
 
-def _trailing_blanks(separators: _Ints, kinds: npt.NDArray[np.uint8]) -> _Ints | None:
-    """Which separators are a blank before a line feed; None where others touch one another."""
-    touching = np.flatnonzero(separators[1:] - separators[:-1] == 1)
-    if (kinds[touching] != _BLANK).any() or (kinds[touching + 1] != _FEED).any():
-        return None
-    return touching
+def _end_lines(touching: _Ints, kinds: npt.NDArray[np.uint8]) -> bool:
+    """Whether those that touch the next one are blanks before a line feed."""
+    return bool((kinds[touching] == _BLANK).all() and (kinds[touching + 1] == _FEED).all())
 
 
 def _take_turns(kinds: npt.NDArray[np.uint8], sizes: _Ints, starts: _Ints) -> bool:
