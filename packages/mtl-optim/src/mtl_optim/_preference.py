@@ -34,6 +34,25 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
     return vector / total
 
 
+def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
+    """A preference whose ray 1/r of loss space exists, as a float64 vector (task,).
+
+    Raises:
+        ValueError: As `as_preference`, or an entry is 0.
+
+    Example:
+        >>> as_ray([0.25, 0.75])
+        tensor([0.2500, 0.7500], dtype=torch.float64)
+    """
+    vector = as_preference(preference)
+    if bool((vector == 0).any()):
+        raise ValueError(
+            "`preference` must be positive in each entry, since the ray 1/r has no end where one "
+            f"is 0, got {vector.tolist()}"
+        )
+    return vector
+
+
 def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = "ideal") -> Tensor:
     """The ideal point, or another lower bound, as a float64 vector (task,); None is 0.
 

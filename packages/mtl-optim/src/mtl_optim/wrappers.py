@@ -5,8 +5,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from ._bases import Weighting
-from ._checks import check_losses, check_positive
+from ._bases import GramianWeighting, Weighting
+from ._checks import check_length, check_losses, check_positive
 
 
 class Wrapper(Weighting):
@@ -120,3 +120,143 @@ class LogLosses(Wrapper):
         if gramian is not None:
             gramian = gramian / losses / losses[:, None]
         return losses, losses.log(), gramian
+
+
+class CRMOGM(Wrapper):
+    """Average the inner method's weights over the steps: w ← γ w + (1 − γ) w_inner.
+
+    Weights found on one batch are correlated with its gradients, which biases the direction; the
+    average is less so.
+
+    Weights: of the inner method's scale.
+
+    Args:
+        inner: The method whose weights are averaged.
+        gamma: γ in [0, 1); the first step takes the inner method's weights as they are.
+
+    Raises:
+        TypeError: `inner` is no weighting.
+        ValueError: `gamma` is not in [0, 1), or the number of tasks changes.
+
+    Example:
+        >>> from mtl_optim import MGDA
+        >>> method = CRMOGM(MGDA(), gamma=0.5)
+        >>> for other in (1.0, 3.0):
+        ...     method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, other]]))
+        tensor([0.5000, 0.5000])
+        tensor([0.6250, 0.3750])
+
+    Reference:
+        Zhou et al., On the Convergence of Stochastic Multi-Objective Gradient Manipulation and
+        Beyond, NeurIPS 2022, algorithm 1.
+    """
+
+    average: Tensor
+
+    def __init__(self, inner: Weighting, *, gamma: float = 0.9) -> None:
+        super().__init__(inner)
+        if not 0 <= gamma < 1:
+            raise ValueError(f"`gamma` must be in [0, 1), got {gamma}")
+        self.gamma = gamma
+        self.register_buffer("average", torch.empty(0, dtype=torch.float64))
+
+    def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        found = self.inner.weights(losses=losses, gramian=gramian)
+        if self.average.numel() > 0:
+            check_length("losses", len(found), len(self.average))
+            found = self.gamma * self.average.to(found) + (1 - self.gamma) * found
+        self.average = found
+        return found.clone()
+
+
+class RescaledWeights(Wrapper):
+    """The inner method's weights times a factor that makes Σ |w_k| the same in every step.
+
+    For comparisons: methods whose weights sum to 1, to K or to nothing fixed then share a learning
+    rate.
+
+    Weights: Σ |w_k| = `total`; those that are all 0 stay so.
+
+    Args:
+        inner: The method whose weights are rescaled.
+        total: The sum, positive.
+
+    Raises:
+        TypeError: `inner` is no weighting.
+        ValueError: `total` is not positive and finite.
+
+    Example:
+        >>> from mtl_optim import PCGrad
+        >>> RescaledWeights(PCGrad()).weights(gramian=torch.eye(2))
+        tensor([0.5000, 0.5000])
+    """
+
+    def __init__(self, inner: Weighting, *, total: float = 1.0) -> None:
+        super().__init__(inner)
+        if not 0 < total < float("inf"):
+            raise ValueError(f"`total` must be positive and finite, got {total}")
+        self.total = total
+
+    def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        found = self.inner.weights(losses=losses, gramian=gramian)
+        largest = found.abs().max()
+        if float(largest) == 0:
+            return found
+        found = found / largest
+        return self.total * found / found.abs().sum()
+
+
+class UpdateEvery(GramianWeighting):
+    """The inner method's weights, found at every m-th step and reused between.
+
+    The steps between cost one backward, whatever the inner method. Put it outside other wrappers,
+    which look at every step.
+
+    Weights: the inner method's.
+
+    Args:
+        inner: A method that looks at gradients.
+        steps: m, at least 1.
+
+    Raises:
+        TypeError: `inner` is no weighting, or looks at losses only: nothing could be saved.
+        ValueError: `steps` is below 1.
+
+    Example:
+        >>> from mtl_optim import MGDA
+        >>> method = UpdateEvery(MGDA(), steps=10)
+        >>> method.weights(gramian=torch.eye(2)), method.due
+        (tensor([0.5000, 0.5000]), False)
+
+    Reference:
+        Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, section 4.
+    """
+
+    def __init__(self, inner: Weighting, *, steps: int) -> None:
+        if not isinstance(inner, Weighting) or not inner.looks_at_gradients:
+            raise TypeError(
+                f"`inner` must be a method that looks at gradients, got {type(inner).__name__}"
+            )
+        if steps < 1:
+            raise ValueError(f"`steps` must be at least 1, got {steps}")
+        super().__init__(update_every=steps)
+        self.inner = inner
+
+    @property
+    def wants_second_batch(self) -> bool:
+        """As the inner method."""
+        return self.inner.wants_second_batch
+
+    def check_gramian(self, gramian: Tensor) -> None:
+        """Leave the check to the inner method, which may look at two batches."""
+
+    def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
+        """As the inner method, in the steps that look at the Gramian."""
+        if gramian is not None:
+            self.inner.learn(losses, gramian, scale)
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        return self.inner.weights(losses=losses, gramian=gramian)

@@ -3,9 +3,11 @@
 They work in float64 on the unit-diagonal Gramian, so that no threshold depends on the norms.
 """
 
+from ._align import align
 from ._ball_minimax import ball_minimax
 from ._dual_cone import project_onto_dual_cone
 from ._equal_cosines import equal_cosines
+from ._fair import alpha_fair
 from ._min_norm import min_norm_point
 from ._nash import nash_bargaining
 from ._nnls import nnls
@@ -13,6 +15,8 @@ from ._simplex import project_onto_simplex
 from ._unit_diagonal import unit_diagonal
 
 __all__ = [
+    "align",
+    "alpha_fair",
     "ball_minimax",
     "equal_cosines",
     "min_norm_point",

@@ -1,8 +1,11 @@
 """Methods that look at the losses alone: one backward per step."""
 
+from ._constant import Constant, Mean, Sum
 from ._dynamic_weight_average import DynamicWeightAverage
 from ._epsilon_constraint import EpsilonConstraint
 from ._famo import FAMO
+from ._geometric import GeometricLossStrategy
+from ._imtll import IMTLL
 from ._linear_scalarization import LinearScalarization
 from ._random_loss_weighting import RandomLossWeighting
 from ._scale_invariant import ScaleInvariantScalarization
@@ -12,12 +15,17 @@ from ._weighted_chebyshev import WeightedChebyshev
 
 __all__ = [
     "FAMO",
+    "IMTLL",
+    "Constant",
     "DynamicWeightAverage",
     "EpsilonConstraint",
+    "GeometricLossStrategy",
     "LinearScalarization",
+    "Mean",
     "RandomLossWeighting",
     "ScaleInvariantScalarization",
     "SmoothChebyshev",
+    "Sum",
     "UncertaintyWeighting",
     "WeightedChebyshev",
 ]

@@ -1,6 +1,11 @@
-"""Methods that look at the Gramian and aim at the Pareto point of a preference."""
+"""Methods that walk to the Pareto point on a preference's ray."""
 
 from ._epo import EPO
+from ._pbi import PBI
 from ._wc_mgda import WCMGDA
 
-__all__ = ["EPO", "WCMGDA"]
+__all__ = [
+    "EPO",
+    "PBI",
+    "WCMGDA",
+]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_length, check_positive
-from .._preference import as_preference
+from .._preference import as_ray
 from .._solvers import min_norm_point, unit_diagonal
 
 Array = NDArray[np.float64]
@@ -61,12 +61,7 @@ class EPO(GramianWeighting):
         if not 0 < epsilon < float("inf"):
             raise ValueError(f"`epsilon` must be positive and finite, got {epsilon}")
         self.epsilon = epsilon
-        self.register_buffer("preference", as_preference(preference))
-        if bool((self.preference == 0).any()):
-            raise ValueError(
-                "`preference` must be positive in each entry, since the ray 1/r has no end where "
-                f"one is 0, got {self.preference.tolist()}"
-            )
+        self.register_buffer("preference", as_ray(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""

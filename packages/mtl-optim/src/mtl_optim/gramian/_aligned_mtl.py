@@ -1,0 +1,57 @@
+"""Independent component alignment."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from .._bases import GramianWeighting
+from .._checks import unknown_name
+from .._solvers import align
+
+Scale = Literal["min", "median", "rmse"]
+
+
+class AlignedMTL(GramianWeighting):
+    """Replace J by the nearest matrix whose principal components are equally long.
+
+    With G = V Λ Vᵀ the aligned gradients are B J, B = σ V Λ^(−1/2) Vᵀ: orthogonal and of length σ
+    where the gradients are independent, so their matrix has condition number 1. d is their mean.
+
+    Weights: B 1 / K, so their sum has no fixed value, and they may be negative; 1/K each where the
+    gradients are orthogonal and equally long.
+
+    Args:
+        scale: σ² is the least eigenvalue of G that is not 0 ("min"), the median of these, or their
+            mean ("rmse": σ is the root of a mean square).
+
+    Raises:
+        ValueError: `scale` is unknown.
+
+    Example:
+        >>> AlignedMTL().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
+        tensor([0.5000, 0.2500])
+
+    Reference:
+        Senushkin et al., Independent Component Alignment for Multi-Task Learning, CVPR 2023,
+        algorithm 1.
+    """
+
+    def __init__(self, scale: Scale = "min") -> None:
+        super().__init__()
+        if scale not in get_args(Scale):
+            raise unknown_name("scale", scale, get_args(Scale))
+        self.scale = scale
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        values, vectors = (torch.from_numpy(part) for part in align(gramian.numpy()))
+        if len(values) == 0:
+            return torch.zeros(len(gramian), dtype=gramian.dtype)
+        lengths = values / values.max()
+        sigma = {
+            "min": lengths.min(),
+            "median": (lengths**2).quantile(0.5).sqrt(),
+            "rmse": (lengths**2).mean().sqrt(),
+        }[self.scale]
+        return vectors @ (sigma / lengths * vectors.mean(dim=0))

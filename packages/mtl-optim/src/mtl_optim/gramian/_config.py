@@ -1,0 +1,41 @@
+"""Conflict-free inverse gradients."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._bases import GramianWeighting
+from .._solvers import equal_cosines, unit_diagonal
+
+
+class ConFIG(GramianWeighting):
+    """The direction with the same, positive cosine to every gradient, as long as all ask for.
+
+    With E the unit gradients and v = E⁺ 1 / ‖E⁺ 1‖, d = (Σ_k ⟨g_k, v⟩) v. Where the gradients are
+    independent it conflicts with none; the norms of the gradients set the length alone.
+
+    Weights: (Σ_k ⟨g_k, v⟩) (C⁺ 1)_k / (‖E⁺ 1‖ ‖g_k‖) on the cosines C, so their sum has no fixed
+    value, and they may be negative. A task whose gradient vanishes has 0.
+
+    Example:
+        >>> ConFIG().weights(gramian=torch.eye(2))
+        tensor([1., 1.])
+
+    Reference:
+        Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed Neural
+        Networks, ICLR 2025, equations 2 and 3.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        x, norms = equal_cosines(gramian.numpy())
+        weights = np.zeros_like(x)
+        if x.any():
+            cosines, _ = unit_diagonal(gramian.numpy())
+            inner = cosines @ x
+            moves = norms > 0
+            weights[moves] = x[moves] * (norms @ inner) / (x @ inner) / norms[moves]
+        return torch.from_numpy(weights)

@@ -1,0 +1,74 @@
+"""Gradient normalization."""
+
+import torch
+from torch import Tensor, nn
+
+from .._bases import GramianWeighting, Learnable
+from .._checks import check_length, check_positive, check_tasks
+
+
+class GradNorm(Learnable, GramianWeighting):
+    """Learn weights that make the tasks' gradients equally long, and longer for tasks that lag.
+
+    With r_k = (L_k / L_k(0)) / mean, the weights descend
+
+        Σ_k | w_k ‖g_k‖ − c r_k^α |,   c = mean_j w_j ‖g_j‖,
+
+    where the target c r_k^α is held fixed. Give `method.parameters()` to an optimizer. Cheapest
+    with `shared=` naming the last shared layer alone, as in the paper, or with `features=`.
+
+    Weights: K softmax(ξ) with ξ learned; they sum to K.
+
+    Args:
+        num_tasks: K.
+        alpha: α ≥ 0, how strongly tasks that lag are pulled; 0 makes the gradients equally long.
+        accumulation: Calls of `backward` per step of the optimizer.
+
+    Raises:
+        ValueError: A number is out of its range; a loss is not positive.
+        TypeError: No losses are given.
+        RuntimeError: The parameters received gradients and did not change.
+
+    Example:
+        >>> GradNorm(2).weights(gramian=torch.eye(2), losses=torch.ones(2))
+        tensor([1., 1.])
+
+    Reference:
+        Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask
+        Networks, ICML 2018, algorithm 1.
+
+    Note:
+        The paper learns w and divides it by its mean after each step; the softmax keeps the sum
+        and the sign at any learning rate.
+    """
+
+    first_losses: Tensor
+
+    def __init__(self, num_tasks: int, *, alpha: float = 1.5, accumulation: int = 1) -> None:
+        super().__init__(accumulation=accumulation)
+        if not 0 <= alpha < float("inf"):
+            raise ValueError(f"`alpha` must be non-negative and finite, got {alpha}")
+        self.alpha = alpha
+        self.logits = nn.Parameter(torch.zeros(check_tasks(num_tasks)))
+        self.register_buffer("first_losses", torch.empty(0, dtype=torch.float64))
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        losses = self.require_losses(losses)
+        check_length("losses", len(losses), len(self.logits))
+        check_positive(losses, type(self).__name__)
+        if self.first_losses.numel() == 0:
+            self.first_losses = losses.clone()
+        return self._weights()
+
+    def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
+        """Σ_k | w_k ‖g_k‖ − c r_k^α |."""
+        if gramian is None:
+            raise TypeError("GradNorm needs `gramian`, got None")
+        lengths = self._weights() * gramian.diagonal().sqrt()
+        rate = losses / self.first_losses.to(losses)
+        target = lengths.detach().mean() * (rate / rate.mean()) ** self.alpha
+        return (lengths - target).abs().sum()
+
+    def _weights(self) -> Tensor:
+        return len(self.logits) * self.logits.double().cpu().softmax(dim=0)

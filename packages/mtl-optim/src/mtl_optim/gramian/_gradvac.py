@@ -1,0 +1,74 @@
+"""Gradient vaccine."""
+
+import torch
+from torch import Tensor
+
+from .._bases import GramianWeighting
+from .._random import Randomness
+
+
+class GradVac(Randomness, GramianWeighting):
+    """Turn each gradient towards those it is less aligned with than usual, and sum.
+
+    For each task i, over j ≠ i in random order: where the cosine φ of the current g_i to g_j is
+    below the target φ̂_ij, g_i gains the multiple of g_j that makes the cosine φ̂_ij,
+
+        ‖g_i‖ (φ̂ √(1 − φ²) − φ √(1 − φ̂²)) / (‖g_j‖ √(1 − φ̂²)),
+
+    and φ̂_ij ← (1 − β) φ̂_ij + β φ. With targets that stay 0 it is `PCGrad`.
+
+    Weights: 1 each where all cosines reach their targets.
+
+    Args:
+        decay: β in [0, 1].
+        generator: Draws the orders; None makes one with the default seed.
+
+    Raises:
+        ValueError: `decay` is not in [0, 1].
+
+    Example:
+        >>> GradVac().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
+        tensor([1.5000, 1.5000])
+
+    Reference:
+        Wang et al., Gradient Vaccine: Investigating and Improving Multi-task Optimization in
+        Massively Multilingual Models, ICLR 2021, algorithm 1, all shared parameters as one group.
+    """
+
+    targets: Tensor
+
+    def __init__(self, decay: float = 0.01, *, generator: torch.Generator | None = None) -> None:
+        super().__init__(generator)
+        if not 0 <= decay <= 1:
+            raise ValueError(f"`decay` must be in [0, 1], got {decay}")
+        self.decay = decay
+        self.register_buffer("targets", torch.empty(0, dtype=torch.float64))
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        tasks = len(gramian)
+        if self.targets.numel() == 0:
+            self.targets = torch.zeros_like(gramian)
+        if len(self.targets) != tasks:
+            raise ValueError(
+                f"`gramian` must keep its size: got {tasks} tasks after {len(self.targets)}"
+            )
+        targets = self.targets.to(gramian).clone()
+        keys = torch.rand(tasks, tasks, generator=self.generator, dtype=gramian.dtype)
+        keys.fill_diagonal_(2.0)  # i itself comes last, and is left out
+        V, P, rows = torch.eye(tasks, dtype=gramian.dtype), gramian.clone(), torch.arange(tasks)
+        norms = gramian.diagonal().sqrt()
+        for j in keys.argsort(dim=1)[:, :-1].T:  # j[i]: the task that i meets now
+            size = (P * V).sum(dim=1).clamp(min=0).sqrt()
+            meets = (size > 0) & (norms[j] > 0)
+            cos = torch.where(meets, P[rows, j] / size / norms[j], 0.0).clamp(-1, 1)
+            target = targets[rows, j]
+            turns = meets & (cos < target) & (target < 1)
+            sine = (1 - target**2).sqrt()
+            gain = size * (target * (1 - cos**2).sqrt() / sine - cos) / norms[j]
+            coefficient = torch.where(turns, gain, 0.0)
+            V[rows, j] += coefficient
+            P += coefficient[:, None] * gramian[j]
+            targets[rows, j] = torch.where(meets, target + self.decay * (cos - target), target)
+        self.targets = targets
+        return V.sum(dim=0)

@@ -1,0 +1,80 @@
+"""Weights that never change."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .._bases import LossWeighting
+from .._checks import check_finite, check_length
+
+
+class Constant(LossWeighting):
+    """Minimise Σ w_k L_k for given weights, of any sum.
+
+    Weights: as given.
+
+    Args:
+        weights: w (task,), finite.
+
+    Raises:
+        ValueError: `weights` is no finite vector, or has not one entry per loss.
+
+    Example:
+        >>> Constant([1.0, 10.0]).weights(losses=torch.tensor([5.0, 1.0]))
+        tensor([ 1., 10.])
+
+    Reference:
+        Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
+    """
+
+    values: Tensor
+
+    def __init__(self, weights: Sequence[float] | Tensor) -> None:
+        super().__init__()
+        values = torch.as_tensor(weights, dtype=torch.float64).detach().cpu().clone()
+        if values.ndim != 1 or values.numel() == 0:
+            raise ValueError(f"`weights` must have shape (task,), got {tuple(values.shape)}")
+        check_finite(values, "`weights`: the weight")
+        self.register_buffer("values", values)
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        check_length("weights", len(self.values), len(losses))
+        return self.values.to(losses)
+
+
+class Sum(LossWeighting):
+    """Minimise Σ L_k: w = 1.
+
+    Weights: sum to K.
+
+    Example:
+        >>> Sum().weights(losses=torch.tensor([5.0, 1.0]))
+        tensor([1., 1.])
+
+    Reference:
+        Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
+    """
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        return torch.ones_like(losses)
+
+
+class Mean(LossWeighting):
+    """Minimise the mean of the losses: w = 1/K.
+
+    Weights: sum to 1.
+
+    Example:
+        >>> Mean().weights(losses=torch.tensor([5.0, 1.0]))
+        tensor([0.5000, 0.5000])
+
+    Reference:
+        Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
+    """
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        return torch.full_like(losses, 1 / len(losses))

@@ -1,0 +1,46 @@
+"""Impartial multi-task learning: the part that balances losses."""
+
+import torch
+from torch import Tensor, nn
+
+from .._bases import Learnable, LossWeighting
+from .._checks import check_length, check_tasks
+
+
+class IMTLL(Learnable, LossWeighting):
+    """Learn scales that make all losses 1: minimise Σ e^(s_k) L_k − s_k over s too.
+
+    For fixed losses the optimum is e^s = 1 / L. Give `method.parameters()` to an optimizer:
+    `backward` fills their `.grad`, and raises where they stay as they were.
+
+    Weights: e^s, so their sum has no fixed value; 1 each at the start.
+
+    Args:
+        num_tasks: K.
+        accumulation: Calls of `backward` per step of the optimizer.
+
+    Raises:
+        ValueError: `num_tasks` or `accumulation` is below 1, or there is not one loss per task.
+        RuntimeError: The parameters received gradients and did not change.
+
+    Example:
+        >>> IMTLL(2).weights(losses=torch.tensor([1.0, 3.0]))
+        tensor([1., 1.])
+
+    Reference:
+        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.2.
+    """
+
+    def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
+        super().__init__(accumulation=accumulation)
+        self.log_scales = nn.Parameter(torch.zeros(check_tasks(num_tasks)))
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        check_length("losses", len(losses), len(self.log_scales))
+        return self.log_scales.to(losses).exp()
+
+    def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
+        """Σ e^(s_k) L_k − s_k."""
+        s = self.log_scales.to(losses)
+        return s.exp() @ losses - s.sum()
