@@ -19,10 +19,13 @@ from ._label_transforms import (
     QuantileGrades,
 )
 from ._labels import LabelSpec
+from ._loader import Loader
+from ._long_lists import LongLists
 from ._open import open  # noqa: A004 - as in `_open`
 from ._progress import ProgressPrinter
 from ._sampling import BucketBatchSampler, batches
 from ._source import read
+from ._static import StaticBatchSampler, static_lengths
 from ._table import RankingTable
 from ._tabular import Columns, from_arrow, from_numpy, from_pandas, to_arrow, write_parquet
 from .svmrank import read_svmrank, write_svmrank
@@ -39,8 +42,10 @@ __all__ = [
     "Invert",
     "LabelSpec",
     "LabelTransform",
+    "Loader",
     "Log1p",
     "LogStandardize",
+    "LongLists",
     "Progress",
     "ProgressPrinter",
     "QuantileGrades",
@@ -48,6 +53,7 @@ __all__ = [
     "RankingDataset",
     "RankingTable",
     "Standardize",
+    "StaticBatchSampler",
     "__version__",
     "atomic_folder",
     "atomic_write",
@@ -63,6 +69,7 @@ __all__ = [
     "read",
     "read_svmrank",
     "recover_folder",
+    "static_lengths",
     "sweep",
     "to_arrow",
     "write_parquet",

@@ -15,6 +15,7 @@ from ._batch import RankingBatch
 from ._columns import Features, select_columns
 from ._features import FeatureTransform
 from ._labels import LabelSpec
+from ._long_lists import LongLists
 from ._table import RankingTable, check_documents, describe_ids
 
 RELEVANCE = LabelSpec("relevance", "label")
@@ -148,43 +149,78 @@ class RankingDataset:
         """What a `DataLoader` calls for several queries at once."""
         return self.batch(indices)
 
-    def batch(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> RankingBatch:
+    def batch(
+        self,
+        indices: Sequence[int] | npt.NDArray[np.integer],
+        *,
+        pad_to: tuple[int, int] | None = None,
+        long_lists: LongLists | None = None,
+        epoch: int = 0,
+    ) -> RankingBatch:
         """Queries as padded tensors.
 
         Args:
             indices: (batch,) positions of the queries; negative ones count from the end.
+            pad_to: (number of queries, list length) of the batch, for a shape that is static;
+                lists without documents fill it up, with an empty query id. As large as needed when
+                not given.
+            long_lists: How lists are shortened; none are when not given.
+            epoch: For the samples of `long_lists`.
 
         Returns:
-            The lists in the order of `indices`, padded to the longest.
+            The lists in the order of `indices`, padded to the longest or to `pad_to`.
 
         Raises:
             IndexError: There is no such query.
-            ValueError: There are no indices.
+            ValueError: There are no indices, or the batch does not fit into `pad_to`.
         """
         queries = self._positions(indices)
-        starts, stops = self.offsets[queries], self.offsets[queries + 1]
-        shape = (len(queries), int((stops - starts).max()))
-        num_tasks = len(self.label_specs)
+        rows = self._rows(queries, long_lists, epoch)
+        lengths = [len(r) if isinstance(r, np.ndarray) else r.stop - r.start for r in rows]
+        shape = (len(queries), max(lengths)) if pad_to is None else pad_to
+        if len(queries) > shape[0] or max(lengths) > shape[1]:
+            raise ValueError(
+                f"`pad_to` must hold {len(queries)} lists of up to {max(lengths)} documents, "
+                f"got {shape}"
+            )
         # Slices of consecutive documents copy faster than an index of each document.
         features = np.empty((*shape, self.features.shape[1]), dtype=np.float32)
-        labels = np.zeros((num_tasks, *shape), dtype=np.float32)
+        features[len(queries) :] = 0
+        labels = np.zeros((len(self.label_specs), *shape), dtype=np.float32)
         mask = np.zeros(shape, dtype=np.bool_)
         label_mask = None if self.label_mask is None else np.zeros(labels.shape, dtype=np.bool_)
-        for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            length = stop - start
-            features[i, :length] = self.features[start:stop]
+        for i, (documents, length) in enumerate(zip(rows, lengths, strict=True)):
+            features[i, :length] = self.features[documents]
             features[i, length:] = 0
-            labels[:, i, :length] = self.labels[:, start:stop]
+            labels[:, i, :length] = self.labels[:, documents]
             mask[i, :length] = True
             if label_mask is not None and self.label_mask is not None:
-                label_mask[:, i, :length] = self.label_mask[:, start:stop]
+                label_mask[:, i, :length] = self.label_mask[:, documents]
         return RankingBatch(
             features=torch.from_numpy(features),
             labels=torch.from_numpy(labels),
             mask=torch.from_numpy(mask),
-            query_ids=tuple(self.query_ids[q] for q in queries),
+            query_ids=(
+                *(self.query_ids[q] for q in queries),
+                *("" for _ in range(shape[0] - len(queries))),
+            ),
             label_mask=None if label_mask is None else torch.from_numpy(label_mask),
         )
+
+    def _rows(
+        self, queries: npt.NDArray[np.int64], long_lists: LongLists | None, epoch: int
+    ) -> list[slice | npt.NDArray[np.int64]]:
+        """The documents of each query that are in the batch."""
+        rows: list[slice | npt.NDArray[np.int64]] = []
+        task = None if long_lists is None else long_lists.task(self.tasks)
+        for query in queries.tolist():
+            start, stop = int(self.offsets[query]), int(self.offsets[query + 1])
+            if long_lists is None or stop - start <= long_lists.length:
+                rows.append(slice(start, stop))
+            else:
+                labels = self.labels[0 if task is None else task, start:stop]
+                rows.append(start + long_lists.choose(labels, query, epoch))
+        return rows
 
     def subset(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> Self:
         """A data set of some of the queries, in the order given.

@@ -1,0 +1,137 @@
+"""Batches made ahead of their use, in threads."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from ._batch import RankingBatch
+from ._dataset import RankingDataset
+from ._long_lists import LongLists
+from ._planned import PlannedSampler
+from ._static import StaticBatchSampler
+
+
+class Loader:
+    """The batches of a data set in a sampler's order, made in threads while others are used.
+
+    Unlike processes, threads share the data set: nothing is pickled, and a memory-mapped one is
+    mapped once. The position is that of the batches that were used, not of those made ahead.
+
+    Args:
+        dataset: Where the queries come from.
+        sampler: Which queries are in a batch; with a `StaticBatchSampler` batches have its shapes.
+        long_lists: How lists are shortened; give the sampler ``numpy.minimum(dataset.lengths,
+            long_lists.length)`` as lengths then.
+        prefetch: Number of batches that are made ahead; with 0 there are no threads.
+        workers: Number of threads.
+        pin_memory: Whether batches are in page-locked memory, from which
+            ``batch.to(device, non_blocking=True)`` copies while the device computes.
+
+    Raises:
+        ValueError: The sampler is for other lengths, `keep_relevant` of `long_lists` is no task, or
+            a number is out of its range.
+
+    Example:
+        >>> from ltr_data import BucketBatchSampler
+        >>> from ltr_data.datasets import synthetic
+        >>> dataset = RankingDataset.from_table(synthetic.generate(10, seed=0))
+        >>> loader = Loader(dataset, BucketBatchSampler(dataset.lengths, batch_size=4))
+        >>> for epoch in range(2):
+        ...     loader.set_epoch(epoch)
+        ...     sum(len(batch) for batch in loader)
+        10
+        10
+    """
+
+    def __init__(
+        self,
+        dataset: RankingDataset,
+        sampler: PlannedSampler,
+        *,
+        long_lists: LongLists | None = None,
+        prefetch: int = 4,
+        workers: int = 1,
+        pin_memory: bool = False,
+    ) -> None:
+        lengths = dataset.lengths
+        if long_lists is not None:
+            lengths = lengths.clip(max=long_lists.length)
+            long_lists.task(dataset.tasks)
+        if sampler.lengths.tolist() != lengths.tolist():
+            raise ValueError(
+                "`sampler` must be made from the lengths of the data set's lists"
+                + (", shortened as `long_lists` says" if long_lists is not None else "")
+            )
+        if prefetch < 0:
+            raise ValueError(f"`prefetch` must not be negative, got {prefetch}")
+        if workers < 1:
+            raise ValueError(f"`workers` must be at least 1, got {workers}")
+        self.dataset = dataset
+        self.sampler = sampler
+        self.long_lists = long_lists
+        self.prefetch = prefetch
+        self.workers = workers
+        self.pin_memory = pin_memory
+        self._position = 0
+
+    def __len__(self) -> int:
+        """Number of batches of the whole epoch."""
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[RankingBatch]:
+        self._position = self.sampler.start
+        if self.prefetch == 0:
+            for indices in self.sampler:
+                batch = self._make(indices)
+                self._position += 1
+                yield batch
+            return
+        waiting: deque[Future[RankingBatch]] = deque()
+        with ThreadPoolExecutor(self.workers) as executor:
+            try:
+                for indices in self.sampler:
+                    waiting.append(executor.submit(self._make, indices))
+                    if len(waiting) > self.prefetch:
+                        batch = waiting.popleft().result()
+                        self._position += 1
+                        yield batch
+                while waiting:
+                    batch = waiting.popleft().result()
+                    self._position += 1
+                    yield batch
+            finally:
+                executor.shutdown(cancel_futures=True)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order and samples come next.
+
+        Raises:
+            ValueError: `epoch` is negative.
+        """
+        if epoch != self.sampler.epoch:
+            self._position = 0
+        self.sampler.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As that of the sampler, with the position after the last batch that was used."""
+        return {**self.sampler.state_dict(), "position": self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where the state was taken.
+
+        Raises:
+            ValueError: The state is of a sampler with other settings.
+        """
+        self.sampler.load_state_dict(state)
+        self._position = state["position"]
+
+    def _make(self, indices: list[int]) -> RankingBatch:
+        static = isinstance(self.sampler, StaticBatchSampler)
+        batch = self.dataset.batch(
+            indices,
+            pad_to=self.sampler.shape_of(indices) if static else None,
+            long_lists=self.long_lists,
+            epoch=self.sampler.epoch,
+        )
+        return batch.pin_memory() if self.pin_memory else batch

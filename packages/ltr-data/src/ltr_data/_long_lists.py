@@ -1,0 +1,89 @@
+"""What to do with lists that are too long: which documents stay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class LongLists:
+    """Shortens lists to a length, for batches of bounded or static shape.
+
+    Args:
+        length: Largest number of documents that stay.
+        policy: "sample" takes documents at random, without bias to any; "truncate" takes the first
+            ones of the file.
+        keep_relevant: Name of a task; where no document with a positive label of it would stay
+            though the list has one, the last document that stays gives way to one that has, drawn
+            at random ("sample") or the first of the file ("truncate"). None keeps none.
+        seed: Of the samples; a list has the same sample in the same epoch, whatever the batch.
+
+    Raises:
+        ValueError: `length` is below 1, or the policy is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> policy = LongLists(length=2, policy="truncate", keep_relevant="click")
+        >>> policy.choose(np.array([0, 0, 0, 1.0]), query=0, epoch=0)
+        array([0, 3])
+
+    Note:
+        A metric of a shortened list is not that of the list: shorten training lists only.
+    """
+
+    length: int
+    policy: Literal["sample", "truncate"] = "sample"
+    keep_relevant: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise ValueError(f"`length` must be at least 1, got {self.length}")
+        if self.policy not in ("sample", "truncate"):
+            raise ValueError(f'`policy` must be "sample" or "truncate", got {self.policy!r}')
+
+    def task(self, tasks: Sequence[str]) -> int | None:
+        """Position of the task of `keep_relevant`; None where there is none.
+
+        Raises:
+            ValueError: There is no such task.
+        """
+        if self.keep_relevant is None:
+            return None
+        if self.keep_relevant not in tasks:
+            raise ValueError(
+                f"`keep_relevant` must be one of the tasks {', '.join(tasks)}, "
+                f"got {self.keep_relevant!r}"
+            )
+        return tasks.index(self.keep_relevant)
+
+    def choose(
+        self, labels: npt.NDArray[np.floating], query: int, epoch: int
+    ) -> npt.NDArray[np.int64]:
+        """The documents that stay.
+
+        Args:
+            labels: (document,) of the task of `keep_relevant`, or anything without one.
+            query: Position of the query; with seed and epoch it determines the sample.
+            epoch: Of the training.
+
+        Returns:
+            (kept,) positions in the list, ascending.
+        """
+        count = len(labels)
+        if count <= self.length:
+            return np.arange(count)
+        if self.policy == "truncate":
+            order = np.arange(count)
+        else:
+            order = np.random.default_rng([self.seed, epoch, query]).permutation(count)
+        chosen = order[: self.length]
+        if self.keep_relevant is not None and not (labels[chosen] > 0).any():
+            # The order is random already, so the first relevant one of it is a random one.
+            relevant = order[labels[order] > 0]
+            if len(relevant):
+                chosen[-1] = relevant[0]
+        return np.sort(chosen)
