@@ -6,6 +6,7 @@ from ._batch import RankingBatch, collate
 from ._columns import ColumnView
 from ._convert import Progress, convert, convert_all
 from ._dataset import RankingDataset
+from ._describe import Description, describe
 from ._features import FeatureTransform, LogStandardize, Standardize
 from ._files import atomic_folder, atomic_write, recover_folder, sweep
 from ._label_transforms import (
@@ -37,6 +38,7 @@ __all__ = [
     "ColumnView",
     "Columns",
     "Compose",
+    "Description",
     "FeatureTransform",
     "Identity",
     "Invert",
@@ -62,6 +64,7 @@ __all__ = [
     "convert",
     "convert_all",
     "datasets",
+    "describe",
     "from_arrow",
     "from_numpy",
     "from_pandas",

@@ -1,0 +1,194 @@
+"""What is in the data, in one small record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._columns import Features
+from ._dataset import RankingDataset
+from ._table import RankingTable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CHUNK_ROWS = 16_384
+_MOST_VALUES = 10  # of a label in the text; more are shown in ranges
+
+
+@dataclass(frozen=True)
+class Description:
+    """Sizes, list lengths and labels of a table or data set; `str` gives it as text.
+
+    Attributes:
+        num_documents: Number of documents.
+        num_queries: Number of lists.
+        num_features: Number of columns.
+        tasks: (task,) names of the labels.
+        lengths: List length to number of lists.
+        labels: Task to label to number of documents; unknown labels are left out.
+        known: Task to number of documents with a label.
+        signal: Task to share of lists with different labels, which alone can teach an order.
+        correlation: (task, task) Pearson's, over documents in which both labels are known; NaN
+            where one of them is constant.
+        constant_columns: Numbers of the features that never vary.
+    """
+
+    num_documents: int
+    num_queries: int
+    num_features: int
+    tasks: tuple[str, ...]
+    lengths: Mapping[int, int]
+    labels: Mapping[str, Mapping[float, int]]
+    known: Mapping[str, int]
+    signal: Mapping[str, float]
+    correlation: npt.NDArray[np.float64]
+    constant_columns: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON holds it; a correlation that is not defined is None."""
+        correlation = [[None if np.isnan(r) else float(r) for r in row] for row in self.correlation]
+        labels = {task: [list(item) for item in self.labels[task].items()] for task in self.tasks}
+        return {
+            **vars(self),
+            "tasks": list(self.tasks),
+            "lengths": [list(item) for item in self.lengths.items()],
+            "labels": labels,
+            "correlation": correlation,
+            "constant_columns": list(self.constant_columns),
+        }
+
+    def __str__(self) -> str:
+        lengths = np.repeat(list(self.lengths), list(self.lengths.values()))
+        low, middle, high = np.quantile(lengths, (0.01, 0.5, 0.99), method="nearest")
+        constant = ", ".join(map(str, self.constant_columns)) or "none"
+        documents = f"{self.num_documents:,} documents of {self.num_queries:,} queries"
+        spread = (
+            f"mean {lengths.mean():.1f}, least {lengths.min()}, 1 % {low}, median {middle}, "
+            f"99 % {high}, most {lengths.max()}"
+        )
+        lines = [
+            f"{documents}, {self.num_features} features",
+            f"list lengths: {spread}",
+            f"constant features: {constant}",
+        ]
+        for task in self.tasks:
+            missing = self.num_documents - self.known[task]
+            lines.append(
+                f"task {task}: {100 * self.signal[task]:.1f} % of lists with different labels"
+                + (f", {missing:,} documents without a label" if missing else "")
+            )
+            lines.append("  " + ", ".join(self._shares(task)))
+        if len(self.tasks) > 1:
+            width = max(map(len, self.tasks))
+            lines.append("correlation of labels:")
+            for task, row in zip(self.tasks, self.correlation, strict=True):
+                lines.append(f"  {task:<{width}} " + " ".join(f"{value:+.2f}" for value in row))
+        return "\n".join(lines)
+
+    def _shares(self, task: str) -> list[str]:
+        values, counts = np.array(list(self.labels[task].items())).reshape(-1, 2).T
+        total = max(counts.sum(), 1)
+        if len(values) <= _MOST_VALUES:
+            pairs = zip(values, counts, strict=True)
+            return [f"{value:g}: {100 * count / total:.1f} %" for value, count in pairs]
+        points = np.searchsorted(np.cumsum(counts) / total, (0, 0.25, 0.5, 0.75, 1))
+        least, q1, q2, q3, most = values[points.clip(max=len(values) - 1)]
+        return [
+            f"{len(values):,} different from {least:g} to {most:g}",
+            f"quartiles {q1:g}, {q2:g}, {q3:g}",
+        ]
+
+    def plot(self) -> "Figure":
+        """List lengths, labels of each task, and their correlation, as a figure of matplotlib.
+
+        Raises:
+            ImportError: There is no matplotlib; the extra ``plot`` brings it.
+        """
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(4 * (len(self.tasks) + 2), 3), layout="constrained")
+        axes = figure.subplots(1, len(self.tasks) + 2)
+        axes[0].hist(list(self.lengths), bins=50, weights=list(self.lengths.values()))
+        axes[0].set(title="list lengths", xlabel="documents", ylabel="lists")
+        for ax, task in zip(axes[1:-1], self.tasks, strict=True):
+            values, counts = list(self.labels[task]), list(self.labels[task].values())
+            if len(values) <= _MOST_VALUES:
+                ax.bar([f"{value:g}" for value in values], counts)
+            else:
+                ax.hist(values, bins=50, weights=counts)
+            ax.set(title=task, xlabel="label", ylabel="documents", yscale="log")
+        image = axes[-1].imshow(self.correlation, vmin=-1, vmax=1, cmap="RdBu_r")
+        axes[-1].set_xticks(range(len(self.tasks)), self.tasks, rotation=45, ha="right")
+        axes[-1].set_yticks(range(len(self.tasks)), self.tasks)
+        axes[-1].set_title("correlation of labels")
+        figure.colorbar(image, ax=axes[-1])
+        return figure
+
+
+def describe(data: RankingTable | RankingDataset) -> Description:
+    """Count what is in a table (its one label) or a data set (its tasks).
+
+    The features are read some rows at a time, so that a mapped file does not fill the memory.
+
+    Example:
+        >>> from ltr_data import from_numpy
+        >>> table = from_numpy([[1, 5], [2, 5], [3, 5]], labels=[2, 0, 1], query_ids=[7, 7, 8])
+        >>> print(describe(table))
+        3 documents of 2 queries, 2 features
+        list lengths: mean 1.5, least 1, 1 % 1, median 1, 99 % 2, most 2
+        constant features: 2
+        task label: 50.0 % of lists with different labels
+          0: 33.3 %, 1: 33.3 %, 2: 33.3 %
+    """
+    if isinstance(data, RankingTable):
+        tasks: tuple[str, ...] = ("label",)
+        labels, mask = data.labels[None], None
+    else:
+        tasks, labels, mask = data.tasks, data.labels, data.label_mask
+    known = np.ones(labels.shape, dtype=np.bool_) if mask is None else mask
+    found = {}
+    signal = {}
+    starts = data.offsets[:-1]
+    for task, values, here in zip(tasks, labels, known, strict=True):
+        distinct, counts = np.unique(values[here], return_counts=True)
+        found[task] = dict(zip(distinct.tolist(), counts.tolist(), strict=True))
+        most = np.maximum.reduceat(np.where(here, values, -np.inf), starts)
+        least = np.minimum.reduceat(np.where(here, values, np.inf), starts)
+        signal[task] = float((most > least).mean())
+    lengths, lists = np.unique(data.lengths, return_counts=True)
+    return Description(
+        num_documents=data.num_documents,
+        num_queries=len(data.query_ids),
+        num_features=data.features.shape[1],
+        tasks=tasks,
+        lengths=dict(zip(lengths.tolist(), lists.tolist(), strict=True)),
+        labels=found,
+        known=dict(zip(tasks, known.sum(axis=1).tolist(), strict=True)),
+        signal=signal,
+        correlation=_correlation(labels, known),
+        constant_columns=_constant(data.features, data.feature_ids),
+    )
+
+
+def _correlation(
+    labels: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    result = np.full((len(labels), len(labels)), np.nan)
+    for i in range(len(labels)):
+        for j in range(i + 1):
+            both = known[i] & known[j]
+            pair = labels[[i, j]][:, both].astype(np.float64)
+            if both.any() and (pair.min(axis=1) < pair.max(axis=1)).all():
+                result[i, j] = result[j, i] = np.corrcoef(pair)[0, 1]
+    return result
+
+
+def _constant(features: Features, feature_ids: tuple[int, ...]) -> tuple[int, ...]:
+    first = features[0:1]
+    varies = np.zeros(features.shape[1], dtype=np.bool_)
+    for start in range(0, len(features), _CHUNK_ROWS):
+        varies |= (features[start : start + _CHUNK_ROWS] != first).any(axis=0)
+    return tuple(f for f, v in zip(feature_ids, varies.tolist(), strict=True) if not v)
