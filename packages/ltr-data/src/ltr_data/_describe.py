@@ -182,7 +182,9 @@ def _correlation(
             both = known[i] & known[j]
             pair = labels[[i, j]][:, both].astype(np.float64)
             if both.any() and (pair.min(axis=1) < pair.max(axis=1)).all():
-                result[i, j] = result[j, i] = np.corrcoef(pair)[0, 1]
+                centred = pair - pair.mean(axis=1, keepdims=True)
+                product = (centred[0] * centred[1]).mean()
+                result[i, j] = result[j, i] = product / centred.std(axis=1).prod()
     return result
 
 
