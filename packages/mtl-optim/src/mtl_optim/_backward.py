@@ -7,12 +7,23 @@ from torch import Tensor
 
 from ._bases import JacobianAggregator, Weighting
 from ._checks import check_finite, check_length, check_losses
+from ._gradients import (
+    Block,
+    Reduce,
+    Rows,
+    accumulate,
+    accumulate_combined,
+    add,
+    average,
+    columns,
+    combine,
+    unique,
+    within_budget,
+)
 from ._gramian import any_of, cross_gramian, gramian
 from ._graph import reachable_leaves
 from ._losses import TaskLosses
 from ._step import Step
-
-Rows = list[list[Tensor | None]]
 
 
 def backward(
@@ -24,6 +35,8 @@ def backward(
     heads: Iterable[Tensor] | None = None,
     second_batch: Tensor | Sequence[Tensor] | None = None,
     scaler: torch.amp.GradScaler | None = None,
+    reduce: Reduce | None = None,
+    memory_budget: int | None = None,
     retain_graph: bool = False,
 ) -> Step:
     """Put the method's gradients into `.grad`, as `loss.backward()` would.
@@ -56,6 +69,14 @@ def backward(
         scaler: Pass the scaler rather than scaled losses, then `scaler.step(optimizer)` as usual:
             the weights do not depend on the scale, `.grad` is scaled. A gradient that overflows is
             left for the scaler to find, with NaN weights.
+        reduce: For data parallel training: averages a tensor over the processes, in place, as
+            `torch.distributed.all_reduce` and a division do. It is called on losses, gradients and
+            Gramian, in the same order on each process: do not wrap the model as well. Each process
+            gives the losses of its part of the batch, all parts of one size, from a graph that
+            reaches the same parameters. The weights are then those of the joint batch in the exact
+            route, and in the feature route up to a factor of the Gramian, the number of processes.
+        memory_budget: Bytes for the K gradients of the exact route, which otherwise take K times
+            the shared parameters: fewer parameters at a time, and the products again for each part.
         retain_graph: Keep the graph for another backward.
 
     Returns:
@@ -65,8 +86,8 @@ def backward(
         TypeError: `method` is of no kind, or a loss is no tensor.
         ValueError: A loss or a gradient is NaN or infinite (the message names the task); a loss is
             no scalar or has no graph; `second_batch` is missing, or given to a method that looks
-            at one; neither `shared` nor `features` is given to a method that
-            looks at gradients, or both are; none of them is behind the losses.
+            at one; `memory_budget` is not positive; neither `shared` nor `features` is given to a
+            method that looks at gradients, or both are; none of them is behind the losses.
 
     Example:
         >>> from mtl_optim import MGDA
@@ -80,13 +101,20 @@ def backward(
             "`method` must be a LossWeighting, a GramianWeighting or a JacobianAggregator, "
             f"got {type(method).__name__}"
         )
-    tasks = TaskLosses(losses, scaler)
-    second = _second(tasks, method, second_batch, scaler)
+    if memory_budget is not None and memory_budget <= 0:
+        raise ValueError(f"`memory_budget` must be positive, got {memory_budget}")
+    tasks = TaskLosses(losses, scaler, reduce)
+    second = _second(tasks, method, second_batch, scaler, reduce)
     if isinstance(method, Weighting) and not method.looks_at_gradients:
         values = tasks.values.to("cpu", torch.float64)
         weights = method.weights(losses=values)
         method.learn(values, None, tasks.scale)
-        tasks.backward(weights, retain_graph=retain_graph)
+        if reduce is None:
+            tasks.backward(weights, retain_graph=retain_graph)
+        else:
+            leaves = reachable_leaves(tasks.outputs)
+            total = tasks.total_gradient(weights, leaves, retain_graph=retain_graph)
+            accumulate(leaves, average(total, reduce))
         return Step(values, weights, None)
 
     if (shared is None) == (features is None):
@@ -112,34 +140,52 @@ def backward(
     own = [p for p in own if id(p) not in names]
 
     if isinstance(method, Weighting) and not method.due:
-        return _reuse(tasks, method, wrt, own, features is None, retain_graph)
+        return _reuse(tasks, method, wrt, own, features is None, retain_graph, reduce)
 
     # The rows of J, and the heads' plain gradients from the same K passes.
-    rows: Rows = []
-    plain: list[Tensor | None] = [None] * len(own)
-    for k in range(len(tasks)):
-        keep = retain_graph or features is not None or k < len(tasks) - 1
-        gradients = tasks.gradient(k, wrt + own, retain_graph=keep)
-        rows.append(gradients[: len(wrt)])
-        plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
-    if not any(any_of(row) for row in rows):
+    groups = [wrt] if features is not None else within_budget(wrt, len(tasks), memory_budget)
+    whole = len(groups) == 1
+    keep = retain_graph or features is not None or not whole
+    over_rows = reduce if features is None else None  # features are of samples, not of the model
+    rows, plain = _rows(tasks, groups[0], own, over_rows, retain_graph=keep)
+    reached = any(any_of(row) for row in rows)
+    matrix: Tensor | None = None
+    direction: Block = []
+    with torch.no_grad():
+        for g, group in enumerate(groups):
+            if g > 0:
+                rows, _ = _rows(tasks, group, [], over_rows, retain_graph=True)
+                reached = reached or any(any_of(row) for row in rows)
+            if isinstance(method, Weighting):
+                last = g == len(groups) - 1
+                part = _gramian(rows, second, group, reduce, last=last)
+                matrix = part if matrix is None else matrix + part
+            else:
+                at = None if features is None else wrt
+                direction += _aggregate(method, rows, at, overflow=scaler is not None)
+    if not reached:
         raise ValueError(f"`{route}` must be tensors that `losses` were computed from")
 
-    with torch.no_grad():
-        if isinstance(method, Weighting):
-            matrix = gramian(rows) if second is None else cross_gramian(rows, _rows(second, wrt))
-            values, weights, matrix = _weigh(tasks, method, matrix, overflow=scaler is not None)
-            direction = [combine(block, weights) for block in columns(rows)]
-            step = Step(values, weights, matrix)
-        else:
-            values = tasks.values.to("cpu", torch.float64)
-            check_losses(values)
-            at = None if features is None else wrt
-            direction = _aggregate(method, rows, at, overflow=scaler is not None)
-            step = Step(values, None, None)
-    _write(wrt, direction, features is None, retain_graph)
-    accumulate(own, plain)
-    return step
+    found: Tensor | None = None
+    if isinstance(method, Weighting) and matrix is not None:
+        if features is not None and reduce is not None:
+            reduce(matrix)
+        values, found, matrix = _weigh(tasks, method, matrix, overflow=scaler is not None)
+    else:
+        values = tasks.values.to("cpu", torch.float64)
+        check_losses(values)
+    if found is not None and whole and features is None:
+        accumulate_combined(wrt, rows, found)
+    else:
+        if found is not None:
+            direction = (
+                [combine(block, found) for block in columns(rows)]
+                if whole
+                else average(tasks.total_gradient(found, wrt, retain_graph=retain_graph), reduce)
+            )
+        _write(wrt, direction, features is None, retain_graph, reduce)
+    accumulate(own, average(plain, reduce))
+    return Step(values, found, matrix)
 
 
 def _second(
@@ -147,6 +193,7 @@ def _second(
     method: Weighting | JacobianAggregator,
     losses: Tensor | Sequence[Tensor] | None,
     scaler: torch.amp.GradScaler | None,
+    reduce: Reduce | None,
 ) -> TaskLosses | None:
     """The losses on the second batch, for a method that looks at two."""
     wanted = isinstance(method, Weighting) and method.wants_second_batch
@@ -162,16 +209,46 @@ def _second(
         )
     if losses is None:
         return None
-    second = TaskLosses(losses, scaler)
+    second = TaskLosses(losses, scaler, reduce)
     check_length("second_batch", len(second), len(tasks))
     check_finite(second.values, "`second_batch`: the loss")
     return second
 
 
-def _rows(tasks: TaskLosses, wrt: list[Tensor]) -> Rows:
-    """The rows of J, one vector-Jacobian product each."""
-    last = len(tasks) - 1
-    return [tasks.gradient(k, wrt, retain_graph=k < last) for k in range(len(tasks))]
+def _rows(
+    tasks: TaskLosses,
+    wrt: list[Tensor],
+    own: list[Tensor],
+    reduce: Reduce | None,
+    *,
+    retain_graph: bool,
+) -> tuple[Rows, Block]:
+    """The rows of J, averaged over the processes, and each one's own gradient of Σ L_k at `own`.
+
+    One vector-Jacobian product per task gives both.
+    """
+    rows: Rows = []
+    plain: Block = [None] * len(own)
+    for k in range(len(tasks)):
+        keep = retain_graph or k < len(tasks) - 1
+        gradients = tasks.gradient(k, wrt + own, retain_graph=keep)
+        rows.append(average(gradients[: len(wrt)], reduce))
+        plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
+    return rows, plain
+
+
+def _gramian(
+    rows: Rows,
+    second: TaskLosses | None,
+    group: list[Tensor],
+    reduce: Reduce | None,
+    *,
+    last: bool,
+) -> Tensor:
+    """The Gramian of the rows, or that between them and the rows on the second batch."""
+    if second is None:
+        return gramian(rows)
+    return cross_gramian(rows, _rows(second, group, [], reduce, retain_graph=not last)[0])
 
 
 def _weigh(
@@ -192,9 +269,9 @@ def _weigh(
 
 def _aggregate(
     method: JacobianAggregator, rows: Rows, features: list[Tensor] | None, *, overflow: bool
-) -> list[Tensor | None]:
+) -> Block:
     """The direction, block by block: one block per parameter, or per feature tensor."""
-    direction: list[Tensor | None] = []
+    direction: Block = []
     finite = torch.ones(len(rows), dtype=torch.bool)
     for b, block in enumerate(columns(rows)):
         like = next((g for g in block if g is not None), None)
@@ -221,6 +298,7 @@ def _reuse(
     own: list[Tensor],
     exact: bool,
     retain_graph: bool,
+    reduce: Reduce | None,
 ) -> Step:
     """A step with the weights of an earlier one: one pass through the trunk."""
     values = tasks.values.to("cpu", torch.float64)
@@ -229,57 +307,31 @@ def _reuse(
     method.learn(values, None, tasks.scale)
     plain = tasks.total_gradient(torch.ones_like(weights), own, retain_graph=True)
     direction = tasks.total_gradient(weights, wrt, retain_graph=retain_graph or not exact)
-    _write(wrt, direction, exact, retain_graph)
-    accumulate(own, plain)
+    if exact:
+        direction = average(direction, reduce)
+    _write(wrt, direction, exact, retain_graph, reduce)
+    accumulate(own, average(plain, reduce))
     return Step(values, weights, None)
 
 
 def _write(
-    wrt: list[Tensor], direction: list[Tensor | None], exact: bool, retain_graph: bool
+    wrt: list[Tensor],
+    direction: Block,
+    exact: bool,
+    retain_graph: bool,
+    reduce: Reduce | None,
 ) -> None:
     """The direction into `.grad`, or through the trunk behind the features."""
     if exact:
         accumulate(wrt, direction)
         return
     reached = [(f, d) for f, d in zip(wrt, direction, strict=True) if d is not None]
-    tensors, gradients = zip(*reached, strict=True)
-    torch.autograd.backward(tensors, gradients, retain_graph=retain_graph)
-
-
-def columns(rows: Rows) -> Iterable[list[Tensor | None]]:
-    """The blocks of J, each as one entry per task."""
-    return ([row[b] for row in rows] for b in range(len(rows[0])))
-
-
-def unique(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """The tensors in order, each once."""
-    return list({id(tensor): tensor for tensor in tensors}.values())
-
-
-def add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """The sum, where None is zero; a new tensor, since autograd's results may share memory."""
-    if a is None or b is None:
-        return b if a is None else a
-    return a + b
-
-
-def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
-    """Σ w_k g_k for one block, or None where no task reaches it."""
-    total: Tensor | None = None
-    for weight, gradient in zip(weights.tolist(), block, strict=True):
-        if gradient is not None:
-            total = gradient * weight if total is None else total.add_(gradient, alpha=weight)
-    return total
-
-
-@torch.no_grad()
-def accumulate(tensors: list[Tensor], gradients: list[Tensor | None]) -> None:
-    """Add the gradients to `.grad`, which stays None where there is none."""
-    for tensor, gradient in zip(tensors, gradients, strict=True):
-        if gradient is None:
-            continue
-        if tensor.grad is None:
-            # A copy in the parameter's layout: autograd's result may be shared or expanded.
-            tensor.grad = torch.empty_like(tensor).copy_(gradient)
-        else:
-            tensor.grad.add_(gradient)
+    tensors, gradients = map(list, zip(*reached, strict=True))
+    if reduce is None:
+        torch.autograd.backward(tensors, gradients, retain_graph=retain_graph)
+        return
+    leaves = reachable_leaves(tensors)
+    found = torch.autograd.grad(
+        tensors, leaves, gradients, retain_graph=retain_graph, allow_unused=True
+    )
+    accumulate(leaves, average(list(found), reduce))

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ._gradients import Reduce
+
 
 class TaskLosses:
     """One view of both forms in which losses come.
@@ -12,10 +14,14 @@ class TaskLosses:
     Args:
         losses: Vector (task,), or a sequence of scalars.
         scaler: Scales the gradients that go through the graph, not the values.
+        reduce: Averages the values over the processes.
     """
 
     def __init__(
-        self, losses: Tensor | Sequence[Tensor], scaler: torch.amp.GradScaler | None
+        self,
+        losses: Tensor | Sequence[Tensor],
+        scaler: torch.amp.GradScaler | None,
+        reduce: Reduce | None = None,
     ) -> None:
         if isinstance(losses, Tensor):
             if losses.ndim != 1 or losses.numel() == 0:
@@ -36,6 +42,9 @@ class TaskLosses:
                 [loss.detach().reshape(()).to(first.device) for loss in self.outputs]
             )
         self.stacked = isinstance(losses, Tensor)
+        if reduce is not None:
+            self.values = self.values.clone()
+            reduce(self.values)
         # `scale` rather than `get_scale`: it also makes a new scaler ready.
         one = torch.ones((), device=self.values.device)
         self.scale = 1.0 if scaler is None else float(scaler.scale(one))
@@ -72,7 +81,8 @@ class TaskLosses:
             seed[task] = self.scale
             return _grad(self.outputs, inputs, [seed], retain_graph)
         output = self.outputs[task]
-        return _grad([output], inputs, [torch.full_like(output, self.scale)], retain_graph)
+        seed = torch.full_like(output, self.scale)
+        return _grad([output], inputs, [seed], retain_graph)
 
 
 def _grad(
