@@ -159,7 +159,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         for file in (*temporary.rglob("*"), temporary):
             _sync(file)
-        with _lock(target.parent):
+        with locked(target.parent):
             old = _old(target)
             if target.exists():
                 shutil.rmtree(old, ignore_errors=True)
@@ -199,7 +199,7 @@ def recover_folder(path: str | os.PathLike[str]) -> bool:
     target = Path(os.path.realpath(path))
     old = _old(target)
     if old.is_dir():
-        with _lock(target.parent):
+        with locked(target.parent):
             if target.exists():
                 shutil.rmtree(old, ignore_errors=True)
             elif old.exists():
@@ -241,12 +241,12 @@ def _hold(descriptor: int) -> bool:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Keep other processes from swapping in the same folder; a kill releases the lock."""
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes out that lock the same file or folder; a kill releases the lock."""
     if fcntl is None:
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         with suppress(OSError):  # some network file systems lock no folders
             fcntl.flock(descriptor, fcntl.LOCK_EX)

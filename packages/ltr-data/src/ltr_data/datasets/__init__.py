@@ -1,6 +1,25 @@
-"""Where data come from: folders in LETOR's layout, MSLR's columns, a synthetic generator."""
+"""Where data come from: public data sets, LETOR's folders, MSLR's columns, a generator."""
 
 from . import letor, mslr, synthetic
+from ._catalogue import find, istella_s, manifest, mq2007, mq2008, mslr_web10k, mslr_web30k
+from ._download import download
+from ._manifests import MANIFESTS, Manifest
 from ._tasks import resolve_inputs, resolve_tasks
 
-__all__ = ["letor", "mslr", "resolve_inputs", "resolve_tasks", "synthetic"]
+__all__ = [
+    "MANIFESTS",
+    "Manifest",
+    "download",
+    "find",
+    "istella_s",
+    "letor",
+    "manifest",
+    "mq2007",
+    "mq2008",
+    "mslr",
+    "mslr_web10k",
+    "mslr_web30k",
+    "resolve_inputs",
+    "resolve_tasks",
+    "synthetic",
+]
