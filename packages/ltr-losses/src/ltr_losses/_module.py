@@ -1,0 +1,69 @@
+"""A loss with its options, as a module."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from ltr_losses._check import check_choice
+
+
+class RankingLoss(nn.Module):
+    """A function of this package with its options, for code that wants modules.
+
+    Args:
+        function: Any loss.
+        **options: Its keyword arguments but `mask` and `weights`. An option that is a
+            `torch.nn.Parameter` (the `thresholds` of `ordinal_loss`) is a parameter of the module,
+            and one that is a tensor a buffer.
+
+    Raises:
+        TypeError: A `function` that cannot be called.
+        ValueError: An option that the function does not have.
+
+    Example:
+        >>> import torch
+        >>> from ltr_losses import lambda_loss
+        >>> loss = RankingLoss(lambda_loss, scheme="lambdarank", k=30)
+        >>> loss
+        RankingLoss(lambda_loss, scheme='lambdarank', k=30)
+        >>> loss(torch.zeros(1, 3), torch.tensor([[0.0, 1.0, 0.0]])).shape
+        torch.Size([])
+    """
+
+    def __init__(self, function: Callable[..., Tensor], **options: Any) -> None:
+        super().__init__()
+        if not callable(function):
+            raise TypeError(f"`function` must be a loss, got {type(function).__name__}")
+        known = [
+            name
+            for name in inspect.signature(function).parameters
+            if name not in ("scores", "labels", "mask", "weights")
+        ]
+        for name in options:
+            check_choice("options", name, known)
+        self.function = function
+        self.names = tuple(options)
+        for name, value in options.items():
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, value)
+
+    def forward(
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        *,
+        mask: Tensor | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        """The loss."""
+        options = {name: getattr(self, name) for name in self.names}
+        return self.function(scores, labels, mask=mask, weights=weights, **options)
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={getattr(self, name)!r}" for name in self.names)
+        name = getattr(self.function, "__name__", repr(self.function))
+        return f"{type(self).__name__}({name}{options})"
