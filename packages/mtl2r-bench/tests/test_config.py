@@ -61,7 +61,7 @@ def test_defaults_are_the_web30k_study():
 
 
 def test_files_that_are_no_study(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such study file"):
+    with pytest.raises(FileNotFoundError, match="no such config file"):
         load_study(tmp_path / "none.toml")
     path = tmp_path / "broken.toml"
     path.write_text("methods = [\n")

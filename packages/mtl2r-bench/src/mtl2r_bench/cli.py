@@ -6,7 +6,6 @@ import errno
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import train as training
-from .config import RunConfig, StudyConfig, load_study, validate
+from .config import STUDIES, RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
 from .report import write_report
 from .sweep import StudyFolder, sweep
@@ -43,7 +42,10 @@ Data = Annotated[
 ]
 Tasks = Annotated[str | None, typer.Option(help="Comma-separated task names.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training lists.")]
-Config = Annotated[Path | None, typer.Argument(help="TOML config; options given here override it.")]
+Config = Annotated[
+    Path | None,
+    typer.Argument(help="TOML file, or a name of `list studies`; options here override it."),
+]
 
 
 class Listing(StrEnum):
@@ -53,14 +55,13 @@ class Listing(StrEnum):
     losses = "losses"
     metrics = "metrics"
     datasets = "datasets"
+    studies = "studies"
 
 
 @app.command()
 def demo(out: Out = Path("runs/demo"), jobs: Jobs = None, epochs: Epochs = None) -> None:
     """Trains several methods on synthetic lists with two conflicting labels and draws the front."""
-    path = resources.files("mtl2r_bench") / "configs" / "demo.toml"
-    with resources.as_file(path) as file:
-        tables = load_study(file)
+    tables = load_study("demo")
     _override(tables, ("train", "epochs"), epochs)
     _sweep(validate(StudyConfig, tables, "demo.toml"), out, jobs)
 
@@ -162,12 +163,16 @@ def list_command(what: Annotated[Listing, typer.Argument()]) -> None:
         Listing.losses: dict(LOSSES),
         Listing.metrics: dict(METRICS),
         Listing.datasets: {},
+        Listing.studies: {},
     }
     if what is Listing.methods:
         table.add_row("stl", "Single-task training: the baselines of a study.")
     if what is Listing.datasets:
         table.add_row("(no --data)", "Synthetic lists shaped like WEB30K, five conflicting labels.")
         table.add_row("--data FOLDER", "LETOR's layout: train, vali, test as .txt or .txt.gz.")
+    if what is Listing.studies:
+        for name, path in STUDIES.items():
+            table.add_row(name, path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# "))
     for name, item in listings[what].items():
         table.add_row(name, summary(item))
     console.print(table)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,6 +25,7 @@ from pydantic import (
 )
 
 __all__ = [
+    "STUDIES",
     "DataConfig",
     "EvaluationConfig",
     "LossConfig",
@@ -206,16 +208,29 @@ class StudyConfig(_Shared):
 C = TypeVar("C", bound=_Config)
 
 
-def load_study(path: str | Path) -> dict[str, Any]:
+STUDIES: Mapping[str, Path] = {
+    path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.toml"))
+}
+"""The studies that come with the package, by name."""
+
+
+def load_study(study: str | Path) -> dict[str, Any]:
     """The raw tables of a study's TOML file, before `validate`.
 
+    Args:
+        study: A file, or the name of one that comes with the package.
+
     Raises:
-        FileNotFoundError: When there is no such file.
+        FileNotFoundError: When there is neither such a file nor such a name.
         ValueError: When it is not TOML; the message has the file and the line.
     """
-    path = Path(path)
+    path = Path(study)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such study file")
+        path = STUDIES.get(str(study), path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such config file; studies of the package: {', '.join(STUDIES)}"
+        )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:

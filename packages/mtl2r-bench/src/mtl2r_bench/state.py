@@ -32,6 +32,7 @@ class TrainingState:
         optimizer: With one state per parameter.
         scheduler: Of the learning rate.
         sampler: Of the batches.
+        device: Where the model is.
         epoch: Epochs finished.
         best_epoch: The epoch chosen so far, counted from 1; 0 for none.
         best_value: Its value of the selection metric.
@@ -42,6 +43,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.StepLR
     sampler: BucketBatchSampler
+    device: torch.device
     epoch: int = 0
     best_epoch: int = 0
     best_value: float = float("-inf")
@@ -54,8 +56,8 @@ class TrainingState:
             **{f"method.{name}": value for name, value in self.method.state_dict().items()},
             "random.torch": torch.get_rng_state(),
         }
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
         for index, values in optimizer["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
         progress = {
@@ -102,8 +104,8 @@ class TrainingState:
         self.scheduler.load_state_dict(progress["scheduler"])
         self.sampler.load_state_dict(progress["sampler"])
         torch.set_rng_state(tensors["random.torch"])
-        if "random.cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["random.cuda"])
+        if self.device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
         self.epoch = progress["epoch"]
         self.best_epoch = progress["best_epoch"]
         self.best_value = progress["best_value"]

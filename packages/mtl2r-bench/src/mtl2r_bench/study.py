@@ -30,7 +30,7 @@ def plan(study: StudyConfig, tasks: tuple[str, ...]) -> dict[str, RunConfig]:
     shared = {name: getattr(study, name) for name in ("data", "model", "loss", "train")}
     methods = list(_methods(study, tasks))
     for method in methods:
-        build_method(method)
+        build_method(method, tasks)
     runs = {}
     for seed in study.seeds:
         for method in methods:

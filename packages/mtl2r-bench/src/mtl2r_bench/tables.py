@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
 import ltr_losses
 import mtl_optim
-from mtl_optim import GramianWeighting, JacobianAggregator, LossWeighting
+from mtl_optim import JacobianAggregator, Weighting
 
 from .config import LossConfig, MethodConfig, did_you_mean
 
@@ -34,7 +34,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-Method: TypeAlias = LossWeighting | GramianWeighting | JacobianAggregator
+Method: TypeAlias = Weighting | JacobianAggregator
 
 
 @dataclass(frozen=True)
@@ -42,31 +42,90 @@ class MethodEntry:
     """A multi-task method under its code name.
 
     Attributes:
-        factory: The class.
+        factory: The class, or a function that builds it. Arguments of the names ``num_tasks``,
+            ``tasks`` (their names) and ``generator`` are filled in.
         takes_preference: Whether a preference vector is its first argument. A study trains it once
             per vector; a method without is trained once per seed.
+        options: Arguments where the WEB30K study (DeepMTL2R) has other values than the factory's
+            defaults, or the factory has none.
     """
 
     factory: Callable[..., Method]
-    takes_preference: bool
+    takes_preference: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _log_mgda() -> Method:
+    """MGDA on the logarithms of the losses."""
+    return mtl_optim.LogLosses(mtl_optim.MGDA())
+
+
+def _log_cagrad(c: float) -> Method:
+    """CAGrad on the logarithms of the losses."""
+    return mtl_optim.LogLosses(mtl_optim.CAGrad(c=c))
+
+
+def _log_imtl() -> Method:
+    """IMTL-G on the logarithms of the losses."""
+    return mtl_optim.LogLosses(mtl_optim.IMTLG())
+
+
+def _epsilon_constraint(
+    tasks: tuple[str, ...],
+    *,
+    bounds: Mapping[str, float],
+    main: str | None = None,
+    mu: float = 0.1,
+    violation: Literal["absolute", "relative"] = "absolute",
+) -> Method:
+    """The epsilon-constraint method: minimise `main` while `bounds` (task to loss) hold."""
+    for name in [*bounds, *([main] if main is not None else [])]:
+        lookup(dict.fromkeys(tasks), name, "task")
+    return mtl_optim.EpsilonConstraint(
+        main=0 if main is None else tasks.index(main),
+        bounds={tasks.index(name): value for name, value in bounds.items()},
+        mu=mu,
+        violation=violation,
+    )
 
 
 METHODS: Mapping[str, MethodEntry] = {
+    # The 21 of DeepMTL2R, under its code names. ``stl`` (a single task) is a run of one loss.
     "ls": MethodEntry(mtl_optim.LinearScalarization, takes_preference=True),
-    "wc": MethodEntry(mtl_optim.WeightedChebyshev, takes_preference=True),
     "scaleinvls": MethodEntry(mtl_optim.ScaleInvariantScalarization, takes_preference=True),
-    "soft_wc": MethodEntry(mtl_optim.SmoothChebyshev, takes_preference=True),
+    "wc": MethodEntry(mtl_optim.WeightedChebyshev, takes_preference=True),
+    "soft_wc": MethodEntry(mtl_optim.SmoothChebyshev, takes_preference=True, options={"mu": 0.1}),
     "epo": MethodEntry(mtl_optim.EPO, takes_preference=True),
     "wc_mgda": MethodEntry(mtl_optim.WCMGDA, takes_preference=True),
-    "rlw": MethodEntry(mtl_optim.RandomLossWeighting, takes_preference=False),
-    "mgda": MethodEntry(mtl_optim.MGDA, takes_preference=False),
-    "pcgrad": MethodEntry(mtl_optim.PCGrad, takes_preference=False),
-    "graddrop": MethodEntry(mtl_optim.GradDrop, takes_preference=False),
-    "cagrad": MethodEntry(mtl_optim.CAGrad, takes_preference=False),
-    "imtl": MethodEntry(mtl_optim.IMTLG, takes_preference=False),
-    "nashmtl": MethodEntry(mtl_optim.NashMTL, takes_preference=False),
+    "ec": MethodEntry(_epsilon_constraint),
+    "rlw": MethodEntry(mtl_optim.RandomLossWeighting),
+    "uw": MethodEntry(mtl_optim.UncertaintyWeighting),
+    "dwa": MethodEntry(mtl_optim.DynamicWeightAverage),
+    "famo": MethodEntry(mtl_optim.FAMO),
+    "mgda": MethodEntry(mtl_optim.MGDA),
+    "pcgrad": MethodEntry(mtl_optim.PCGrad),
+    "graddrop": MethodEntry(mtl_optim.GradDrop),
+    "cagrad": MethodEntry(mtl_optim.CAGrad, options={"c": 0.4}),
+    "imtl": MethodEntry(mtl_optim.IMTLG),
+    "nashmtl": MethodEntry(mtl_optim.NashMTL),
+    "sdmgrad": MethodEntry(mtl_optim.SDMGrad, options={"lam": 0.6}),
+    "log_mgda": MethodEntry(_log_mgda),
+    "log_cagrad": MethodEntry(_log_cagrad, options={"c": 0.4}),
+    "log_imtl": MethodEntry(_log_imtl),
+    # Beyond them.
+    "mean": MethodEntry(mtl_optim.Mean),
+    "sum": MethodEntry(mtl_optim.Sum),
+    "pbi": MethodEntry(mtl_optim.PBI, takes_preference=True),
+    "gls": MethodEntry(mtl_optim.GeometricLossStrategy),
+    "imtl_l": MethodEntry(mtl_optim.IMTLL),
+    "gradnorm": MethodEntry(mtl_optim.GradNorm),
+    "gradvac": MethodEntry(mtl_optim.GradVac),
+    "upgrad": MethodEntry(mtl_optim.UPGrad),
+    "dualproj": MethodEntry(mtl_optim.DualProj),
+    "aligned_mtl": MethodEntry(mtl_optim.AlignedMTL),
+    "config": MethodEntry(mtl_optim.ConFIG),
+    "fairgrad": MethodEntry(mtl_optim.FairGrad),
 }
-"""Code names are those of DeepMTL2R. ``stl`` (a single task) is no method but a run of one loss."""
 
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "mse": ltr_losses.mse_loss,
@@ -87,6 +146,7 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "approx_ndcg": ltr_losses.approx_ndcg_loss,
     "approx_mrr": ltr_losses.approx_mrr_loss,
     "neural_ndcg": ltr_losses.neural_ndcg_loss,
+    "exposure": ltr_losses.exposure_loss,
 }
 
 METRICS: Mapping[str, Callable[..., Tensor]] = {
@@ -100,6 +160,7 @@ METRICS: Mapping[str, Callable[..., Tensor]] = {
     "err": ltr_losses.err,
     "rbp": ltr_losses.rbp,
     "arp": ltr_losses.arp,
+    "exposure_gap": ltr_losses.exposure_gap,
 }
 
 
@@ -114,16 +175,17 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
     return table[name]
 
 
-def build_method(config: MethodConfig, seed: int = 0) -> Method:
+def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) -> Method:
     """The method a run's config describes; ``stl`` is linear scalarisation of its one loss.
 
     Args:
         config: Name, preference and options.
+        tasks: Names of the tasks.
         seed: Of the methods that draw random numbers.
 
     Raises:
-        ValueError: For an unknown name or option, or a preference given or missing against the
-            method's nature.
+        ValueError: For an unknown name or option, a missing option, or a preference given or
+            missing against the method's nature.
     """
     if config.name == "stl":
         return mtl_optim.LinearScalarization((1.0,))
@@ -132,12 +194,16 @@ def build_method(config: MethodConfig, seed: int = 0) -> Method:
         raise ValueError(f"method {config.name!r} needs a `preference`")
     if not entry.takes_preference and config.preference is not None:
         raise ValueError(f"method {config.name!r} takes no `preference`")
-    first = (config.preference,) if entry.takes_preference else ()
-    _check_options(entry.factory, config.options, f"method {config.name!r}")
-    options = dict(config.options)
-    if "generator" in inspect.signature(entry.factory).parameters:
-        options["generator"] = torch.Generator().manual_seed(seed)
-    return entry.factory(*first, **options)
+    given = {
+        "preference": config.preference,
+        "num_tasks": len(tasks),
+        "tasks": tasks,
+        "generator": torch.Generator().manual_seed(seed),
+    }
+    options = {**entry.options, **config.options}
+    _check_options(entry.factory, options, f"method {config.name!r}")
+    wanted = inspect.signature(entry.factory).parameters
+    return entry.factory(**{k: v for k, v in given.items() if k in wanted}, **options)
 
 
 def build_loss(config: LossConfig) -> Callable[..., Tensor]:
@@ -160,16 +226,24 @@ def summary(item: Callable[..., Any]) -> str:
     return (inspect.getdoc(item) or "").partition("\n")[0]
 
 
-_GIVEN = {"scores", "labels", "mask", "weights", "reduction", "preference", "generator"}
+_GIVEN = {
+    *("scores", "labels", "mask", "weights", "reduction"),
+    *("preference", "num_tasks", "tasks", "generator"),
+}
 """Arguments that the trainer fills in."""
 
 
-def _check_options(function: Callable[..., Any], options: dict[str, Any], what: str) -> None:
-    known = [
-        name
+def _check_options(function: Callable[..., Any], options: Mapping[str, Any], what: str) -> None:
+    named = {
+        name: parameter
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and name not in _GIVEN
-    ]
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and name not in _GIVEN
+    }
     for name in options:
-        if name not in known:
+        if name not in named:
+            known = list(named) or ["(none)"]
             raise ValueError(f"unknown option {name!r} of {what}; {did_you_mean(name, known)}")
+    for name, parameter in named.items():
+        if parameter.default is parameter.empty and name not in options:
+            raise ValueError(f"{what} needs the option `{name}`")

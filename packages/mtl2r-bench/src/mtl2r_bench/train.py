@@ -1,54 +1,27 @@
-"""One training: one forward pass per batch, all losses in one call, one multi-task step."""
+"""The life of one training: from its config to its record, over any number of interruptions."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from ltr_data import BucketBatchSampler, RankingBatch, batches
+from ltr_data import BucketBatchSampler
 from mtl2r_models import ListTransformer, Ranker
-from mtl_optim import LossWeighting, Step, backward
 
 from .config import RunConfig, to_toml
 from .data import Splits
-from .evaluate import evaluate, query_table, scorer, task_mask
+from .epoch import Progress, TrainingError, train_epoch
+from .evaluate import evaluate, query_table, scorer
 from .record import RunFolder, environment, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
 from .state import TrainingState
 from .tables import build_loss, build_method
 
 __all__ = ["Progress", "TrainingError", "train"]
-
-
-class TrainingError(RuntimeError):
-    """A training that cannot go on: which task, which epoch, which batch, and why."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands, for whoever shows it.
-
-    Attributes:
-        epoch: The current epoch, counted from 1.
-        epochs: How many there are.
-        batch: Batches done in this epoch.
-        batches: How many there are.
-        losses: Means over this epoch so far, one per trained task.
-    """
-
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    losses: tuple[float, ...]
 
 
 def train(
@@ -88,7 +61,7 @@ def train(
     run.rewind(state.epoch)
     while state.epoch < config.train.epochs:
         started = time.perf_counter()
-        line = _train_epoch(config, splits, state, loss, trained, device, on_progress)
+        line = train_epoch(config, splits, state, loss, trained, on_progress)
         measured = evaluate(scorer(state.model, device), splits.validation, config.evaluation)
         value = selection_value(measured, weights, config)
         state.epoch += 1
@@ -114,7 +87,7 @@ def _initial_state(config: RunConfig, splits: Splits, device: torch.device) -> T
     model = ListTransformer(
         splits.train.features.shape[1], **config.model.model_dump(), generator=generator
     ).to(device)
-    method = build_method(config.method, config.seed)
+    method = build_method(config.method, splits.tasks, config.seed)
     optimizer = torch.optim.Adam(
         [*model.parameters(), *method.parameters()], lr=config.train.learning_rate
     )
@@ -124,76 +97,7 @@ def _initial_state(config: RunConfig, splits: Splits, device: torch.device) -> T
     sampler = BucketBatchSampler(
         splits.train.lengths, batch_size=config.train.batch_size, seed=config.seed
     )
-    return TrainingState(model, method, optimizer, scheduler, sampler)
-
-
-def _train_epoch(
-    config: RunConfig,
-    splits: Splits,
-    state: TrainingState,
-    loss: Callable[..., Tensor],
-    trained: list[int],
-    device: torch.device,
-    on_progress: Callable[[Progress], None],
-) -> dict[str, Any]:
-    model, sampler = state.model.train(), state.sampler
-    sampler.set_epoch(state.epoch)
-    names = [splits.tasks[i] for i in trained]
-    loss_sum, weight_sum = np.zeros(len(trained)), np.zeros(len(trained))
-    count = 0
-    for count, batch in enumerate(batches(splits.train, sampler), start=1):
-        where = f"epoch {state.epoch + 1}, batch {count} (queries {_some(batch.query_ids)})"
-        batch = batch.to(device)
-        scores = model(batch.features, batch.mask)
-        losses = loss(scores, batch.labels[trained], mask=_mask_of(batch, trained))
-        step = _backward(losses, scores, state, config, names, where)
-        if config.train.clip_norm > 0:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.train.clip_norm)
-        state.optimizer.step()
-        loss_sum += step.losses.double().cpu().numpy()
-        if step.weights is not None:
-            weight_sum += step.weights.double().cpu().numpy()
-        on_progress(
-            Progress(
-                state.epoch + 1,
-                config.train.epochs,
-                count,
-                len(sampler),
-                tuple((loss_sum / count).tolist()),
-            )
-        )
-    state.scheduler.step()
-    return {
-        "epoch": state.epoch + 1,
-        "loss": dict(zip(names, (loss_sum / count).tolist(), strict=True)),
-        "weight": dict(zip(names, (weight_sum / count).tolist(), strict=True)),
-    }
-
-
-def _backward(
-    losses: Tensor,
-    scores: Tensor,
-    state: TrainingState,
-    config: RunConfig,
-    names: list[str],
-    where: str,
-) -> Step:
-    """Fills the gradients; all tasks share every parameter, and one score per document."""
-    for name, value in zip(names, losses.tolist(), strict=True):
-        if not math.isfinite(value):
-            raise TrainingError(f"the loss of task {name!r} is {value} at {where}")
-    state.optimizer.zero_grad(set_to_none=True)
-    route: dict[str, Any] = {}
-    if not isinstance(state.method, LossWeighting):
-        route = (
-            {"features": [scores]}
-            if config.train.route == "features"
-            else {"shared": list(state.model.shared_parameters())}
-        )
-    try:
-        return backward(losses, state.method, **route)
-    except ValueError as error:
-        raise TrainingError(f"{error} (tasks {', '.join(names)}; {where})") from error
+    return TrainingState(model, method, optimizer, scheduler, sampler, device)
 
 
 def _finish(
@@ -249,11 +153,6 @@ def _ranker(config: RunConfig, splits: Splits, state: TrainingState) -> Ranker:
     )
 
 
-def _mask_of(batch: RankingBatch, trained: list[int]) -> Tensor:
-    mask = task_mask(batch)
-    return mask if mask.dim() == 2 else mask[trained]
-
-
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -261,7 +160,3 @@ def _device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"`train.device` must be auto, cpu or cuda[:n], got {name!r}") from error
-
-
-def _some(names: tuple[str, ...], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -10,6 +10,9 @@ from .results import Point, Result
 
 __all__ = ["markdown", "rows"]
 
+REFERENCES = (("random", "random order"), ("single_feature", "best single feature"))
+"""Their names in references.json and in tables."""
+
 
 def markdown(
     analysis: Analysis,
@@ -33,7 +36,7 @@ def markdown(
         _points(analysis, references),
         _trades(analysis),
         "\n\n".join(["## Figures", *(f"![{text}]({file})\n\n{text}" for file, text in figures)]),
-        _cutoffs(results),
+        _cutoffs(results, references),
         _made_with(results),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -58,7 +61,7 @@ def rows(
         "front",
     ]
     blanks = [""] * deltas + [""]
-    for name, title in (("random", "random order"), ("single_feature", "best single feature")):
+    for name, title in REFERENCES:
         values = references[name][analysis.split][analysis.metric]
         yield [title, "", *(f"{values[task]:.4f}" for task in analysis.tasks), *blanks]
     order = sorted(range(len(analysis.points)), key=lambda i: not analysis.points[i].is_baseline)
@@ -188,19 +191,19 @@ def _trades(analysis: Analysis) -> str:
     )
 
 
-def _cutoffs(results: Sequence[Result]) -> str:
-    splits = results[0].record["metrics"]
+def _cutoffs(results: Sequence[Result], references: Mapping[str, Any]) -> str:
+    """Every metric of every run and of the references, split by split."""
     sections = ["## All cut-offs"]
-    for split, metrics in splits.items():
-        tasks = results[0].record["tasks"]
-        table = [["run", "epoch", *(f"{m} {t}" for t in tasks for m in metrics)]]
+    tasks = results[0].record["tasks"]
+    for split, metrics in results[0].record["metrics"].items():
+
+        def cells(values: Mapping[str, Any], metrics: Mapping[str, Any] = metrics) -> list[str]:
+            return [f"{values[metric][task]:.4f}" for task in tasks for metric in metrics]
+
+        table = [["run", "epoch", *(f"{metric} {task}" for task in tasks for metric in metrics)]]
+        table += [[title, "", *cells(references[name][split])] for name, title in REFERENCES]
         table += [
-            [
-                result.name,
-                str(result.record["epoch"]),
-                *(f"{result.record['metrics'][split][m][t]:.4f}" for t in tasks for m in metrics),
-            ]
-            for result in results
+            [r.name, str(r.record["epoch"]), *cells(r.record["metrics"][split])] for r in results
         ]
         sections += [f"### {split}", _table(table)]
     return "\n\n".join(sections)

@@ -1,0 +1,84 @@
+"""The bench's tables of names hold all that the leaves offer."""
+
+import inspect
+
+import pytest
+from torch import nn
+
+import ltr_losses
+import mtl_optim
+from mtl2r_bench.config import MethodConfig
+from mtl2r_bench.tables import LOSSES, METHODS, METRICS, build_method, summary
+from mtl_optim import JacobianAggregator, Weighting
+
+# Public, but no row's factory; the reason beside it.
+METHODS_LEFT_OUT = {
+    "Constant": "weights that sum to 1 are a preference: ls",
+    "CRMOGM": "a wrapper",
+    "CrossGramianWeighting": "a kind of method",
+    "EpsilonConstraint": "ec names the tasks of its bounds",
+    "GramianWeighting": "a kind of method",
+    "JacobianAggregator": "a kind of method",
+    "Learnable": "a protocol",
+    "LogLosses": "a wrapper: log_mgda, log_cagrad, log_imtl",
+    "LossWeighting": "a kind of method",
+    "Method": "the base of all kinds",
+    "RescaledWeights": "a wrapper",
+    "SecondLook": "a protocol",
+    "UpdateEvery": "a wrapper",
+    "Weighting": "the base of two kinds",
+    "Wrapper": "the base of wrappers",
+}
+LOSSES_LEFT_OUT: dict[str, str] = {}
+METRICS_LEFT_OUT: dict[str, str] = {}
+
+
+def public(module, condition):
+    return {name for name in module.__all__ if condition(getattr(module, name))}
+
+
+def is_method(item):
+    return inspect.isclass(item) and issubclass(item, nn.Module)
+
+
+def test_every_method_is_in_the_table():
+    listed = {entry.factory.__name__ for entry in METHODS.values()}
+    assert public(mtl_optim, is_method) - listed == set(METHODS_LEFT_OUT)
+
+
+def test_every_loss_is_in_the_table():
+    losses = {name for name in ltr_losses.__all__ if name.endswith("_loss")}
+    assert losses - {item.__name__ for item in LOSSES.values()} == set(LOSSES_LEFT_OUT)
+
+
+def test_every_metric_is_in_the_table():
+    metrics = set(ltr_losses.metrics.__all__)
+    assert metrics - {item.__name__ for item in METRICS.values()} == set(METRICS_LEFT_OUT)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_be_built_and_says_what_it_is(name):
+    entry = METHODS[name]
+    preference = (0.5, 0.5) if entry.takes_preference else None
+    options = {"bounds": {"click": 0.5}} if name == "ec" else {}
+    config = MethodConfig(name=name, preference=preference, options=options)
+    method = build_method(config, ("relevance", "click"))
+    assert isinstance(method, Weighting | JacobianAggregator)
+    assert summary(entry.factory)
+
+
+def test_the_epsilon_constraint_knows_the_tasks_by_name():
+    config = MethodConfig(name="ec", options={"main": "click", "bounds": {"relevance": 0.5}})
+    method = build_method(config, ("relevance", "click"))
+    assert (method.main, method.tasks) == (1, [0])
+    config = MethodConfig(name="ec", options={"bounds": {"clicks": 0.5}})
+    with pytest.raises(ValueError, match="unknown task 'clicks'; did you mean 'click'"):
+        build_method(config, ("relevance", "click"))
+    with pytest.raises(ValueError, match="method 'ec' needs the option `bounds`"):
+        build_method(MethodConfig(name="ec"), ("relevance", "click"))
+
+
+@pytest.mark.parametrize("table", [LOSSES, METRICS])
+def test_every_loss_and_metric_says_what_it_is(table):
+    for item in table.values():
+        assert summary(item)
