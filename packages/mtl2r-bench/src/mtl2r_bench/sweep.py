@@ -166,7 +166,7 @@ def _progress(folder: StudyFolder, runs: dict[str, RunConfig], console: Console)
         watcher.start()
 
         def report(outcome: Outcome) -> None:
-            bar.console.print(_line(outcome), highlight=False, markup=False)
+            bar.console.print(_line(outcome), highlight=False, markup=False, soft_wrap=True)
 
         try:
             yield report

@@ -21,6 +21,7 @@ def attention_mask(mask: Tensor) -> Tensor:
     without any document attends to its padding, so that its (meaningless) rows stay finite.
 
     Example:
+        >>> import torch
         >>> attention_mask(torch.tensor([[True, True, False]])).shape
         torch.Size([1, 1, 1, 3])
     """

@@ -1,0 +1,29 @@
+"""Runs every benchmark of this folder and gathers their tables in RESULTS.md.
+
+    hatch run bench:all                     all of them
+    hatch run bench:all ltr_losses          some
+
+Each script prints its table and writes results/<name>.md; it can be run alone.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def main() -> None:
+    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "run")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[[], *names], help=", ".join(names))
+    for name in parser.parse_args().names or names:
+        subprocess.run([sys.executable, str(FOLDER / f"{name}.py")], check=True)
+    tables = [path.read_text().strip() for path in sorted((FOLDER / "results").glob("*.md"))]
+    head = "# Benchmarks\n\nWritten by `hatch run bench:all`; each table names its machine."
+    (FOLDER / "RESULTS.md").write_text("\n\n".join([head, *tables]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
