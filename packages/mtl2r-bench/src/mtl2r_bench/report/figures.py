@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ltr_data import atomic_write
 
@@ -48,7 +49,7 @@ def front(analysis: Analysis, references: Mapping[str, Any]) -> Figure:
                 xerr=errors[:, x],
                 yerr=errors[:, y],
                 label=method,
-                linestyle="-" if len(ordered) > 1 else "none",
+                linestyle=_line(ordered, analysis),
                 linewidth=1.1,
                 elinewidth=0.6,
                 **style,
@@ -99,7 +100,7 @@ def losses(analysis: Analysis) -> Figure:
                 [point.losses[x] for point in ordered],
                 [point.losses[y] for point in ordered],
                 label=method,
-                linestyle="-" if len(ordered) > 1 else "none",
+                linestyle=_line(ordered, analysis),
                 linewidth=1.2,
                 **style,
             )
@@ -137,6 +138,7 @@ def curves(results: Sequence[Result], metric: str) -> Figure:
                     **{**styles[method], "markersize": 4},
                 )
         axes.set_xlabel("epoch (markers: the chosen ones)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(f"{metric} {task} (validation)")
         axes.grid(alpha=0.25)
     _legend(figure, grid[0])
@@ -149,6 +151,11 @@ def _grid(panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]
     figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
     grid = [figure.add_subplot(lines, columns, i + 1) for i in range(panels)]
     return figure, grid
+
+
+def _line(ordered: Sequence[Point], analysis: Analysis) -> str:
+    """A line along a sweep's preferences; with more than two tasks they have no order."""
+    return "-" if len(ordered) > 1 and len(analysis.tasks) == 2 else "none"
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
