@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+import ltr_data
 from ltr_data import FeatureTransform, LogStandardize, Standardize
 
 IDS = (3, 5, 8)
@@ -109,3 +110,40 @@ def test_wrong_arguments():
         FeatureTransform.from_config({"name": "LogStandard", "feature_ids": [1]})
     with pytest.raises(ValueError, match=r"`Standardize`.*parameters.*eps"):
         FeatureTransform.from_config({"name": "Standardize", "feature_ids": [1], "eps": 1})
+
+
+RANGES = [ltr_data.ClipOutliers, ltr_data.MinMaxScale, ltr_data.QuantileTransform]
+
+
+@pytest.mark.parametrize("kind", RANGES)
+def test_ranges_rebuild_and_name_constant_columns(kind):
+    features = np.random.default_rng(0).gamma(1, 100, (5000, 3)).astype(np.float32)
+    features[:, 2] = 7
+    transform = kind.fit(features, IDS)
+    assert transform.constant_columns == (8,)
+    twin = FeatureTransform.from_config(json.loads(json.dumps(transform.config())))
+    twin.load_state_dict(transform.state_dict())
+    assert np.array_equal(twin.transform(features), transform.transform(features))
+    for column in range(2):  # none changes the order
+        order = np.argsort(features[:, column])
+        assert (np.diff(transform.transform(features)[order, column]) >= 0).all()
+    assert np.isfinite(transform.transform(np.float32([[-1e30, 1e30, 0]]))).all()
+    with pytest.raises(ValueError, match=r"`features` must be finite, got nan in feature 5, row 0"):
+        kind.fit(np.float32([[1, np.nan, 0]]), IDS)
+    with pytest.raises(ValueError, match="`features` must have 3 features"):
+        transform.transform(features[:, :2])
+
+
+def test_quantiles_are_even():
+    features = np.random.default_rng(0).gamma(1, 100, (5000, 1)).astype(np.float32)
+    shares = ltr_data.QuantileTransform.fit(features, (1,)).transform(features).ravel()
+    assert abs(np.sort(shares) - (np.arange(5000) + 0.5) / 5000).max() < 0.002
+    clipped = ltr_data.ClipOutliers.fit(features, (1,), high=0.9).transform(features)
+    assert clipped.max() == np.quantile(features, 0.9, method="nearest")
+
+
+def test_ranges_wrong_arguments():
+    with pytest.raises(ValueError, match="`low` and `high`"):
+        ltr_data.ClipOutliers(IDS, low=0.5, high=0.5)
+    with pytest.raises(ValueError, match="`num_quantiles`"):
+        ltr_data.QuantileTransform(IDS, num_quantiles=1)

@@ -91,7 +91,7 @@ def test_columns_choose_and_order(tmp_path):
     ("old", "new", "message"),
     [
         ("1e-3", "x", r"x.csv: .*(Row #4|row 4).*'x'"),
-        ("1e-3", "", r"x.csv: .*Row #4"),
+        ("1e-3", "", r"x.csv:4: column 'bm25' must be a finite float32 number, got null"),
         ("1e-3", "nan", r"x.csv:4: column 'bm25' must be a finite float32 number, got nan"),
         ("1,4", "nan,4", r"x.csv:4: column 'label'.*nan"),
         ("1,4", "1", r"x.csv: .*Row #4"),
@@ -145,3 +145,44 @@ def test_columns_are_for_named_columns(tmp_path):
     (tmp_path / "x.txt").write_text("1 qid:1 1:1\n")
     with pytest.raises(ValueError, match="`columns` is for tables"):
         ltr_data.read(tmp_path / "x.txt", columns=Columns())
+
+
+MISSING = "qid,bm25,label,clicks\n7,0.5,2,\n7,-1,,0\n8,1e-3,1,4\n8,1,nan,\n"
+NULLABLE = Columns(nullable=("label", "clicks"))
+SPECS = [
+    ltr_data.LabelSpec("relevance", missing="mask"),
+    ltr_data.LabelSpec("clicks", source=2, transform=ltr_data.Invert(), missing="mask"),
+]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_missing_labels_are_masked_on_request(tmp_path, cache):
+    path = tmp_path / "x.csv"
+    path.write_text(MISSING)
+    dataset = ltr_data.open(path, SPECS, columns=NULLABLE, cache=cache)
+    assert dataset.label_mask.tolist() == [[True, False, True, False], [False, True, True, False]]
+    assert dataset.labels.tolist() == [[2, 0, 1, 0], [0, 4, 0, 0]]
+    assert dataset.feature_ids == (1,)
+    assert dataset.batch([0, 1]).label_mask.sum() == 4
+    assert ltr_data.describe(dataset).known == {"relevance": 2, "clicks": 2}
+    assert ltr_data.LabelSpec.from_dict(SPECS[1].to_dict()) == SPECS[1]
+    # Without the task, the column is no input either.
+    only = ltr_data.open(path, SPECS[:1], columns=NULLABLE, cache=cache)
+    assert only.feature_ids == (1,)
+    with pytest.raises(ValueError, match="`inputs` must not have missing values, as feature 2"):
+        ltr_data.open(path, SPECS[:1], inputs=[1, 2], columns=NULLABLE, cache=cache)
+    with pytest.raises(ValueError, match=r"'relevance' has a NaN label.*row 1.*missing=.mask"):
+        ltr_data.open(path, columns=NULLABLE, cache=cache)
+    with pytest.raises(ValueError, match=r"x.csv:2: column 'clicks'.*got null"):
+        ltr_data.open(path, SPECS, cache=cache)
+
+
+def test_missing_arguments():
+    with pytest.raises(ValueError, match="`missing`"):
+        ltr_data.LabelSpec("x", missing="skip")
+    with pytest.raises(ValueError, match="`nullable` must name"):
+        ltr_data.from_arrow(pa.table(COLUMNS), Columns(nullable=("x",)))
+    empty = pa.table({**COLUMNS, "label": pa.array([None] * 3, pa.float32())})
+    table = ltr_data.from_arrow(empty, Columns(nullable=("label",)))
+    with pytest.raises(ValueError, match="'relevance' has no label"):
+        ltr_data.RankingDataset.from_table(table, SPECS[:1])

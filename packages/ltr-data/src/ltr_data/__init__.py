@@ -24,6 +24,7 @@ from ._loader import Loader
 from ._long_lists import LongLists
 from ._open import open  # noqa: A004 - as in `_open`
 from ._progress import ProgressPrinter
+from ._ranges import ClipOutliers, MinMaxScale, QuantileTransform
 from ._sampling import BucketBatchSampler, batches
 from ._source import read
 from ._static import StaticBatchSampler, static_lengths
@@ -35,6 +36,7 @@ __all__ = [
     "Binarize",
     "BucketBatchSampler",
     "Clip",
+    "ClipOutliers",
     "ColumnView",
     "Columns",
     "Compose",
@@ -48,9 +50,11 @@ __all__ = [
     "Log1p",
     "LogStandardize",
     "LongLists",
+    "MinMaxScale",
     "Progress",
     "ProgressPrinter",
     "QuantileGrades",
+    "QuantileTransform",
     "RankingBatch",
     "RankingDataset",
     "RankingTable",

@@ -119,7 +119,10 @@ class TableBuilder:
         return tuple(self._query_ids)
 
     def table(
-        self, features: npt.NDArray[np.float32], feature_names: tuple[str, ...] | None = None
+        self,
+        features: npt.NDArray[np.float32],
+        feature_names: tuple[str, ...] | None = None,
+        nullable: tuple[int, ...] = (),
     ) -> RankingTable:
         """The table with the features that the sink has got.
 
@@ -134,4 +137,5 @@ class TableBuilder:
             offsets=self.offsets(),
             query_ids=self.query_ids(),
             feature_names=feature_names,
+            nullable=nullable,
         )

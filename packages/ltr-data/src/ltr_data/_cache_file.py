@@ -66,6 +66,7 @@ class CacheFile:
             "offsets": np.ascontiguousarray(table.offsets, dtype="<i8"),
             "query_ids": _as_bytes(table.query_ids),
             "feature_names": _as_bytes(table.feature_names),
+            "nullable": _as_bytes(table.nullable),
             "manifest": _as_bytes(manifest),
         }
         header: dict[str, Any] = {"__metadata__": _KIND}
@@ -150,6 +151,7 @@ def map_table(path: Path) -> RankingTable:
         offsets=array("offsets").copy(),  # the file aligns it to 4 bytes only
         query_ids=tuple(json.loads(array("query_ids").tobytes())),
         feature_names=None if names is None else tuple(names),
+        nullable=tuple(json.loads(array("nullable").tobytes())),
     )
 
 

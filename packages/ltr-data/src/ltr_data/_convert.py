@@ -104,7 +104,8 @@ def convert(
         except BaseException:
             stop.set()
             raise
-        table = builder.table(_without_features(builder), opened.feature_names)
+        features = _without_features(builder)
+        table = builder.table(features, opened.feature_names, opened.nullable)
         after = file.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise RuntimeError(f"{file}: the file changed while it was read; convert it again")

@@ -92,7 +92,7 @@ class RankingDataset:
             labels: One specification per task. What is not fitted yet is fitted to this table, so
                 give the training table first and its `label_specs` to the other splits.
             inputs: Numbers of the features to rank by; they keep the order of the table. All but
-                the sources and correlates of the labels when not given.
+                the sources and correlates of the labels, and what is nullable, when not given.
 
         Returns:
             The data set.
@@ -103,7 +103,7 @@ class RankingDataset:
         """
         if not labels:
             raise ValueError("`labels` must name at least one task, got none")
-        excluded = {feature_id for spec in labels for feature_id in spec.excluded}
+        excluded = {f for spec in labels for f in spec.excluded}.union(table.nullable)
         if inputs is None:
             chosen = tuple(f for f in table.feature_ids if f not in excluded)
         else:
@@ -113,14 +113,17 @@ class RankingDataset:
         if not chosen:
             raise ValueError("`inputs` must hold at least one feature, got none")
         fitted = tuple(spec.fit(table) for spec in labels)
+        values = np.stack([spec(table) for spec in fitted])
+        known = ~np.isnan(values)
         columns = {feature_id: j for j, feature_id in enumerate(table.feature_ids)}
         return cls(
             features=select_columns(table.features, [columns[f] for f in chosen]),
-            labels=np.stack([spec(table) for spec in fitted]),
+            labels=np.where(known, values, np.float32(0)),
             offsets=table.offsets,
             query_ids=table.query_ids,
             feature_ids=chosen,
             label_specs=fitted,
+            label_mask=None if known.all() else known,
         )
 
     @property
@@ -290,6 +293,9 @@ def _check_inputs(
             f"`inputs` must be columns of the table, which has {describe_ids(table.feature_ids)}, "
             f"got {describe_ids(tuple(unknown))}"
         )
+    missing = sorted(set(inputs) & set(table.nullable))
+    if missing:
+        raise ValueError(f"`inputs` must not have missing values, as feature {missing[0]} may have")
     for spec in labels:
         leaks = sorted(set(spec.excluded) & set(inputs))
         if leaks:

@@ -30,7 +30,6 @@ class FeatureTransform(nn.Module, ABC):
     """
 
     _types: ClassVar[dict[str, type["FeatureTransform"]]] = {}
-    mean: Tensor
     scale: Tensor
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -40,7 +39,7 @@ class FeatureTransform(nn.Module, ABC):
     def __init__(self, feature_ids: Sequence[int]) -> None:
         super().__init__()
         self.feature_ids = tuple(int(feature_id) for feature_id in feature_ids)
-        self.register_buffer("mean", torch.zeros(len(self.feature_ids)))
+        # 0 for a constant column, whatever else a transform uses it for.
         self.register_buffer("scale", torch.ones(len(self.feature_ids)))
 
     @abstractmethod
@@ -76,7 +75,7 @@ class FeatureTransform(nn.Module, ABC):
 
     @property
     def constant_columns(self) -> tuple[int, ...]:
-        """Numbers of the features that did not vary in the training split; they become 0."""
+        """Numbers of the features that did not vary in the training split."""
         return tuple(
             feature_id
             for feature_id, scale in zip(self.feature_ids, self.scale.tolist(), strict=True)
@@ -96,7 +95,7 @@ class FeatureTransform(nn.Module, ABC):
         with torch.no_grad():
             for start in range(0, len(features), _CHUNK_ROWS):
                 rows = slice(start, start + _CHUNK_ROWS)
-                chunk = torch.from_numpy(np.ascontiguousarray(features[rows])).to(self.mean.device)
+                chunk = torch.from_numpy(np.ascontiguousarray(features[rows])).to(self.scale.device)
                 result[rows] = self(chunk).cpu().numpy()
         if not len(features):
             self(torch.from_numpy(result))  # the number of features is still checked
@@ -127,6 +126,12 @@ class Standardize(FeatureTransform):
         (2,)
     """
 
+    mean: Tensor
+
+    def __init__(self, feature_ids: Sequence[int]) -> None:
+        super().__init__(feature_ids)
+        self.register_buffer("mean", torch.zeros(len(self.feature_ids)))
+
     @classmethod
     def fit(cls, features: Features, feature_ids: Sequence[int]) -> Self:
         """Take the statistics of the training split, in float64.
@@ -139,7 +144,7 @@ class Standardize(FeatureTransform):
             ValueError: There are no documents, or a column has NaN or infinity.
         """
         transform = cls(feature_ids)
-        _check_fit(features, transform.feature_ids)
+        check_fit(features, transform.feature_ids)
         _set_moments(transform, features, lambda chunk: chunk)
         return transform
 
@@ -172,6 +177,7 @@ class LogStandardize(FeatureTransform):
         tensor([ True, False])
     """
 
+    mean: Tensor
     log_columns: Tensor
 
     def __init__(self, feature_ids: Sequence[int], eps: float = 0.01) -> None:
@@ -179,6 +185,7 @@ class LogStandardize(FeatureTransform):
             raise ValueError(f"`eps` must be positive, got {eps}")
         super().__init__(feature_ids)
         self.eps = eps
+        self.register_buffer("mean", torch.zeros(len(self.feature_ids)))
         self.register_buffer("log_columns", torch.ones(len(self.feature_ids), dtype=torch.bool))
 
     @classmethod
@@ -194,8 +201,8 @@ class LogStandardize(FeatureTransform):
             ValueError: There are no documents, or a column has NaN or infinity.
         """
         transform = cls(feature_ids, eps)
-        _check_fit(features, transform.feature_ids)
-        logged = np.min([chunk.min(axis=0) for chunk in _chunks(features)], axis=0) >= 0
+        check_fit(features, transform.feature_ids)
+        logged = np.min([chunk.min(axis=0) for chunk in row_chunks(features)], axis=0) >= 0
         transform.log_columns.copy_(torch.from_numpy(logged))
         _set_moments(
             transform,
@@ -215,19 +222,19 @@ class LogStandardize(FeatureTransform):
         return {**super().config(), "eps": self.eps}
 
 
-def _chunks(features: Features) -> Iterator[npt.NDArray[np.float32]]:
+def row_chunks(features: Features) -> Iterator[npt.NDArray[np.float32]]:
     """The rows, some at a time, to bound the memory."""
     for start in range(0, len(features), _CHUNK_ROWS):
         yield features[start : start + _CHUNK_ROWS]
 
 
-def _check_fit(features: Features, feature_ids: tuple[int, ...]) -> None:
+def check_fit(features: Features, feature_ids: tuple[int, ...]) -> None:
     if features.ndim != 2 or features.shape[1] != len(feature_ids) or not len(features):
         raise ValueError(
             f"`features` must be (document, feature) with {len(feature_ids)} features and at least "
             f"one document, got shape {features.shape}"
         )
-    for number, chunk in enumerate(_chunks(features)):
+    for number, chunk in enumerate(row_chunks(features)):
         wrong = np.argwhere(~np.isfinite(chunk))
         if len(wrong):
             row, column = wrong[0]
@@ -238,11 +245,11 @@ def _check_fit(features: Features, feature_ids: tuple[int, ...]) -> None:
             )
 
 
-def _set_moments(transform: FeatureTransform, features: Features, map_: Any) -> None:
+def _set_moments(transform: Standardize | LogStandardize, features: Features, map_: Any) -> None:
     """Set mean and 1 / standard deviation (0 for a constant) of the mapped columns."""
 
     def chunks() -> Any:
-        for chunk in _chunks(features):
+        for chunk in row_chunks(features):
             yield map_(chunk.astype(np.float64))
 
     mean = sum(chunk.sum(axis=0) for chunk in chunks()) / len(features)

@@ -22,9 +22,12 @@ class LabelSpec:
             as in the file. A feature that is a label is no input.
         transform: From the column's values to labels.
         correlates: Further features that leave the inputs with the source: they tell the label.
+        missing: What a NaN in the column is: "error", or "mask" for a document without a label of
+            this task, which losses and metrics leave out.
 
     Raises:
-        ValueError: `name` is empty, or `source` or a correlate is no feature number.
+        ValueError: `name` is empty, `source` or a correlate is no feature number, or `missing` is
+            neither "error" nor "mask".
 
     Example:
         >>> spec = LabelSpec("click", source=134, correlates=(135,))
@@ -38,6 +41,7 @@ class LabelSpec:
     source: int | Literal["label"] = "label"
     transform: LabelTransform = field(default_factory=Identity)
     correlates: tuple[int, ...] = ()
+    missing: Literal["error", "mask"] = "error"
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -49,6 +53,9 @@ class LabelSpec:
         if any(not isinstance(c, int) or c < 1 for c in self.correlates):
             raise ValueError(f"`correlates` must be feature numbers from 1, got {self.correlates}")
 
+        if self.missing not in ("error", "mask"):
+            raise ValueError(f'`missing` must be "error" or "mask", got {self.missing!r}')
+
     @property
     def excluded(self) -> tuple[int, ...]:
         """Numbers of the features that must not be inputs, ascending."""
@@ -59,7 +66,8 @@ class LabelSpec:
         """The (document,) values of the source column, before the transform.
 
         Raises:
-            ValueError: The table has no such column, or the column has NaN.
+            ValueError: The table has no such column, or the column has NaN and `missing` is
+                "error".
         """
         if self.source == "label":
             values = table.labels
@@ -70,10 +78,11 @@ class LabelSpec:
                 f"`source` of task {self.name!r} must be a column of the table, "
                 f"which has {len(table.feature_ids)} features, got {self.source}"
             )
-        if np.isnan(values).any():
+        if self.missing == "error" and np.isnan(values).any():
             row = int(np.flatnonzero(np.isnan(values))[0])
             raise ValueError(
-                f"task {self.name!r} has a NaN label in column {self.source}, row {row}"
+                f"task {self.name!r} has a NaN label in column {self.source}, row {row}; "
+                'where labels may be missing, give the specification `missing="mask"`'
             )
         return values
 
@@ -82,25 +91,40 @@ class LabelSpec:
 
         Returns:
             A specification that gives the same labels for equal values whatever the table.
+
+        Raises:
+            ValueError: As `values`, or no document has a label.
         """
-        return dataclasses.replace(self, transform=self.transform.fit(self.values(table)))
+        values = self.values(table)
+        known = values[~np.isnan(values)]
+        if not len(known):
+            raise ValueError(f"task {self.name!r} has no label in column {self.source}")
+        return dataclasses.replace(self, transform=self.transform.fit(known))
 
     def __call__(self, table: RankingTable) -> npt.NDArray[np.float32]:
-        """The (document,) labels of a table.
+        """The (document,) labels of a table; NaN where one is missing.
 
         Raises:
             RuntimeError: The transform has to be fitted first.
         """
-        return self.transform(self.values(table))
+        values = self.values(table)
+        known = ~np.isnan(values)
+        if known.all():
+            return self.transform(values)
+        labels = np.full(len(values), np.nan, dtype=np.float32)
+        labels[known] = self.transform(values[known])
+        return labels
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as JSON holds them."""
-        return {
+        config: dict[str, Any] = {
             "name": self.name,
             "source": self.source,
             "transform": self.transform.to_dict(),
             "correlates": list(self.correlates),
         }
+        # Left out where it is the default, so that older configurations are equal to newer ones.
+        return config if self.missing == "error" else {**config, "missing": self.missing}
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
@@ -110,9 +134,9 @@ class LabelSpec:
             ValueError: A field is missing or unknown, or the transform is unknown.
         """
         fields = {f.name for f in dataclasses.fields(cls)}
-        if set(config) != fields:
+        if set(config) | {"missing"} != fields:
             raise ValueError(
-                f"`config` must have the keys {', '.join(sorted(fields))}, "
+                f"`config` must have the keys {', '.join(sorted(fields - {'missing'}))}, "
                 f"got {', '.join(sorted(config))}"
             )
         return cls(
@@ -120,4 +144,5 @@ class LabelSpec:
             source=config["source"],
             transform=LabelTransform.from_dict(config["transform"]),
             correlates=tuple(config["correlates"]),
+            missing=config.get("missing", "error"),
         )

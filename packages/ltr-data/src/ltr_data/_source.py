@@ -28,11 +28,13 @@ class Source:
         rows: Its documents, in order.
         position: How many bytes of the file have been read, for showing progress.
         feature_names: Names of the columns; None where the file has none.
+        nullable: Numbers of the columns in which values may be missing.
     """
 
     rows: Iterator[Rows]
     position: Callable[[], int]
     feature_names: tuple[str, ...] | None = None
+    nullable: tuple[int, ...] = ()
 
 
 def kind(path: Path) -> str:
@@ -75,13 +77,16 @@ def open_source(
             except pa.ArrowInvalid as error:
                 raise ValueError(f"{path}: {error}") from error
             features = columns.resolve(opened.schema_arrow.names, path)
-            yield Source(parse_parquet(path, opened, columns), file.tell, features)
+            rows = parse_parquet(path, opened, columns)
+            yield Source(rows, file.tell, features, columns.nullable_ids(features))
         return
     with Stream(path) as stream:
         if form in _DELIMITERS:
             names = csv_names(path, _DELIMITERS[form])
             rows = parse_csv(stream, names, columns, _DELIMITERS[form])
-            yield Source(rows, stream.position, columns.resolve(names, path))
+            features = columns.resolve(names, path)
+            nullable = columns.nullable_ids(features)
+            yield Source(rows, stream.position, features, nullable)
             return
         query_file = find_query_file(path)
         if query_file is None:
@@ -136,4 +141,4 @@ def read(
     with open_source(path, columns=columns, threads=threads) as source:
         for rows in source.rows:
             builder.append(rows)
-    return builder.table(sink.matrix(), source.feature_names)
+    return builder.table(sink.matrix(), source.feature_names, source.nullable)

@@ -22,6 +22,8 @@ class RankingTable:
         offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
         query_ids: (query,) as in the file.
         feature_names: (feature,) names of the columns; None where the file has none.
+        nullable: Numbers of the columns in which NaN stands for a missing value. They can be labels
+            with ``LabelSpec(..., missing="mask")`` and never inputs.
 
     Raises:
         ValueError: The shapes do not agree, or `offsets` do not cut the documents into queries.
@@ -45,6 +47,7 @@ class RankingTable:
     offsets: npt.NDArray[np.int64]
     query_ids: tuple[str, ...]
     feature_names: tuple[str, ...] | None = None
+    nullable: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_documents(self.features, self.feature_ids, self.offsets, self.query_ids)
@@ -58,6 +61,12 @@ class RankingTable:
             raise ValueError(
                 f"`feature_names` must be {len(self.feature_ids)} different names, one per column, "
                 f"got {names}"
+            )
+
+        if not set(self.nullable) <= set(self.feature_ids):
+            raise ValueError(
+                f"`nullable` must be columns of the table, which has "
+                f"{describe_ids(self.feature_ids)}, got {describe_ids(self.nullable)}"
             )
 
     @property

@@ -30,6 +30,8 @@ class Columns:
         query: Its values tell the queries; equal ones must follow one another.
         label: A number per document.
         features: In this order; all others, in the order of the table, when None.
+        nullable: Of the label and the features, those in which values may be missing (null, NaN or
+            an empty field); they are NaN in the table, and may be labels but not inputs.
 
     Example:
         >>> Columns(query="query_id", label="grade").resolve(["grade", "bm25", "query_id", "pr"])
@@ -39,6 +41,7 @@ class Columns:
     query: str = "qid"
     label: str = "label"
     features: tuple[str, ...] | None = None
+    nullable: tuple[str, ...] = ()
 
     def resolve(self, names: Sequence[str], path: object = "the table") -> tuple[str, ...]:
         """The names of the features in a table with columns `names`.
@@ -63,7 +66,16 @@ class Columns:
                 f"{path}: `columns` must name a query, a label and at least one feature, "
                 f"all different, got {self.query!r}, {self.label!r}, {features}"
             )
+        for name in self.nullable:
+            if name not in (self.label, *features):
+                raise ValueError(
+                    f"{path}: `nullable` must name the label or a feature, got {name!r}"
+                )
         return features
+
+    def nullable_ids(self, features: Sequence[str]) -> tuple[int, ...]:
+        """Numbers of the features in which values may be missing."""
+        return tuple(j for j, name in enumerate(features, start=1) if name in self.nullable)
 
 
 def csv_names(path: Path, delimiter: str) -> list[str]:
@@ -99,7 +111,8 @@ def parse_csv(
             pa.csv.ConvertOptions(
                 column_types={**types, columns.query: pa.string()},
                 include_columns=[columns.query, columns.label, *features],
-                null_values=[],
+                # An empty field is missing; whether it may be is the column's matter.
+                null_values=[""],
                 strings_can_be_null=False,
             ),
         ) as batches:
@@ -145,14 +158,16 @@ def parse_batches(
             raise ValueError(f"{path}:{line + row}: the query in column {columns.query!r} is null")
         values = np.empty((batch.num_rows, len(features)), dtype=np.float32)
         for j, name in enumerate(features):
-            values[:, j] = _numbers(batch.column(name), name, path, line)
-        labels = _numbers(batch.column(columns.label), columns.label, path, line)
+            values[:, j] = _numbers(batch.column(name), name, path, line, columns)
+        labels = _numbers(batch.column(columns.label), columns.label, path, line, columns)
         lines = np.arange(line, line + batch.num_rows)
         yield Rows(labels, queries.cast(pa.string()).to_pylist(), lines, None, None, values)
         line += batch.num_rows
 
 
-def _numbers(array: pa.Array, name: str, path: object, line: int) -> npt.NDArray[np.float32]:
+def _numbers(
+    array: pa.Array, name: str, path: object, line: int, columns: Columns
+) -> npt.NDArray[np.float32]:
     if not (
         pa.types.is_integer(array.type)
         or pa.types.is_floating(array.type)
@@ -162,7 +177,10 @@ def _numbers(array: pa.Array, name: str, path: object, line: int) -> npt.NDArray
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())
     numbers: npt.NDArray[np.float32] = array.to_numpy(zero_copy_only=False).astype(np.float32)
-    wrong = np.flatnonzero(~np.isfinite(numbers))
+    allowed = np.isfinite(numbers)
+    if name in columns.nullable:
+        allowed |= np.isnan(numbers)
+    wrong = np.flatnonzero(~allowed)
     if len(wrong):
         found = array[int(wrong[0])].as_py()
         raise ValueError(
@@ -198,7 +216,7 @@ def from_arrow(table: pa.Table | pa.RecordBatch, columns: Columns | None = None)
     builder = TableBuilder(Path("table"), sink, None)
     for rows in parse_batches(batches, features, columns, "table", first_line=0):
         builder.append(rows)
-    return builder.table(sink.matrix(), features)
+    return builder.table(sink.matrix(), features, columns.nullable_ids(features))
 
 
 def from_pandas(frame: Any, columns: Columns | None = None) -> RankingTable:

@@ -1,0 +1,207 @@
+"""Feature transforms by the range and the quantiles of the training values."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ._columns import Features
+from ._features import FeatureTransform, check_fit, row_chunks
+
+_MOST_ROWS = 100_000  # quantiles of more rows differ by less than a thousandth
+
+
+class MinMaxScale(FeatureTransform):
+    """(x − low) / (high − low) with the training range, clipped to [0, 1]; 0 for a constant column.
+
+    Example:
+        >>> import numpy as np
+        >>> features = np.array([[1, 5], [3, 5]], dtype=np.float32)
+        >>> transform = MinMaxScale.fit(features, feature_ids=(1, 2))
+        >>> transform.transform(np.array([[2, 5], [9, 6]], dtype=np.float32))
+        array([[0.5, 0. ], [1. , 0. ]], dtype=float32)
+        >>> transform.constant_columns
+        (2,)
+    """
+
+    low: Tensor
+
+    def __init__(self, feature_ids: Sequence[int]) -> None:
+        super().__init__(feature_ids)
+        self.register_buffer("low", torch.zeros(len(self.feature_ids)))
+
+    @classmethod
+    def fit(cls, features: Features, feature_ids: Sequence[int]) -> Self:
+        """Take the range of each column of the training split.
+
+        Args:
+            features: (document, feature).
+            feature_ids: (feature,) numbers of the columns.
+
+        Raises:
+            ValueError: There are no documents, or a column has NaN or infinity.
+        """
+        transform = cls(feature_ids)
+        check_fit(features, transform.feature_ids)
+        low = np.min([chunk.min(axis=0) for chunk in row_chunks(features)], axis=0)
+        high = np.max([chunk.max(axis=0) for chunk in row_chunks(features)], axis=0)
+        span = high.astype(np.float64) - low
+        transform.low.copy_(torch.from_numpy(low))
+        transform.scale.copy_(torch.from_numpy(_inverse(span)))
+        return transform
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., feature) to (..., feature)."""
+        self._check(features)
+        return ((features - self.low) * self.scale).clamp(0, 1)
+
+
+class ClipOutliers(FeatureTransform):
+    """x, moved into the range between two quantiles of the training values.
+
+    Constant columns stay as they are in the training split.
+
+    Args:
+        feature_ids: (feature,) numbers of the columns.
+        low: Share of the training values below the range.
+        high: Share of the training values up to its end.
+
+    Raises:
+        ValueError: Not 0 ≤ low < high ≤ 1.
+
+    Example:
+        >>> import numpy as np
+        >>> features = np.arange(101, dtype=np.float32)[:, None]
+        >>> transform = ClipOutliers.fit(features, (1,), low=0.05, high=0.9)
+        >>> transform.transform(np.array([[-7], [50], [1e9]], dtype=np.float32)).ravel()
+        array([ 5., 50., 90.], dtype=float32)
+    """
+
+    least: Tensor
+    most: Tensor
+
+    def __init__(self, feature_ids: Sequence[int], low: float = 0.01, high: float = 0.99) -> None:
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"`low` and `high` must be 0 ≤ low < high ≤ 1, got {low} and {high}")
+        super().__init__(feature_ids)
+        self.low = low
+        self.high = high
+        self.register_buffer("least", torch.zeros(len(self.feature_ids)))
+        self.register_buffer("most", torch.zeros(len(self.feature_ids)))
+
+    @classmethod
+    def fit(
+        cls,
+        features: Features,
+        feature_ids: Sequence[int],
+        *,
+        low: float = 0.01,
+        high: float = 0.99,
+    ) -> Self:
+        """Take the quantiles of the training split (of evenly spaced rows, where it is large).
+
+        Args:
+            features: (document, feature).
+            feature_ids: (feature,) numbers of the columns.
+            low: Share of the training values below the range.
+            high: Share of the training values up to its end.
+
+        Raises:
+            ValueError: There are no documents, or a column has NaN or infinity.
+        """
+        transform = cls(feature_ids, low, high)
+        check_fit(features, transform.feature_ids)
+        rows = _some_rows(features)
+        least, most = np.quantile(rows, (low, high), axis=0, method="nearest")
+        transform.least.copy_(torch.from_numpy(least))
+        transform.most.copy_(torch.from_numpy(most))
+        transform.scale.copy_(torch.from_numpy((rows.max(axis=0) > rows.min(axis=0)) * 1.0))
+        return transform
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., feature) to (..., feature)."""
+        self._check(features)
+        return torch.minimum(torch.maximum(features, self.least), self.most)
+
+    def config(self) -> dict[str, Any]:
+        """What is not in `state_dict`, as JSON holds it."""
+        return {**super().config(), "low": self.low, "high": self.high}
+
+
+class QuantileTransform(FeatureTransform):
+    """The share of the training values below x, and half of those equal to it: in [0, 1].
+
+    The training values are represented by `num_quantiles` of them, evenly spaced by rank; the
+    result is a multiple of half their inverse. Constant columns become 0.
+
+    Args:
+        feature_ids: (feature,) numbers of the columns.
+        num_quantiles: Number of training values that are kept per column.
+
+    Raises:
+        ValueError: `num_quantiles` is below 2.
+
+    Example:
+        >>> import numpy as np
+        >>> features = np.array([[0], [0], [0], [8]], dtype=np.float32)
+        >>> transform = QuantileTransform.fit(features, (1,), num_quantiles=4)
+        >>> transform.transform(np.array([[-1], [0], [1], [8], [9]], dtype=np.float32)).ravel()
+        array([0.   , 0.375, 0.75 , 0.875, 1.   ], dtype=float32)
+    """
+
+    quantiles: Tensor
+
+    def __init__(self, feature_ids: Sequence[int], num_quantiles: int = 1000) -> None:
+        if num_quantiles < 2:
+            raise ValueError(f"`num_quantiles` must be at least 2, got {num_quantiles}")
+        super().__init__(feature_ids)
+        self.num_quantiles = num_quantiles
+        self.register_buffer("quantiles", torch.zeros(len(self.feature_ids), num_quantiles))
+
+    @classmethod
+    def fit(
+        cls, features: Features, feature_ids: Sequence[int], *, num_quantiles: int = 1000
+    ) -> Self:
+        """Take the quantiles of the training split (of evenly spaced rows, where it is large).
+
+        Args:
+            features: (document, feature).
+            feature_ids: (feature,) numbers of the columns.
+            num_quantiles: Number of training values that are kept per column.
+
+        Raises:
+            ValueError: There are no documents, or a column has NaN or infinity.
+        """
+        transform = cls(feature_ids, num_quantiles)
+        check_fit(features, transform.feature_ids)
+        rows = _some_rows(features)
+        levels = (np.arange(num_quantiles) + 0.5) / num_quantiles
+        values = np.quantile(rows, levels, axis=0, method="inverted_cdf").astype(np.float32)
+        transform.quantiles.copy_(torch.from_numpy(np.ascontiguousarray(values.T)))
+        transform.scale.copy_(torch.from_numpy((rows.max(axis=0) > rows.min(axis=0)) * 1.0))
+        return transform
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., feature) to (..., feature)."""
+        self._check(features)
+        columns = features.reshape(-1, len(self.feature_ids)).T.contiguous()
+        below = torch.searchsorted(self.quantiles, columns, right=False)
+        up_to = torch.searchsorted(self.quantiles, columns, right=True)
+        share = (below + up_to).to(self.scale.dtype) / (2 * self.num_quantiles)
+        return share.T.reshape(features.shape) * self.scale
+
+    def config(self) -> dict[str, Any]:
+        """What is not in `state_dict`, as JSON holds it."""
+        return {**super().config(), "num_quantiles": self.num_quantiles}
+
+
+def _some_rows(features: Features) -> npt.NDArray[np.float32]:
+    step = max(1, -(-len(features) // _MOST_ROWS))
+    return features[::step]
+
+
+def _inverse(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
