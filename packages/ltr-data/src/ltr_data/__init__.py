@@ -9,6 +9,7 @@ from ._dataset import RankingDataset
 from ._describe import Description, describe
 from ._features import FeatureTransform, LogStandardize, Standardize
 from ._files import atomic_folder, atomic_write, recover_folder, sweep
+from ._label_grades import QuantileGrades
 from ._label_transforms import (
     Binarize,
     Clip,
@@ -17,7 +18,6 @@ from ._label_transforms import (
     Invert,
     LabelTransform,
     Log1p,
-    QuantileGrades,
 )
 from ._labels import LabelSpec
 from ._loader import Loader
@@ -29,7 +29,8 @@ from ._sampling import BucketBatchSampler, batches
 from ._source import read
 from ._static import StaticBatchSampler, static_lengths
 from ._table import RankingTable
-from ._tabular import Columns, from_arrow, from_numpy, from_pandas, to_arrow, write_parquet
+from ._tables import from_arrow, from_numpy, from_pandas, to_arrow, write_parquet
+from ._tabular import Columns
 from .svmrank import read_svmrank, write_svmrank
 
 __all__ = [

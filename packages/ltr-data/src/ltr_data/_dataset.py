@@ -16,6 +16,7 @@ from ._columns import Features, select_columns
 from ._features import FeatureTransform
 from ._labels import LabelSpec
 from ._long_lists import LongLists
+from ._padding import Documents, pad
 from ._table import RankingTable, check_documents, describe_ids
 
 RELEVANCE = LabelSpec("relevance", "label")
@@ -179,42 +180,21 @@ class RankingDataset:
         """
         queries = self._positions(indices)
         rows = self._rows(queries, long_lists, epoch)
-        lengths = [len(r) if isinstance(r, np.ndarray) else r.stop - r.start for r in rows]
-        shape = (len(queries), max(lengths)) if pad_to is None else pad_to
-        if len(queries) > shape[0] or max(lengths) > shape[1]:
-            raise ValueError(
-                f"`pad_to` must hold {len(queries)} lists of up to {max(lengths)} documents, "
-                f"got {shape}"
-            )
-        # Slices of consecutive documents copy faster than an index of each document.
-        features = np.empty((*shape, self.features.shape[1]), dtype=np.float32)
-        features[len(queries) :] = 0
-        labels = np.zeros((len(self.label_specs), *shape), dtype=np.float32)
-        mask = np.zeros(shape, dtype=np.bool_)
-        label_mask = None if self.label_mask is None else np.zeros(labels.shape, dtype=np.bool_)
-        for i, (documents, length) in enumerate(zip(rows, lengths, strict=True)):
-            features[i, :length] = self.features[documents]
-            features[i, length:] = 0
-            labels[:, i, :length] = self.labels[:, documents]
-            mask[i, :length] = True
-            if label_mask is not None and self.label_mask is not None:
-                label_mask[:, i, :length] = self.label_mask[:, documents]
+        padded = pad(self.features, self.labels, self.label_mask, rows, pad_to)
+        fill = ("" for _ in range(len(padded.mask) - len(queries)))
         return RankingBatch(
-            features=torch.from_numpy(features),
-            labels=torch.from_numpy(labels),
-            mask=torch.from_numpy(mask),
-            query_ids=(
-                *(self.query_ids[q] for q in queries),
-                *("" for _ in range(shape[0] - len(queries))),
-            ),
-            label_mask=None if label_mask is None else torch.from_numpy(label_mask),
+            features=torch.from_numpy(padded.features),
+            labels=torch.from_numpy(padded.labels),
+            mask=torch.from_numpy(padded.mask),
+            query_ids=(*(self.query_ids[q] for q in queries), *fill),
+            label_mask=None if padded.label_mask is None else torch.from_numpy(padded.label_mask),
         )
 
     def _rows(
         self, queries: npt.NDArray[np.int64], long_lists: LongLists | None, epoch: int
-    ) -> list[slice | npt.NDArray[np.int64]]:
+    ) -> list[Documents]:
         """The documents of each query that are in the batch."""
-        rows: list[slice | npt.NDArray[np.int64]] = []
+        rows: list[Documents] = []
         task = None if long_lists is None else long_lists.task(self.tasks)
         for query in queries.tolist():
             start, stop = int(self.offsets[query]), int(self.offsets[query + 1])
