@@ -143,7 +143,10 @@ def make(path: Path, megabytes: int) -> int:
             ltr_data.write_svmrank(part, table)
             text = part.read_bytes()
             # Queries of another part are other queries.
-            file.write(re.sub(rb" qid:(\d+)", rb" qid:%d\1" % (seed + 1), text))
+            first = 1000 * seed
+            file.write(
+                re.sub(rb" qid:(\d+)", lambda m, n=first: b" qid:%d" % (n + int(m[1])), text)
+            )
             sizes.extend(table.lengths.tolist())
             documents += table.num_documents
             seed += 1
