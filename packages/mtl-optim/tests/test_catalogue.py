@@ -1,0 +1,55 @@
+"""The catalogue names every method, and the plots draw what the steps hold."""
+
+import pytest
+import torch
+
+import mtl_optim
+from mtl_optim import MGDA, LinearScalarization, Step, backward
+from mtl_optim.catalogue import catalogue, entry, methods
+from mtl_optim.plotting import plot_conflicts, plot_weights
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.__name__)
+def test_every_method_says_what_it_needs_gives_and_comes_from(method):
+    page = entry(method)
+    assert page.count("* Needs: ") == page.count("* Cost: ") == 1
+    assert "* Weights: " in page or "* Direction: " in page
+    if method is not mtl_optim.RescaledWeights:
+        assert "* Reference: " in page
+
+
+def test_the_catalogue_is_complete():
+    page = catalogue()
+    assert len(methods()) >= 35
+    for name in ("EPO", "FAMO", "GradDrop", "LogLosses", "UPGrad"):
+        assert f"\n## {name}\n" in page
+    assert "the losses after the step" in entry(mtl_optim.FAMO)
+    assert "an optimizer for its parameters" in entry(mtl_optim.UncertaintyWeighting)
+    assert "a preference" in entry(mtl_optim.EPO)
+
+
+def steps():
+    x = torch.ones(3, requires_grad=True)
+    A = torch.tensor([[1.0, 0.0, 1.0], [-1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+    return [backward(A @ x, MGDA(), shared=[x]) for _ in range(4)]
+
+
+def test_plots():
+    pytest.importorskip("matplotlib")
+    ax = plot_weights(steps(), ["click", "sale", "return"])
+    assert [line.get_label() for line in ax.lines] == ["click", "sale", "return"]
+    assert plot_weights(steps(), ax=ax) is ax
+    ax = plot_conflicts(steps())
+    assert len(ax.lines) == 3 + 1
+    assert ax.lines[0].get_ydata()[0] == pytest.approx(-0.5)
+
+
+def test_plots_refuse_what_holds_nothing():
+    with pytest.raises(ValueError, match=r"`steps`"):
+        plot_weights([Step(torch.ones(2), None, None)])
+    x = torch.ones(2, requires_grad=True)
+    step = backward(x * 2, LinearScalarization([0.5, 0.5]))
+    with pytest.raises(ValueError, match=r"`steps`"):
+        plot_conflicts([step])
+    with pytest.raises(ValueError, match=r"`names`"):
+        plot_weights([step], ["one"])
