@@ -238,3 +238,21 @@ def test_bad_values(arguments, message):
 def test_k_must_be_an_integer():
     with pytest.raises(TypeError, match="`k`"):
         lambda_loss(torch.zeros(3), torch.zeros(3), k=2.5)
+
+
+def test_without_gradients_the_value_is_the_same():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(4, 9, generator=generator, requires_grad=True)
+    labels = torch.randint(0, 5, (2, 4, 9), generator=generator).float()
+    for k in (None, 3):
+        with torch.no_grad():
+            value = lambda_loss(scores, labels, k=k)
+        assert not value.requires_grad
+        torch.testing.assert_close(value, lambda_loss(scores, labels, k=k).detach())
+        with torch.inference_mode():
+            torch.testing.assert_close(lambda_loss(scores, labels, k=k), value)
+        # A transform inside keeps its gradient.
+        with torch.no_grad():
+            inside = torch.func.grad(lambda s, k=k: lambda_loss(s, labels[0], k=k))(scores)
+        (outside,) = torch.autograd.grad(lambda_loss(scores, labels[0], k=k), scores)
+        torch.testing.assert_close(inside, outside)

@@ -50,8 +50,15 @@ def ideal_dcg(gains: Tensor, discount: Tensor) -> Tensor:
     return (best * discount).sum(-1, keepdim=True)
 
 
+def _ideal_dcg_at(gains: Tensor, k: int | None) -> Tensor:
+    n = gains.shape[-1]
+    best = gains if k is None or k >= n else gains.topk(k, -1, sorted=False).values
+    best = best.sort(-1, descending=True).values
+    return (best * log2_discount(best.shape[-1], gains)).sum(-1, keepdim=True)
+
+
 def normalised_gain(labels: Tensor, mask: Tensor, gain: str, k: int | None = None) -> Tensor:
     """Gains over the list's ideal DCG at `k`; zeros where no document is relevant."""
     gains = shifted_gain(labels, mask, gain)
-    ideal = ideal_dcg(gains, cut(log2_discount(labels.shape[-1], gains), k))
+    ideal = _ideal_dcg_at(gains, k)
     return gains / torch.where(ideal > 0, ideal, 1.0)

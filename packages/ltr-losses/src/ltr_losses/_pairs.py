@@ -157,9 +157,11 @@ def logistic_pair_sum(
         k: Pairs with either document in the first k; None: all.
 
     Returns:
-        The sum, (...), and its gradient with respect to z, (..., list).
+        The sum, (...), and its gradient with respect to z, (..., list); zeros under
+        `torch.no_grad`, where nobody asks for it.
     """
     n = z.shape[-1]
+    slopes = torch.is_grad_enabled()
     # Padding becomes documents of the lowest level, infinitely far below where they belong: every
     # pair with them is worth exactly 0, and no block needs a mask.
     z = sink_padding(z, mask, FAR_BELOW)
@@ -172,7 +174,6 @@ def logistic_pair_sum(
         # Above 0 only beside the diagonal, where i > j is not counted but must not overflow.
         gap = (block.cols(z) - block.rows(z)).clamp(max=0.0)
         t = gap.exp()
-        swapped = t / (1.0 + t)  # softplus'(gap)
         upper = block.rows(index) < block.cols(index)
         c = contrast(block, levels) * (position_weight(block) * upper)
         if weights is not None:
@@ -181,6 +182,9 @@ def logistic_pair_sum(
         wrong = c.clamp(max=0.0)  # −c⁻
         # softplus(−gap) = softplus(gap) − gap
         value = value + torch.addcmul(size * t.log1p(), wrong, gap).sum((-2, -1))
+        if not slopes:
+            continue
+        swapped = t / (1.0 + t)  # softplus'(gap)
         slope = torch.addcmul(wrong, size, swapped)
         above.append(slope.sum(-1))
         below = below + pad(slope.sum(-2), (block.start, 0))
