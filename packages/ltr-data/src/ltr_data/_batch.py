@@ -20,7 +20,7 @@ class RankingBatch:
         label_mask: (task, batch, list) bool, True where the task has a label for a real document;
             None when no label is missing. Where it is given, it is the mask for losses and metrics.
 
-    Example:
+    Examples:
         >>> import torch
         >>> batch = RankingBatch(
         ...     features=torch.zeros(2, 3, 4),
@@ -82,7 +82,7 @@ def collate(batches: RankingBatch | Sequence[RankingBatch]) -> RankingBatch:
     Raises:
         ValueError: There are no batches, or they differ in features or tasks.
 
-    Example:
+    Examples:
         >>> import ltr_data
         >>> from torch.utils.data import DataLoader
         >>> table = ltr_data.datasets.synthetic.generate(5, seed=0)

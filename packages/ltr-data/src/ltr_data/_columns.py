@@ -15,7 +15,7 @@ class ColumnView:
         matrix: (document, column) float32.
         columns: (feature,) positions of the columns.
 
-    Example:
+    Examples:
         >>> matrix = np.arange(6, dtype=np.float32).reshape(2, 3)
         >>> view = ColumnView(matrix, [2, 0])
         >>> view.shape, view[1:].tolist()

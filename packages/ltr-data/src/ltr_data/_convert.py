@@ -68,7 +68,7 @@ def convert(
         RuntimeError: The source changed while it was read.
         ValueError: Something in the file is wrong: the message has file and line.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "train.txt")

@@ -42,7 +42,7 @@ class RankingDataset:
     Raises:
         ValueError: The shapes do not agree.
 
-    Example:
+    Examples:
         >>> from ltr_data.datasets import synthetic
         >>> table = synthetic.generate(num_queries=4, seed=0)
         >>> dataset = RankingDataset.from_table(

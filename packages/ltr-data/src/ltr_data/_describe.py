@@ -133,7 +133,7 @@ def describe(data: RankingTable | RankingDataset) -> Description:
 
     The features are read some rows at a time, so that a mapped file does not fill the memory.
 
-    Example:
+    Examples:
         >>> from ltr_data import from_numpy
         >>> table = from_numpy([[1, 5], [2, 5], [3, 5]], labels=[2, 0, 1], query_ids=[7, 7, 8])
         >>> print(describe(table))

@@ -116,7 +116,7 @@ class FeatureTransform(nn.Module, ABC):
 class Standardize(FeatureTransform):
     """(x − mean) / standard deviation, column by column; 0 where the column is constant.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> features = np.array([[1, 5], [3, 5]], dtype=np.float32)
         >>> transform = Standardize.fit(features, feature_ids=(1, 2))
@@ -167,7 +167,7 @@ class LogStandardize(FeatureTransform):
     Raises:
         ValueError: `eps` is not positive.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> features = np.array([[0, -2], [99.99, 2]], dtype=np.float32)
         >>> transform = LogStandardize.fit(features, feature_ids=(1, 2))

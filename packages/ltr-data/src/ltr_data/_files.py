@@ -47,7 +47,7 @@ def atomic_write(
         FileNotFoundError: The folder of `path` does not exist.
         IsADirectoryError: `path` is a folder.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "scores.txt")
@@ -101,7 +101,7 @@ def sweep(path: str | os.PathLike[str]) -> list[Path]:
     Returns:
         What was removed.
 
-    Example:
+    Examples:
         >>> sweep("nothing-was-left-here.txt")
         []
     """
@@ -139,7 +139,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         NotADirectoryError: `path` is a file.
         FileNotFoundError: The folder above `path` does not exist.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as root:
         ...     with atomic_folder(pathlib.Path(root, "run")) as folder:
@@ -189,7 +189,7 @@ def recover_folder(path: str | os.PathLike[str]) -> bool:
     Returns:
         Whether a folder is at `path` now.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as root:
         ...     pathlib.Path(root, "run.old").mkdir()

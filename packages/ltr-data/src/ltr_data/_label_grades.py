@@ -27,7 +27,7 @@ class QuantileGrades(LabelTransform):
     Raises:
         ValueError: `levels` is below 2, or `edges` do not rise or are too many.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> clicks = np.array([0, 0, 0, 0, 1, 1, 2, 3, 8, 9], dtype=np.float32)
         >>> grades = QuantileGrades(levels=4).fit(clicks)

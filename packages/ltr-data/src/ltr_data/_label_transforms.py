@@ -73,7 +73,7 @@ class LabelTransform(ABC):
 class Identity(LabelTransform):
     """The value itself.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> Identity()(np.array([0.0, 3.0]))
         array([0., 3.], dtype=float32)
@@ -90,7 +90,7 @@ class Invert(LabelTransform):
     Args:
         maximum: What becomes 0; the largest training value when not given.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> Invert(255)(np.array([255.0, 7.0]))
         array([  0., 248.], dtype=float32)
@@ -116,7 +116,7 @@ class Log1p(LabelTransform):
     Raises:
         ValueError: On a call with a value of −1 or less.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> Log1p()(np.array([0.0, 1.0]))
         array([0.       , 0.6931472], dtype=float32)
@@ -136,7 +136,7 @@ class Binarize(LabelTransform):
     Args:
         threshold: The least value that is 1.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> Binarize(2)(np.array([1.0, 2.0]))
         array([0., 1.], dtype=float32)
@@ -159,7 +159,7 @@ class Clip(LabelTransform):
     Raises:
         ValueError: `low` is above `high`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> Clip(0, 4)(np.array([-1.0, 9.0]))
         array([0., 4.], dtype=float32)
@@ -183,7 +183,7 @@ class Compose(LabelTransform):
     Args:
         transforms: In the order of their application.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from ltr_data import QuantileGrades
         >>> badness = np.array([255, 200, 7, 0], dtype=np.float32)

@@ -29,7 +29,7 @@ class LabelSpec:
         ValueError: `name` is empty, `source` or a correlate is no feature number, or `missing` is
             neither "error" nor "mask".
 
-    Example:
+    Examples:
         >>> spec = LabelSpec("click", source=134, correlates=(135,))
         >>> spec.excluded
         (134, 135)

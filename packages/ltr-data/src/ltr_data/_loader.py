@@ -32,7 +32,7 @@ class Loader:
         ValueError: The sampler is for other lengths, `keep_relevant` of `long_lists` is no task, or
             a number is out of its range.
 
-    Example:
+    Examples:
         >>> from ltr_data import BucketBatchSampler
         >>> from ltr_data.datasets import synthetic
         >>> dataset = RankingDataset.from_table(synthetic.generate(10, seed=0))

@@ -24,7 +24,7 @@ class LongLists:
     Raises:
         ValueError: `length` is below 1, or the policy is unknown.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> policy = LongLists(length=2, policy="truncate", keep_relevant="click")
         >>> policy.choose(np.array([0, 0, 0, 1.0]), query=0, epoch=0)

@@ -47,7 +47,7 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         PermissionError: The folder of the cache cannot be written to.
         ValueError: A line is wrong, or labels and inputs do not fit the columns.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "train.txt")

@@ -12,7 +12,7 @@ class ProgressPrinter:
         name: What is being done, at the beginning of the line.
         stream: Where to write; standard error when not given.
 
-    Example:
+    Examples:
         >>> import sys
         >>> ProgressPrinter("train.txt", sys.stdout)(250_000_000, 250_000_000)
         train.txt: 100 % of 250 MB, ... MB/s

@@ -17,7 +17,7 @@ _MOST_ROWS = 100_000  # quantiles of more rows differ by less than a thousandth
 class MinMaxScale(FeatureTransform):
     """(x − low) / (high − low) with the training range, clipped to [0, 1]; 0 for a constant column.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> features = np.array([[1, 5], [3, 5]], dtype=np.float32)
         >>> transform = MinMaxScale.fit(features, feature_ids=(1, 2))
@@ -72,7 +72,7 @@ class ClipOutliers(FeatureTransform):
     Raises:
         ValueError: Not 0 ≤ low < high ≤ 1.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> features = np.arange(101, dtype=np.float32)[:, None]
         >>> transform = ClipOutliers.fit(features, (1,), low=0.05, high=0.9)
@@ -144,7 +144,7 @@ class QuantileTransform(FeatureTransform):
     Raises:
         ValueError: `num_quantiles` is below 2.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> features = np.array([[0], [0], [0], [8]], dtype=np.float32)
         >>> transform = QuantileTransform.fit(features, (1,), num_quantiles=4)

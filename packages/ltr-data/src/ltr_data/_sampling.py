@@ -34,7 +34,7 @@ class BucketBatchSampler(PlannedSampler):
         ValueError: Neither `batch_size` nor `max_tokens` is given, a number is out of its range,
             there are no queries, or a list is longer than `max_tokens`.
 
-    Example:
+    Examples:
         >>> sampler = BucketBatchSampler([3, 9, 2, 8], batch_size=2, shuffle=False)
         >>> list(sampler)
         [[2, 0], [3, 1]]
@@ -122,7 +122,7 @@ def batches(dataset: RankingDataset, sampler: Iterable[Sequence[int]]) -> Iterat
     Yields:
         One padded batch per list.
 
-    Example:
+    Examples:
         >>> from ltr_data.datasets import synthetic
         >>> dataset = RankingDataset.from_table(synthetic.generate(10, seed=0))
         >>> sampler = BucketBatchSampler(dataset.lengths, batch_size=4)

@@ -124,7 +124,7 @@ def read(
         ValueError: There are no documents, or something in the file is wrong: the message has file
             and line.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "rank.train")

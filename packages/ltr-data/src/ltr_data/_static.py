@@ -29,7 +29,7 @@ class StaticBatchSampler(PlannedSampler):
         ValueError: A list is longer than all `list_lengths`, or those than `max_tokens`, or a
             number is out of its range.
 
-    Example:
+    Examples:
         >>> sampler = StaticBatchSampler(
         ...     [3, 9, 2, 8, 4], list_lengths=[4, 10], max_tokens=20, shuffle=False
         ... )
@@ -101,7 +101,7 @@ def static_lengths(
     Raises:
         ValueError: A number is below 1, or there are no queries.
 
-    Example:
+    Examples:
         >>> static_lengths([3, 4, 4, 15, 16, 90], num_shapes=3, multiple=1)
         [4, 16, 90]
     """

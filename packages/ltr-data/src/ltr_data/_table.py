@@ -28,7 +28,7 @@ class RankingTable:
     Raises:
         ValueError: The shapes do not agree, or `offsets` do not cut the documents into queries.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> table = RankingTable(
         ...     features=np.zeros((3, 2), dtype=np.float32),

@@ -27,7 +27,7 @@ def from_arrow(table: pa.Table | pa.RecordBatch, columns: Columns | None = None)
     Raises:
         ValueError: A column is missing or holds anything but finite numbers, or a query comes back.
 
-    Example:
+    Examples:
         >>> import pyarrow as pa
         >>> table = from_arrow(pa.table({"qid": [7, 7, 8], "label": [2, 0, 1], "bm25": [3, 1, 2]}))
         >>> table.query_ids, table.feature_names, table.features.ravel()
@@ -64,7 +64,7 @@ def from_numpy(
     Raises:
         ValueError: The shapes do not agree, a number is not finite, or a query comes back.
 
-    Example:
+    Examples:
         >>> table = from_numpy([[0.5, 3], [0.1, 0], [1, 4]], labels=[2, 0, 1], query_ids=[7, 7, 8])
         >>> table.query_ids, table.lengths
         (('7', '8'), array([2, 1]))
@@ -102,7 +102,7 @@ def from_numpy(
 def to_arrow(table: RankingTable) -> pa.Table:
     """The columns qid, label and the features by name, or ``f1``, ``f2``, ... where they have none.
 
-    Example:
+    Examples:
         >>> to_arrow(from_numpy([[0.5, 3]], [2], [7])).schema.names
         ['qid', 'label', 'f1', 'f2']
     """
@@ -116,7 +116,7 @@ def to_arrow(table: RankingTable) -> pa.Table:
 def write_parquet(path: str | Path, table: RankingTable) -> None:
     """Write the columns of `to_arrow` to a Parquet file, which appears when it is complete.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from ltr_data import read
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -29,7 +29,7 @@ class Columns:
         nullable: Of the label and the features, those in which values may be missing (null, NaN or
             an empty field); they are NaN in the table, and may be labels but not inputs.
 
-    Example:
+    Examples:
         >>> Columns(query="query_id", label="grade").resolve(["grade", "bm25", "query_id", "pr"])
         ('bm25', 'pr')
     """

@@ -12,7 +12,7 @@ from .svmrank import Block, parse_blocks, read_blocks
 def find_query_file(path: Path) -> Path | None:
     """``NAME.query`` beside a file NAME, or beside NAME.gz and the like; None where there is none.
 
-    Example:
+    Examples:
         >>> find_query_file(Path("nowhere.txt")) is None
         True
     """

@@ -43,7 +43,7 @@ def approx_mrr_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown reduction, or a bad `temperature`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> scores = torch.tensor([[3.0, 2.0, 1.0]])
         >>> approx_mrr_loss(scores, torch.tensor([[0.0, 1.0, 0.0]]), temperature=0.01)

@@ -38,7 +38,7 @@ def bce_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, or an unknown reduction.
 
-    Example:
+    Examples:
         >>> import torch
         >>> bce_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.6931)

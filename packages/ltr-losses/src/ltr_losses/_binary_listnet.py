@@ -38,7 +38,7 @@ def binary_listnet_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, or an unknown reduction.
 
-    Example:
+    Examples:
         >>> import torch
         >>> binary_listnet_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[4.0, 0.0]]))
         tensor(0.6931)

@@ -53,7 +53,7 @@ def position_based_clicks(
         TypeError: A wrong type.
         ValueError: Shapes that do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> generator = torch.Generator().manual_seed(0)
         >>> scores = torch.tensor([1.0, 3.0, 2.0])
@@ -98,7 +98,7 @@ def cascade_clicks(
         TypeError: A wrong type.
         ValueError: Shapes that do not fit, or a `satisfaction` outside 0..1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> generator = torch.Generator().manual_seed(0)
         >>> cascade_clicks(torch.tensor([1.0, 3.0, 2.0]), torch.ones(3), generator=generator)

@@ -43,7 +43,7 @@ def exposure_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, or an unknown reduction.
 
-    Example:
+    Examples:
         >>> import torch
         >>> scores = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
         >>> exposure_loss(scores, torch.tensor([[0.0, 0.0, 1.0, 1.0]]), squared=False)
@@ -91,7 +91,7 @@ def amortised_exposure(exposure: Tensor, merit: Tensor, *, mask: Tensor | None =
         TypeError: Something that is no tensor.
         ValueError: Shapes that do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> e = torch.tensor([[1.0, 0.5], [0.5, 1.0]])  # two rankings, each document first once
         >>> amortised_exposure(e, torch.ones(2, 2))

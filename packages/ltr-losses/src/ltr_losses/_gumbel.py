@@ -36,7 +36,7 @@ def gumbel(
         TypeError: A `generator` of another type.
         ValueError: A bad `samples` or `noise`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from ltr_losses import approx_ndcg_loss
         >>> generator = torch.Generator().manual_seed(0)

@@ -44,7 +44,7 @@ def pairwise_hinge_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown reduction, or a bad `margin`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> pairwise_hinge_loss(torch.tensor([[0.2, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.8000)

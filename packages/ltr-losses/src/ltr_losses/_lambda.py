@@ -173,7 +173,7 @@ def lambda_loss(
         ValueError: Shapes that do not fit, an unknown scheme or reduction, a bad `k`,
             `sigma` or `mu`, or no `k` for "precision".
 
-    Example:
+    Examples:
         >>> import torch
         >>> scores = torch.tensor([[0.5, 1.0, 0.0]], requires_grad=True)
         >>> labels = torch.tensor([[[2.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]]])  # two tasks

@@ -37,7 +37,7 @@ def listnet_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, or an unknown reduction.
 
-    Example:
+    Examples:
         >>> import torch
         >>> scores = torch.tensor([[2.0, 1.0, 0.0]])
         >>> labels = torch.tensor([[1.0, 0.0, 0.0]])

@@ -22,7 +22,7 @@ class RankingLoss(nn.Module):
         TypeError: A `function` that cannot be called.
         ValueError: An option that the function does not have.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from ltr_losses import lambda_loss
         >>> loss = RankingLoss(lambda_loss, scheme="lambdarank", k=30)

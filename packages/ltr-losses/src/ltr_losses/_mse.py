@@ -36,7 +36,7 @@ def mse_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, or an unknown reduction.
 
-    Example:
+    Examples:
         >>> import torch
         >>> mse_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 0.0]]))
         tensor(2.)

@@ -101,7 +101,7 @@ def neural_ndcg_loss(
         ValueError: Shapes that do not fit, an unknown reduction, or a bad `temperature`,
             `k`, `gain`, `steps`, `samples` or `noise`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> scores = torch.tensor([[3.0, 2.0, 1.0]])
         >>> labels = torch.tensor([[0.0, 1.0, 0.0]])

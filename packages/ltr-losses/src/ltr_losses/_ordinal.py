@@ -47,7 +47,7 @@ def ordinal_loss(
         ValueError: Shapes that do not fit, an unknown reduction, or `thresholds` that are not a
             row.
 
-    Example:
+    Examples:
         >>> import torch
         >>> labels = torch.tensor([[2.0, 0.0]])
         >>> ordinal_loss(torch.zeros(1, 2), labels, thresholds=[0.0, 0.0])

@@ -38,7 +38,7 @@ def pairwise_mse_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, or an unknown reduction.
 
-    Example:
+    Examples:
         >>> import torch
         >>> pairwise_mse_loss(torch.tensor([[3.0, 2.0]]), torch.tensor([[3.0, 0.0]]))
         tensor(4.)

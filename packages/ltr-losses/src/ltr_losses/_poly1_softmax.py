@@ -41,7 +41,7 @@ def poly1_softmax_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown reduction, or a bad `epsilon`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> poly1_softmax_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(1.1931)

@@ -22,7 +22,7 @@ def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
     Raises:
         ValueError: A bad `eta`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> power_law_propensity(torch.tensor([1.0, 2.0, 4.0]))
         tensor([1.0000, 0.5000, 0.2500])
@@ -56,7 +56,7 @@ def propensity_from_counts(clicks: Tensor, shown: Tensor) -> Tensor:
         TypeError: Something that is no tensor.
         ValueError: Shapes that differ.
 
-    Example:
+    Examples:
         >>> import torch
         >>> propensity_from_counts(torch.tensor([40, 10]), torch.tensor([100, 50]))
         tensor([1.0000, 0.5000])

@@ -45,7 +45,7 @@ def pairwise_quantile_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown reduction, or a `tau` outside 0..1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> pairwise_quantile_loss(torch.tensor([[0.2, 0.0]]), torch.tensor([[1.0, 0.0]]), tau=0.9)
         tensor(0.7200)

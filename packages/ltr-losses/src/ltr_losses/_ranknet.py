@@ -136,7 +136,7 @@ def ranknet_loss(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown reduction, or a bad `power` or `sigma`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> ranknet_loss(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[2.0, 0.0, 1.0]]))
         tensor(0.6931)

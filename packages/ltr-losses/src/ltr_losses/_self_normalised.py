@@ -28,7 +28,7 @@ def self_normalised(weights: Tensor, clicks: Tensor, *, mask: Tensor | None = No
         TypeError: Something that is no tensor.
         ValueError: Shapes that do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> self_normalised(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[1.0, 0.0, 1.0]]))
         tensor([[0.4000, 0.8000, 1.6000]])

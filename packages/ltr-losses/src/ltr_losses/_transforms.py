@@ -61,7 +61,7 @@ def approx(
     Raises:
         ValueError: A bad `temperature`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from functools import partial
         >>> from ltr_losses import average_precision
@@ -92,7 +92,7 @@ def bound(metric: Callable[..., Tensor], *, lower_is_better: bool = False) -> Ca
         A loss `loss(scores, labels, *, mask=None, weights=None, reduction="mean")`; the weights are
         the metric's. Lists where the metric is NaN teach nothing.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from ltr_losses import mrr
         >>> loss = bound(mrr)

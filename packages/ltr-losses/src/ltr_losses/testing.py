@@ -388,7 +388,7 @@ def check_loss(loss: Loss) -> None:
     Raises:
         AssertionError: A clause of the contract is broken; the message says which.
 
-    Example:
+    Examples:
         >>> import ltr_losses
         >>> check_loss(ltr_losses.listnet_loss)
     """
@@ -535,7 +535,7 @@ def check_metric(metric: Loss) -> None:
     Raises:
         AssertionError: A clause of the contract is broken; the message says which.
 
-    Example:
+    Examples:
         >>> import ltr_losses
         >>> check_metric(ltr_losses.mrr)
     """

@@ -89,7 +89,7 @@ def backward(
             at one; `memory_budget` is not positive; neither `shared` nor `features` is given to a
             method that looks at gradients, or both are; none of them is behind the losses.
 
-    Example:
+    Examples:
         >>> from mtl_optim import MGDA
         >>> x = torch.tensor([3.0, 4.0], requires_grad=True)
         >>> step = backward([x[0], 2 * x[1]], MGDA(), shared=[x])

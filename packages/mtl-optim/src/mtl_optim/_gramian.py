@@ -23,7 +23,7 @@ def gramian(jacobian: Sequence[Sequence[Tensor | None]]) -> Tensor:
     Returns:
         Gramian (task, task), float64, on the device of the first block.
 
-    Example:
+    Examples:
         >>> one, two = torch.tensor([1.0, 0.0]), torch.tensor([[2.0], [3.0]])
         >>> gramian([[one, two], [None, two]])
         tensor([[14., 13.],
@@ -69,7 +69,7 @@ def cross_gramian(
 ) -> Tensor:
     """C = J J'ᵀ for two Jacobians of the same tasks and blocks: a corner of a larger Gramian.
 
-    Example:
+    Examples:
         >>> cross_gramian([[torch.tensor([1.0, 2.0])]], [[torch.tensor([3.0, 4.0])]])
         tensor([[11.]], dtype=torch.float64)
     """

@@ -12,7 +12,7 @@ def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) 
         outputs: Tensors with a graph.
         stop: Tensors behind which the search does not go; they are not returned.
 
-    Example:
+    Examples:
         >>> import torch
         >>> a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
         >>> hidden = a * 2

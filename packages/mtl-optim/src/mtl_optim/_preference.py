@@ -19,7 +19,7 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
     Raises:
         ValueError: An entry is negative, NaN or infinite, the sum is not 1, or it is no vector.
 
-    Example:
+    Examples:
         >>> as_preference([0.25, 0.75])
         tensor([0.2500, 0.7500], dtype=torch.float64)
     """
@@ -40,7 +40,7 @@ def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
     Raises:
         ValueError: As `as_preference`, or an entry is 0.
 
-    Example:
+    Examples:
         >>> as_ray([0.25, 0.75])
         tensor([0.2500, 0.7500], dtype=torch.float64)
     """
@@ -59,7 +59,7 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = 
     Raises:
         ValueError: An entry is NaN or infinite, or there is not one per entry of the preference.
 
-    Example:
+    Examples:
         >>> as_ideal(None, 2)
         tensor([0., 0.], dtype=torch.float64)
     """

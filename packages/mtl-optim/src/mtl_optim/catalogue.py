@@ -39,7 +39,7 @@ def methods() -> list[type[Method]]:
 def entry(method: type[Method]) -> str:
     """One method's section: needs, what it does and promises, scale, cost, reference.
 
-    Example:
+    Examples:
         >>> print(entry(mtl_optim.MGDA).splitlines()[0])
         ## MGDA
     """

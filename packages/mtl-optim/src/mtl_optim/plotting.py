@@ -31,7 +31,7 @@ def plot_weights(
         ImportError: matplotlib is missing.
         ValueError: No step has weights, or there is not one name per task.
 
-    Example:
+    Examples:
         >>> weights = torch.tensor([0.25, 0.75])
         >>> ax = plot_weights([Step(weights, weights, None)] * 3)   # doctest: +SKIP
     """
@@ -67,7 +67,7 @@ def plot_conflicts(
         ImportError: matplotlib is missing.
         ValueError: No step has a Gramian of two tasks or more, or there is not one name per task.
 
-    Example:
+    Examples:
         >>> G = torch.tensor([[1.0, -0.5], [-0.5, 1.0]])
         >>> ax = plot_conflicts([Step(torch.ones(2), torch.ones(2), G)])   # doctest: +SKIP
     """

@@ -66,7 +66,7 @@ def random_jacobian(
         scale: Factor of all rows.
         conflict: The part of the mean row that is taken away; 1 makes the mean 0.
 
-    Example:
+    Examples:
         >>> random_jacobian(3, 2, generator=torch.Generator()).shape
         torch.Size([3, 2])
     """

@@ -86,7 +86,7 @@ class LogLosses(Wrapper):
         TypeError: `inner` is no weighting, or no losses are given.
         ValueError: A loss is not positive (the message names the task).
 
-    Example:
+    Examples:
         >>> from mtl_optim import MGDA
         >>> method = LogLosses(MGDA())
         >>> method.weights(losses=torch.tensor([1.0, 2.0]), gramian=torch.eye(2))
@@ -138,7 +138,7 @@ class CRMOGM(Wrapper):
         TypeError: `inner` is no weighting.
         ValueError: `gamma` is not in [0, 1), or the number of tasks changes.
 
-    Example:
+    Examples:
         >>> from mtl_optim import MGDA
         >>> method = CRMOGM(MGDA(), gamma=0.5)
         >>> for other in (1.0, 3.0):
@@ -186,7 +186,7 @@ class RescaledWeights(Wrapper):
         TypeError: `inner` is no weighting.
         ValueError: `total` is not positive and finite.
 
-    Example:
+    Examples:
         >>> from mtl_optim import PCGrad
         >>> RescaledWeights(PCGrad()).weights(gramian=torch.eye(2))
         tensor([0.5000, 0.5000])
@@ -224,7 +224,7 @@ class UpdateEvery(GramianWeighting):
         TypeError: `inner` is no weighting, or looks at losses only: nothing could be saved.
         ValueError: `steps` is below 1.
 
-    Example:
+    Examples:
         >>> from mtl_optim import MGDA
         >>> method = UpdateEvery(MGDA(), steps=10)
         >>> method.weights(gramian=torch.eye(2)), method.due

@@ -20,7 +20,7 @@ def attention_mask(mask: Tensor) -> Tensor:
     Shape (batch, 1, 1, list) from (batch, list): nothing of size list × list is made. A list
     without any document attends to its padding, so that its (meaningless) rows stay finite.
 
-    Example:
+    Examples:
         >>> import torch
         >>> attention_mask(torch.tensor([[True, True, False]])).shape
         torch.Size([1, 1, 1, 3])

@@ -32,7 +32,7 @@ class Ranker(nn.Module):
     Raises:
         ValueError: When `feature_ids` are not as many as the model's inputs.
 
-    Example:
+    Examples:
         >>> from mtl2r_models import ListTransformer
         >>> ranker = Ranker(ListTransformer(3, hidden=8, layers=1, heads=2), feature_ids=(1, 2, 5))
         >>> order = ranker.rank(np.ones((4, 3), dtype=np.float32))

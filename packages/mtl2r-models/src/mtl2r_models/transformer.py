@@ -38,7 +38,7 @@ class ListTransformer(nn.Module):
     Raises:
         ValueError: For a size below 1, a dropout outside [0, 1) or `heads` not dividing `hidden`.
 
-    Example:
+    Examples:
         >>> ranker = ListTransformer(132)
         >>> sum(p.numel() for p in ranker.parameters())
         810497

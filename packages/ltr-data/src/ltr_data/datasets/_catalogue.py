@@ -17,7 +17,7 @@ def manifest(name: str) -> Manifest:
     Raises:
         ValueError: The name is unknown.
 
-    Example:
+    Examples:
         >>> manifest("mslr_web30k").num_features
         136
     """

@@ -31,7 +31,7 @@ def resolve_tasks(
         ValueError: A name is unknown (the message has the nearest and all), comes twice, or names a
             column that the data do not have; there are no names; the preset is unknown.
 
-    Example:
+    Examples:
         >>> [(s.name, s.source) for s in resolve_tasks(["relevance", "133"], range(1, 137))]
         [('relevance', 'label'), ('click', 134)]
         >>> resolve_tasks(["clicks"], range(1, 137))
@@ -80,7 +80,7 @@ def resolve_inputs(
     Raises:
         ValueError: The preset is unknown.
 
-    Example:
+    Examples:
         >>> len(resolve_inputs("paper", resolve_tasks(["click"], range(1, 137)), range(1, 137)))
         132
         >>> resolve_inputs("paper", [LabelSpec("feature:2", source=2)], [1, 2, 3])

@@ -30,7 +30,7 @@ def find_splits(
         NotADirectoryError: `root` is a file.
         ValueError: `fold` is given and there are no folds, or `required` has an unknown split.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     for name in ("train.txt", "vali.txt.gz"):

@@ -92,7 +92,7 @@ def tasks(preset: str = "paper") -> dict[str, LabelSpec]:
     Raises:
         ValueError: The preset is unknown.
 
-    Example:
+    Examples:
         >>> tasks()["click"].source, tasks("strict")["click"].excluded
         (134, (132, 133, 134, 135, 136))
     """
@@ -121,7 +121,7 @@ def inputs(labels: Collection[LabelSpec] = (), preset: str = "paper") -> tuple[i
     Raises:
         ValueError: The preset is unknown.
 
-    Example:
+    Examples:
         >>> len(inputs()), len(inputs(preset="strict")), len(inputs(preset="all"))
         (132, 131, 136)
     """

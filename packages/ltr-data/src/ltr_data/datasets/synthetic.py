@@ -81,7 +81,7 @@ def generate(
         ValueError: An argument is out of its range, or `correlation` is no correlation matrix
             (symmetric, unit diagonal, positive semi-definite).
 
-    Example:
+    Examples:
         >>> table = generate(20, seed=0)
         >>> table.features.shape[1], table.num_queries
         (136, 20)
@@ -118,7 +118,7 @@ def splits(
     Raises:
         ValueError: `num_queries` are not three numbers, or another argument is wrong.
 
-    Example:
+    Examples:
         >>> {name: table.num_queries for name, table in splits((6, 2, 2), seed=0).items()}
         {'train': 6, 'vali': 2, 'test': 2}
     """

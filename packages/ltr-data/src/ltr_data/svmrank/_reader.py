@@ -42,7 +42,7 @@ def read_svmrank(
             Wrong are: feature 0, a feature given twice or above `num_features`, a value or label
             that is no finite number, a query id that comes back after another.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "train.txt")

@@ -31,7 +31,7 @@ def write_svmrank(path: str | os.PathLike[str], table: RankingTable) -> None:
     Raises:
         ValueError: A query id has blanks or "#", or a number is not finite.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> from ltr_data import read_svmrank
         >>> from ltr_data.datasets import synthetic

@@ -55,7 +55,7 @@ def err(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown name or a bad number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
         >>> err(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), labels, max_label=1.0)

@@ -48,7 +48,7 @@ def exposure_gap(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown name or a bad `k`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> exposure_gap(torch.tensor([[2.0, 1.0]]), torch.tensor([[0.0, 1.0]]))  # 1 − 1 / log2(3)
         tensor(0.3691)

@@ -50,7 +50,7 @@ def mrr(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown name or a bad number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
         >>> mrr(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), labels)

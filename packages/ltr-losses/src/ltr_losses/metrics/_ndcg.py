@@ -90,7 +90,7 @@ def dcg(
         ValueError: Shapes that do not fit, an unknown name, a bad `k`, or a label too large for the
             gain (not checked under torch.compile, where the result is inf).
 
-    Example:
+    Examples:
         >>> import torch
         >>> dcg(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([0.0, 1.0, 0.0]))
         tensor(0.6309)
@@ -160,7 +160,7 @@ def ndcg(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown name, or a bad `k` or `empty`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> labels = torch.tensor([[0.0, 1.0, 0.0]])
         >>> ndcg(torch.tensor([[3.0, 2.0, 1.0]]), labels)

@@ -53,7 +53,7 @@ def precision(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown name or a bad number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
         >>> precision(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), labels, k=2)

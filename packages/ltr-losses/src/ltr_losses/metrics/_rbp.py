@@ -54,7 +54,7 @@ def rbp(
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, an unknown name or a bad number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
         >>> rbp(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), labels, p=0.5)

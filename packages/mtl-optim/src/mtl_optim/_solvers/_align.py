@@ -22,7 +22,7 @@ def align(gramian: Array) -> tuple[Array, Array]:
     Returns:
         Values and vectors; of rank 0 where all gradients vanish.
 
-    Example:
+    Examples:
         >>> values, _ = align(np.diag([1.0, 4.0, 0.0]))
         >>> values.tolist()
         [2.0, 1.0]

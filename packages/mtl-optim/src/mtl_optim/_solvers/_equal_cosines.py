@@ -21,7 +21,7 @@ def equal_cosines(gramian: Array) -> tuple[Array, Array]:
         gradient that vanishes has no angle and x = 0. Where 1 is orthogonal to the range of C (as
         with g_1 = −g_2: no direction has the same cosine with all but 0), x = 0.
 
-    Example:
+    Examples:
         >>> x, norms = equal_cosines(np.diag([4.0, 0.25]))
         >>> x.tolist(), norms.tolist()
         ([1.0, 1.0], [2.0, 0.5])

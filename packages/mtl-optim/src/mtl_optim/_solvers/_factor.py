@@ -12,7 +12,7 @@ def factor_of(cosines: Array) -> Array:
     An eigenvalue that rounding alone can leave of a 0 is one: its root, 1e-8, would be a direction
     that the gradients do not have.
 
-    Example:
+    Examples:
         >>> factor_of(np.ones((3, 3))).shape
         (1, 3)
     """

@@ -24,7 +24,7 @@ def min_norm_point(gramian: Array) -> Array:
         w (task,), w ≥ 0, Σ w = 1. Where gradients vanish, w is uniform on those tasks: the least
         norm is 0 and theirs.
 
-    Example:
+    Examples:
         >>> min_norm_point(np.array([[1.0, 0.0], [0.0, 4.0]])).round(12).tolist()
         [0.8, 0.2]
     """

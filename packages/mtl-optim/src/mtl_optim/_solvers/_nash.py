@@ -28,7 +28,7 @@ def nash_bargaining(gramian: Array) -> Array:
         as with g_1 = −g_2), nothing can be gained by anyone and the bargain ends at its
         disagreement point: α = 0. "Has" is up to the rounding of float64.
 
-    Example:
+    Examples:
         >>> nash_bargaining(np.array([[4.0, 0.0], [0.0, 0.25]])).round(12).tolist()
         [0.5, 2.0]
     """

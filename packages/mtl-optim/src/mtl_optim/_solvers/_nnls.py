@@ -23,7 +23,7 @@ def nnls(matrix: Array, target: Array) -> Array:
     Raises:
         RuntimeError: Rounding made the method cycle: more than 50 passes per column.
 
-    Example:
+    Examples:
         >>> nnls(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2.0, -1.0])).tolist()
         [2.0, 0.0]
     """

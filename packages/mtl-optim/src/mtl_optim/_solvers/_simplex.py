@@ -19,7 +19,7 @@ def project_onto_simplex(vector: Array) -> Array:
         Held, Wolfe and Crowder, Validation of subgradient optimization, Mathematical Programming 6,
         1974.
 
-    Example:
+    Examples:
         >>> project_onto_simplex(np.array([1.0, 0.5, -1.0])).tolist()
         [0.75, 0.25, 0.0]
     """

@@ -11,7 +11,7 @@ def unit_diagonal(gramian: Array) -> tuple[Array, Array]:
 
     A row with s = 0 has zero cosines but for its 1 on the diagonal.
 
-    Example:
+    Examples:
         >>> cosines, norms = unit_diagonal(np.array([[4.0, 1.0], [1.0, 1.0]]))
         >>> cosines.tolist(), norms.tolist()
         ([[1.0, 0.5], [0.5, 1.0]], [2.0, 1.0])

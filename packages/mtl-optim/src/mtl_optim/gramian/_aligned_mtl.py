@@ -28,7 +28,7 @@ class AlignedMTL(GramianWeighting):
     Raises:
         ValueError: `scale` is unknown.
 
-    Example:
+    Examples:
         >>> AlignedMTL().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.5000, 0.2500])
 

@@ -30,7 +30,7 @@ class CAGrad(GramianWeighting):
     Raises:
         ValueError: `c` is not in [0, 1), or `rescale` is unknown.
 
-    Example:
+    Examples:
         >>> CAGrad(c=0.5).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
         tensor([0.7500, 0.7500])
 

@@ -17,7 +17,7 @@ class ConFIG(GramianWeighting):
     Weights: (Σ_k ⟨g_k, v⟩) (C⁺ 1)_k / (‖E⁺ 1‖ ‖g_k‖) on the cosines C, so their sum has no fixed
     value, and they may be negative. A task whose gradient vanishes has 0.
 
-    Example:
+    Examples:
         >>> ConFIG().weights(gramian=torch.eye(2))
         tensor([1., 1.])
 

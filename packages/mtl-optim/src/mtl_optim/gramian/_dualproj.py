@@ -16,7 +16,7 @@ class DualProj(GramianWeighting):
 
     Weights: at least 1/K each; sum to 1 without a conflict. A task whose gradient vanishes has 0.
 
-    Example:
+    Examples:
         >>> DualProj().weights(gramian=torch.tensor([[1.0, -1.0], [-1.0, 4.0]]))
         tensor([0.5000, 0.5000])
 

@@ -22,7 +22,7 @@ class FairGrad(GramianWeighting):
     Raises:
         ValueError: `alpha` is not positive and finite.
 
-    Example:
+    Examples:
         >>> FairGrad(alpha=2.0).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 8.0]]))
         tensor([1.0000, 0.2500])
 

@@ -29,7 +29,7 @@ class GradNorm(Learnable, GramianWeighting):
         TypeError: No losses are given.
         RuntimeError: The parameters received gradients and did not change.
 
-    Example:
+    Examples:
         >>> GradNorm(2).weights(gramian=torch.eye(2), losses=torch.ones(2))
         tensor([1., 1.])
 

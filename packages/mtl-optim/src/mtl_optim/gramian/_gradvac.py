@@ -26,7 +26,7 @@ class GradVac(Randomness, GramianWeighting):
     Raises:
         ValueError: `decay` is not in [0, 1].
 
-    Example:
+    Examples:
         >>> GradVac().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([1.5000, 1.5000])
 

@@ -18,7 +18,7 @@ class IMTLG(GramianWeighting):
     Weights: u / max(Σ u, ½ Σ |u|), u = G⁺ √diag(G): they sum to 1 unless negative ones outweigh a
     quarter of all. A task whose gradient vanishes has 0.
 
-    Example:
+    Examples:
         >>> IMTLG().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.6667, 0.3333])
 

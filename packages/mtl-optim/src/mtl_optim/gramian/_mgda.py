@@ -30,7 +30,7 @@ class MGDA(GramianWeighting):
         ValueError: `normalization` is unknown, or asks for losses and one is not positive.
         TypeError: `normalization` asks for losses and none are given.
 
-    Example:
+    Examples:
         >>> MGDA().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.8000, 0.2000])
 

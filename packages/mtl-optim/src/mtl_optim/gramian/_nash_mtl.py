@@ -23,7 +23,7 @@ class NashMTL(GramianWeighting):
     Raises:
         ValueError: `update_every` is below 1.
 
-    Example:
+    Examples:
         >>> NashMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))
         tensor([0.5000, 2.0000])
 

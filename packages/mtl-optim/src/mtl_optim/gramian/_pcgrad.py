@@ -22,7 +22,7 @@ class PCGrad(Randomness, GramianWeighting):
     Args:
         generator: Draws the orders; None makes one with the default seed.
 
-    Example:
+    Examples:
         >>> PCGrad().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([1.5000, 1.5000])
 

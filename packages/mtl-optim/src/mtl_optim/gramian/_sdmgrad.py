@@ -30,7 +30,7 @@ class SDMGrad(CrossGramianWeighting):
     Raises:
         ValueError: An argument is out of its range, or the number of tasks changes.
 
-    Example:
+    Examples:
         >>> method = SDMGrad(lam=0.0, steps=100, one_batch=True)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.8000, 0.2000])

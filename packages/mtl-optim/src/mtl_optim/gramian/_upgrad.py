@@ -16,7 +16,7 @@ class UPGrad(GramianWeighting):
 
     Weights: at least 1/K each; sum to 1 without a conflict. A task whose gradient vanishes has 0.
 
-    Example:
+    Examples:
         >>> UPGrad().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([0.7500, 0.7500])
 

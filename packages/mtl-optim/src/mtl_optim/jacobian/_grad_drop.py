@@ -30,7 +30,7 @@ class GradDrop(Randomness, JacobianAggregator):
     Raises:
         ValueError: A leak is not in [0, 1], or there is not one per task.
 
-    Example:
+    Examples:
         >>> GradDrop()(torch.tensor([[1.0, -2.0], [1.0, -1.0]]))      # the signs agree
         tensor([ 2., -3.])
 

@@ -20,7 +20,7 @@ class Constant(LossWeighting):
     Raises:
         ValueError: `weights` is no finite vector, or has not one entry per loss.
 
-    Example:
+    Examples:
         >>> Constant([1.0, 10.0]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([ 1., 10.])
 
@@ -49,7 +49,7 @@ class Sum(LossWeighting):
 
     Weights: sum to K.
 
-    Example:
+    Examples:
         >>> Sum().weights(losses=torch.tensor([5.0, 1.0]))
         tensor([1., 1.])
 
@@ -67,7 +67,7 @@ class Mean(LossWeighting):
 
     Weights: sum to 1.
 
-    Example:
+    Examples:
         >>> Mean().weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.5000, 0.5000])
 

@@ -23,7 +23,7 @@ class DynamicWeightAverage(LossWeighting):
             ratio is taken of is not positive.
         RuntimeError: `end_epoch` is called with no step since the last call.
 
-    Example:
+    Examples:
         >>> method = DynamicWeightAverage()
         >>> for losses in ([1.0, 1.0], [0.5, 1.0]):
         ...     _ = method.weights(losses=torch.tensor(losses))

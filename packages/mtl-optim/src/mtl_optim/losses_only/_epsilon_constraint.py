@@ -34,7 +34,7 @@ class EpsilonConstraint(LossWeighting):
             bound that is not finite (not positive, if relative); `violation` is unknown; a task is
             not among the losses.
 
-    Example:
+    Examples:
         >>> method = EpsilonConstraint(main=0, bounds={1: 0.5}, mu=1.0)
         >>> for _ in range(2):
         ...     method.weights(losses=torch.tensor([1.0, 0.75]))

@@ -32,7 +32,7 @@ class FAMO(SecondLook, LossWeighting):
             the task).
         RuntimeError: The losses after the last step were not shown.
 
-    Example:
+    Examples:
         >>> method = FAMO(2)
         >>> method.weights(losses=torch.tensor([1.0, 3.0]))
         tensor([0.7500, 0.2500])

@@ -18,7 +18,7 @@ class GeometricLossStrategy(LossWeighting):
     Raises:
         ValueError: A loss is not positive (the message names the task).
 
-    Example:
+    Examples:
         >>> GeometricLossStrategy().weights(losses=torch.tensor([1.0, 4.0]))
         tensor([1.0000, 0.2500])
 

@@ -23,7 +23,7 @@ class IMTLL(Learnable, LossWeighting):
         ValueError: `num_tasks` or `accumulation` is below 1, or there is not one loss per task.
         RuntimeError: The parameters received gradients and did not change.
 
-    Example:
+    Examples:
         >>> IMTLL(2).weights(losses=torch.tensor([1.0, 3.0]))
         tensor([1., 1.])
 

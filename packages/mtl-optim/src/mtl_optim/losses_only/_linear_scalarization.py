@@ -22,7 +22,7 @@ class LinearScalarization(LossWeighting):
     Raises:
         ValueError: `preference` is not on the simplex, or has not one entry per loss.
 
-    Example:
+    Examples:
         >>> import torch
         >>> LinearScalarization([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.3000, 0.7000])

@@ -15,7 +15,7 @@ class RandomLossWeighting(Randomness, LossWeighting):
     Args:
         generator: Draws ξ; None makes one with the default seed.
 
-    Example:
+    Examples:
         >>> method = RandomLossWeighting(generator=torch.Generator().manual_seed(0))
         >>> float(method.weights(losses=torch.ones(3, dtype=torch.float64)).sum().round(decimals=9))
         1.0

@@ -23,7 +23,7 @@ class ScaleInvariantScalarization(LossWeighting):
         ValueError: `preference` is not on the simplex, or has not one entry per loss; a loss is
             not positive (the message names the task).
 
-    Example:
+    Examples:
         >>> import torch
         >>> ScaleInvariantScalarization([0.5, 0.5]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.1000, 0.5000])

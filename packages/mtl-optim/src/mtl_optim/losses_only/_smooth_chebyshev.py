@@ -27,7 +27,7 @@ class SmoothChebyshev(LossWeighting):
         ValueError: `preference` is not on the simplex, `mu` is not positive, `ideal` is not
             finite, or a vector has not one entry per loss.
 
-    Example:
+    Examples:
         >>> SmoothChebyshev([0.5, 0.5], mu=1e-4).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.5000, 0.0000])
 

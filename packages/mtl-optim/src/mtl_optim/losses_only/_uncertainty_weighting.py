@@ -24,7 +24,7 @@ class UncertaintyWeighting(Learnable, LossWeighting):
         ValueError: `num_tasks` or `accumulation` is below 1, or there is not one loss per task.
         RuntimeError: The parameters received gradients and did not change.
 
-    Example:
+    Examples:
         >>> UncertaintyWeighting(2).weights(losses=torch.tensor([1.0, 3.0]))
         tensor([0.5000, 0.5000])
 

@@ -28,7 +28,7 @@ class WeightedChebyshev(LossWeighting):
         ValueError: `preference` is not on the simplex, `ideal` is not finite, or one of them has
             not one entry per loss.
 
-    Example:
+    Examples:
         >>> import torch
         >>> WeightedChebyshev([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.3000, 0.0000])

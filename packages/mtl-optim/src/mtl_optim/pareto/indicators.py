@@ -26,7 +26,7 @@ def non_dominated(points: Points, *, maximize: bool | Sequence[bool] = False) ->
     Raises:
         ValueError: `points` is no finite matrix, or `maximize` has not one entry per task.
 
-    Example:
+    Examples:
         >>> non_dominated([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]).tolist()
         [True, True, False]
     """
@@ -60,7 +60,7 @@ def hypervolume(
         ValueError: A shape is wrong, an entry is not finite, or `ideal` is not better than
             `reference` in every task.
 
-    Example:
+    Examples:
         The volume dominated by (0.5, 0) and (0, 0.5) within (1, 1) is 3/4.
 
         >>> hypervolume([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0])
@@ -111,7 +111,7 @@ def delta_m(
     Raises:
         ValueError: Shapes differ, an entry is not finite, or a baseline is 0.
 
-    Example:
+    Examples:
         >>> round(delta_m([0.55, 0.40], [0.50, 0.50]), 6)
         5.0
 

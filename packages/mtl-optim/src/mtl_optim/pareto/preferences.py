@@ -25,7 +25,7 @@ def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
     Raises:
         ValueError: `num` is below 1 or `margin` outside [0, 1/2).
 
-    Example:
+    Examples:
         >>> evenly_spaced(3, margin=0.1)
         tensor([[0.1000, 0.9000],
                 [0.5000, 0.5000],
@@ -53,7 +53,7 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
     Raises:
         ValueError: An argument is below 1.
 
-    Example:
+    Examples:
         >>> das_dennis(3, 1)
         tensor([[0., 0., 1.],
                 [0., 1., 0.],

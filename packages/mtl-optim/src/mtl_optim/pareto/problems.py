@@ -18,7 +18,7 @@ def spheres(x: Tensor) -> Tensor:
     Returns:
         Losses (2,).
 
-    Example:
+    Examples:
         >>> spheres(torch.tensor([0.5]))
         tensor([0.1250, 0.1250])
     """
@@ -36,7 +36,7 @@ def simplex(x: Tensor) -> Tensor:
     Returns:
         Losses (task,).
 
-    Example:
+    Examples:
         >>> simplex(torch.tensor([1.0, 0.0]))
         tensor([0., 1.])
     """
@@ -57,7 +57,7 @@ def fonseca_fleming(x: Tensor) -> Tensor:
     Returns:
         Losses (2,).
 
-    Example:
+    Examples:
         >>> fonseca_fleming(torch.zeros(3))
         tensor([0.6321, 0.6321])
 

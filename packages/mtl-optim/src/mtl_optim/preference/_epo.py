@@ -39,7 +39,7 @@ class EPO(GramianWeighting):
             `epsilon` is not positive; a loss is not positive.
         TypeError: No losses are given.
 
-    Example:
+    Examples:
         >>> losses = torch.tensor([1.0, 4.0])
         >>> EPO([0.5, 0.5]).weights(gramian=torch.eye(2), losses=losses)
         tensor([0., 1.])

@@ -28,7 +28,7 @@ class PBI(LossWeighting):
         ValueError: `preference` is not on the simplex or has a zero, `theta` is negative or not
             finite, `ideal` is not finite, or a vector has not one entry per loss.
 
-    Example:
+    Examples:
         >>> PBI([0.5, 0.5], theta=1.0).weights(losses=torch.tensor([1.0, 1.0]))
         tensor([0.7071, 0.7071])
 

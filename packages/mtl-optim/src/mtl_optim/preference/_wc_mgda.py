@@ -31,7 +31,7 @@ class WCMGDA(GramianWeighting):
             negative or not finite.
         TypeError: No losses are given.
 
-    Example:
+    Examples:
         >>> method = WCMGDA([0.5, 0.5], u=1e6)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]), losses=torch.ones(2))
         tensor([0.4000, 0.1000])
