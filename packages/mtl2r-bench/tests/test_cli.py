@@ -102,6 +102,36 @@ def test_mistakes_end_with_one_message(mtl2r, letor, tmp_path, lines, arguments,
     assert not out.exists()
 
 
+def test_data_is_generated_described_and_converted(mtl2r, tmp_path):
+    folder = tmp_path / "new" / "letor"
+    code, text, _ = mtl2r("data", "synth", folder, "--queries", 6, 2, 2, "--mean-length", 8)
+    assert code == 0
+    assert "train: 6 lists" in text
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "test.txt.gz",
+        "train.txt.gz",
+        "vali.txt.gz",
+    ]
+    train = folder / "train.txt.gz"
+    figure = tmp_path / "described.png"
+    code, text, _ = mtl2r("data", "describe", train, "--tasks", "relevance,click", "--plot", figure)
+    assert code == 0
+    assert "click" in text
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    code, text, _ = mtl2r("data", "convert", train)
+    assert code == 0
+    assert (folder / "train.txt.gz.safetensors").is_file()
+    code, _, err = mtl2r("data", "synth", folder)
+    assert code == 1
+    assert "must be new" in err
+
+
+def test_a_data_set_that_no_catalogue_has(mtl2r, tmp_path):
+    code, _, err = mtl2r("data", "get", "mslr_web31k", tmp_path)
+    assert code == 1
+    assert "mslr_web30k" in err
+
+
 def test_failed_runs_end_with_their_errors(mtl2r, study_file, tmp_path, monkeypatch):
     def failing(config, splits, folder):
         raise cli.training.TrainingError("the loss of task 'quality' is nan")

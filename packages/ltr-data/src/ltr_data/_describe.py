@@ -109,17 +109,22 @@ class Description:
         """
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(4 * (len(self.tasks) + 2), 3), layout="constrained")
-        axes = figure.subplots(1, len(self.tasks) + 2)
+        panels = len(self.tasks) + 2
+        lines = -(-panels // 3)
+        figure = Figure(figsize=(12, 3.2 * lines), layout="constrained")
+        axes = [figure.add_subplot(lines, 3, i + 1) for i in range(panels)]
         axes[0].hist(list(self.lengths), bins=50, weights=list(self.lengths.values()))
         axes[0].set(title="list lengths", xlabel="documents", ylabel="lists")
         for ax, task in zip(axes[1:-1], self.tasks, strict=True):
-            values, counts = list(self.labels[task]), list(self.labels[task].values())
+            values = list(self.labels[task])
+            shares = [count / self.num_documents for count in self.labels[task].values()]
             if len(values) <= _MOST_VALUES:
-                ax.bar([f"{value:g}" for value in values], counts)
+                bars = ax.bar([f"{value:g}" for value in values], shares)
+                ax.bar_label(bars, fmt="{:.1%}", fontsize=7)
+                ax.margins(y=0.12)
             else:
-                ax.hist(values, bins=50, weights=counts)
-            ax.set(title=task, xlabel="label", ylabel="documents", yscale="log")
+                ax.hist(values, bins=50, weights=shares)
+            ax.set(title=task, xlabel="label", ylabel="share of documents")
         image = axes[-1].imshow(self.correlation, vmin=-1, vmax=1, cmap="RdBu_r")
         axes[-1].set_xticks(range(len(self.tasks)), self.tasks, rotation=45, ha="right")
         axes[-1].set_yticks(range(len(self.tasks)), self.tasks)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from . import cli_data
 from . import train as training
 from .config import STUDIES, RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
@@ -29,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_data.app, name="data")
 console = Console()
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; finished runs are kept.")]
