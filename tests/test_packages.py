@@ -5,6 +5,8 @@ import tomllib
 
 import pytest
 
+from mtl_optim.catalogue import catalogue
+
 ALLOWED = {
     "ltr-data": {"numpy", "pyarrow", "torch"},
     "ltr-losses": {"numpy", "scipy", "torch"},
@@ -60,6 +62,11 @@ def test_the_readme_shows_the_two_commands_first(root):
         "python -m pip install hatch && hatch run demo",
         "python -m pip install hatch && hatch run test",
     ]
+
+
+def test_the_catalogue_of_methods_is_up_to_date(root):
+    """Written by `python -m mtl_optim.catalogue > docs/methods.md`."""
+    assert (root / "docs" / "methods.md").read_text().strip() == catalogue().strip()
 
 
 def test_ci_runs_the_readmes_test_command(root):
