@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         elif plan == "slow":
             self.wfile.write(content[start : start + 150_000])
             self.wfile.flush()
-            self.server.done.wait(5)
+            self.server.done.wait(120)
         else:
             self.wfile.write(content[start:])
 

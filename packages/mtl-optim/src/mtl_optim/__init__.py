@@ -7,12 +7,11 @@ from ._bases import (
     CrossGramianWeighting,
     GramianWeighting,
     JacobianAggregator,
-    Learnable,
     LossWeighting,
     Method,
-    SecondLook,
     Weighting,
 )
+from ._protocols import Learnable, SecondLook
 from ._step import Step
 from .gramian import (
     IMTLG,

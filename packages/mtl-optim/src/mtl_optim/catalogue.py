@@ -10,12 +10,11 @@ from ._bases import (
     CrossGramianWeighting,
     GramianWeighting,
     JacobianAggregator,
-    Learnable,
     LossWeighting,
     Method,
-    SecondLook,
     Weighting,
 )
+from ._protocols import Learnable, SecondLook
 from .wrappers import Wrapper
 
 # What a step costs, by the kind of the method.

@@ -12,7 +12,8 @@ from itertools import cycle, islice
 import torch
 from torch import Tensor
 
-from ._bases import SecondLook, Weighting
+from ._bases import Weighting
+from ._protocols import SecondLook
 
 SCALES = (1e-10, 1e-3, 1.0, 1e3, 1e10)
 

@@ -147,11 +147,14 @@ def _fetch_once(
             have = 0  # a server that knows no ranges sends all of it again
         length = response.headers.get("Content-Length")
         total = about.size or (have + int(length) if length else 0)
-        with part.open("r+b") as file:
+        # What has come is written at once, so that a kill loses little of it.
+        with part.open("r+b", buffering=0) as file:
             file.truncate(have)
             file.seek(have)
-            while chunk := response.read(_CHUNK_BYTES):
-                file.write(chunk)
+            while chunk := response.read1(_CHUNK_BYTES):
+                written = 0
+                while written < len(chunk):
+                    written += file.write(chunk[written:])
                 have += len(chunk)
                 if progress is not None:
                     progress(have, max(total, have))

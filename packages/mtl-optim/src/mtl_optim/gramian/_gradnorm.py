@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from .._bases import GramianWeighting, Learnable
+from .._bases import GramianWeighting
 from .._checks import check_length, check_positive, check_tasks
+from .._protocols import Learnable
 
 
 class GradNorm(Learnable, GramianWeighting):

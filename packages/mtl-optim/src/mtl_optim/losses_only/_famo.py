@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from .._adam import Adam
-from .._bases import LossWeighting, SecondLook
+from .._bases import LossWeighting
 from .._checks import check_length, check_tasks
 from .._preference import as_ideal
+from .._protocols import SecondLook
 
 
 class FAMO(SecondLook, LossWeighting):

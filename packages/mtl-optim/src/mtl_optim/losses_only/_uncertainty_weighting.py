@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from .._bases import Learnable, LossWeighting
+from .._bases import LossWeighting
 from .._checks import check_length, check_tasks
+from .._protocols import Learnable
 
 
 class UncertaintyWeighting(Learnable, LossWeighting):
