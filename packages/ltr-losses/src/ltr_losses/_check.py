@@ -6,13 +6,18 @@ list's result NaN: see `Lists.sound`.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
+
+Reduction = str | Callable[[Tensor, Tensor], Tensor]
+"""One of `REDUCTIONS`, or a function of (values, counts), both over the leading axes: the value of
+every list, and whether the list has one (its value is 0 otherwise). It is what training on several
+machines needs, where the mean is over lists that are elsewhere."""
 
 
 class Lists(NamedTuple):
@@ -96,7 +101,7 @@ def prepare(
     labels: Tensor,
     mask: Tensor | None,
     weights: Tensor | None,
-    reduction: str,
+    reduction: Reduction,
     *,
     infinite_scores: bool = False,
 ) -> Lists:
@@ -110,14 +115,15 @@ def prepare(
         labels: (..., list), any real type.
         mask: (..., list), bool, True at a real document; None: all are.
         weights: (..., list) or (..., 1), not negative; None: one each.
-        reduction: "mean", "sum" or "none".
+        reduction: "mean", "sum", "none", or a function, see `Reduction`.
         infinite_scores: Whether ±inf is a score like any other (a metric looks at order alone).
 
     Raises:
         TypeError: A wrong type or dtype.
         ValueError: Shapes that do not fit, or an unknown reduction.
     """
-    check_choice("reduction", reduction, REDUCTIONS)
+    if not callable(reduction):
+        check_choice("reduction", reduction, REDUCTIONS)
     check_tensor("scores", scores)
     if not scores.is_floating_point():
         raise TypeError(f"`scores` must be floating point, got {scores.dtype}")

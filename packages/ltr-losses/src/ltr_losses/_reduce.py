@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Lists
+from ltr_losses._check import Lists, Reduction
 
 
-def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: str) -> Tensor:
+def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
     """Reduces a loss over the batch axis alone.
 
     Lists that teach nothing are worth 0 and are left out of the mean; where a batch has none that
@@ -17,7 +17,7 @@ def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: str) 
         values: One value per list; broadcasts to the leading axes.
         teaches: bool, broadcasts likewise: whether the list has anything to teach.
         lists: What `prepare` returned.
-        reduction: "mean", "sum" or "none".
+        reduction: "mean", "sum", "none", or a function, see `Reduction`.
 
     Returns:
         The leading axes for "none", else the leading axes less the last (the batch); a single list
@@ -26,6 +26,8 @@ def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: str) 
     leading = lists.leading
     values = torch.where(teaches, values, 0.0)
     values = torch.where(lists.sound, values, float("nan")).expand(leading)
+    if callable(reduction):
+        return reduction(values, teaches.expand(leading))
     if reduction == "none" or len(leading) == 0:
         return values
     total = values.sum(-1)
@@ -34,7 +36,7 @@ def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: str) 
     return total / teaches.expand(leading).sum(-1).clamp(min=1)
 
 
-def average_lists(values: Tensor, counts: Tensor, lists: Lists, reduction: str) -> Tensor:
+def average_lists(values: Tensor, counts: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
     """Reduces a metric over the batch axis alone.
 
     Unlike a loss, a metric of no list at all is not 0: lists that do not count are NaN under
@@ -44,12 +46,14 @@ def average_lists(values: Tensor, counts: Tensor, lists: Lists, reduction: str) 
         values: One value per list; broadcasts to the leading axes.
         counts: bool, broadcasts likewise: whether the list has a value.
         lists: What `prepare` returned.
-        reduction: "mean", "sum" or "none".
+        reduction: "mean", "sum", "none", or a function, see `Reduction`.
     """
     leading = lists.leading
     values = torch.where(lists.sound, values, float("nan")).expand(leading)
     # A NaN score must not hide in a list that would have been left out.
     counts = (counts | ~lists.sound).expand(leading)
+    if callable(reduction):
+        return reduction(torch.where(counts, values, 0.0), counts)
     if reduction == "none" or len(leading) == 0:
         return torch.where(counts, values, float("nan"))
     total = torch.where(counts, values, 0.0).sum(-1)
