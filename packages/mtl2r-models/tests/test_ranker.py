@@ -122,6 +122,8 @@ def test_missing_files_are_named(ranker, tmp_path):
 
 def test_a_model_no_table_lists_cannot_be_saved(tmp_path):
     ranker = Ranker(torch.nn.Linear(4, 1), feature_ids=range(1, 5))
-    with pytest.raises(TypeError, match="`model` must be one of ListTransformer, got Linear"):
+    with pytest.raises(
+        TypeError, match="`model` must be one of ListTransformer, MLPScorer, got Linear"
+    ):
         ranker.save(tmp_path / "ranker")
     assert list(tmp_path.iterdir()) == []

@@ -1,31 +1,33 @@
-"""The list transformer: its size, and what its scores must not depend on."""
+"""The list transformer: its size, its attention, its positions."""
 
 import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mtl2r_models import ListTransformer
-from mtl2r_models.layers import SelfAttention
+from mtl2r_models.layers import SelfAttention, TransformerBlock
+from mtl2r_models.positions import SinusoidalPositions
 
-SMALL = {"hidden": 16, "layers": 2, "heads": 2, "feedforward": 32, "dropout": 0.3}
-NORMS = ["pre", "post"]
+SMALL = {"hidden": 16, "layers": 2, "heads": 2, "feedforward": 32}
 
 
-def small(norm="pre", num_features=5, **options):
+def small(**options):
     generator = torch.Generator().manual_seed(0)
-    model = ListTransformer(num_features, **SMALL, norm=norm, generator=generator, **options)
-    return model.eval()
+    return ListTransformer(5, **SMALL, generator=generator, **options).eval()
 
 
-def size(features, hidden, layers, feedforward, final_norm):
+def draw(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def size(features, hidden, layers, feedforward, final_norm, scores=1):
     linear = lambda i, o: i * o + o  # noqa: E731
     norm = 2 * hidden
     attention = 4 * linear(hidden, hidden)
     block = attention + linear(hidden, feedforward) + linear(feedforward, hidden) + 2 * norm
-    return linear(features, hidden) + layers * block + final_norm * norm + linear(hidden, 1)
+    body = linear(features, hidden) + layers * block + final_norm * norm
+    return body + scores * linear(hidden, 1)
 
 
 def test_preset_has_the_parameters_of_the_web30k_study():
@@ -34,63 +36,32 @@ def test_preset_has_the_parameters_of_the_web30k_study():
     assert size(132, 128, 4, 512, final_norm=1) == 810_497
 
 
-@pytest.mark.parametrize("norm", NORMS)
-def test_size_follows_the_formula(norm):
-    model = small(norm)
-    expected = size(5, 16, 2, 32, final_norm=norm == "pre")
-    assert sum(p.numel() for p in model.parameters()) == expected
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
-    extra=st.integers(0, 5),
-    norm=st.sampled_from(NORMS),
-    seed=st.integers(0, 2**31),
+@pytest.mark.parametrize(
+    ("options", "more", "final_norm", "scores"),
+    [
+        ({"norm": "pre"}, 0, 1, 1),
+        ({"norm": "post"}, 0, 0, 1),
+        ({"num_tasks": 3}, 0, 1, 3),
+        ({"positions": "sinusoidal"}, 0, 1, 1),
+        ({"positions": "learned", "max_length": 7}, 7 * 16, 1, 1),
+    ],
 )
-def test_scores_depend_on_neither_padding_nor_neighbours(lengths, extra, norm, seed):
-    generator = torch.Generator().manual_seed(seed)
-    model = small(norm)
-    width = max(lengths) + extra
-    features = torch.randn(len(lengths), width, 5, generator=generator) * 3
-    mask = torch.arange(width) < torch.tensor(lengths)[:, None]
-    together = model(features, mask)
-    for i, length in enumerate(lengths):
-        alone = model(features[i : i + 1, :length])[0]
-        torch.testing.assert_close(together[i, :length], alone, rtol=1e-4, atol=1e-5)
-
-
-@settings(max_examples=25, deadline=None)
-@given(order=st.permutations(range(6)), norm=st.sampled_from(NORMS))
-def test_permuting_the_documents_permutes_the_scores(order, norm):
-    model = small(norm)
-    features = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(1))
-    expected = model(features)[:, list(order)]
-    torch.testing.assert_close(model(features[:, list(order)]), expected, rtol=1e-4, atol=1e-5)
+def test_size_follows_the_formula(options, more, final_norm, scores):
+    expected = size(5, 16, 2, 32, final_norm=final_norm, scores=scores) + more
+    assert sum(p.numel() for p in small(**options).parameters()) == expected
 
 
 def test_a_document_sees_its_list():
-    model = small()
-    features = torch.randn(1, 3, 5, generator=torch.Generator().manual_seed(1))
+    model, features = small(), draw(1, 3, 5)
     changed = features.clone()
     changed[0, 2] += 1
     assert not torch.allclose(model(features)[0, 0], model(changed)[0, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("norm", NORMS)
-def test_a_list_of_padding_alone_has_finite_scores_and_gradients(norm):
-    model = small(norm)
-    mask = torch.tensor([[True, True], [False, False]])
-    scores = model(torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(1)), mask)
-    assert torch.isfinite(scores).all()
-    scores[mask].sum().backward()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
 @pytest.mark.parametrize(("scale", "width"), [("head", 4), ("model", 16)])
 def test_attention_is_softmax_of_scaled_products(scale, width):
     attention = SelfAttention(16, 4, scale=scale)
-    x = torch.randn(1, 3, 16, generator=torch.Generator().manual_seed(1))
+    x = draw(1, 3, 16)
     heads = lambda f: f(x).view(3, 4, 4).transpose(0, 1)  # noqa: E731
     q, k, v = heads(attention.query), heads(attention.key), heads(attention.value)
     mixed = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(width), dim=-1) @ v
@@ -98,58 +69,49 @@ def test_attention_is_softmax_of_scaled_products(scale, width):
     torch.testing.assert_close(attention(x, None), expected)
 
 
-def test_dropout_acts_in_training_only():
-    model = small()
-    features = torch.randn(1, 4, 5, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(model(features), model(features))
-    model.train()
-    assert not torch.equal(model(features), model(features))
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_blocks_are_the_papers_formulas(norm):
+    block = TransformerBlock(16, 4, 32, norm=norm)
+    x = draw(2, 3, 16)
+    attend = lambda h: block.attention(h, None)  # noqa: E731
+    one, two = block.attention_norm, block.feedforward_norm
+    if norm == "pre":
+        h = x + attend(one(x))
+        expected = h + block.feedforward(two(h))
+    else:
+        h = one(x + attend(x))
+        expected = two(h + block.feedforward(h))
+    torch.testing.assert_close(block(x, None), expected)
 
 
-def test_same_generator_same_weights():
-    one, two = small(), small()
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+@pytest.mark.parametrize("width", [6, 7])
+def test_sinusoidal_positions_are_sines_and_cosines_of_the_rank(width):
+    found = SinusoidalPositions()(torch.zeros(1, 5, width), None)[0]
+    for i in range(5):
+        for column in range(width):
+            angle = i / 10_000 ** (2 * (column // 2) / width)
+            expected = math.cos(angle) if column % 2 else math.sin(angle)
+            assert found[i, column].item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_forward_is_score_of_encode_and_all_parameters_are_shared():
-    model = small()
-    features = torch.randn(1, 4, 5, generator=torch.Generator().manual_seed(1))
-    hidden = model.encode(features)
-    assert hidden.shape == (1, 4, 16)
-    assert torch.equal(model.score(hidden), model(features))
-    assert list(model.shared_parameters()) == list(model.parameters())
-    assert list(model.task_parameters()) == []
+def test_documents_behind_the_last_learned_position_share_it():
+    model = small(positions="learned", max_length=3)
+    same = draw(1, 1, 5).expand(1, 6, 5)
+    scores = model(same)[0]
+    assert len(scores[:3].unique()) == 3
+    torch.testing.assert_close(scores[2:], scores[2].expand(4))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"heads": 3}, "`heads` must divide `hidden`=16, got 3"),
-        ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\), got 1.0"),
         ({"layers": 0}, "`layers` must be at least 1, got 0"),
         ({"norm": "middle"}, "`norm` must be 'pre' or 'post', got 'middle'"),
         ({"attention_scale": "x"}, "`scale` must be 'head' or 'model', got 'x'"),
+        ({"positions": "x"}, "`positions` must be 'none', 'sinusoidal' or 'learned', got 'x'"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         ListTransformer(5, **{**SMALL, **arguments})
-
-
-@pytest.mark.parametrize(
-    ("features", "mask", "error", "message"),
-    [
-        (torch.zeros(2, 3, 4), None, ValueError, r"\(batch, list, 5\), got \(2, 3, 4\)"),
-        (torch.zeros(3, 5), None, ValueError, r"\(batch, list, 5\), got \(3, 5\)"),
-        (
-            torch.zeros(2, 3, 5),
-            torch.ones(2, 4, dtype=torch.bool),
-            ValueError,
-            r"`mask` .*\(2, 3\)",
-        ),
-        (torch.zeros(2, 3, 5), torch.ones(2, 3), TypeError, "`mask` must be bool"),
-    ],
-)
-def test_bad_inputs_are_named(features, mask, error, message):
-    with pytest.raises(error, match=message):
-        small()(features, mask)

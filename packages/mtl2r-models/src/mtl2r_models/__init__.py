@@ -1,7 +1,9 @@
 """Rankers over lists, and checkpoints that carry their feature transforms."""
 
 from .__about__ import __version__
+from .mlp import MLPScorer
 from .ranker import Ranker
+from .scorer import Scorer
 from .transformer import ListTransformer
 
-__all__ = ["ListTransformer", "Ranker", "__version__"]
+__all__ = ["ListTransformer", "MLPScorer", "Ranker", "Scorer", "__version__"]

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from ltr_data import FeatureTransform, atomic_folder, atomic_write, recover_folder
 
+from .mlp import MLPScorer
+from .scorer import Scorer
 from .transformer import ListTransformer
 
 __all__ = ["ARCHITECTURES", "FORMAT", "FORMAT_VERSION", "load", "load_state", "save"]
@@ -29,7 +31,9 @@ FORMAT_VERSION = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 
-ARCHITECTURES: Mapping[str, type[ListTransformer]] = {"ListTransformer": ListTransformer}
+ARCHITECTURES: Mapping[str, type[Scorer]] = {
+    kind.__name__: kind for kind in (ListTransformer, MLPScorer)
+}
 
 
 def save(
@@ -72,7 +76,7 @@ def save(
 
 def load(
     folder: str | Path,
-) -> tuple[ListTransformer, FeatureTransform | None, dict[str, Any], dict[str, Tensor]]:
+) -> tuple[Scorer, FeatureTransform | None, dict[str, Any], dict[str, Tensor]]:
     """Reads a ranker's folder.
 
     Returns:

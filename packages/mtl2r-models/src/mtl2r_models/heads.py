@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Iterator
 
-__all__ = ["SharedScore"]
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+__all__ = ["Head", "PerTaskScore", "SharedScore", "make_head"]
 
 
 class SharedScore(nn.Module):
@@ -22,3 +26,43 @@ class SharedScore(nn.Module):
         """Scores of the documents, shape (batch, list)."""
         scores: Tensor = self.linear(hidden)
         return scores.squeeze(-1)
+
+    def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
+        """None: the tasks share the score."""
+        return iter(())
+
+
+class PerTaskScore(nn.Module):
+    """A linear score of its own for each task: (batch, list, hidden) to (task, batch, list).
+
+    Hard parameter sharing (Caruana, 1997): the tasks part behind the encoder.
+
+    Examples:
+        >>> head = PerTaskScore(8, num_tasks=3)
+        >>> head(torch.zeros(2, 5, 8)).shape
+        torch.Size([3, 2, 5])
+        >>> [parameter.shape for parameter in head.task_parameters(0)]
+        [torch.Size([1, 8]), torch.Size([1])]
+    """
+
+    def __init__(self, hidden: int, num_tasks: int) -> None:
+        super().__init__()
+        self.tasks = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(num_tasks))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Scores of the documents, shape (task, batch, list)."""
+        # One product for all tasks; a parameter per task, so that a task's own can be told apart.
+        weights, biases = zip(*(task.parameters() for task in self.tasks), strict=True)
+        return linear(hidden, torch.cat(weights), torch.cat(biases)).movedim(-1, 0)
+
+    def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
+        """The parameters of one task's score, or those of all tasks."""
+        return self.tasks.parameters() if task is None else self.tasks[task].parameters()
+
+
+Head = SharedScore | PerTaskScore
+
+
+def make_head(hidden: int, num_tasks: int | None) -> Head:
+    """A score per task, or for None one score that all tasks share."""
+    return SharedScore(hidden) if num_tasks is None else PerTaskScore(hidden, num_tasks)

@@ -38,7 +38,8 @@ class SelfAttention(nn.Module):
         heads: Number of heads; divides `hidden`.
         dropout: Probability of dropping an attention weight in training.
         scale: ``"head"`` divides the logits by √(hidden/heads), as Vaswani et al. (2017), eq. 1;
-            ``"model"`` by √hidden, as DeepMTL2R (arXiv 2602.14519), eq. 2.
+            ``"model"`` by √hidden, as DeepMTL2R (arXiv 2602.14519) prints in eq. 2, while its
+            released code divides by √(hidden/heads).
     """
 
     def __init__(

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from .heads import SharedScore
+from .heads import make_head
 from .layers import AttentionScale, Norm, TransformerBlock, attention_mask
+from .positions import LearnedPositions, Positions, make_positions
+from .scorer import Scorer, check_dropout, check_sizes
 
 __all__ = ["ListTransformer"]
 
 
-class ListTransformer(nn.Module):
-    r"""Context-aware ranker: linear, N transformer blocks over the documents, one score.
+class ListTransformer(Scorer):
+    r"""Context-aware ranker: linear, N transformer blocks over the documents, a head.
 
     .. math:: s = \mathrm{head}(\mathrm{encoder}(W x + b)) \in \mathbb{R}^{list}
 
-    There are no positions: permuting the documents permutes the scores. Scores do not depend on
-    padding nor on the other lists of the batch. The defaults are the setting of DeepMTL2R's WEB30K
+    Scores depend neither on padding nor on the other lists of the batch, and, without positions,
+    permuting the documents permutes the scores. The defaults are the setting of DeepMTL2R's WEB30K
     study (arXiv 2602.14519, section 4; released code): 810,497 parameters on 132 inputs. The
     paper's equation 2 is had by ``norm="post", attention_scale="model"``.
+
+    Dropout draws from torch's own generator of the device. With its state set back
+    (`torch.get_rng_state`, `torch.cuda.get_rng_state`) and the same parameters and batch, a
+    training step is repeated bit for bit on the same machine.
 
     Args:
         num_features: Inputs per document.
@@ -33,10 +36,17 @@ class ListTransformer(nn.Module):
         dropout: Dropout probability in the blocks.
         norm: ``"pre"`` (with a final layer norm) or ``"post"``.
         attention_scale: ``"head"`` or ``"model"``, see `mtl2r_models.layers.SelfAttention`.
+        positions: ``"none"``, or ``"sinusoidal"`` or ``"learned"`` positions over the initial rank,
+            that is the order in which the documents of a list are given; see
+            `mtl2r_models.positions`.
+        max_length: How many learned positions there are; documents behind them share the last.
+        num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
     Raises:
-        ValueError: For a size below 1, a dropout outside [0, 1) or `heads` not dividing `hidden`.
+        ValueError: For a size below 1, a dropout outside [0, 1), `heads` not dividing `hidden`, or
+            an unknown choice.
+        TypeError: For a size that is no int.
 
     Examples:
         >>> ranker = ListTransformer(132)
@@ -58,28 +68,28 @@ class ListTransformer(nn.Module):
         dropout: float = 0.3,
         norm: Norm = "pre",
         attention_scale: AttentionScale = "head",
+        positions: Positions = "none",
+        max_length: int = 240,
+        num_tasks: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        sizes = {
+        check_sizes(hidden=hidden, layers=layers, heads=heads, feedforward=feedforward)
+        check_sizes(max_length=max_length)
+        check_dropout(dropout)
+        config = {
             "num_features": num_features,
             "hidden": hidden,
             "layers": layers,
             "heads": heads,
             "feedforward": feedforward,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {size}")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1), got {dropout}")
-        self._config: dict[str, Any] = {
-            **sizes,
             "dropout": dropout,
             "norm": norm,
             "attention_scale": attention_scale,
+            "positions": positions,
+            "max_length": max_length,
+            "num_tasks": num_tasks,
         }
-        self.num_features = num_features
+        super().__init__(config)
         self.input = nn.Linear(num_features, hidden)
         self.blocks = nn.ModuleList(
             TransformerBlock(
@@ -94,66 +104,22 @@ class ListTransformer(nn.Module):
         )
         # A post-norm block already ends in a norm.
         self.final_norm = nn.LayerNorm(hidden) if norm == "pre" else nn.Identity()
-        self.head = SharedScore(hidden)
+        self.positions = make_positions(positions, hidden, max_length)
+        self.head = make_head(hidden, num_tasks)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draws all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight, generator=generator)
-                nn.init.zeros_(module.bias)
+        super().reset_parameters(generator)
+        if isinstance(self.positions, LearnedPositions):
+            self.positions.reset_parameters(generator)
 
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments: ``ListTransformer(**model.config())`` has the same shape."""
-        return dict(self._config)
-
-    def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Hidden states of the documents in the context of their list.
-
-        Args:
-            features: (batch, list, feature).
-            mask: (batch, list) bool, True at a document; None where there is no padding.
-
-        Returns:
-            (batch, list, hidden).
-
-        Raises:
-            ValueError: When the number of features or the mask's shape does not fit.
-            TypeError: When the mask is not bool.
-        """
-        if features.dim() != 3 or features.shape[-1] != self.num_features:
-            raise ValueError(
-                f"`features` must be (batch, list, {self.num_features}), "
-                f"got {tuple(features.shape)}"
-            )
-        if mask is not None and mask.dtype != torch.bool:
-            raise TypeError(f"`mask` must be bool, True at a document, got {mask.dtype}")
-        if mask is not None and mask.shape != features.shape[:2]:
-            raise ValueError(
-                f"`mask` must be (batch, list) = {tuple(features.shape[:2])}, "
-                f"got {tuple(mask.shape)}"
-            )
-        attend = None if mask is None else attention_mask(mask)
+    def _hidden(self, features: Tensor, mask: Tensor | None) -> Tensor:
         hidden: Tensor = self.input(features)
+        if self.positions is not None:
+            hidden = self.positions(hidden, mask)
+        attend = None if mask is None else attention_mask(mask)
         for block in self.blocks:
             hidden = block(hidden, attend)
         out: Tensor = self.final_norm(hidden)
         return out
-
-    def score(self, hidden: Tensor) -> Tensor:
-        """Scores (batch, list) of hidden states (batch, list, hidden)."""
-        scores: Tensor = self.head(hidden)
-        return scores
-
-    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Scores (batch, list); what stands at padded positions has no meaning."""
-        return self.score(self.encode(features, mask))
-
-    def shared_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters that all tasks share: with one score for all tasks, every one."""
-        return self.parameters()
-
-    def task_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters of single tasks: with one score for all tasks, none."""
-        return iter(())

@@ -1,0 +1,75 @@
+"""The baseline that looks at one document at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .heads import make_head
+from .scorer import Scorer, check_dropout, check_sizes
+
+__all__ = ["MLPScorer"]
+
+
+class MLPScorer(Scorer):
+    r"""Univariate ranker: a multilayer perceptron scores each document by its own features.
+
+    .. math:: h_0 = x, \quad h_{i+1} = \mathrm{dropout}(\mathrm{relu}(W_i h_i + b_i)), \quad
+        s = \mathrm{head}(h_N)
+
+    The baseline of rankers that see the list: a document's score depends neither on the other
+    documents nor on their order.
+
+    Args:
+        num_features: Inputs per document.
+        hidden: Widths of the hidden layers.
+        dropout: Dropout probability behind each of them.
+        num_tasks: This many scores, one per task; None for one score that all tasks share.
+        generator: Draws the initial weights; None takes torch's default generator.
+
+    Raises:
+        ValueError: For no hidden layer, a size below 1 or a dropout outside [0, 1).
+        TypeError: For a size that is no int.
+
+    Examples:
+        >>> ranker = MLPScorer(132, hidden=(64, 32))
+        >>> sum(p.numel() for p in ranker.parameters())
+        10625
+        >>> ranker(torch.zeros(2, 3, 132)).shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        hidden: Sequence[int] = (512, 256, 128),
+        dropout: float = 0.3,
+        num_tasks: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        if not hidden:
+            raise ValueError("`hidden` must name the width of at least one layer, got none")
+        for width in hidden:
+            check_sizes(hidden=width)
+        check_dropout(dropout)
+        config = {
+            "num_features": num_features,
+            "hidden": list(hidden),
+            "dropout": dropout,
+            "num_tasks": num_tasks,
+        }
+        super().__init__(config)
+        widths = [num_features, *hidden]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, hidden, strict=False):
+            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+        self.head = make_head(hidden[-1], num_tasks)
+        self.reset_parameters(generator)
+
+    def _hidden(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        hidden: Tensor = self.layers(features)
+        return hidden

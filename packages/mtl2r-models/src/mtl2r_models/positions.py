@@ -1,0 +1,96 @@
+"""Positions over the initial rank: the order in which the documents of a list are given.
+
+They help a ranker that is placed behind another one (Pobrotyn et al., 2020, arXiv 2005.10084).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["LearnedPositions", "Positions", "SinusoidalPositions", "make_positions"]
+
+Positions = Literal["none", "sinusoidal", "learned"]
+
+
+def initial_rank(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """The rank of each document in its list from 0: the number of documents before it.
+
+    Args:
+        hidden: (batch, list, hidden).
+        mask: (batch, list), or None where there is no padding.
+
+    Returns:
+        (list,) without a mask, else (batch, list), int64.
+    """
+    if mask is None:
+        return torch.arange(hidden.shape[1], device=hidden.device)
+    return (mask.cumsum(dim=-1) - 1).clamp(min=0)
+
+
+class SinusoidalPositions(nn.Module):
+    r"""Adds sines and cosines of the document's initial rank i to its hidden state.
+
+    .. math:: p_{i,2j} = \sin(i / 10000^{2j/hidden}), \quad p_{i,2j+1} = \cos(i / 10000^{2j/hidden})
+
+    Vaswani et al. (2017), section 3.5. They have no parameters and fit lists of any length.
+
+    Examples:
+        >>> SinusoidalPositions()(torch.zeros(1, 2, 4), None).round(decimals=2)
+        tensor([[[0.0000, 1.0000, 0.0000, 1.0000],
+                 [0.8400, 0.5400, 0.0100, 1.0000]]])
+    """
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, list, hidden), with the positions added."""
+        width = hidden.shape[-1]
+        # Half precision cannot hold the angle of a late document.
+        even = torch.arange(0, width, 2, device=hidden.device, dtype=torch.float32)
+        frequencies = torch.exp(even * (-math.log(10_000.0) / width))
+        angles = initial_rank(hidden, mask)[..., None] * frequencies
+        waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :width]
+        return hidden + waves.to(hidden.dtype)
+
+
+class LearnedPositions(nn.Module):
+    """Adds a vector per initial rank that is learned with the ranker.
+
+    Documents behind the last learned rank get its vector, so that longer lists can be ranked.
+
+    Args:
+        hidden: Width of the hidden states.
+        max_length: How many ranks have a vector of their own.
+    """
+
+    def __init__(self, hidden: int, max_length: int) -> None:
+        super().__init__()
+        self.max_length = max_length
+        self.embedding = nn.Embedding(max_length, hidden)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draws the vectors from a normal distribution of deviation 0.02, as BERT does."""
+        nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, list, hidden), with the positions added."""
+        rank = initial_rank(hidden, mask).clamp(max=self.max_length - 1)
+        positions: Tensor = self.embedding(rank)
+        return hidden + positions
+
+
+def make_positions(kind: Positions, hidden: int, max_length: int) -> nn.Module | None:
+    """The module of a kind of positions; None for "none".
+
+    Raises:
+        ValueError: For another kind.
+    """
+    if kind == "none":
+        return None
+    if kind == "sinusoidal":
+        return SinusoidalPositions()
+    if kind == "learned":
+        return LearnedPositions(hidden, max_length)
+    raise ValueError(f"`positions` must be 'none', 'sinusoidal' or 'learned', got {kind!r}")
