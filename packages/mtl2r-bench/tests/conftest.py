@@ -50,6 +50,12 @@ def splits(tables):
 
 
 @pytest.fixture(autouse=True)
+def user_cache(tmp_path_factory, monkeypatch):
+    """Converted data go to a folder of the test's own, in subprocesses too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
 def one_thread():
     """Bit for bit the same result is promised for one thread."""
     before = torch.get_num_threads()

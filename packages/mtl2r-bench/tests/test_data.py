@@ -32,9 +32,10 @@ def test_generated_and_written_data_are_the_same(tables, tmp_path):
 def test_transform_is_fitted_on_training_lists_only(letor):
     folder = letor(train=LINES, vali=["1 qid:3 1:100 2:100", "0 qid:3 1:1 2:1"])
     splits = load(data={"path": str(folder), "tasks": ["relevance"], "transform": "standardize"})
-    np.testing.assert_allclose(splits.train.features.mean(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(splits.train.features.std(axis=0), 1, rtol=1e-5)
-    assert splits.validation.features.max() > 10
+    train = splits.transform.transform(splits.train.features)
+    np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(train.std(axis=0), 1, rtol=1e-5)
+    assert splits.transform.transform(splits.validation.features).max() > 10
     assert splits.test is None
 
 

@@ -1,5 +1,6 @@
 """One training: what it computes, that it repeats, and that it survives."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -135,6 +136,40 @@ def test_kill_minus_nine(run_config, splits, tmp_path):
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "settings"),
+    [
+        ("mgda", {}, {"ema": 0.9, "schedule": "cosine", "warmup": 1.5}),
+        ("sdmgrad", {}, {"optimizer": "sgd", "max_tokens": 60}),
+        ("famo", {}, {"precision": "bfloat16", "list_length": 6}),
+        ("ls", {"preference": (0.3, 0.7)}, {"optimizer": "adamw", "weight_decay": 0.1}),
+        ("dwa", {}, {"static_shapes": 2}),
+    ],
+)
+def test_a_kill_within_an_epoch_loses_no_step(
+    run_config, splits, tmp_path, monkeypatch, name, options, settings
+):
+    """Every process of this chain dies after its second step, which is in its checkpoint."""
+    config = run_config(name, train={"checkpoint_seconds": 0, **settings}, **options)
+    expected = train(config, splits, tmp_path / "whole")
+    seen = []
+
+    def kill(progress):
+        seen.append((progress.epoch, progress.batch))
+        if len(seen) % 2 == 0:
+            raise KilledError
+
+    resumed = None
+    while resumed is None:
+        torch.rand(7)
+        with contextlib.suppress(KilledError):
+            resumed = train(config, splits, tmp_path / "cut", kill)
+    assert len(set(seen)) == len(seen)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert {**timeless(resumed), "loss": None} == {**timeless(expected), "loss": None}
+    assert resumed["loss"] == pytest.approx(expected["loss"], rel=1e-12)
+
+
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_every_method_trains(run_config, splits, tmp_path, name):
     preference = (0.3, 0.7) if METHOD_TABLE[name].takes_preference else None
@@ -159,7 +194,7 @@ def test_adaptive_methods_adapt(run_config, splits, tmp_path, name):
 def test_a_finished_run_is_not_done_again(run_config, splits, tmp_path, monkeypatch):
     config = run_config("mgda")
     record = train(config, splits, tmp_path / "run")
-    monkeypatch.setattr(module, "train_epoch", None)
+    monkeypatch.setattr(module.Engine, "run_epoch", None)
     assert train(config, splits, tmp_path / "run") == record
 
 
@@ -300,7 +335,8 @@ def test_the_saved_ranker_ranks_raw_features(run_config, splits, tmp_path):
     rows = slice(raw.offsets[2], raw.offsets[3])
     scores = ranker.scores(raw.features[rows][:, columns])
     with torch.inference_mode():
-        expected = ranker.model(torch.from_numpy(splits.test.features[rows])[None])[0]
+        raw_inputs = torch.from_numpy(np.asarray(splits.test.features[rows]))
+        expected = ranker.model(splits.transform(raw_inputs)[None])[0]
     torch.testing.assert_close(scores, expected)
     assert ranker.tasks == ("relevance", "quality")
 

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -69,6 +70,8 @@ class DataConfig(_Config):
             study whatever the tasks, ``"strict"`` the url click count as well, ``"all"`` only what
             the tasks need dropped; or the feature ids.
         transform: How features are scaled, fitted on the training split.
+        cache: Folder for the converted files, which later runs map into memory; None is the
+            user's cache folder.
         synthetic: Size and seed of the synthetic data set, where `path` is None.
     """
 
@@ -80,6 +83,7 @@ class DataConfig(_Config):
     )
     inputs: Literal["paper", "strict", "all"] | tuple[PositiveInt, ...] = "paper"
     transform: Literal["log_standardize", "standardize", "none"] = "log_standardize"
+    cache: Path | None = None
     synthetic: SyntheticConfig = SyntheticConfig()
 
 
@@ -107,26 +111,53 @@ class TrainConfig(_Config):
 
     Attributes:
         epochs: Passes over the training lists.
-        batch_size: Lists per step.
-        learning_rate: Of Adam.
-        step_size: The learning rate is multiplied by `gamma` every so many epochs.
-        gamma: See `step_size`.
+        batch_size: Lists per step, of all processes together.
+        max_tokens: Padded documents per step at most; None sets no limit.
+        list_length: Longer training lists are sampled down to so many documents, one that is
+            relevant to the first task among them; None keeps them whole.
+        static_shapes: Batches come in at most so many shapes, for compiled models on a GPU; 0 pads
+            each to its longest list.
+        optimizer: ``"adam"``, ``"adamw"``, or ``"sgd"`` with a momentum of 0.9.
+        learning_rate: At its highest.
+        weight_decay: Of the model's parameters.
+        schedule: ``"step"``, ``"cosine"`` or ``"constant"``, see
+            `mtl2r_bench.optimization.learning_rate`.
+        warmup: Epochs, or a fraction of one, over which the learning rate rises.
+        step_size: Epochs between the steps of ``"step"``.
+        gamma: Factor of the steps of ``"step"``.
         clip_norm: The gradient's largest norm, after aggregation and the same for all methods;
             0 switches clipping off.
+        ema: Decay per step of the exponential moving average of the weights, which is then what is
+            evaluated and saved; 0 has none.
         route: How Gramian methods see the gradients: ``"exact"`` with respect to the shared
             parameters, ``"features"`` with respect to the scores (one backward pass whatever the
             number of tasks, an upper bound of the exact problem).
+        precision: Of the model's arithmetic; losses are in float32 whatever it is.
+        compile: Whether model and loss are compiled by torch.compile: the same results up to
+            rounding, after a minute or so.
         device: ``"auto"`` takes a GPU where there is one.
+        checkpoint_seconds: Time between checkpoints within an epoch; a kill loses no more.
     """
 
     epochs: PositiveInt = 50
     batch_size: PositiveInt = 64
+    max_tokens: PositiveInt | None = None
+    list_length: PositiveInt | None = None
+    static_shapes: NonNegativeInt = 0
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    warmup: NonNegativeFloat = 0.0
     step_size: PositiveInt = 50
     gamma: PositiveFloat = 0.1
-    clip_norm: Annotated[float, Field(ge=0.0)] = 1.0
+    clip_norm: NonNegativeFloat = 1.0
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     route: Literal["exact", "features"] = "exact"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
     device: str = "auto"
+    checkpoint_seconds: NonNegativeFloat = 300.0
 
 
 class EvaluationConfig(_Config):

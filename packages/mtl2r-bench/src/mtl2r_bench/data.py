@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
-from ltr_data import (
-    FeatureTransform,
-    LabelSpec,
-    LogStandardize,
-    RankingDataset,
-    RankingTable,
-    Standardize,
-    read_svmrank,
-)
+import ltr_data
+from ltr_data import FeatureTransform, LabelSpec, LogStandardize, RankingDataset, Standardize
 from ltr_data.datasets import letor, resolve_inputs, resolve_tasks, synthetic
 
 from .config import DataConfig, EvaluationConfig
@@ -26,6 +21,9 @@ __all__ = ["LARGEST_GAIN_LABEL", "Splits", "load_splits"]
 
 LARGEST_GAIN_LABEL = 30.0
 """Labels above it make 2^label − 1 count nothing but the largest; the same limit as LightGBM's."""
+
+LARGE_FILE_BYTES = 20_000_000
+"""Files below it are converted at once; above it the progress is shown."""
 
 _TRANSFORMS: Mapping[str, type[LogStandardize] | type[Standardize] | None] = {
     "log_standardize": LogStandardize,
@@ -36,7 +34,10 @@ _TRANSFORMS: Mapping[str, type[LogStandardize] | type[Standardize] | None] = {
 
 @dataclass(frozen=True)
 class Splits:
-    """The data of a study: features transformed, labels chosen.
+    """The data of a study: labels chosen, features as they are in the files.
+
+    The ranker that is trained has the transform inside, so that training and use see the same
+    numbers, and a memory-mapped file is not copied.
 
     Attributes:
         train: What is learned from.
@@ -57,6 +58,11 @@ class Splits:
         """Names of the tasks."""
         return self.train.tasks
 
+    @cached_property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of every split's content."""
+        return {name: split.checksum() for name, split in self.items().items()}
+
     def items(self) -> dict[str, RankingDataset]:
         """The splits by name, those there are."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -67,49 +73,79 @@ class Splits:
 def _load(serialized: str) -> Splits:
     config = DataConfig.model_validate_json(serialized)
     if config.path is None:
-        tables = _generate(config)
+        train, others = _generate(config)
         source = f"synthetic data, seed {config.synthetic.seed}"
     else:
-        paths = letor.find_splits(config.path, fold=config.fold)
-        # Sparse files may leave out the last features: the training split says how many there are.
-        first = read_svmrank(paths["train"])
-        width = len(first.feature_ids)
-        tables = {
-            name: first if name == "train" else read_svmrank(path, num_features=width)
-            for name, path in paths.items()
-        }
+        train, others = _open(config, config.path)
         source = str(config.path)
-    feature_ids = tables["train"].feature_ids
-    # A preset takes its columns out of the inputs; a list of inputs must do so itself, and a task
-    # whose column it names is refused below.
-    preset = config.inputs if isinstance(config.inputs, str) else "all"
-    specs = _label_specs(config.tasks, feature_ids, preset)
-    inputs = (
-        resolve_inputs(preset, specs, feature_ids)
-        if isinstance(config.inputs, str)
-        else config.inputs
-    )
-    train = RankingDataset.from_table(tables["train"], labels=specs, inputs=inputs)
-    others = {
-        name: RankingDataset.from_table(table, labels=train.label_specs, inputs=train.feature_ids)
-        for name, table in tables.items()
-        if name != "train"
-    }
     kind = _TRANSFORMS[config.transform]
-    transform = None if kind is None else kind.fit(train.features, train.feature_ids)
-    apply: Callable[[RankingDataset], RankingDataset] = (
-        (lambda dataset: dataset)
-        if transform is None
-        else (lambda dataset: dataset.transformed(transform))
-    )
-    test = others.get("test")
     return Splits(
-        train=apply(train),
-        validation=apply(others["vali"]),
-        test=None if test is None else apply(test),
-        transform=transform,
+        train=train,
+        validation=others["vali"],
+        test=others.get("test"),
+        transform=None if kind is None else kind.fit(train.features, train.feature_ids),
         source=source,
     )
+
+
+def _generate(config: DataConfig) -> tuple[RankingDataset, dict[str, RankingDataset]]:
+    """The training split and the others, of synthetic lists."""
+    size = config.synthetic
+    tables = synthetic.splits(
+        (size.train_queries, size.validation_queries, size.test_queries),
+        mean_length=size.mean_length,
+        seed=size.seed,
+    )
+    specs, inputs = _columns(config, tables["train"].feature_ids)
+    train = RankingDataset.from_table(tables.pop("train"), specs, inputs)
+    return train, {
+        name: RankingDataset.from_table(table, train.label_specs, train.feature_ids)
+        for name, table in tables.items()
+    }
+
+
+def _open(config: DataConfig, root: Path) -> tuple[RankingDataset, dict[str, RankingDataset]]:
+    """The training split and the others, mapped from files that are converted once."""
+    paths = letor.find_splits(root, fold=config.fold)
+    cached = config.cache or Path(platformdirs.user_cache_dir("mtl2r"))
+    # Sparse files may leave out the last features: the training split says how many there are.
+    every = _mapped(paths["train"], cached).feature_ids
+    specs, inputs = _columns(config, every)
+    train = _mapped(paths.pop("train"), cached, specs, inputs)
+    others = {}
+    for name, path in paths.items():
+        narrow = _mapped(path, cached).feature_ids != every
+        others[name] = _mapped(
+            path, cached, train.label_specs, train.feature_ids, len(every) if narrow else None
+        )
+    return train, others
+
+
+def _mapped(
+    path: Path,
+    folder: Path,
+    labels: Sequence[LabelSpec] = (LabelSpec("relevance"),),
+    inputs: Collection[int] | None = None,
+    num_features: int | None = None,
+) -> RankingDataset:
+    large = path.stat().st_size > LARGE_FILE_BYTES
+    progress = ltr_data.ProgressPrinter(f"converting {path.name}") if large else None
+    return ltr_data.open(
+        path, labels, inputs, cache=folder, num_features=num_features, progress=progress
+    )
+
+
+def _columns(
+    config: DataConfig, feature_ids: tuple[int, ...]
+) -> tuple[list[LabelSpec], Collection[int] | None]:
+    """Which columns are the labels, and which the inputs."""
+    # A preset takes its columns out of the inputs; a list of inputs must do so itself, and a task
+    # whose column it names is refused by the data set.
+    preset = config.inputs if isinstance(config.inputs, str) else "all"
+    specs = _label_specs(config.tasks, feature_ids, preset)
+    if isinstance(config.inputs, str):
+        return specs, resolve_inputs(preset, specs, feature_ids)
+    return specs, config.inputs
 
 
 def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
@@ -120,7 +156,7 @@ def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
         evaluation: Its gain bounds the labels.
 
     Returns:
-        The splits, features transformed.
+        The splits.
 
     Raises:
         FileNotFoundError: When the folder or a split it needs is missing.
@@ -132,15 +168,6 @@ def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
         for name, dataset in splits.items().items():
             _check_labels(name, dataset)
     return splits
-
-
-def _generate(config: DataConfig) -> dict[str, RankingTable]:
-    size = config.synthetic
-    return synthetic.splits(
-        (size.train_queries, size.validation_queries, size.test_queries),
-        mean_length=size.mean_length,
-        seed=size.seed,
-    )
 
 
 def _label_specs(

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 import mtl_optim
-from ltr_data import BucketBatchSampler, RankingBatch, batches
+from ltr_data import Loader, RankingBatch, RankingDataset
 
+from .batching import training_loader
 from .config import RunConfig
-from .data import Splits
 from .evaluate import task_mask
-from .state import TrainingState
+from .group import ProcessLostError
+from .optimization import casting, learning_rate
+from .state import TrainingState, random_state, set_random_state
 
-__all__ = ["Progress", "TrainingError", "train_epoch"]
+__all__ = ["Engine", "Progress", "TrainingError"]
 
 _SECOND_BATCH = 1_000_003
 """Added to the seed of the batches that two-batch methods compare with."""
@@ -49,149 +50,182 @@ class Progress:
     losses: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class _Objective:
-    """The losses of a batch, as vector (task,) with a graph, and the scores they come from."""
+@dataclass
+class Engine:
+    """Trains a state on a data set, step by step.
 
+    Attributes:
+        config: The run.
+        dataset: The training split.
+        state: What is trained.
+        loss: A loss of ltr_losses.
+        trained: Indices of the tasks whose losses count.
+    """
+
+    config: RunConfig
+    dataset: RankingDataset
     state: TrainingState
     loss: Callable[..., Tensor]
     trained: list[int]
+    second: Loader | None = field(init=False, default=None)
 
-    def __call__(self, batch: RankingBatch) -> tuple[Tensor, Tensor]:
-        scores = self.state.model(batch.features, batch.mask)
+    def __post_init__(self) -> None:
+        method, group = self.state.method, self.state.group
+        if self.config.train.compile:
+            self.state.ranker.compile(dynamic=True)
+            self.loss = torch.compile(self.loss, dynamic=True)
+        if isinstance(method, mtl_optim.Weighting) and method.wants_second_batch:
+            self.second = training_loader(
+                self.config.train,
+                self.dataset,
+                seed=self.config.seed + _SECOND_BATCH,
+                device=group.device,
+                group=group,
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the trained tasks."""
+        return [self.dataset.tasks[i] for i in self.trained]
+
+    def run_epoch(self, after_step: Callable[[Progress], None]) -> None:
+        """Trains from where the state stands to the end of its epoch.
+
+        Args:
+            after_step: Called after every step, with the state ready to be saved.
+
+        Raises:
+            TrainingError: For a loss or gradient that is not finite, or a process that is gone;
+                task, epoch and batch are named.
+        """
+        state, tally = self.state, self.state.tally
+        state.ranker.train()
+        state.loader.set_epoch(state.epoch)
+        for batch, other in zip(state.loader, self._second_batches(tally.steps), strict=False):
+            started = time.perf_counter()
+            self._set_learning_rate()
+            where = f"epoch {state.epoch + 1}, batch {tally.steps + 1}"
+            try:
+                self._step(batch, other, f"{where} (queries {_some(batch.query_ids)})")
+            except ProcessLostError as error:
+                raise TrainingError(
+                    f"{error} (at {where}); the same command goes on from the last checkpoint"
+                ) from error
+            tally.steps += 1
+            tally.seconds += time.perf_counter() - started
+            after_step(
+                Progress(
+                    epoch=state.epoch + 1,
+                    epochs=self.config.train.epochs,
+                    batch=tally.steps,
+                    batches=len(state.loader),
+                    losses=tuple((tally.losses / tally.steps).tolist()),
+                )
+            )
+        for part in state.method.modules():
+            if isinstance(part, mtl_optim.DynamicWeightAverage):
+                part.end_epoch()
+
+    def losses(self, batch: RankingBatch) -> tuple[Tensor, Tensor]:
+        """The losses (task,) of a batch, with a graph, and the scores they come from.
+
+        The mean of the group's losses is the mean over the lists of the whole batch that can teach
+        something, wherever they are.
+        """
+        group = self.state.group
+        with casting(self.config.train, group.device):
+            scores = self.state.ranker(batch.features, batch.mask)
         mask = task_mask(batch)
         mask = mask if mask.dim() == 2 else mask[self.trained]
-        return self.loss(scores, batch.labels[self.trained], mask=mask), scores
+        total, count = self.loss(
+            scores, batch.labels[self.trained], mask=mask, reduction=_sum_and_count
+        )
+        count = group.total(count.detach().clone()).clamp(min=1)
+        return total * (group.size / count), scores
 
-
-def train_epoch(
-    config: RunConfig,
-    splits: Splits,
-    state: TrainingState,
-    loss: Callable[..., Tensor],
-    trained: list[int],
-    on_progress: Callable[[Progress], None],
-) -> dict[str, Any]:
-    """Trains for one epoch.
-
-    Args:
-        config: The run.
-        splits: Its data.
-        state: What is trained; changed in place, but for its count of epochs.
-        loss: From `mtl2r_bench.tables.build_loss`.
-        trained: Indices of the tasks whose losses are computed.
-        on_progress: Called after every batch.
-
-    Returns:
-        The epoch's line of the log: mean losses and weights by task.
-
-    Raises:
-        TrainingError: For a loss or gradient that is not finite; task, epoch and batch are named.
-    """
-    state.model.train()
-    state.sampler.set_epoch(state.epoch)
-    objective = _Objective(state, loss, trained)
-    names = [splits.tasks[i] for i in trained]
-    others = _second_batches(config, splits, state)
-    loss_sum, weight_sum = np.zeros(len(trained)), np.zeros(len(trained))
-    count = 0
-    for batch, other in zip(batches(splits.train, state.sampler), others, strict=False):
-        count += 1
-        where = f"epoch {state.epoch + 1}, batch {count} (queries {_some(batch.query_ids)})"
-        step = _step(config, objective, batch, other, names, where)
-        loss_sum += step.losses.numpy()
-        if step.weights is not None:
-            weight_sum += step.weights.numpy()
-        on_progress(
-            Progress(
-                epoch=state.epoch + 1,
-                epochs=config.train.epochs,
-                batch=count,
-                batches=len(state.sampler),
-                losses=tuple((loss_sum / count).tolist()),
+    def _step(self, batch: RankingBatch, other: RankingBatch | None, where: str) -> None:
+        """One step of the optimizer. All tasks share every parameter, and one score per document."""
+        state, config, device = self.state, self.config.train, self.state.group.device
+        batch = batch.to(device, non_blocking=True)
+        dropout = random_state(device)
+        losses, scores = self.losses(batch)
+        state.optimizer.zero_grad(set_to_none=True)
+        model = state.ranker.model
+        try:
+            step = mtl_optim.backward(
+                losses,
+                state.method,
+                shared=model.shared_parameters() if config.route == "exact" else None,
+                features=[scores] if config.route == "features" else None,
+                heads=model.task_parameters() if config.route == "exact" else (),
+                second_batch=None if other is None else self.losses(other.to(device))[0],
+                scaler=state.scaler,
+                reduce=None if state.group.size == 1 else state.group.mean,
             )
-        )
-    state.scheduler.step()
-    for part in state.method.modules():
-        if isinstance(part, mtl_optim.DynamicWeightAverage):
-            part.end_epoch()
-    return {
-        "epoch": state.epoch + 1,
-        "loss": dict(zip(names, (loss_sum / count).tolist(), strict=True)),
-        "weight": dict(zip(names, (weight_sum / count).tolist(), strict=True)),
-    }
+        except ValueError as error:
+            for name, value in zip(self.names, losses.tolist(), strict=True):
+                if not math.isfinite(value):
+                    message = f"the loss of task {name!r} is {value} at {where}"
+                    raise TrainingError(message) from error
+            raise TrainingError(f"{error} (tasks {', '.join(self.names)}; {where})") from error
+        self._clip_and_update()
+        state.tally.losses += step.losses.numpy()
+        if step.weights is not None:
+            state.tally.weights += step.weights.numpy()
+        if state.average is not None:
+            state.average.update_parameters(state.ranker)
+        self._look_again(batch, dropout)
 
+    def _clip_and_update(self) -> None:
+        """The optimizer's step, on gradients of a norm that is bounded."""
+        state, scaler, bound = self.state, self.state.scaler, self.config.train.clip_norm
+        if scaler is not None:
+            scaler.unscale_(state.optimizer)
+        if bound > 0:
+            torch.nn.utils.clip_grad_norm_(state.ranker.parameters(), bound)
+        if scaler is None:
+            state.optimizer.step()
+        else:
+            scaler.step(state.optimizer)
+            scaler.update()
 
-def _step(
-    config: RunConfig,
-    objective: _Objective,
-    batch: RankingBatch,
-    other: RankingBatch | None,
-    names: list[str],
-    where: str,
-) -> mtl_optim.Step:
-    """One step of the optimizer. All tasks share every parameter, and one score per document."""
-    state, device = objective.state, objective.state.device
-    batch = batch.to(device)
-    dropout = _random_state(device)
-    losses, scores = objective(batch)
-    for name, value in zip(names, losses.tolist(), strict=True):
-        if not math.isfinite(value):
-            raise TrainingError(f"the loss of task {name!r} is {value} at {where}")
-    state.optimizer.zero_grad(set_to_none=True)
-    try:
-        step = mtl_optim.backward(
-            losses,
-            state.method,
-            shared=state.model.shared_parameters() if config.train.route == "exact" else None,
-            features=[scores] if config.train.route == "features" else None,
-            second_batch=None if other is None else objective(other.to(device))[0],
-        )
-    except ValueError as error:
-        raise TrainingError(f"{error} (tasks {', '.join(names)}; {where})") from error
-    if config.train.clip_norm > 0:
-        torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.train.clip_norm)
-    state.optimizer.step()
-    looks = [part for part in state.method.modules() if isinstance(part, mtl_optim.SecondLook)]
-    if looks:
+    def _look_again(self, batch: RankingBatch, dropout: Tensor) -> None:
+        """Shows the losses after the step to a method that asks for them."""
+        parts = self.state.method.modules()
+        looks = [part for part in parts if isinstance(part, mtl_optim.SecondLook)]
+        if not looks:
+            return
         # With the dropout of the first look, so that only the step makes a difference.
-        after = _random_state(device)
-        _set_random_state(device, dropout)
+        device = self.state.group.device
+        after = random_state(device)
+        set_random_state(device, dropout)
         with torch.no_grad():
-            again, _ = objective(batch)
-        _set_random_state(device, after)
+            again, _ = self.losses(batch)
+        set_random_state(device, after)
         for part in looks:
-            part.look_again(again)
-    return step
+            part.look_again(self.state.group.mean(again))
+
+    def _set_learning_rate(self) -> None:
+        state = self.state
+        done = state.epoch + state.tally.steps / len(state.loader)
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config.train, done)
+
+    def _second_batches(self, skip: int) -> Iterator[RankingBatch | None]:
+        """Batches independent of the step's, without end, for methods that look at two."""
+        if self.second is None:
+            yield from repeat(None)
+            return
+        self.second.set_epoch(self.state.epoch)
+        indices = list(self.second.sampler)
+        while True:
+            yield self.second.dataset.batch(indices[skip % len(indices)])
+            skip += 1
 
 
-def _second_batches(
-    config: RunConfig, splits: Splits, state: TrainingState
-) -> Iterator[RankingBatch | None]:
-    """Batches independent of the step's, without end, for methods that look at two."""
-    method = state.method
-    if not (isinstance(method, mtl_optim.Weighting) and method.wants_second_batch):
-        yield from repeat(None)
-    sampler = BucketBatchSampler(
-        splits.train.lengths,
-        batch_size=config.train.batch_size,
-        seed=config.seed + _SECOND_BATCH,
-    )
-    sampler.set_epoch(state.epoch)
-    while True:
-        yield from batches(splits.train, sampler)
-
-
-def _random_state(device: torch.device) -> Tensor:
-    """The state of the generator that dropout draws from."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_random_state(device: torch.device, state: Tensor) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)
+def _sum_and_count(values: Tensor, counts: Tensor) -> Tensor:
+    """(2, task): over the batch, the sum of the losses, and how many lists have one."""
+    return torch.stack([values.sum(-1), counts.sum(-1).to(values.dtype)])
 
 
 def _some(names: tuple[str, ...], most: int = 3) -> str:

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ltr_data import BucketBatchSampler, RankingBatch, RankingDataset, batches
+from ltr_data import BucketBatchSampler, RankingBatch, RankingDataset
 from ltr_losses import ndcg
 
 from .config import EvaluationConfig
+from .group import ProcessGroup
 
 __all__ = ["Evaluation", "evaluate", "evaluation_batches", "query_table", "scorer", "task_mask"]
 
@@ -73,13 +74,18 @@ class Evaluation:
 
 
 def evaluation_batches(
-    dataset: RankingDataset, max_tokens: int = EVALUATION_TOKENS
+    dataset: RankingDataset,
+    group: ProcessGroup = ProcessGroup(),
+    max_tokens: int = EVALUATION_TOKENS,
 ) -> Iterator[tuple[NDArray[np.int64], RankingBatch]]:
-    """Batches of lists of like length, with the indices of their queries; each query once."""
+    """Batches of lists of like length, with the indices of their queries.
+
+    Each query is in one batch of one process of the group.
+    """
     budget = max(max_tokens, int(dataset.lengths.max(initial=1)))
     sampler = BucketBatchSampler(dataset.lengths, max_tokens=budget, shuffle=False)
-    for indices, batch in zip(list(sampler), batches(dataset, sampler), strict=True):
-        yield np.asarray(indices, dtype=np.int64), batch
+    for indices in list(sampler)[group.rank :: group.size]:
+        yield np.asarray(indices, dtype=np.int64), dataset.batch(indices)
 
 
 def task_mask(batch: RankingBatch) -> Tensor:
@@ -105,6 +111,7 @@ def evaluate(
     score: Callable[[RankingBatch], Tensor],
     dataset: RankingDataset,
     config: EvaluationConfig,
+    group: ProcessGroup = ProcessGroup(),
     *,
     ties: Literal["stable", "average"] = "stable",
 ) -> Evaluation:
@@ -114,6 +121,7 @@ def evaluate(
         score: From a batch to scores (batch, list).
         dataset: With labels of all tasks.
         config: Cut-offs, gain, and what an empty list counts.
+        group: The processes that share the work; each gets the whole result.
         ties: ``"stable"`` keeps the file's order of equal scores, ``"average"`` takes the
             expectation over their orders.
 
@@ -124,7 +132,7 @@ def evaluate(
         ValueError: When a score is not finite; the query is named.
     """
     values = np.full((len(config.cutoffs), len(dataset.tasks), len(dataset)), np.nan)
-    for indices, batch in evaluation_batches(dataset):
+    for indices, batch in evaluation_batches(dataset, group):
         scores = score(batch)
         bad = ~torch.isfinite(scores) & batch.mask
         if bad.any():
@@ -141,6 +149,9 @@ def evaluate(
                 empty="skip",
                 reduction="none",
             ).numpy()
+    parts = torch.stack(group.gather(torch.from_numpy(values)))
+    # A query is measured by one process; for the others it is NaN.
+    values = torch.where(parts.isnan().all(dim=0), torch.nan, parts.nansum(dim=0)).numpy()
     return Evaluation(dataset.tasks, config.cutoffs, dataset.query_ids, values, config.empty)
 
 

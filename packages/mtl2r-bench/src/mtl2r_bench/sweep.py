@@ -90,11 +90,11 @@ def sweep(
     runs = plan(study, splits.tasks)
     folder.runs.mkdir(parents=True, exist_ok=True)
     _write(folder.study, to_toml(study))
-    if not folder.references.is_file() or _data_changed(folder, splits.train.checksum()):
+    if not folder.references.is_file() or _data_changed(folder, splits.checksums["train"]):
         found = references(splits, study.evaluation)
         found["data"] = {
             "source": splits.source,
-            "checksum": splits.train.checksum(),
+            "checksum": splits.checksums["train"],
             "queries": {name: len(split) for name, split in splits.items().items()},
             "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
             "features": len(splits.train.feature_ids),

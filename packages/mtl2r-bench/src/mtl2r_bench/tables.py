@@ -6,6 +6,7 @@ a public method or loss of theirs is in no table.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -207,18 +208,14 @@ def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) ->
 
 
 def build_loss(config: LossConfig) -> Callable[..., Tensor]:
-    """``loss(scores, labels, mask=...) -> (task,)`` with the config's options filled in.
+    """``loss(scores, labels, mask=..., reduction=...)`` with the config's options filled in.
 
     Raises:
         ValueError: For an unknown name or option.
     """
     function = lookup(LOSSES, config.name, "loss")
     _check_options(function, config.options, f"loss {config.name!r}")
-
-    def loss(scores: Tensor, labels: Tensor, *, mask: Tensor) -> Tensor:
-        return function(scores, labels, mask=mask, **config.options)
-
-    return loss
+    return functools.partial(function, **config.options)
 
 
 def summary(item: Callable[..., Any]) -> str:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from ltr_data import BucketBatchSampler
+from ltr_data import RankingBatch
 from mtl2r_models import ListTransformer, Ranker
 
+from .batching import training_loader
 from .config import RunConfig, to_toml
 from .data import Splits
-from .epoch import Progress, TrainingError, train_epoch
+from .epoch import Engine, Progress, TrainingError
 from .evaluate import evaluate, query_table, scorer
+from .group import ProcessGroup, process_group
+from .optimization import averaged, build_optimizer, casting, loss_scaler
 from .record import RunFolder, environment, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
-from .state import TrainingState
+from .state import Tally, TrainingState
 from .tables import build_loss, build_method
 
 __all__ = ["Progress", "TrainingError", "train"]
@@ -32,6 +38,9 @@ def train(
 ) -> dict[str, Any]:
     """Trains one ranker into a folder, or goes on where a killed training stopped.
 
+    Under torchrun every process calls it alike; each trains on its share of every batch, and the
+    result is that of one process, up to rounding and the draws of dropout.
+
     Args:
         config: The run.
         splits: Its data, from `mtl2r_bench.data.load_splits`.
@@ -42,7 +51,8 @@ def train(
         The record that was also written to the folder.
 
     Raises:
-        TrainingError: For a loss or gradient that is not finite; task, epoch and batch are named.
+        TrainingError: For a loss or gradient that is not finite, with task, epoch and batch; or
+            when another process of the group is gone.
         ValueError: For a config that does not fit the data or the folder.
     """
     # All that a config can get wrong comes first, so that a mistake leaves no folder behind.
@@ -50,72 +60,115 @@ def train(
     weights = selection_weights(config, splits.tasks, trained)
     device = _device(config.train.device)
     loss = build_loss(config.loss)
-    state = _initial_state(config, splits, device)
-    run = RunFolder(folder)
-    run.open(to_toml(config))
-    finished = run.finished()
-    if finished is not None:
-        return finished
-    if run.last.is_file():
-        state.load(run.last)
-    run.rewind(state.epoch)
-    while state.epoch < config.train.epochs:
-        started = time.perf_counter()
-        line = train_epoch(config, splits, state, loss, trained, on_progress)
-        measured = evaluate(scorer(state.model, device), splits.validation, config.evaluation)
-        value = selection_value(measured, weights, config)
-        state.epoch += 1
-        if value > state.best_value or config.evaluation.select_tasks == "last":
-            state.best_epoch, state.best_value = state.epoch, value
-            _ranker(config, splits, state).save(run.ranker)
-        run.append(
-            line
-            | {
+    with process_group(device) as group:
+        state = _initial_state(config, splits, trained, group)
+        run = RunFolder(folder)
+        if group.first:
+            run.open(to_toml(config))
+        group.wait()
+        finished = run.finished()
+        if finished is not None:
+            return finished
+        if run.last.is_file():
+            state.load(run.last)
+        if group.first:
+            run.rewind(state.epoch)
+        engine = Engine(config, splits.train, state, loss, trained)
+        score = _scorer(config, state)
+        after_step = _checkpoints(config, state, run, on_progress)
+        while state.epoch < config.train.epochs:
+            started = time.perf_counter()
+            engine.run_epoch(after_step)
+            tally = state.tally
+            measured = evaluate(score, splits.validation, config.evaluation, group)
+            value = selection_value(measured, weights, config)
+            line = {
+                "epoch": state.epoch + 1,
+                "loss": dict(zip(engine.names, (tally.losses / tally.steps).tolist(), strict=True)),
+                "weight": dict(
+                    zip(engine.names, (tally.weights / tally.steps).tolist(), strict=True)
+                ),
                 "validation": measured.named(measured.means()),
                 "selection": value,
                 "seconds": time.perf_counter() - started,
             }
-        )
-        state.save(run.last)
-    return _finish(config, splits, state, run, device)
+            state.next_epoch()
+            if value > state.best_value or config.evaluation.select_tasks == "last":
+                state.best_epoch, state.best_value = state.epoch, value
+                if group.first:
+                    _described(config, splits, state).save(run.ranker)
+            if group.first:
+                run.append(line)
+            state.save(run.last)
+        group.wait()
+        return _finish(config, splits, state, run)
 
 
-def _initial_state(config: RunConfig, splits: Splits, device: torch.device) -> TrainingState:
-    # Dropout draws from torch's own generator; everything else from generators of its own.
-    torch.manual_seed(config.seed)
+def _checkpoints(
+    config: RunConfig,
+    state: TrainingState,
+    run: RunFolder,
+    on_progress: Callable[[Progress], None],
+) -> Callable[[Progress], None]:
+    """What happens after every step: progress is shown and, now and then, the state is saved."""
+    last = time.monotonic()
+
+    def after_step(progress: Progress) -> None:
+        nonlocal last
+        # The first process's clock decides for all, since all must save together.
+        late = time.monotonic() - last >= config.train.checkpoint_seconds
+        due = torch.tensor(float(late and state.group.first), device=state.group.device)
+        if state.group.total(due).item() > 0:
+            state.save(run.last)
+            last = time.monotonic()
+        if state.group.first:
+            on_progress(progress)
+
+    return after_step
+
+
+def _initial_state(
+    config: RunConfig, splits: Splits, trained: list[int], group: ProcessGroup
+) -> TrainingState:
+    # Dropout draws from torch's own generator, everything else from generators of its own.
+    torch.manual_seed(config.seed + group.rank)
     generator = torch.Generator().manual_seed(config.seed)
     model = ListTransformer(
         splits.train.features.shape[1], **config.model.model_dump(), generator=generator
-    ).to(device)
+    )
+    ranker = Ranker(
+        model,
+        transform=splits.transform,
+        feature_ids=splits.train.feature_ids,
+        tasks=splits.tasks,
+    ).to(group.device)
     method = build_method(config.method, splits.tasks, config.seed)
-    optimizer = torch.optim.Adam(
-        [*model.parameters(), *method.parameters()], lr=config.train.learning_rate
+    loader = training_loader(
+        config.train, splits.train, seed=config.seed, device=group.device, group=group
     )
-    scheduler = torch.optim.lr_scheduler.StepLR(
-        optimizer, step_size=config.train.step_size, gamma=config.train.gamma
+    return TrainingState(
+        ranker=ranker,
+        method=method,
+        optimizer=build_optimizer(config.train, ranker.parameters(), method.parameters()),
+        loader=loader,
+        scaler=loss_scaler(config.train, group.device),
+        average=averaged(config.train, ranker),
+        group=group,
+        tally=Tally(np.zeros(len(trained)), np.zeros(len(trained))),
     )
-    sampler = BucketBatchSampler(
-        splits.train.lengths, batch_size=config.train.batch_size, seed=config.seed
-    )
-    return TrainingState(model, method, optimizer, scheduler, sampler, device)
 
 
 def _finish(
-    config: RunConfig,
-    splits: Splits,
-    state: TrainingState,
-    run: RunFolder,
-    device: torch.device,
+    config: RunConfig, splits: Splits, state: TrainingState, run: RunFolder
 ) -> dict[str, Any]:
     """Measures the chosen epoch's ranker on validation and test and writes the record."""
-    ranker = Ranker.load(run.ranker)
-    score = scorer(ranker.model.to(device), device)
+    group = state.group
+    score = scorer(Ranker.load(run.ranker).to(group.device), group.device)
     measured = {
-        name: evaluate(score, dataset, config.evaluation)
+        name: evaluate(score, dataset, config.evaluation, group)
         for name, dataset in splits.items().items()
         if name != "train"
     }
-    write_parquet(run.queries, query_table(measured))
     log = run.epochs()
     record = {
         "method": config.method.model_dump(mode="json"),
@@ -124,38 +177,51 @@ def _finish(
         "select_cutoff": config.evaluation.select_cutoff,
         "epoch": state.best_epoch,
         "epochs": config.train.epochs,
-        "parameters": sum(p.numel() for p in state.model.parameters()),
+        "parameters": sum(p.numel() for p in state.ranker.parameters()),
         "loss": log[state.best_epoch - 1]["loss"],
         "metrics": {name: result.named(result.means()) for name, result in measured.items()},
         "standard_errors": {
             name: result.named(result.standard_errors()) for name, result in measured.items()
         },
         "seconds": sum(line["seconds"] for line in log),
-        "data": {name: split.checksum() for name, split in splits.items().items()},
-        "environment": environment(device),
+        "data": splits.checksums,
+        "environment": environment(group.device) | {"processes": group.size},
     }
-    run.finish(record)
+    if group.first:
+        write_parquet(run.queries, query_table(measured))
+        run.finish(record)
+    group.wait()
     return record
 
 
-def _ranker(config: RunConfig, splits: Splits, state: TrainingState) -> Ranker:
-    return Ranker(
-        state.model,
-        transform=splits.transform,
-        feature_ids=splits.train.feature_ids,
-        tasks=splits.tasks,
-        metadata={
-            "labels": [spec.to_dict() for spec in splits.train.label_specs],
-            "method": config.method.model_dump(mode="json"),
-            "epoch": state.epoch,
-            "seed": config.seed,
-        },
-    )
+def _described(config: RunConfig, splits: Splits, state: TrainingState) -> Ranker:
+    """The ranker to keep, with what it was trained on and how."""
+    kept = state.evaluated
+    kept.metadata = {
+        "labels": [spec.to_dict() for spec in splits.train.label_specs],
+        "method": config.method.model_dump(mode="json"),
+        "epoch": state.epoch,
+        "seed": config.seed,
+    }
+    return kept
+
+
+def _scorer(config: RunConfig, state: TrainingState) -> Callable[[RankingBatch], Tensor]:
+    """The scores of what is trained, in the precision of the training."""
+    inner = scorer(state.evaluated, state.group.device)
+
+    def score(batch: RankingBatch) -> Tensor:
+        with casting(config.train, state.group.device):
+            return inner(batch).float()
+
+    return score
 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # torchrun's processes have one GPU each
     try:
         return torch.device(name)
     except RuntimeError as error:
