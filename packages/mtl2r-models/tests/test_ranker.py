@@ -1,129 +1,191 @@
-"""Rankers on disk and in use."""
-
-import json
+"""Rankers in use: from raw features in any form to scores and orders."""
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ltr_data import LogStandardize
-from mtl2r_models import ListTransformer, Ranker
+from mtl2r_models import ListTransformer, MLPScorer, Ranker
+
+IDS = (1, 2, 3, 7)
+NAMES = ("bm25", "length", "clicks", "age")
 
 
-@pytest.fixture
-def ranker():
+def make(num_tasks=None, **options):
     values = np.random.default_rng(0).exponential(size=(50, 4)).astype(np.float32)
-    transform = LogStandardize.fit(values, (1, 2, 3, 7))
+    generator = torch.Generator().manual_seed(0)
     model = ListTransformer(
-        4, hidden=8, layers=1, heads=2, generator=torch.Generator().manual_seed(0)
+        4, hidden=8, layers=1, heads=2, num_tasks=num_tasks, generator=generator
     )
-    return Ranker(
-        model,
-        transform=transform,
-        feature_ids=(1, 2, 3, 7),
-        tasks=("relevance", "click"),
-        metadata={"epoch": 3},
-    )
+    return Ranker(model, transform=LogStandardize.fit(values, IDS), feature_ids=IDS, **options)
 
 
-@pytest.fixture
-def documents():
-    return np.random.default_rng(1).exponential(size=(6, 4)).astype(np.float32)
+def draw(*shape, seed=1):
+    return np.random.default_rng(seed).exponential(size=shape).astype(np.float32)
 
 
-def test_what_was_saved_ranks_alike_bit_for_bit(ranker, documents, tmp_path):
-    ranker.save(tmp_path / "ranker")
-    loaded = Ranker.load(tmp_path / "ranker")
-    assert torch.equal(loaded.scores(documents), ranker.scores(documents))
-    assert loaded.feature_ids == (1, 2, 3, 7)
-    assert loaded.tasks == ("relevance", "click")
-    assert loaded.metadata == {"epoch": 3}
-    assert not loaded.training
-
-
-def test_a_ranker_without_a_transform(documents, tmp_path):
-    ranker = Ranker(ListTransformer(4, hidden=8, layers=1, heads=2), feature_ids=range(1, 5))
-    ranker.save(tmp_path / "ranker")
-    loaded = Ranker.load(tmp_path / "ranker")
-    assert loaded.transform is None
-    assert torch.equal(loaded.scores(documents), ranker.scores(documents))
-
-
-def test_saving_replaces_the_older_one(ranker, documents, tmp_path):
-    ranker.save(tmp_path / "ranker")
-    with torch.no_grad():
-        next(ranker.parameters()).add_(1)
-    ranker.save(tmp_path / "ranker")
-    assert torch.equal(Ranker.load(tmp_path / "ranker").scores(documents), ranker.scores(documents))
-    assert [path.name for path in tmp_path.iterdir()] == ["ranker"]
-
-
-def test_the_transform_is_part_of_the_ranker(ranker, documents):
-    transformed = ranker.transform(torch.from_numpy(documents))
+def expected_scores(ranker, documents):
     ranker.eval()
     with torch.no_grad():
-        expected = ranker.model(transformed[None])[0]
-    torch.testing.assert_close(ranker.scores(documents), expected)
+        return ranker.model(ranker.transform(torch.from_numpy(documents))[None])[..., 0, :]
 
 
-def test_rank_orders_by_score_and_keeps_the_mode(ranker, documents):
-    ranker.train()
-    order = ranker.rank(documents)
+def test_the_transform_is_part_of_the_ranker():
+    ranker, documents = make(), draw(6, 4)
+    torch.testing.assert_close(ranker.scores(documents), expected_scores(ranker, documents))
+
+
+@pytest.mark.parametrize("num_tasks", [None, 2])
+def test_rank_orders_by_score_and_keeps_the_mode(num_tasks):
+    ranker = make(num_tasks).train()
+    scores, order = ranker.rank(draw(6, 4))
     assert ranker.training
-    scores = ranker.scores(documents)
-    assert torch.equal(scores[order], scores.sort(descending=True).values)
+    assert scores.shape == order.shape == ((6,) if num_tasks is None else (2, 6))
+    assert torch.equal(scores.gather(-1, order), scores.sort(dim=-1, descending=True).values)
 
 
-def test_documents_that_do_not_fit_are_refused(ranker, documents):
-    with pytest.raises(ValueError, match=r"`features` must be \(document, 4\), got \(6, 3\)"):
-        ranker.scores(documents[:, :3])
-    documents[2, 3] = np.nan
-    with pytest.raises(ValueError, match="got nan for feature 7 of document 2"):
-        ranker.scores(documents)
-    with pytest.raises(ValueError, match="`feature_ids` must name the model's 4 inputs, got 2"):
-        Ranker(ranker.model, feature_ids=(1, 2))
+def test_documents_with_equal_scores_keep_their_order():
+    assert make().rank(np.ones((50, 4))).order.tolist() == list(range(50))
 
 
-def edit(folder, **changes):
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 9), max_size=7),
+    max_documents=st.integers(1, 30),
+    num_tasks=st.sampled_from([None, 2]),
+)
+def test_lists_are_scored_as_if_each_were_alone(lengths, max_documents, num_tasks):
+    ranker = make(num_tasks)
+    lists = [draw(length, 4, seed=index) for index, length in enumerate(lengths)]
+    rankings = ranker.rank(lists, max_documents=max_documents)
+    assert len(rankings) == len(lists)
+    for documents, (scores, order) in zip(lists, rankings, strict=True):
+        expected = ranker.scores(documents)
+        torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)
+        assert order.shape == expected.shape
+        assert scores.shape[-1] == len(documents)
+
+
+def test_the_ways_to_hold_lists_are_equal():
+    ranker, batch = make(), draw(3, 5, 4)
+    mask = np.array([[1, 1, 1, 1, 1], [0, 1, 1, 0, 1], [1, 0, 0, 0, 0]], dtype=bool)
+    batch[~mask] = np.nan
+    lists = [documents[kept] for documents, kept in zip(batch, mask, strict=True)]
+    expected = ranker.scores(lists)
+    for found in (
+        ranker.scores(batch, mask),
+        ranker.scores(torch.from_numpy(batch), torch.from_numpy(mask)),
+        ranker.scores(tuple(torch.from_numpy(values) for values in lists)),
+        ranker.scores([values.astype(np.float64) for values in lists]),
+        [ranking.scores for ranking in ranker.rank(batch, mask)],
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_read_only_and_strided_arrays_are_taken():
+    ranker, documents = make(), draw(6, 4)
+    strided = np.repeat(documents, 2, axis=0)[::2]
+    strided.flags.writeable = False
+    assert torch.equal(ranker.scores(strided), ranker.scores(documents))
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("given_ids", "columns"),
+    [((7, 3, 2, 1), [3, 2, 1, 0]), ((1, 2, 3, 4, 5, 6, 7), [0, 1, 2, 6])],
+)
+def test_columns_are_found_by_their_numbers(given_ids, columns):
+    ranker, values = make(), draw(6, len(given_ids))
+    found = ranker.scores(values, feature_ids=given_ids)
+    assert torch.equal(found, ranker.scores(values[:, columns]))
+
+
+def test_columns_are_found_by_their_names():
+    ranker, values = make(feature_names=NAMES), draw(6, 5)
+    found = ranker.scores(values, feature_ids=("age", "x", "clicks", "length", "bm25"))
+    assert torch.equal(found, ranker.scores(values[:, [4, 3, 2, 0]]))
+
+
+@pytest.mark.parametrize(
+    ("feature_ids", "message"),
     [
-        (lambda f: (f / "config.json").write_text("{"), "damaged, not JSON"),
-        (lambda f: (f / "config.json").write_text("[1]"), "expected the format 'mtl2r-ranker'"),
-        (lambda f: edit(f, format="other"), "expected the format 'mtl2r-ranker', found 'other'"),
-        (lambda f: edit(f, format_version=9), "reads format version 1, found 9"),
-        (lambda f: edit(f, architecture="os.system"), "expected one of ListTransformer"),
-        (lambda f: edit(f, model={"num_features": 4, "depth": 2}), "incomplete or damaged"),
-        (lambda f: edit(f, model={"num_features": 5}), "must name the model's 5 inputs"),
-        (lambda f: edit(f, model={"num_features": 4, "hidden": 16}), "does not fit its config"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"x"), "damaged, its SHA-256 is"),
+        ((1, 2, 3, 4), r"4 columns \(1..3, 7\) the ranker was trained on, got 4 without 7"),
+        ((1, 2, 3, 3), "`feature_ids` must be distinct, got 3 twice"),
+        (("bm25", "length", "click", "age"), "got 4 without clicks; is it 'click'?"),
+        ((1, 2, 3, 7, 8), "must have the 5 columns of `feature_ids`, got 4 in list 0"),
     ],
 )
-def test_damaged_and_foreign_folders_are_refused(ranker, tmp_path, damage, message):
-    folder = tmp_path / "ranker"
-    ranker.save(folder)
-    damage(folder)
+def test_other_columns_are_refused(feature_ids, message):
     with pytest.raises(ValueError, match=message):
-        Ranker.load(folder)
+        make(feature_names=NAMES).scores(draw(6, 4), feature_ids=feature_ids)
 
 
-def test_missing_files_are_named(ranker, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"found no config\.json"):
-        Ranker.load(tmp_path / "nothing")
-    ranker.save(tmp_path / "ranker")
-    (tmp_path / "ranker" / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"found no model\.safetensors"):
-        Ranker.load(tmp_path / "ranker")
+def test_names_are_refused_where_the_ranker_knows_none():
+    with pytest.raises(ValueError, match="`feature_ids` must be numbers"):
+        make().scores(draw(6, 4), feature_ids=NAMES)
 
 
-def test_a_model_no_table_lists_cannot_be_saved(tmp_path):
-    ranker = Ranker(torch.nn.Linear(4, 1), feature_ids=range(1, 5))
-    with pytest.raises(
-        TypeError, match="`model` must be one of ListTransformer, MLPScorer, got Linear"
-    ):
-        ranker.save(tmp_path / "ranker")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    ("features", "mask", "error", "message"),
+    [
+        (draw(6, 3), None, ValueError, r"4 columns \(1..3, 7\) .* trained on, got 3$"),
+        ([draw(6, 4), draw(2, 5)], None, ValueError, "got 5 in list 1"),
+        (draw(4), None, ValueError, r"sequence of lists, got \(4,\)"),
+        ([draw(6, 4), draw(4)], None, ValueError, r"got \(4,\) for list 1"),
+        (draw(6, 4), np.ones(6, dtype=bool), ValueError, "`mask` must go with features"),
+        ([draw(6, 4)], np.ones((1, 6), dtype=bool), ValueError, r"`mask` .*, got 1 lists"),
+        (draw(2, 3, 4), np.ones((2, 4), dtype=bool), ValueError, r"= \(2, 3\), got \(2, 4\)"),
+        (draw(2, 3, 4), np.ones((2, 3)), TypeError, "`mask` must be bool"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(features, mask, error, message):
+    with pytest.raises(error, match=message):
+        make().rank(features, mask)
+
+
+def test_what_is_not_finite_is_named():
+    documents = draw(6, 4)
+    documents[2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"got nan for feature 7 of document 2$"):
+        make().scores(documents)
+    with pytest.raises(ValueError, match="got nan for feature 7 of document 2 in list 1"):
+        make().scores([draw(2, 4), documents])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"feature_ids": (1, 2)}, "`feature_ids` must name the model's 4 inputs, got 2"),
+        ({"feature_ids": (1, 2, 3, 3)}, "`feature_ids` must be distinct, got 3 twice"),
+        ({"feature_ids": (1, 2, 3, 4)}, r"`transform` .* 4 columns \(1..4\) .*got 4 .*1..3, 7"),
+        ({"feature_names": ("a",)}, "`feature_names` must be 4 names, one per feature, got 1"),
+        ({"tasks": ("relevance",)}, "`tasks` must name the model's 2 scores, got 1"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(options, message):
+    ranker = make(num_tasks=2)
+    given_options = {"transform": ranker.transform, "feature_ids": IDS} | options
+    with pytest.raises(ValueError, match=message):
+        Ranker(ranker.model, **given_options)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision_the_transform_stays_exact(dtype):
+    ranker, documents = make(), draw(30, 4) * 1e4
+    expected = ranker.scores(documents)
+    half = make().to(dtype)
+    assert {b.dtype for b in half.transform.buffers()} == {torch.float32, torch.bool}
+    assert {p.dtype for p in half.parameters()} == {dtype}
+    found = half.scores(documents)
+    assert found.dtype == torch.float32
+    tolerance = 16 * torch.finfo(dtype).eps * float(expected.abs().max())
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=tolerance)
+
+
+def test_without_a_transform_the_features_are_the_inputs():
+    model = MLPScorer(4, hidden=(8,)).eval()
+    documents = draw(6, 4)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(documents)[None])[0]
+    torch.testing.assert_close(Ranker(model, feature_ids=IDS).scores(documents), expected)

@@ -2,8 +2,8 @@
 
 from .__about__ import __version__
 from .mlp import MLPScorer
-from .ranker import Ranker
+from .ranker import Ranker, Ranking
 from .scorer import Scorer
 from .transformer import ListTransformer
 
-__all__ = ["ListTransformer", "MLPScorer", "Ranker", "Scorer", "__version__"]
+__all__ = ["ListTransformer", "MLPScorer", "Ranker", "Ranking", "Scorer", "__version__"]

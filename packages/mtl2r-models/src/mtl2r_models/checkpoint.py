@@ -1,18 +1,20 @@
-"""Rankers on disk: a folder with config.json and model.safetensors.
+"""Rankers on disk: a folder with config.json, model.safetensors and README.md.
 
 config.json names the architecture and its arguments, the feature transform, the input columns, the
 tasks, and the checksum of the weights; model.safetensors holds the parameters (``model.*``) and the
-transform's statistics (``transform.*``). Loading one never runs code.
+transform's statistics (``transform.*``); README.md is the model card. Loading one never runs code.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -20,6 +22,8 @@ from torch import Tensor, nn
 
 from ltr_data import FeatureTransform, atomic_folder, atomic_write, recover_folder
 
+from .card import model_card
+from .columns import Columns
 from .mlp import MLPScorer
 from .scorer import Scorer
 from .transformer import ListTransformer
@@ -30,10 +34,13 @@ FORMAT = "mtl2r-ranker"
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+CARD = "README.md"
 
 ARCHITECTURES: Mapping[str, type[Scorer]] = {
     kind.__name__: kind for kind in (ListTransformer, MLPScorer)
 }
+
+_MOST = 4  # differences in a message
 
 
 def save(
@@ -41,8 +48,10 @@ def save(
     *,
     model: nn.Module,
     transform: FeatureTransform | None,
+    columns: Columns,
+    tasks: tuple[str, ...],
+    metadata: Mapping[str, Any],
     state: Mapping[str, Tensor],
-    description: Mapping[str, Any],
 ) -> None:
     """Writes a ranker's folder, whole or not at all; an older one is replaced.
 
@@ -50,28 +59,37 @@ def save(
         folder: Where to.
         model: One of `ARCHITECTURES`.
         transform: The feature transform, or None.
+        columns: The inputs.
+        tasks: Their names.
+        metadata: What else travels along.
         state: The tensors, named ``model.*`` and ``transform.*``.
-        description: What else goes into config.json.
 
     Raises:
-        TypeError: For an architecture that no table lists.
+        TypeError: For an architecture that no table lists, or metadata that JSON does not hold.
     """
+    scorer = _listed(model)
     weights = save_tensors({name: tensor.contiguous().cpu() for name, tensor in state.items()})
-    config = {
+    config: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "architecture": _architecture_of(model),
-        "model": model.config(),  # type: ignore[operator]  # every architecture has one
+        "architecture": type(scorer).__name__,
+        "model": scorer.config(),
         "transform": None if transform is None else transform.config(),
-        **description,
+        "feature_ids": list(columns.feature_ids),
+        "feature_names": list(columns.feature_names),
+        "tasks": list(tasks),
+        "metadata": dict(metadata),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`metadata` must be what JSON holds: {error}") from error
+    card = model_card(scorer, transform=transform, columns=columns, tasks=tasks, metadata=metadata)
     with atomic_folder(folder) as fresh:
-        with atomic_write(fresh / WEIGHTS) as file:
-            file.write(weights)
-        with atomic_write(fresh / CONFIG) as file:
-            file.write(text.encode())
+        for name, content in ((WEIGHTS, weights), (CONFIG, text.encode()), (CARD, card.encode())):
+            with atomic_write(fresh / name) as file:
+                file.write(content)
 
 
 def load(
@@ -80,8 +98,8 @@ def load(
     """Reads a ranker's folder.
 
     Returns:
-        The model and the transform as the config describes them (not yet with their state), the
-        rest of the config, and the tensors.
+        The model and the transform as the config describes them, on the meta device, that is yet
+        without memory; the rest of the config; and the tensors.
 
     Raises:
         FileNotFoundError: When the folder or one of its files is missing.
@@ -92,58 +110,100 @@ def load(
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: expected a ranker's folder, found no {name}")
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{folder / CONFIG}: damaged, not JSON ({error})") from error
-    found = config.get("format") if isinstance(config, dict) else None
-    if found != FORMAT:
-        raise ValueError(f"{folder / CONFIG}: expected the format {FORMAT!r}, found {found!r}")
-    if config.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{folder / CONFIG}: this version of mtl2r-models reads format version "
-            f"{FORMAT_VERSION}, found {config.get('format_version')!r}"
-        )
+    config = _read_config(folder / CONFIG)
     weights = (folder / WEIGHTS).read_bytes()
     digest = hashlib.sha256(weights).hexdigest()
-    if digest != config.get("weights_sha256"):
+    if digest != config["weights_sha256"]:
         raise ValueError(
             f"{folder / WEIGHTS}: damaged, its SHA-256 is {digest}, "
-            f"{CONFIG} says {config.get('weights_sha256')}"
+            f"{CONFIG} says {config['weights_sha256']}"
         )
     try:
-        if config["architecture"] not in ARCHITECTURES:
-            raise ValueError(
-                f"{folder / CONFIG}: expected one of {', '.join(ARCHITECTURES)}, "
-                f"found {config['architecture']!r}"
-            )
-        model = ARCHITECTURES[config["architecture"]](**config["model"])
-        transform = None
-        if config["transform"] is not None:
-            transform = FeatureTransform.from_config(config["transform"])
-        description = {name: config[name] for name in ("feature_ids", "tasks", "metadata")}
-        state = load_tensors(weights)
-    except (KeyError, TypeError, SafetensorError) as error:
-        raise ValueError(f"{folder / CONFIG}: incomplete or damaged ({error!r})") from error
-    return model, transform, description, state
+        # Sizes that do not fit the weights are found before memory is taken for them.
+        with torch.device("meta"):
+            model = ARCHITECTURES[config["architecture"]](**config["model"])
+            transform = None
+            if config["transform"] is not None:
+                transform = FeatureTransform.from_config(config["transform"])
+        return model, transform, config, load_tensors(weights)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{folder / CONFIG}: incomplete or damaged ({error})") from error
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS}: not safetensors ({error})") from error
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], folder: str | Path) -> None:
-    """Puts tensors into a module, all of them and no others.
+    """Gives a module on the meta device its tensors, all of them and no others.
 
     Raises:
-        ValueError: When names or shapes differ; the message is torch's list of differences.
+        ValueError: When names, shapes or types differ; the message says which.
     """
+    expected = module.state_dict()
+    wrong = [f"{name} is missing" for name in expected if name not in state]
+    wrong += [f"{name} is not expected" for name in state if name not in expected]
+    for name, wanted in expected.items():
+        found = state.get(name, wanted)
+        if found.shape != wanted.shape:
+            wrong.append(f"{name} is {tuple(found.shape)}, expected {tuple(wanted.shape)}")
+        elif found.is_floating_point() != wanted.is_floating_point():
+            wrong.append(f"{name} is {found.dtype}, expected a type like {wanted.dtype}")
+    if wrong:
+        more = f", and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
+        raise ValueError(
+            f"{Path(folder) / WEIGHTS}: does not fit its config: {'; '.join(wrong[:_MOST])}{more}"
+        )
+    module.load_state_dict(dict(state), strict=True, assign=True)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """What config.json says, with every entry of its type."""
     try:
-        module.load_state_dict(dict(state), strict=True)
-    except RuntimeError as error:
-        raise ValueError(f"{Path(folder) / WEIGHTS}: does not fit its config: {error}") from error
+        config: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged, not JSON ({error})") from error
+    found = config.get("format") if isinstance(config, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{path}: expected the format {FORMAT!r}, found {found!r}")
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        raise ValueError(
+            f"{path}: this version of mtl2r-models reads format version {FORMAT_VERSION}, "
+            f"found {version!r}{'; a newer one wrote it, upgrade' if newer else ''}"
+        )
+    config.setdefault("feature_names", [])
+    for name, kind in _ENTRIES.items():
+        if not isinstance(config.get(name), kind):
+            raise ValueError(f"{path}: incomplete or damaged, found {config.get(name)!r} as {name}")
+    for name, kind in {"feature_ids": int, "feature_names": str, "tasks": str}.items():
+        for item in config[name]:
+            if not isinstance(item, kind):
+                raise ValueError(f"{path}: incomplete or damaged, found {item!r} in {name}")
+    architecture = config["architecture"]
+    if architecture not in ARCHITECTURES:
+        near = difflib.get_close_matches(architecture, ARCHITECTURES, n=1)
+        raise ValueError(
+            f"{path}: expected one of {', '.join(ARCHITECTURES)}, found {architecture!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+    return dict(config)
 
 
-def _architecture_of(model: nn.Module) -> str:
-    for name, kind in ARCHITECTURES.items():
-        if type(model) is kind:
-            return name
+_ENTRIES: Mapping[str, type | tuple[type, ...]] = {
+    "architecture": str,
+    "model": dict,
+    "transform": (dict, type(None)),
+    "feature_ids": list,
+    "feature_names": list,
+    "tasks": list,
+    "metadata": dict,
+    "weights_sha256": str,
+}
+
+
+def _listed(model: nn.Module) -> Scorer:
+    if isinstance(model, Scorer) and type(model) in ARCHITECTURES.values():
+        return model
     raise TypeError(
         f"`model` must be one of {', '.join(ARCHITECTURES)}, got {type(model).__name__}"
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 import torch
@@ -14,8 +14,26 @@ from torch import Tensor, nn
 from ltr_data import FeatureTransform
 
 from . import checkpoint
+from .columns import Columns
+from .inference import Features, as_lists, check_lists, score_lists
 
-__all__ = ["Ranker"]
+__all__ = ["Ranker", "Ranking"]
+
+MAX_DOCUMENTS = 16_384
+"""Padded documents per batch in inference: large enough to be fast, small enough for anything."""
+
+
+class Ranking(NamedTuple):
+    """The documents of one list, scored and ordered.
+
+    Attributes:
+        scores: (document,) float32, larger is better; (task, document) where each task has its own.
+        order: Indices of the documents, best first, with the shape of `scores`. Documents with
+            equal scores keep their order.
+    """
+
+    scores: Tensor
+    order: Tensor
 
 
 class Ranker(nn.Module):
@@ -26,18 +44,29 @@ class Ranker(nn.Module):
             e.g. a `ListTransformer`.
         transform: The fitted feature transform, or None where the features are used as they are.
         feature_ids: The columns of the data file (1-based) that are the inputs, in their order.
+        feature_names: Their names, where they have some.
         tasks: Names of the tasks the model was trained on.
-        metadata: Anything JSON can hold that should travel along (label specs, preference, ...).
+        metadata: Anything JSON can hold that should travel along. Each entry becomes a section of
+            the model card, e.g. ``labels`` (a list of label specs), ``training`` (a summary) and
+            ``metrics`` (by metric and task).
 
     Raises:
-        ValueError: When `feature_ids` are not as many as the model's inputs.
+        ValueError: When `feature_ids` are not as many as the model's inputs, or not those that
+            `transform` was fitted to, or `tasks` are not as many as the model's scores.
 
     Examples:
         >>> from mtl2r_models import ListTransformer
-        >>> ranker = Ranker(ListTransformer(3, hidden=8, layers=1, heads=2), feature_ids=(1, 2, 5))
-        >>> order = ranker.rank(np.ones((4, 3), dtype=np.float32))
-        >>> sorted(order.tolist())
-        [0, 1, 2, 3]
+        >>> model = ListTransformer(3, hidden=8, layers=1, heads=2)
+        >>> ranker = Ranker(model, feature_ids=(1, 2, 5), tasks=("relevance", "click"))
+        >>> scores, order = ranker.rank(np.ones((4, 3), dtype=np.float32))
+        >>> order
+        tensor([0, 1, 2, 3])
+        >>> lists = [np.ones((4, 3)), np.zeros((2, 3))]
+        >>> [ranking.scores.shape for ranking in ranker.rank(lists)]
+        [torch.Size([4]), torch.Size([2])]
+        >>> ranker.rank(np.ones((4, 2)))
+        Traceback (most recent call last):
+        ValueError: `features` must have the 3 columns (1..2, 5) the ranker was trained on, got 2
     """
 
     def __init__(
@@ -46,95 +75,221 @@ class Ranker(nn.Module):
         *,
         transform: FeatureTransform | None = None,
         feature_ids: Sequence[int],
+        feature_names: Sequence[str] = (),
         tasks: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        expected = getattr(model, "num_features", len(feature_ids))
-        if len(feature_ids) != expected:
+        self.columns = Columns(feature_ids, feature_names)
+        expected = getattr(model, "num_features", len(self.columns))
+        if len(self.columns) != expected:
             raise ValueError(
-                f"`feature_ids` must name the model's {expected} inputs, got {len(feature_ids)}"
+                f"`feature_ids` must name the model's {expected} inputs, got {len(self.columns)}"
             )
+        if transform is not None and transform.feature_ids != self.columns.feature_ids:
+            fitted = Columns(transform.feature_ids)
+            raise ValueError(
+                f"`transform` must be fitted to the {self.columns} of `feature_ids`, got {fitted}"
+            )
+        num_tasks = getattr(model, "num_tasks", None)
+        if tasks and num_tasks is not None and len(tasks) != num_tasks:
+            raise ValueError(f"`tasks` must name the model's {num_tasks} scores, got {len(tasks)}")
         self.model = model
         self.transform = transform
-        self.feature_ids = tuple(int(i) for i in feature_ids)
         self.tasks = tuple(tasks)
         self.metadata: dict[str, Any] = dict(metadata or {})
 
-    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Scores (batch, list) of raw features (batch, list, feature)."""
-        if self.transform is not None:
-            features = self.transform(features)
-        scores: Tensor = self.model(features, mask)
-        return scores
+    @property
+    def feature_ids(self) -> tuple[int, ...]:
+        """The columns of the data file (1-based) that are the inputs, in their order."""
+        return self.columns.feature_ids
 
-    def scores(self, features: NDArray[np.float32] | Tensor) -> Tensor:
-        """Scores of the documents of one list.
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Their names; empty where they have none."""
+        return self.columns.feature_names
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Scores of raw features, computed in the type of the model's parameters.
 
         Args:
-            features: (document, feature) raw inputs, in the order of `feature_ids`.
+            features: (batch, list, feature) float32.
+            mask: (batch, list) bool, True at a document; None where there is no padding.
 
         Returns:
-            (document,) float32 on the model's device; larger is better.
+            (batch, list), or (task, batch, list) where each task has a score of its own.
+        """
+        if self.transform is not None:
+            features = self.transform(features)
+        scores: Tensor = self.model(features.to(next(self.model.parameters()).dtype), mask)
+        return scores
+
+    @overload
+    def rank(
+        self,
+        features: Features,
+        mask: NDArray[np.bool_] | Tensor | None = None,
+        *,
+        feature_ids: Sequence[int | str] | None = None,
+        max_documents: int = MAX_DOCUMENTS,
+    ) -> Any: ...
+
+    @overload
+    def rank(
+        self,
+        features: Sequence[Features],
+        mask: None = None,
+        *,
+        feature_ids: Sequence[int | str] | None = None,
+        max_documents: int = MAX_DOCUMENTS,
+    ) -> list[Ranking]: ...
+
+    def rank(
+        self,
+        features: Features | Sequence[Features],
+        mask: NDArray[np.bool_] | Tensor | None = None,
+        *,
+        feature_ids: Sequence[int | str] | None = None,
+        max_documents: int = MAX_DOCUMENTS,
+    ) -> Ranking | list[Ranking]:
+        """Scores and orders the documents of one list, or of several.
+
+        Args:
+            features: Raw inputs as NumPy arrays or tensors: one list (document, feature), a batch
+                (batch, list, feature), or a sequence of lists (document, feature) of any lengths.
+            mask: (batch, list) bool, True at a document of a batch; None where all are.
+            feature_ids: Numbers or names of the columns of `features`: those the ranker was trained
+                on are chosen. None says that they are these, in the same order.
+            max_documents: Padded documents that are scored at a time.
+
+        Returns:
+            A `Ranking` for one list, a list of them for several; without padding, on the model's
+            device.
 
         Raises:
-            ValueError: For another shape, or a feature that is not finite.
+            ValueError: For another shape, columns that do not fit, or a feature that is not finite.
+            TypeError: For a mask that is not bool.
         """
-        values = torch.as_tensor(features, dtype=torch.float32)
-        if values.dim() != 2 or values.shape[1] != len(self.feature_ids):
-            raise ValueError(
-                f"`features` must be (document, {len(self.feature_ids)}), got {tuple(values.shape)}"
-            )
-        finite = torch.isfinite(values)
-        if not finite.all():
-            row, column = (int(i) for i in (~finite).nonzero()[0])
-            raise ValueError(
-                f"`features` must be finite, got {float(values[row, column])} for feature "
-                f"{self.feature_ids[column]} of document {row}"
-            )
+        scored = self.scores(features, mask, feature_ids=feature_ids, max_documents=max_documents)
+        return _ranking(scored) if isinstance(scored, Tensor) else [_ranking(s) for s in scored]
+
+    def scores(
+        self,
+        features: Features | Sequence[Features],
+        mask: NDArray[np.bool_] | Tensor | None = None,
+        *,
+        feature_ids: Sequence[int | str] | None = None,
+        max_documents: int = MAX_DOCUMENTS,
+    ) -> Any:
+        """The scores that `rank` orders by: a tensor for one list, a list of them for several."""
+        lists, single = as_lists(features, mask)
+        if feature_ids is not None:
+            lists = self._chosen(lists, feature_ids)
+        check_lists(lists, self.columns)
         training = self.training
         self.eval()
         try:
-            with torch.inference_mode():
+            with torch.no_grad():
                 device = next(self.parameters()).device
-                scored: Tensor = self(values.to(device)[None])[0]
+                scored = score_lists(lists, self, device=device, max_documents=max_documents)
         finally:
             self.train(training)
-        return scored
+        return scored[0] if single else scored
 
-    def rank(self, features: NDArray[np.float32] | Tensor) -> Tensor:
-        """Indices of the documents of one list, best first; equal scores keep their order."""
-        return torch.argsort(self.scores(features), descending=True, stable=True)
+    def save(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
+        """Writes `folder` with config.json, model.safetensors and README.md, whole or not at all.
 
-    def save(self, folder: str | Path) -> None:
-        """Writes `folder` with config.json and model.safetensors, whole or not at all."""
+        Args:
+            folder: Where to; an older one is replaced.
+            dtype: Of the saved parameters, e.g. ``torch.bfloat16`` for half the size; None keeps
+                that of the model. The transform's statistics keep theirs.
+
+        Raises:
+            TypeError: For an architecture that no table lists, or metadata that JSON does not hold.
+        """
+        state = self.state_dict()
+        if dtype is not None:
+            state |= {f"model.{name}": t.to(dtype) for name, t in self.model.state_dict().items()}
         checkpoint.save(
             folder,
             model=self.model,
             transform=self.transform,
-            state=self.state_dict(),
-            description={
-                "feature_ids": list(self.feature_ids),
-                "tasks": list(self.tasks),
-                "metadata": self.metadata,
-            },
+            columns=self.columns,
+            tasks=self.tasks,
+            metadata=self.metadata,
+            state=state,
         )
 
     @classmethod
-    def load(cls, folder: str | Path) -> Ranker:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Self:
         """Reads what `save` wrote. No code is run from the file.
+
+        Args:
+            folder: Where from.
+            device: Where to put the ranker.
+            dtype: Of the parameters; None keeps that of the file.
 
         Raises:
             FileNotFoundError: When there is no such folder or one of its files is missing.
             ValueError: When the folder is damaged or holds something else; the message says what.
         """
-        model, transform, description, state = checkpoint.load(folder)
-        ranker = cls(
-            model,
-            transform=transform,
-            feature_ids=description["feature_ids"],
-            tasks=description["tasks"],
-            metadata=description["metadata"],
-        )
+        model, transform, config, state = checkpoint.load(folder)
+        try:
+            ranker = cls(
+                model,
+                transform=transform,
+                feature_ids=config["feature_ids"],
+                feature_names=config["feature_names"],
+                tasks=config["tasks"],
+                metadata=config["metadata"],
+            )
+        except ValueError as error:
+            raise ValueError(f"{Path(folder) / checkpoint.CONFIG}: {error}") from error
         checkpoint.load_state(ranker, state, folder)
-        return ranker.eval()
+        return ranker.to(device=device, dtype=dtype).eval()
+
+    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
+        """`save`, by the name that Hugging Face's libraries use."""
+        self.save(folder, dtype=dtype)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """`load`, by the name that Hugging Face's libraries use; of local folders alone."""
+        return cls.load(folder, device=device, dtype=dtype)
+
+    def _chosen(self, lists: Sequence[Tensor], feature_ids: Sequence[int | str]) -> list[Tensor]:
+        positions = self.columns.positions(feature_ids)
+        for index, values in enumerate(lists):
+            if values.shape[1] != len(feature_ids):
+                raise ValueError(
+                    f"`features` must have the {len(feature_ids)} columns of `feature_ids`, "
+                    f"got {values.shape[1]} in list {index}"
+                )
+        if positions == list(range(len(feature_ids))):
+            return list(lists)
+        return [values[:, positions] for values in lists]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # What `to`, `half` etc. call. Raw features span more than half precision holds: the
+        # statistics move, and stay float32.
+        apply: Any = nn.Module._apply
+        apply(self.model, fn, recurse)
+        if self.transform is not None:
+            apply(self.transform, lambda tensor: tensor.to(fn(tensor).device), recurse)
+        return self
+
+
+def _ranking(scores: Tensor) -> Ranking:
+    return Ranking(scores, torch.argsort(scores, dim=-1, descending=True, stable=True))

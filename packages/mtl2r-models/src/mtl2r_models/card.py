@@ -1,0 +1,129 @@
+"""The model card: what a saved ranker is, for whoever finds its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ltr_data import FeatureTransform
+
+from .columns import Columns
+from .scorer import Scorer
+
+__all__ = ["model_card"]
+
+_EXAMPLE = """```python
+import numpy as np
+from mtl2r_models import Ranker
+
+ranker = Ranker.load(".")  # this folder
+documents = np.zeros((3, {features}), dtype=np.float32)  # one list of raw features
+scores, order = ranker.rank(documents)
+```"""
+
+
+def model_card(
+    model: Scorer,
+    *,
+    transform: FeatureTransform | None,
+    columns: Columns,
+    tasks: Sequence[str],
+    metadata: Mapping[str, Any],
+) -> str:
+    """The text of README.md, in Markdown, with the header that model hubs read.
+
+    Args:
+        model: The network.
+        transform: Of its features, or None.
+        columns: Its inputs.
+        tasks: What it was trained on.
+        metadata: Each entry becomes a section: a table where it is one, e.g. metrics by task.
+    """
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    score = "one score per task" if model.num_tasks else "one score for all tasks"
+    facts = {
+        "Architecture": type(model).__name__,
+        "Parameters": f"{parameters:,}",
+        "Scores": score,
+        "Tasks": ", ".join(tasks) or "not named",
+        "Inputs": str(columns),
+        "Transform": "none" if transform is None else _inline(_settings(transform.config())),
+    }
+    parts = [
+        "---",
+        "library_name: mtl2r-models",
+        "tags: [learning-to-rank, multi-task-learning]",
+        "---",
+        "",
+        "# Ranker",
+        "",
+        _table(["", ""], facts.items()),
+        "## Use",
+        "",
+        _EXAMPLE.format(features=len(columns)),
+        "",
+        "Larger scores are better; `order` has the documents, best first. Loading runs no code.",
+        "",
+        "## Model",
+        "",
+        _block(model.config()),
+    ]
+    for name, value in metadata.items():
+        parts += [f"## {_title(name)}", "", _block(value)]
+    if columns.feature_names:
+        named = zip(columns.feature_ids, columns.feature_names, strict=True)
+        parts += ["## Input names", "", _table(["column", "name"], named)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name != "feature_ids"}
+
+
+def _title(name: str) -> str:
+    text = _cell(name.replace("_", " "))
+    return text[:1].upper() + text[1:]
+
+
+def _block(value: object) -> str:
+    """A table for what is one, a line for the rest."""
+    if isinstance(value, Mapping) and value:
+        if all(isinstance(inner, Mapping) for inner in value.values()):
+            return _rows_table([{"": name, **inner} for name, inner in value.items()])
+        return _table(["", ""], value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
+        if all(isinstance(inner, Mapping) for inner in value):
+            return _rows_table([dict(inner) for inner in value])
+        return _inline(value) + "\n"
+    return _cell(_inline(value)) + "\n"
+
+
+def _rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    return _table(header, ([row.get(name, "") for name in header] for row in rows))
+
+
+def _table(header: Sequence[str], rows: Any) -> str:
+    lines = [
+        "| " + " | ".join(_cell(name) for name in header) + " |",
+        "| " + " | ".join("---" for _ in header) + " |",
+    ]
+    lines += ["| " + " | ".join(_cell(_inline(cell)) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_inline(inner)}" for name, inner in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_inline(inner) for inner in value)
+    return str(value)
+
+
+def _cell(text: str) -> str:
+    """Text that stays within its cell and is not taken for markup."""
+    for mark in "\\|`*_<[":
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.split())

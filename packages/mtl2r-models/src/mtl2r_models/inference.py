@@ -1,0 +1,140 @@
+"""Lists of documents of different lengths through a network that takes batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .columns import Columns
+
+__all__ = ["Features", "as_lists", "score_lists"]
+
+Features = NDArray[np.floating] | Tensor
+
+
+def as_lists(
+    features: Features | Sequence[Features], mask: NDArray[np.bool_] | Tensor | None
+) -> tuple[list[Tensor], bool]:
+    """Lists of documents, from any of the ways to hold them.
+
+    Args:
+        features: (document, feature): one list; (batch, list, feature), with `mask` where lists are
+            padded; or a sequence of lists (document, feature).
+        mask: (batch, list) bool, True at a document.
+
+    Returns:
+        The lists as float32 tensors (document, feature), and whether there is but one.
+
+    Raises:
+        ValueError: For another shape, or a mask where there is no batch.
+        TypeError: For a mask that is not bool.
+    """
+    if isinstance(features, Sequence):
+        values = [_tensor(item) for item in features]
+        for index, value in enumerate(values):
+            if value.dim() != 2:
+                raise ValueError(
+                    f"`features` must be lists (document, feature), got "
+                    f"{tuple(value.shape)} for list {index}"
+                )
+        dims, shape = 0, f"{len(values)} lists"
+    else:
+        batch = _tensor(features)
+        if batch.dim() not in (2, 3):
+            raise ValueError(
+                "`features` must be (document, feature), (batch, list, feature) or a sequence "
+                f"of lists, got {tuple(batch.shape)}"
+            )
+        dims, shape = batch.dim(), str(tuple(batch.shape))
+        values = [batch] if dims == 2 else list(batch)
+    if mask is None:
+        return values, dims == 2
+    if dims != 3:
+        raise ValueError(f"`mask` must go with features (batch, list, feature), got {shape}")
+    keep = torch.tensor(mask) if isinstance(mask, np.ndarray) else mask
+    if keep.dtype != torch.bool:
+        raise TypeError(f"`mask` must be bool, True at a document, got {keep.dtype}")
+    if keep.shape != batch.shape[:2]:
+        raise ValueError(
+            f"`mask` must be (batch, list) = {tuple(batch.shape[:2])}, got {tuple(keep.shape)}"
+        )
+    return [value[kept] for value, kept in zip(values, keep, strict=True)], False
+
+
+def check_lists(lists: Sequence[Tensor], columns: Columns) -> None:
+    """Raises ValueError for another number of columns, or a value that is not finite."""
+    for index, values in enumerate(lists):
+        where = f" in list {index}" if len(lists) > 1 else ""
+        if values.shape[1] != len(columns):
+            raise ValueError(
+                f"`features` must have the {columns} the ranker was trained on, "
+                f"got {values.shape[1]}{where}"
+            )
+        finite = torch.isfinite(values)
+        if not finite.all():
+            row, column = (int(i) for i in (~finite).nonzero()[0])
+            raise ValueError(
+                f"`features` must be finite, got {float(values[row, column])} for feature "
+                f"{columns.feature_ids[column]} of document {row}{where}"
+            )
+
+
+def score_lists(
+    lists: Sequence[Tensor],
+    forward: Callable[[Tensor, Tensor | None], Tensor],
+    *,
+    device: torch.device,
+    max_documents: int,
+) -> list[Tensor]:
+    """The scores of each list, whatever batches they were computed in.
+
+    Args:
+        lists: (document, feature) each.
+        forward: From (batch, list, feature) and a mask to (..., batch, list).
+        device: Where `forward` computes.
+        max_documents: Padded documents per batch; a longer list is a batch of its own.
+
+    Returns:
+        (..., document) each, float32 on `device`, in the order of `lists`.
+    """
+    result: list[Tensor] = [torch.empty(0)] * len(lists)
+    for rows in _batches([len(values) for values in lists], max_documents):
+        longest = max(len(lists[row]) for row in rows)
+        shortest = min(len(lists[row]) for row in rows)
+        # A list of no documents has no scores, but a shape, which one document of padding gives.
+        padded = torch.zeros(
+            (len(rows), max(longest, 1), lists[rows[0]].shape[1]), device=lists[rows[0]].device
+        )
+        mask = None
+        if shortest < padded.shape[1]:
+            lengths = torch.tensor([len(lists[row]) for row in rows])
+            mask = (torch.arange(padded.shape[1]) < lengths[:, None]).to(device)
+        for place, row in enumerate(rows):
+            padded[place, : len(lists[row])] = lists[row]
+        scores = forward(padded.to(device), mask).float()
+        for place, row in enumerate(rows):
+            result[row] = scores[..., place, : len(lists[row])]
+    return result
+
+
+def _batches(lengths: Sequence[int], max_documents: int) -> Iterator[list[int]]:
+    """Indices of lists of like length, the longest first, so that padding is small."""
+    rows: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if rows and (len(rows) + 1) * lengths[rows[0]] > max_documents:
+            yield rows
+            rows = []
+        rows.append(index)
+    if rows:
+        yield rows
+
+
+def _tensor(values: Features) -> Tensor:
+    """float32, a copy of what is not a tensor: it may be read-only."""
+    if isinstance(values, Tensor):
+        return values.detach().float()
+    return torch.tensor(np.ascontiguousarray(values, dtype=np.float32))
