@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltr_data
-from ltr_data.svmrank import _blocks, _fast, _tolerant
+from ltr_data.svmrank import _blocks, _dense, _fast, _tolerant
 
 DATA = Path(__file__).parent / "../../../../shared/data"
 FILES = [
@@ -241,22 +241,27 @@ def test_the_fast_way_never_differs_from_the_tolerant_one(text, dense_line):
     rows = _tolerant.parse_lines(block)
     assert np.array_equal(fast.labels, rows.labels)
     assert fast.query_ids == rows.query_ids
+    assert np.array_equal(fast.starts, rows.starts)
     assert np.array_equal(fast.lines, rows.lines)
     assert fast.width == rows.width
     assert np.array_equal(fast.matrix(fast.width), rows.matrix(rows.width))
 
 
 @given(
-    position=st.integers(0, 40),
+    position=st.integers(0, 100),
+    more=st.booleans(),
     removed=st.integers(0, 1),
     inserted=st.sampled_from(list("0123456789.: \t-+eqx#\n")),
     trailing=st.booleans(),
 )
 @settings(deadline=None, max_examples=400)
-def test_one_wrong_byte_is_never_read_wrongly(position, removed, inserted, trailing):
+def test_one_wrong_byte_is_never_read_wrongly(position, more, removed, inserted, trailing):
     text = "2 qid:7 1:0.5 2:3\n0 qid:7 1:10 2:0\n1 qid:9 1:1 2:4\n"
+    if more:
+        text = text.replace("\n", " 3:0 4:0 5:0 6:0 7:0 8:0 9:0 10:2 11:3\n")
     if trailing:
         text = text.replace("\n", " \n")
+    position %= len(text)
     text = text[:position] + inserted + text[position + removed :]
     block = _blocks.Block(Path("x"), 1, text.encode())
     fast = _fast.parse_block(block)
@@ -267,9 +272,33 @@ def test_one_wrong_byte_is_never_read_wrongly(position, removed, inserted, trail
         assert np.array_equal(fast.labels, rows.labels)
 
 
-def test_dense_text_takes_the_fast_way():
-    for text in (DENSE, DENSE.replace("\n", " \r\n"), DENSE.replace("\n", " #docid = a\n")):
-        assert _fast.parse_block(_blocks.Block(Path("x"), 1, text.encode())) is not None
+@pytest.mark.parametrize("text", [DENSE, DENSE.replace("\n", " \n")])
+def test_dense_text_takes_the_quickest_way(text):
+    assert _dense.parse_dense(text.encode(), 1) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DENSE.replace("\n", " \r\n"),
+        DENSE.replace("\n", " #docid = a\n"),
+        DENSE.replace("2:3", "3:3"),
+    ],
+)
+def test_well_formed_text_takes_the_fast_way(text):
+    assert _fast.parse_block(_blocks.Block(Path("x"), 1, text.encode())) is not None
+
+
+@pytest.mark.parametrize("width", [1, 9, 10, 11, 99, 100, 101, 999, 1000, 1200, 10_001])
+def test_keys_of_any_number_of_digits(tmp_path, width):
+    rows = np.arange(3 * width, dtype=np.float32).reshape(3, width)
+    text = "".join(
+        f"0 qid:1 {' '.join(f'{j}:{v:g}' for j, v in enumerate(row.tolist(), start=1))}\n"
+        for row in rows
+    )
+    assert np.array_equal(read(tmp_path, text).features, rows)
+    wrong = text.replace(f" {width}:", f" {width + 1}:", 1)
+    assert read(tmp_path, wrong).features.shape == (3, width + 1)
 
 
 @pytest.mark.oracle

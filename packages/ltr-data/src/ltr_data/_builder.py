@@ -87,7 +87,7 @@ class TableBuilder:
 
     def _append_queries(self, rows: Rows) -> None:
         last = self._query_ids[-1] if self._query_ids else None
-        for row, query_id in enumerate(rows.query_ids):
+        for query_id, row in zip(rows.query_ids, rows.starts.tolist(), strict=True):
             if query_id == last:
                 continue
             last, line = query_id, int(rows.lines[row])

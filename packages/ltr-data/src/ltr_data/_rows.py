@@ -1,5 +1,6 @@
 """Some documents on their way from a file to a table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ class Rows:
 
     Attributes:
         labels: (row,) float32.
-        query_ids: (row,).
+        query_ids: (run,) of rows that follow one another and share one.
+        starts: (run,) first row of each run.
         lines: (row,) number of the line in the file.
         counts: (row,) number of features given, or None when `values` is a matrix of all of them.
         indices: (value,) 0-based columns of the values, row by row, or None likewise.
@@ -21,6 +23,7 @@ class Rows:
 
     labels: npt.NDArray[np.float32]
     query_ids: list[str]
+    starts: npt.NDArray[np.int64]
     lines: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64] | None
     indices: npt.NDArray[np.int64] | None
@@ -51,3 +54,16 @@ class Rows:
             return int(self.lines[0])
         at = np.flatnonzero(self.indices >= column)[0]
         return int(self.lines[np.searchsorted(np.cumsum(self.counts), at, side="right")])
+
+
+def runs(query_ids: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The (row,) queries as `Rows` holds them: each run once, and its first row.
+
+    Examples:
+        >>> runs(["7", "7", "9"])
+        (['7', '9'], array([0, 2]))
+    """
+    starts = [
+        row for row, query_id in enumerate(query_ids) if not row or query_id != query_ids[row - 1]
+    ]
+    return [query_ids[row] for row in starts], np.array(starts, dtype=np.int64)

@@ -76,7 +76,8 @@ class Stream:
             ValueError: The compressed data are damaged or end too early.
         """
         try:
-            return bytes(self._stream.read(size))
+            read: bytes = self._stream.read(size)
+            return read
         except _DAMAGED as error:
             raise ValueError(f"the compressed data are damaged: {error}") from error
         except OSError as error:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
-from ._rows import Rows
+from ._rows import Rows, runs
 from ._streams import Stream
 
 _BATCH_ROWS = 16_384
@@ -157,7 +157,8 @@ def parse_batches(
             values[:, j] = _numbers(batch.column(name), name, path, line, columns)
         labels = _numbers(batch.column(columns.label), columns.label, path, line, columns)
         lines = np.arange(line, line + batch.num_rows)
-        yield Rows(labels, queries.cast(pa.string()).to_pylist(), lines, None, None, values)
+        names, starts = runs(queries.cast(pa.string()).to_pylist())
+        yield Rows(labels, names, starts, lines, None, None, values)
         line += batch.num_rows
 
 

@@ -5,7 +5,7 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 
-from .._rows import Rows
+from .._rows import Rows, runs
 from ._blocks import Block
 
 MAX_INDEX = 1_000_000  # a matrix of this width in float32 has 4 MB per document
@@ -81,9 +81,11 @@ def parse_lines(block: Block) -> Rows:
                 block, number, f"{what} must be a finite float32 number, got {_show(tokens[bad])!r}"
             )
         parsed.append(numbers)
+    names, starts = runs(query_ids)
     return Rows(
         labels=parsed[0],
-        query_ids=query_ids,
+        query_ids=names,
+        starts=starts,
         lines=np.array(lines, dtype=np.int64),
         counts=np.array(counts, dtype=np.int64),
         indices=np.array(indices, dtype=np.int64),
