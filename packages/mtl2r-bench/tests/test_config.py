@@ -1,5 +1,7 @@
 """Configs say what is wrong with them, by the key."""
 
+import tomllib
+
 import pytest
 
 from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, validate
@@ -53,6 +55,10 @@ def test_defaults_are_the_web30k_study():
         "dropout": 0.3,
         "norm": "pre",
         "attention_scale": "head",
+        "positions": "none",
+        "max_length": 240,
+        "head": "shared",
+        "architecture": "transformer",
     }
     assert (study.train.epochs, study.train.batch_size, study.train.learning_rate) == (50, 64, 1e-3)
     assert (study.train.step_size, study.train.gamma) == (50, 0.1)
@@ -67,3 +73,17 @@ def test_files_that_are_no_study(tmp_path):
     path.write_text("methods = [\n")
     with pytest.raises(ValueError, match=r"broken\.toml: not TOML"):
         load_study(path)
+
+
+def test_the_architecture_decides_which_keys_there_are():
+    run = {"method": {"name": "mgda"}}
+    assert validate(RunConfig, run).model.architecture == "transformer"
+    mlp = validate(RunConfig, {**run, "model": {"architecture": "mlp", "hidden": [8, 4]}})
+    assert mlp.model.hidden == (8, 4)
+    assert validate(RunConfig, tomllib.loads(to_toml(mlp))) == mlp
+    with pytest.raises(ValueError, match=r"unknown key `model.heads`; did you mean 'head'"):
+        validate(RunConfig, {**run, "model": {"architecture": "mlp", "heads": 2}})
+    with pytest.raises(ValueError, match=r"unknown key `model.layer`; did you mean 'layers'"):
+        validate(RunConfig, {**run, "model": {"layer": 2}})
+    with pytest.raises(ValueError, match=r"`model.architecture`: 'mpl'; did you mean 'mlp'"):
+        validate(RunConfig, {**run, "model": {"architecture": "mpl"}})

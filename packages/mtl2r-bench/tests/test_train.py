@@ -19,8 +19,8 @@ from ltr_data.datasets import resolve_tasks, synthetic
 from mtl2r_bench import train as module
 from mtl2r_bench.config import LossConfig, to_toml
 from mtl2r_bench.data import Splits
+from mtl2r_bench.tables import ARCHITECTURES, build_loss
 from mtl2r_bench.tables import METHODS as METHOD_TABLE
-from mtl2r_bench.tables import build_loss
 from mtl2r_bench.train import TrainingError, train
 from mtl2r_models import ListTransformer, Ranker
 from mtl_optim import MGDA, backward
@@ -168,6 +168,28 @@ def test_a_kill_within_an_epoch_loses_no_step(
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert {**timeless(resumed), "loss": None} == {**timeless(expected), "loss": None}
     assert resumed["loss"] == pytest.approx(expected["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("route", ["exact", "features"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"head": "per_task"},
+        {"architecture": "mlp", "hidden": [8], "head": "per_task"},
+        {"architecture": "mlp", "hidden": [8]},
+        {"positions": "learned", "norm": "post"},
+    ],
+)
+def test_every_architecture_trains(run_config, tables, splits, tmp_path, model, route):
+    if "architecture" in model:
+        tables["model"] = model
+    else:
+        tables["model"].update(model)
+    for name, options in (("mgda", {}), ("stl", {"task": "quality"})):
+        config = run_config(name, train={"epochs": 1, "route": route}, **options)
+        record = train(config, splits, tmp_path / name)
+        assert record["metrics"]["test"]["ndcg@10"].keys() == {"relevance", "quality"}
+        assert type(Ranker.load(tmp_path / name / "ranker").model) in ARCHITECTURES.values()
 
 
 @pytest.mark.parametrize("name", METHOD_NAMES)

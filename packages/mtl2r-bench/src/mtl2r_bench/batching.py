@@ -22,7 +22,7 @@ from ltr_data import (
 )
 
 from .config import TrainConfig
-from .group import ProcessGroup
+from .group import ALONE, ProcessGroup
 
 __all__ = ["training_loader"]
 
@@ -84,7 +84,7 @@ def training_loader(
 class _Share(RankingDataset):
     """A data set that gives this process its share of every batch asked for."""
 
-    group: ProcessGroup = ProcessGroup()
+    group: ProcessGroup = ALONE
 
     @classmethod
     def of(cls, dataset: RankingDataset, group: ProcessGroup) -> _Share:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -15,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import cli_data
+from . import predict as prediction
 from . import train as training
 from .config import STUDIES, RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
@@ -31,7 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data")
-console = Console()
+# Of the processes that torchrun starts, the first one speaks.
+console = Console(quiet=os.environ.get("RANK", "0") != "0")
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; finished runs are kept.")]
 Jobs = Annotated[
@@ -150,6 +154,42 @@ def train(
     console.print(f"Epoch {record['epoch']} was chosen. Ranker: {out / 'ranker'}")
 
 
+class Form(StrEnum):
+    """What `mtl2r-bench predict` can write."""
+
+    scores = "scores"
+    trec = "trec"
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Option(help="A run's folder, or a ranker's.")],
+    data: Annotated[Path, typer.Option(help="A ranking file with the columns of the training.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    form: Annotated[
+        Form, typer.Option("--format", help="One score per line, or a TREC run.")
+    ] = Form.scores,
+    task: Annotated[
+        str | None, typer.Option(help="Whose scores, where the ranker has a score per task.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:n.")] = "cpu",
+) -> None:
+    """Scores every document of a file with a trained ranker."""
+    bar = Progress(
+        BarColumn(), MofNCompleteColumn(), TextColumn("documents"), TimeRemainingColumn()
+    )
+    with bar:
+        row = bar.add_task("", total=None)
+
+        def show(done: int, documents: int) -> None:
+            bar.update(row, completed=done, total=documents)
+
+        documents = prediction.predict(
+            model, data, out, form=form.value, task=task, device=device, on_progress=show
+        )
+    console.print(f"{documents} documents scored: {out}", soft_wrap=True, highlight=False)
+
+
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A study's folder.")]) -> None:
     """Writes report.md, results.parquet and figures/ from the finished runs of a study."""
@@ -182,6 +222,7 @@ def list_command(what: Annotated[Listing, typer.Argument()]) -> None:
 
 def main() -> None:
     """Runs the command line; a user's mistake ends it with one message and exit code 1."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app(standalone_mode=True)
     except (ValueError, OSError, training.TrainingError) as error:
@@ -192,9 +233,25 @@ def main() -> None:
             f"error: {error}{hint}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         sys.exit(1)
+    except _TerminatedError:
+        # What torchrun sends to the other processes when one is lost, and a cluster before a stop.
+        Console(stderr=True).print(
+            "terminated, perhaps since another process was lost; the same command goes on from the "
+            "last checkpoint",
+            soft_wrap=True,
+        )
+        sys.exit(143)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; the same command goes on from here")
         sys.exit(130)
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _TerminatedError
 
 
 def _sweep(study: StudyConfig, out: Path, jobs: int | None) -> None:

@@ -16,11 +16,13 @@ import tomli_w
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -30,12 +32,14 @@ __all__ = [
     "DataConfig",
     "EvaluationConfig",
     "LossConfig",
+    "MLPConfig",
     "MethodConfig",
     "ModelConfig",
     "RunConfig",
     "StudyConfig",
     "SyntheticConfig",
     "TrainConfig",
+    "TransformerConfig",
     "did_you_mean",
     "load_study",
     "to_toml",
@@ -87,9 +91,17 @@ class DataConfig(_Config):
     synthetic: SyntheticConfig = SyntheticConfig()
 
 
-class ModelConfig(_Config):
-    """The list transformer; the defaults are the WEB30K study's (810,497 parameters)."""
+class TransformerConfig(_Config):
+    """The list transformer; the defaults are the WEB30K study's (810,497 parameters).
 
+    Attributes:
+        head: One score that all tasks share, or one ``"per_task"``.
+        positions: What the ranker knows of the order the documents come in: nothing, or their
+            places as fixed waves or learned vectors.
+        max_length: The longest list that positions are for.
+    """
+
+    architecture: Literal["transformer"] = "transformer"
     hidden: PositiveInt = 128
     layers: PositiveInt = 4
     heads: PositiveInt = 4
@@ -97,6 +109,38 @@ class ModelConfig(_Config):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     norm: Literal["pre", "post"] = "pre"
     attention_scale: Literal["head", "model"] = "head"
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    max_length: PositiveInt = 240
+    head: Literal["shared", "per_task"] = "shared"
+
+
+class MLPConfig(_Config):
+    """A multilayer perceptron that scores each document by itself: the baseline.
+
+    Attributes:
+        hidden: Widths of the layers.
+        head: One score that all tasks share, or one ``"per_task"``.
+    """
+
+    architecture: Literal["mlp"]
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 256, 128)
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    head: Literal["shared", "per_task"] = "shared"
+
+
+def _architecture(value: Any) -> str:
+    if isinstance(value, _Config):
+        return str(value.architecture)  # type: ignore[attr-defined]  # those of ModelConfig
+    return str(value.get("architecture", "transformer")) if isinstance(value, dict) else ""
+
+
+ModelConfig = Annotated[
+    Annotated[TransformerConfig, Tag("transformer")] | Annotated[MLPConfig, Tag("mlp")],
+    Discriminator(_architecture),
+]
+"""One of the architectures, the transformer where none is named."""
+
+_ARCHITECTURES: Mapping[str, type[_Config]] = {"transformer": TransformerConfig, "mlp": MLPConfig}
 
 
 class LossConfig(_Config):
@@ -207,7 +251,7 @@ class MethodConfig(_Config):
 
 class _Shared(_Config):
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = TransformerConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -299,8 +343,11 @@ def _explain(kind: type[BaseModel], item: dict[str, Any]) -> str:
     location = tuple(part for part in item["loc"] if not _names_a_type(part))
     key = ".".join(str(part) for part in location)
     if item["type"] == "extra_forbidden":
-        known = _fields_at(kind, location[:-1])
+        known = _fields_at(kind, item["loc"][:-1])
         return f"unknown key `{key}`; {did_you_mean(str(location[-1]), known)}"
+    if item["type"] == "union_tag_invalid":
+        named = item["ctx"]["tag"]
+        return f"`{key}.architecture`: {named!r}; {did_you_mean(named, list(_ARCHITECTURES))}"
     if item["type"] == "missing":
         return f"`{key}` is missing"
     if item["type"] == "value_error":
@@ -310,13 +357,16 @@ def _explain(kind: type[BaseModel], item: dict[str, Any]) -> str:
 
 def _names_a_type(part: Any) -> bool:
     return isinstance(part, str) and (
-        "[" in part or part in ("int", "str", "float", MethodConfig.__name__)
+        "[" in part or part in ("int", "str", "float", MethodConfig.__name__, *_ARCHITECTURES)
     )
 
 
 def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Names of the fields of the config that `location` leads to."""
     for part in location:
+        if part in _ARCHITECTURES:
+            kind = _ARCHITECTURES[part]
+            continue
         field = kind.model_fields.get(str(part))
         candidate = field.annotation if field is not None else None
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):

@@ -17,7 +17,7 @@ from ltr_data.datasets import letor, resolve_inputs, resolve_tasks, synthetic
 
 from .config import DataConfig, EvaluationConfig
 
-__all__ = ["LARGEST_GAIN_LABEL", "Splits", "load_splits"]
+__all__ = ["LARGEST_GAIN_LABEL", "Splits", "load_splits", "open_inputs"]
 
 LARGEST_GAIN_LABEL = 30.0
 """Labels above it make 2^label − 1 count nothing but the largest; the same limit as LightGBM's."""
@@ -107,29 +107,50 @@ def _generate(config: DataConfig) -> tuple[RankingDataset, dict[str, RankingData
 def _open(config: DataConfig, root: Path) -> tuple[RankingDataset, dict[str, RankingDataset]]:
     """The training split and the others, mapped from files that are converted once."""
     paths = letor.find_splits(root, fold=config.fold)
-    cached = config.cache or Path(platformdirs.user_cache_dir("mtl2r"))
     # Sparse files may leave out the last features: the training split says how many there are.
-    every = _mapped(paths["train"], cached).feature_ids
+    every = _mapped(paths["train"], config.cache).feature_ids
     specs, inputs = _columns(config, every)
-    train = _mapped(paths.pop("train"), cached, specs, inputs)
+    train = _mapped(paths.pop("train"), config.cache, specs, inputs)
     others = {}
     for name, path in paths.items():
-        narrow = _mapped(path, cached).feature_ids != every
+        narrow = _mapped(path, config.cache).feature_ids != every
         others[name] = _mapped(
-            path, cached, train.label_specs, train.feature_ids, len(every) if narrow else None
+            path, config.cache, train.label_specs, train.feature_ids, len(every) if narrow else None
         )
     return train, others
 
 
+def open_inputs(
+    path: Path, feature_ids: tuple[int, ...], cache: Path | None = None
+) -> RankingDataset:
+    """A file with the inputs that a ranker was trained on; its labels do not matter.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When a line is malformed, or the ranker's columns are not all there.
+    """
+    relevance = (LabelSpec("relevance"),)
+    there = _mapped(path, cache, relevance).feature_ids
+    missing = sorted(set(feature_ids) - set(there))
+    if missing:
+        raise ValueError(
+            f"{path}: the ranker was trained on {len(feature_ids)} columns, the last of them "
+            f"{max(feature_ids)}; {len(missing)} are not in this file, {missing[0]} the first; "
+            f"it has {len(there)}, the last of them {max(there)}"
+        )
+    return _mapped(path, cache, relevance, feature_ids)
+
+
 def _mapped(
     path: Path,
-    folder: Path,
+    cache: Path | None,
     labels: Sequence[LabelSpec] = (LabelSpec("relevance"),),
     inputs: Collection[int] | None = None,
     num_features: int | None = None,
 ) -> RankingDataset:
     large = path.stat().st_size > LARGE_FILE_BYTES
     progress = ltr_data.ProgressPrinter(f"converting {path.name}") if large else None
+    folder = cache or Path(platformdirs.user_cache_dir("mtl2r"))
     return ltr_data.open(
         path, labels, inputs, cache=folder, num_features=num_features, progress=progress
     )

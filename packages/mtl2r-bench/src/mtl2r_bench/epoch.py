@@ -137,6 +137,8 @@ class Engine:
             scores = self.state.ranker(batch.features, batch.mask)
         mask = task_mask(batch)
         mask = mask if mask.dim() == 2 else mask[self.trained]
+        if scores.dim() == 3:
+            scores = scores[self.trained]
         total, count = self.loss(
             scores, batch.labels[self.trained], mask=mask, reduction=_sum_and_count
         )
@@ -144,13 +146,13 @@ class Engine:
         return total * (group.size / count), scores
 
     def _step(self, batch: RankingBatch, other: RankingBatch | None, where: str) -> None:
-        """One step of the optimizer. All tasks share every parameter, and one score per document."""
+        """One step of the optimizer."""
         state, config, device = self.state, self.config.train, self.state.group.device
         batch = batch.to(device, non_blocking=True)
         dropout = random_state(device)
         losses, scores = self.losses(batch)
         state.optimizer.zero_grad(set_to_none=True)
-        model = state.ranker.model
+        model = state.network
         try:
             step = mtl_optim.backward(
                 losses,

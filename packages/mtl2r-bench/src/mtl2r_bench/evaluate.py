@@ -16,7 +16,7 @@ from ltr_data import BucketBatchSampler, RankingBatch, RankingDataset
 from ltr_losses import ndcg
 
 from .config import EvaluationConfig
-from .group import ProcessGroup
+from .group import ALONE, ProcessGroup
 
 __all__ = ["Evaluation", "evaluate", "evaluation_batches", "query_table", "scorer", "task_mask"]
 
@@ -75,7 +75,7 @@ class Evaluation:
 
 def evaluation_batches(
     dataset: RankingDataset,
-    group: ProcessGroup = ProcessGroup(),
+    group: ProcessGroup = ALONE,
     max_tokens: int = EVALUATION_TOKENS,
 ) -> Iterator[tuple[NDArray[np.int64], RankingBatch]]:
     """Batches of lists of like length, with the indices of their queries.
@@ -111,14 +111,14 @@ def evaluate(
     score: Callable[[RankingBatch], Tensor],
     dataset: RankingDataset,
     config: EvaluationConfig,
-    group: ProcessGroup = ProcessGroup(),
+    group: ProcessGroup = ALONE,
     *,
     ties: Literal["stable", "average"] = "stable",
 ) -> Evaluation:
     """Measures a scoring function on a data set.
 
     Args:
-        score: From a batch to scores (batch, list).
+        score: From a batch to scores (batch, list), or (task, batch, list).
         dataset: With labels of all tasks.
         config: Cut-offs, gain, and what an empty list counts.
         group: The processes that share the work; each gets the whole result.
@@ -136,7 +136,7 @@ def evaluate(
         scores = score(batch)
         bad = ~torch.isfinite(scores) & batch.mask
         if bad.any():
-            query = batch.query_ids[int(bad.any(dim=1).nonzero()[0, 0])]
+            query = batch.query_ids[int(bad.any(dim=-1).nonzero()[0, -1])]
             raise ValueError(f"a score of query {query!r} is not finite")
         for i, k in enumerate(config.cutoffs):
             values[i][:, indices] = ndcg(

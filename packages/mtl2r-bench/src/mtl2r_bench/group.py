@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, distributed
 
-__all__ = ["ProcessGroup", "ProcessLostError", "process_group"]
+__all__ = ["ALONE", "ProcessGroup", "ProcessLostError", "process_group"]
 
 
 class ProcessLostError(RuntimeError):
@@ -32,7 +32,7 @@ class ProcessGroup:
 
     rank: int = 0
     size: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def first(self) -> bool:
@@ -68,6 +68,10 @@ class ProcessGroup:
     def share(self, items: list[int]) -> list[int]:
         """This process's part of a batch. Neighbours, of like length, go to different processes."""
         return items[self.rank :: self.size]
+
+
+ALONE = ProcessGroup()
+"""One process, on the CPU."""
 
 
 @contextmanager

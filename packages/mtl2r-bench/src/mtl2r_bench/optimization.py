@@ -70,4 +70,5 @@ def averaged(config: TrainConfig, model: nn.Module) -> AveragedModel | None:
     """The exponential moving average of the weights; None where the config has none."""
     if config.ema == 0:
         return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+    update = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]  # torch's own
+    return AveragedModel(model, multi_avg_fn=update)

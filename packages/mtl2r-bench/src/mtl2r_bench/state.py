@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from ltr_data import Loader, atomic_write
-from mtl2r_models import Ranker
+from mtl2r_models import Ranker, Scorer
 
 from .group import ProcessGroup
 from .tables import Method
@@ -76,6 +76,13 @@ class TrainingState:
 
     def __post_init__(self) -> None:
         self._tasks = len(self.tally.losses)
+
+    @property
+    def network(self) -> Scorer:
+        """What the ranker scores with."""
+        network = self.ranker.model
+        assert isinstance(network, Scorer)  # noqa: S101 - `build_model` made it
+        return network
 
     @property
     def evaluated(self) -> Ranker:

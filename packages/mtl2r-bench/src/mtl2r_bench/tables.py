@@ -17,11 +17,13 @@ from torch import Tensor
 
 import ltr_losses
 import mtl_optim
+from mtl2r_models import ListTransformer, MLPScorer, Scorer
 from mtl_optim import JacobianAggregator, Weighting
 
-from .config import LossConfig, MethodConfig, did_you_mean
+from .config import LossConfig, MethodConfig, ModelConfig, did_you_mean
 
 __all__ = [
+    "ARCHITECTURES",
     "LOSSES",
     "METHODS",
     "METRICS",
@@ -29,6 +31,7 @@ __all__ = [
     "MethodEntry",
     "build_loss",
     "build_method",
+    "build_model",
     "lookup",
     "summary",
 ]
@@ -128,6 +131,11 @@ METHODS: Mapping[str, MethodEntry] = {
     "fairgrad": MethodEntry(mtl_optim.FairGrad),
 }
 
+ARCHITECTURES: Mapping[str, Callable[..., Scorer]] = {
+    "transformer": ListTransformer,
+    "mlp": MLPScorer,
+}
+
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "mse": ltr_losses.mse_loss,
     "bce": ltr_losses.bce_loss,
@@ -216,6 +224,19 @@ def build_loss(config: LossConfig) -> Callable[..., Tensor]:
     function = lookup(LOSSES, config.name, "loss")
     _check_options(function, config.options, f"loss {config.name!r}")
     return functools.partial(function, **config.options)
+
+
+def build_model(
+    config: ModelConfig, num_features: int, num_tasks: int, generator: torch.Generator
+) -> Scorer:
+    """The network of a config, its weights drawn from the generator."""
+    options = config.model_dump(exclude={"architecture", "head"})
+    return ARCHITECTURES[config.architecture](
+        num_features,
+        num_tasks=num_tasks if config.head == "per_task" else None,
+        generator=generator,
+        **options,
+    )
 
 
 def summary(item: Callable[..., Any]) -> str:

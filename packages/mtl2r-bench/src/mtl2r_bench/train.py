@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ltr_data import RankingBatch
-from mtl2r_models import ListTransformer, Ranker
+from mtl2r_models import Ranker
 
 from .batching import training_loader
 from .config import RunConfig, to_toml
@@ -25,7 +25,7 @@ from .optimization import averaged, build_optimizer, casting, loss_scaler
 from .record import RunFolder, environment, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
 from .state import Tally, TrainingState
-from .tables import build_loss, build_method
+from .tables import build_loss, build_method, build_model
 
 __all__ = ["Progress", "TrainingError", "train"]
 
@@ -133,9 +133,8 @@ def _initial_state(
     # Dropout draws from torch's own generator, everything else from generators of its own.
     torch.manual_seed(config.seed + group.rank)
     generator = torch.Generator().manual_seed(config.seed)
-    model = ListTransformer(
-        splits.train.features.shape[1], **config.model.model_dump(), generator=generator
-    )
+    features = splits.train.features.shape[1]
+    model = build_model(config.model, features, len(splits.tasks), generator)
     ranker = Ranker(
         model,
         transform=splits.transform,
