@@ -45,7 +45,7 @@ def parse_lines(block: Block) -> Rows:
             key, colon, value = field.partition(b":")
             if not (colon and key.isdigit()):
                 _fail(block, number, f"expected <feature>:<value>, got {_show(field)!r}")
-            index = int(key) if len(key) < 20 else MAX_INDEX + 1
+            index = int(key) if len(key.lstrip(b"0")) < 20 else MAX_INDEX + 1
             if index == 0:
                 _fail(
                     block,
