@@ -1,0 +1,172 @@
+"""Rankers as programs that run without this package: torch.export and ONNX.
+
+What is exported takes raw features (batch, list, feature) float32 and a mask (batch, list) bool, of
+any batch size and list length, applies the feature transform, and gives float32 scores (batch,
+list), or (task, batch, list) where each task has a score of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from ltr_data import atomic_write
+
+from .ranker import Ranker
+
+__all__ = ["export_onnx", "export_program"]
+
+_NAMES = ("features", "mask")
+_AXES = {name: {0: Dim("batch"), 1: Dim("list")} for name in _NAMES}
+# torch renames axes once, and warns of the second time.
+_ONNX_AXES = {**_AXES, "mask": {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}}
+
+
+def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> ExportedProgram:
+    """Writes a ranker as a program of `torch.export`, which runs from Python and from C++.
+
+    ``torch.export.load(path).module()(features, mask)`` gives the ranker's scores; the file holds
+    the columns and tasks as ``columns.json`` (see `extra_files` of `torch.export.load`).
+
+    Args:
+        ranker: Exported in the type of its parameters, for the CPU.
+        path: Of the file, by custom with the ending ``.pt2``. It is written whole or not at all.
+
+    Returns:
+        The program.
+
+    Examples:
+        >>> import tempfile
+        >>> from mtl2r_models import MLPScorer
+        >>> ranker = Ranker(MLPScorer(3, hidden=(4,)), feature_ids=(1, 2, 5))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = export_program(ranker, f"{folder}/ranker.pt2")
+        ...     program = torch.export.load(f"{folder}/ranker.pt2").module()
+        >>> program(torch.zeros(2, 7, 3), torch.ones(2, 7, dtype=torch.bool)).shape
+        torch.Size([2, 7])
+    """
+    program = _traced(_Program(ranker))
+    with atomic_write(path) as file:
+        torch.export.save(program, file, extra_files={"columns.json": _columns(ranker)})
+    return program
+
+
+def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
+    """Writes a ranker as an ONNX model and checks that onnxruntime gives the ranker's scores.
+
+    Inputs ``features`` and ``mask``, output ``scores``, axes ``batch`` and ``list``. The columns
+    and tasks are in the model's metadata under ``columns``. Half precision parameters become
+    float32, which every runtime has.
+
+    Args:
+        ranker: What to export.
+        path: Of the file, by custom with the ending ``.onnx``. It is written whole or not at all.
+
+    Raises:
+        ImportError: Without ``pip install "mtl2r-models[onnx]"``.
+        RuntimeError: When onnxruntime gives other scores; nothing is written.
+    """
+    onnxruntime = _required("onnxruntime")
+    for name in ("onnx", "onnxscript"):  # what torch's exporter needs
+        _required(name)
+    program = _Program(ranker).float()
+    traced = _traced(program).run_decompositions({_SEARCHSORTED: _searchsorted})
+    converted: Any = torch.onnx.export(
+        traced,
+        input_names=_NAMES,
+        output_names=("scores",),
+        dynamic_shapes=_ONNX_AXES,
+        dynamo=True,
+        verbose=False,
+    )
+    converted.model.metadata_props["columns"] = _columns(ranker)
+    content: bytes = converted.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    _check(program, session)
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+class _Program(nn.Module):
+    """A copy of a ranker with the signature of an export."""
+
+    def __init__(self, ranker: Ranker) -> None:
+        super().__init__()
+        self.ranker = copy.deepcopy(ranker).cpu()
+        self.eval()
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        scores: Tensor = self.ranker(features, mask)
+        return scores.float()
+
+
+def _traced(program: _Program) -> ExportedProgram:
+    return torch.export.export(
+        program, _example(program, batch=2, length=3, seed=0), dynamic_shapes=_AXES
+    )
+
+
+def _example(program: _Program, *, batch: int, length: int, seed: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.rand(batch, length, len(program.ranker.columns), generator=generator)
+    mask = torch.rand(batch, length, generator=generator) < 0.8
+    mask[:, 0] = True
+    return features, mask
+
+
+def _check(program: _Program, session: Any) -> None:
+    for seed, (batch, length) in enumerate([(1, 1), (3, 7), (2, 50)]):
+        features, mask = _example(program, batch=batch, length=length, seed=seed)
+        with torch.no_grad():
+            expected = program(features, mask)[..., mask]
+        inputs = dict(zip(_NAMES, (features.numpy(), mask.numpy()), strict=True))
+        found = torch.from_numpy(session.run(None, inputs)[0])[..., mask]
+        if not torch.allclose(found, expected, rtol=1e-4, atol=1e-5):
+            raise RuntimeError(
+                f"onnxruntime gives other scores on {batch} lists of {length} documents: they "
+                f"differ by up to {float((found - expected).abs().max()):.3g}"
+            )
+
+
+def _columns(ranker: Ranker) -> str:
+    return json.dumps(
+        {
+            "feature_ids": ranker.feature_ids,
+            "feature_names": ranker.feature_names,
+            "tasks": ranker.tasks,
+        }
+    )
+
+
+def _required(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f'`export_onnx` needs {name}: pip install "mtl2r-models[onnx]"'
+        ) from error
+
+
+_SEARCHSORTED = torch.ops.aten.searchsorted.Tensor
+
+
+def _searchsorted(
+    sorted_sequence: Tensor, values: Tensor, *, right: bool = False, **_: object
+) -> Tensor:
+    """`torch.searchsorted` as a bisection of gathers, for ONNX, which has no such operator."""
+    last = sorted_sequence.shape[-1] - 1
+    low = torch.zeros_like(values, dtype=torch.int64)
+    high = low + last + 1
+    for _step in range((last + 1).bit_length()):
+        middle = (low + high) // 2
+        at = sorted_sequence.gather(-1, middle.clamp(max=last))
+        before = ((at <= values) if right else (at < values)) & (low < high)
+        low, high = torch.where(before, middle + 1, low), torch.where(before, high, middle)
+    return low

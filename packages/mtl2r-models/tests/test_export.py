@@ -1,0 +1,143 @@
+"""Exported rankers give the ranker's scores, on any number of lists of any length."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ltr_data import ClipOutliers, LogStandardize, QuantileTransform
+from mtl2r_models import ListTransformer, MLPScorer, Ranker
+from mtl2r_models.export import _searchsorted, export_onnx, export_program
+
+IDS = (1, 2, 3, 7)
+SIZES = {"hidden": 8, "layers": 1, "heads": 2, "feedforward": 16, "max_length": 6}
+CASES = {
+    "learned": (
+        lambda: ListTransformer(4, **SIZES, positions="learned", num_tasks=2),
+        LogStandardize,
+    ),
+    "sinusoidal": (
+        lambda: ListTransformer(4, **SIZES, norm="post", positions="sinusoidal"),
+        ClipOutliers,
+    ),
+    "mlp": (lambda: MLPScorer(4, hidden=(8,), num_tasks=2), QuantileTransform),
+    "plain": (lambda: MLPScorer(4, hidden=(8,)), None),
+}
+SHAPES = [(1, 1), (2, 3), (5, 17), (3, 240)]
+
+
+def make(case):
+    architecture, transform = CASES[case]
+    values = np.random.default_rng(0).exponential(size=(50, 4)).astype(np.float32)
+    torch.manual_seed(0)
+    return Ranker(
+        architecture(),
+        transform=None if transform is None else transform.fit(values, IDS),
+        feature_ids=IDS,
+        tasks=("relevance", "click"),
+    ).train()
+
+
+def lists(batch, length):
+    """Lists with documents at any places of their rows, one of them without any; NaN is padding."""
+    generator = torch.Generator().manual_seed(length)
+    features = torch.rand(batch, length, 4, generator=generator) * 3
+    mask = torch.rand(batch, length, generator=generator) < 0.6
+    mask[0] = True
+    mask[1:2] = False
+    return features.masked_fill(~mask[..., None], float("nan")), mask
+
+
+def expected_scores(ranker, features, mask):
+    ranker.eval()
+    with torch.no_grad():
+        return ranker(features, mask)[..., mask]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_program_gives_the_rankers_scores(case, tmp_path):
+    ranker = make(case)
+    export_program(ranker, tmp_path / "ranker.pt2")
+    assert ranker.training
+    files = {"columns.json": ""}
+    program = torch.export.load(tmp_path / "ranker.pt2", extra_files=files).module()
+    for shape in SHAPES:
+        features, mask = lists(*shape)
+        expected = expected_scores(ranker, features, mask)
+        torch.testing.assert_close(program(features, mask)[..., mask], expected)
+    assert json.loads(files["columns.json"])["feature_ids"] == list(IDS)
+
+
+# torch's exporter, of whatever version, uses names that its own tree module has deprecated.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+@pytest.mark.parametrize("case", CASES)
+def test_onnxruntime_gives_the_rankers_scores(case, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    ranker = make(case)
+    export_onnx(ranker, tmp_path / "ranker.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "ranker.onnx")
+    inputs = {i.name: i.shape for i in session.get_inputs()}
+    assert inputs == {"features": ["batch", "list", 4], "mask": ["batch", "list"]}
+    for shape in SHAPES:
+        features, mask = lists(*shape)
+        found = session.run(["scores"], {"features": features.numpy(), "mask": mask.numpy()})[0]
+        expected = expected_scores(ranker, features, mask)
+        found = torch.from_numpy(found)[..., mask]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    columns = json.loads(session.get_modelmeta().custom_metadata_map["columns"])
+    assert columns["tasks"] == ["relevance", "click"]
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+def test_half_precision_is_exported_as_float32(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    ranker = make("plain").to(torch.bfloat16)
+    export_onnx(ranker, tmp_path / "ranker.onnx")
+    assert {p.dtype for p in ranker.parameters()} == {torch.bfloat16}
+    session = onnxruntime.InferenceSession(tmp_path / "ranker.onnx")
+    features, mask = lists(2, 5)
+    found = session.run(["scores"], {"features": features.numpy(), "mask": mask.numpy()})[0]
+    expected = expected_scores(ranker.to(torch.float32), features, mask)
+    torch.testing.assert_close(torch.from_numpy(found)[..., mask], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
+def test_other_scores_are_found_and_nothing_is_written(tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    class Wrong(onnxruntime.InferenceSession):
+        def run(self, *arguments):
+            return [scores + 1 for scores in super().run(*arguments)]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Wrong)
+    with pytest.raises(RuntimeError, match=r"other scores on 1 lists of 1 documents: .* up to 1"):
+        export_onnx(make("plain"), tmp_path / "ranker.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "onnx", "onnxscript"])
+def test_what_is_missing_is_named_with_how_to_install_it(name, tmp_path, monkeypatch):
+    for other in ("onnxruntime", "onnx", "onnxscript"):
+        monkeypatch.setitem(sys.modules, other, None if other == name else sys)
+    with pytest.raises(ImportError, match=rf'needs {name}: pip install "mtl2r-models\[onnx\]"'):
+        export_onnx(make("plain"), tmp_path / "ranker.onnx")
+
+
+@settings(deadline=None)
+@given(
+    points=st.lists(st.integers(-3, 3), min_size=1, max_size=9),
+    values=st.lists(st.integers(-4, 4), min_size=1, max_size=9),
+    right=st.booleans(),
+)
+def test_the_bisection_is_searchsorted(points, values, right):
+    points = torch.tensor(sorted(points)).expand(2, -1).contiguous()
+    values = torch.tensor(values).expand(2, -1).contiguous()
+    expected = torch.searchsorted(points, values, right=right)
+    assert torch.equal(_searchsorted(points, values, right=right), expected)
