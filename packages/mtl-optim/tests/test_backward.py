@@ -16,7 +16,7 @@ from mtl_optim import (
     WeightedChebyshev,
     backward,
 )
-from mtl_optim._gramian import gramian
+from mtl_optim._gramian import cross_gramian, gramian, products_dtype, resolved
 
 
 class TwoHeads(nn.Module):
@@ -438,24 +438,109 @@ def test_mistakes_are_named_and_nothing_is_written(losses, method, options, erro
 # --- the Gramian
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_the_gramian_of_blocks_is_that_of_the_matrix(dtype):
-    generator = torch.Generator().manual_seed(0)
-    shapes = [(3,), (70, 300), (), (16_384,), (5, 1, 2), (40_000,)]
-    J = [[torch.randn(s, generator=generator).to(dtype) for s in shapes] for _ in range(3)]
-    J[1][1] = None
-    whole = torch.stack(
+SHAPES = [(3,), (7, 300), (), (16_384,), (0,), (5, 1, 2), (140_000,)]
+
+
+def blocks(tasks, dtype, *, one_matrix=False):
+    """Rows of blocks, each row of a block apart or all in one matrix; some of them missing."""
+    generator = torch.Generator().manual_seed(tasks)
+    matrices = [torch.randn(tasks, *s, generator=generator).to(dtype) for s in SHAPES]
+    J = [[m[k] if one_matrix else m[k].clone() for m in matrices] for k in range(tasks)]
+    if tasks > 1:
+        J[1][1] = J[0][0] = None
+    for k, row in enumerate(J):  # a layout of its own, as of channels-last weights
+        row[5] = row[5].transpose(0, 2).contiguous().transpose(0, 2) + k
+    return J
+
+
+def matrix_of(J):
+    return torch.stack(
         [
             torch.cat(
                 [
                     (torch.zeros(s) if g is None else g).double().flatten()
-                    for g, s in zip(row, shapes, strict=True)
+                    for g, s in zip(row, SHAPES, strict=True)
                 ]
             )
             for row in J
         ]
     )
-    torch.testing.assert_close(gramian(J), whole @ whole.T, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("one_matrix", [False, True])
+@pytest.mark.parametrize("tasks", [1, 3, 6, 13])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_gramian_of_blocks_is_that_of_the_matrix(dtype, tasks, one_matrix):
+    J = blocks(tasks, dtype, one_matrix=one_matrix)
+    expected = matrix_of(J) @ matrix_of(J).T
+    torch.testing.assert_close(gramian(J), expected, rtol=1e-12, atol=1e-9)
+    torch.testing.assert_close(cross_gramian(J[:2], J), expected[:2], rtol=1e-12, atol=1e-9)
+    assert products_dtype(J) == (torch.float64 if dtype == torch.float64 else torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        quick = gramian(J, torch.float32)
+    assert quick.dtype == torch.float64
+    gap = (quick - expected).abs() / expected.diagonal().max()
+    assert float(gap.max()) <= 64 * torch.finfo(torch.float32).eps
+
+
+@pytest.mark.parametrize(
+    ("J", "enough"),
+    [
+        (torch.eye(3), True),
+        (torch.tensor([[1.0, 0.0, 0.0], [1.0, 1e-1, 0.0]]), True),
+        (torch.tensor([[1e-6, 0.0, 0.0], [0.0, 1.0, 0.0]]), True),
+        (torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]), False),
+        (torch.tensor([[1.0, 2.0, 3.0], [-2.0, -4.0, -6.0]]), False),
+        (torch.tensor([[1.0, 0.0, 0.0], [1.0, 1e-3, 0.0]]), False),
+        (torch.randn(4, 3, generator=torch.Generator().manual_seed(0)), False),
+        (torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), False),
+        (1e-25 * torch.eye(3), False),
+        (1e25 * torch.eye(3), False),
+        (torch.tensor([[torch.nan, 0.0, 0.0], [0.0, 1.0, 0.0]]), False),
+    ],
+)
+def test_products_in_float32_are_kept_where_they_are_enough(J, enough):
+    assert resolved(gramian([[row] for row in J], torch.float32)) is enough
+
+
+@pytest.mark.parametrize("route", ["shared", "features"])
+@pytest.mark.parametrize(
+    "J",
+    [
+        torch.tensor([[1.0, 0.0], [1.0, 1e-4]]),
+        torch.tensor([[1.0, 0.0], [-1.0, 1e-4]]),
+        1e-25 * torch.tensor([[1.0, 0.0], [-1.0, 2.0]]),
+        1e25 * torch.tensor([[1.0, 0.0], [-1.0, 2.0]]),
+        torch.tensor([[1e15, 0.0], [-1e-15, 1e-15]]),
+    ],
+)
+def test_the_driver_takes_exact_products_where_float32_is_not_enough(J, route):
+    x = torch.zeros(2, requires_grad=True)
+    step = backward(J @ x, MGDA(), **{route: [x]})
+    exact = J.double() @ J.double().T
+    torch.testing.assert_close(step.gramian, exact, rtol=1e-14, atol=0)
+    assert torch.equal(step.weights, MGDA().weights(gramian=step.gramian))
+
+
+def test_the_driver_is_content_with_float32_products_where_they_are_enough():
+    J = torch.randn(3, 1000, generator=torch.Generator().manual_seed(0))
+    x = torch.zeros(1000, requires_grad=True)
+    step = backward([(row * x).sum() for row in J], MGDA(), shared=[x])
+    assert torch.equal(step.gramian, gramian([[row] for row in J], torch.float32))
+    exact = gramian([[row] for row in J])
+    assert not torch.equal(step.gramian, exact)
+    torch.testing.assert_close(step.gramian, exact, rtol=1e-5, atol=1e-3)
+
+
+def test_reduced_matrix_products_are_not_used():
+    J = [[torch.ones(3)]]
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert products_dtype(J) == torch.float64
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert products_dtype(J) == torch.float32
 
 
 def test_the_gramian_of_tiny_float32_gradients_does_not_vanish():

@@ -20,7 +20,7 @@ from ._gradients import (
     unique,
     within_budget,
 )
-from ._gramian import any_of, cross_gramian, gramian
+from ._gramian import any_of, cross_gramian, gramian, products_dtype, resolved
 from ._graph import reachable_leaves
 from ._losses import TaskLosses
 from ._step import Step
@@ -150,6 +150,7 @@ def backward(
     rows, plain = _rows(tasks, groups[0], own, over_rows, retain_graph=keep)
     reached = any(any_of(row) for row in rows)
     matrix: Tensor | None = None
+    exact = True
     direction: Block = []
     with torch.no_grad():
         for g, group in enumerate(groups):
@@ -158,7 +159,8 @@ def backward(
                 reached = reached or any(any_of(row) for row in rows)
             if isinstance(method, Weighting):
                 last = g == len(groups) - 1
-                part = _gramian(rows, second, group, reduce, last=last)
+                # Only the rows of a single group are still there for exact products, if need be.
+                part, exact = _gramian(rows, second, group, reduce, whole=whole, last=last)
                 matrix = part if matrix is None else matrix + part
             else:
                 at = None if features is None else wrt
@@ -168,9 +170,11 @@ def backward(
 
     found: Tensor | None = None
     if isinstance(method, Weighting) and matrix is not None:
-        if features is not None and reduce is not None:
-            reduce(matrix)
-        values, found, matrix = _weigh(tasks, method, matrix, overflow=scaler is not None)
+        over_samples = None if features is None else reduce
+        values, host = _to_host(tasks, matrix, over_samples)
+        if not exact and not resolved(host):
+            values, host = _to_host(tasks, gramian(rows), over_samples)
+        found, matrix = _weigh(tasks, method, values, host, overflow=scaler is not None)
     else:
         values = tasks.values.to("cpu", torch.float64)
         check_losses(values)
@@ -243,28 +247,41 @@ def _gramian(
     group: list[Tensor],
     reduce: Reduce | None,
     *,
+    whole: bool,
     last: bool,
-) -> Tensor:
-    """The Gramian of the rows, or that between them and the rows on the second batch."""
-    if second is None:
-        return gramian(rows)
-    return cross_gramian(rows, _rows(second, group, [], reduce, retain_graph=not last)[0])
+) -> tuple[Tensor, bool]:
+    """The Gramian of the rows, or that between them and the rows on the second batch.
+
+    And whether its products are exact, in float64.
+    """
+    if second is not None:
+        others, _ = _rows(second, group, [], reduce, retain_graph=not last)
+        return cross_gramian(rows, others), True
+    dtype = products_dtype(rows) if whole else torch.float64
+    return gramian(rows, dtype), dtype == torch.float64
+
+
+def _to_host(tasks: TaskLosses, matrix: Tensor, reduce: Reduce | None) -> tuple[Tensor, Tensor]:
+    """Losses and Gramian on the CPU, by one copy from the device."""
+    if reduce is not None:
+        reduce(matrix)
+    values = tasks.values.to(matrix.device, torch.float64)
+    host = torch.cat([matrix, values[:, None]], dim=1).cpu()
+    values = host[:, -1].contiguous()
+    check_losses(values)
+    return values, host[:, :-1].contiguous()
 
 
 def _weigh(
-    tasks: TaskLosses, method: Weighting, matrix: Tensor, *, overflow: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses, weights and Gramian on the CPU, by one copy from the device."""
+    tasks: TaskLosses, method: Weighting, values: Tensor, matrix: Tensor, *, overflow: bool
+) -> tuple[Tensor, Tensor]:
+    """Weights, and the Gramian of the gradients as they are without the scaler."""
     matrix = matrix / tasks.scale**2
-    values = tasks.values.to(matrix.device, torch.float64)
-    host = torch.cat([matrix, values[:, None]], dim=1).cpu()
-    matrix, values = host[:, :-1].contiguous(), host[:, -1].contiguous()
-    check_losses(values)
     if overflow and not bool(torch.isfinite(matrix).all()):
-        return values, torch.full_like(values, torch.nan), matrix
+        return torch.full_like(values, torch.nan), matrix
     weights = method.weights(losses=values, gramian=matrix)
     method.learn(values, matrix, tasks.scale)
-    return values, weights, matrix
+    return weights, matrix
 
 
 def _aggregate(

@@ -9,8 +9,8 @@ Block = list[Tensor | None]
 Rows = list[Block]
 Reduce = Callable[[Tensor], object]
 
-# Elements that are added at once: K pieces that stay in the cache of a CPU core.
-_PIECE = 65_536
+# Elements that are added at once: their sum stays in the cache of a CPU core.
+_PIECE = 131_072
 
 
 def average(gradients: Block, reduce: Reduce | None) -> Block:
@@ -69,23 +69,27 @@ def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
 
 @torch.no_grad()
 def accumulate_combined(tensors: list[Tensor], rows: Rows, weights: Tensor) -> None:
-    """Add Jᵀ w to `.grad` in pieces that stay in the cache of a CPU core."""
+    """Add Jᵀ w to `.grad`, with no other memory, in pieces that stay in the cache of a CPU core."""
     numbers = weights.tolist()
     for tensor, block in zip(tensors, columns(rows), strict=True):
         present = [(w, g) for w, g in zip(numbers, block, strict=True) if g is not None]
         if not present:
             continue
-        flat = (tensor if tensor.grad is None else tensor.grad).is_contiguous()
-        if tensor.device.type != "cpu" or tensor.numel() <= _PIECE or not flat:
-            accumulate([tensor], [combine(block, weights)])
-            continue
-        if tensor.grad is None:
-            tensor.grad = torch.zeros_like(tensor)
-        parts_of = [torch.split(g.reshape(-1), _PIECE) for _, g in present]
-        pieces = torch.split(tensor.grad.view(-1), _PIECE)
-        for target, *parts in zip(pieces, *parts_of, strict=True):
-            for (weight, _), part in zip(present, parts, strict=True):
+        fresh = tensor.grad is None
+        total = torch.empty_like(tensor) if tensor.grad is None else tensor.grad
+        targets, parts = [total], [[g] for _, g in present]
+        if total.numel() > _PIECE and total.is_contiguous() and total.device.type == "cpu":
+            targets = list(torch.split(total.view(-1), _PIECE))
+            parts = [list(torch.split(g.reshape(-1), _PIECE)) for _, g in present]
+        (first, _), *others = present
+        for target, part, *rest in zip(targets, *parts, strict=True):
+            if fresh:
+                torch.mul(part, first, out=target)
+            else:
+                target.add_(part, alpha=first)
+            for (weight, _), part in zip(others, rest, strict=True):
                 target.add_(part, alpha=weight)
+        tensor.grad = total
 
 
 @torch.no_grad()

@@ -1,24 +1,84 @@
 """The Gramian of gradients that come in blocks, without the matrix J."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 
+import numpy as np
 import torch
+from scipy.linalg import lapack
 from torch import Tensor
 
-# Columns that are multiplied at once: a buffer that stays in the cache of a CPU core, while on an
-# accelerator the number of kernel launches matters more.
-_COLUMNS_CPU = 16_384
-_COLUMNS_ACCELERATOR = 1_048_576
+from ._solvers import unit_diagonal
+
+Blocks = Sequence[Sequence[Tensor | None]]
+
+# On a CPU the columns pass in chunks that stay in the cache of a core; on an accelerator the number
+# of kernel launches matters more.
+# Not a power of two: rows at such distances fall on the same lines of the cache. Sums in float32 of
+# so many products are right to some tens of roundings; the sums over the chunks are in float64.
+_WIDTH_CPU, _WIDTH_ACCELERATOR = 2**14 + 16, 2**18
+_LARGE = 2**14
+# Matrix products of more rows than this run at half the speed on a CPU.
+_MOST_ROWS = 12
+_SOME_ROWS = 10
+# Up to so many rows a CPU takes inner products faster than a copy into one matrix and its product.
+_DOT_ROWS = 4
+_DOT_WIDTH = 2**17
+
+# Squares that underflow in float32 lose less than a float32 rounding of a squared norm above this,
+# for 10^11 columns.
+_LEAST = 1e-20
+# The smallest eigenvalue of the cosines, in units of K times a float32 rounding, above which that
+# rounding neither invents nor hides a direction: what it changes there is below a hundredth at the
+# worst, and nearer to 10⁻⁵ as a rule.
+_ROUNDINGS = 2**12
 
 
-def gramian(jacobian: Sequence[Sequence[Tensor | None]]) -> Tensor:
+def products_dtype(jacobian: Blocks) -> torch.dtype:
+    """In which dtype the products are taken at first: float32, unless a gradient has more digits.
+
+    float64 too where PyTorch is set to take products of float32 with fewer digits (TF32, bfloat16),
+    which would round the cosines.
+    """
+    dtypes = {(g.dtype, g.device.type) for row in jacobian for g in row if g is not None}
+    for dtype, device in dtypes:
+        if dtype == torch.float64 or _reduced_precision(device):
+            return torch.float64
+    return torch.float32
+
+
+def resolved(gramian: Tensor) -> bool:
+    """Whether a Gramian of float32 products holds what one of float64 products would.
+
+    It does not where a squared norm is 0, may have lost squares to underflow, or has overflowed,
+    nor where the unit gradients are dependent up to float32 rounding: the smallest eigenvalue of
+    their cosines is below 2¹² K ε. The check of K×K numbers costs microseconds; the exact products
+    after it are the exception.
+
+    Args:
+        gramian: Gramian (task, task), float64, on the CPU.
+
+    Examples:
+        >>> resolved(torch.eye(2).double()), resolved(torch.ones(2, 2).double())
+        (True, False)
+    """
+    G = gramian.numpy()
+    if not np.isfinite(G).all() or not (G.diagonal() > _LEAST).all():
+        return False
+    cosines, _ = unit_diagonal(G)
+    cosines.flat[:: len(G) + 1] -= _ROUNDINGS * len(G) * np.finfo(np.float32).eps
+    return bool(lapack.dpotrf(cosines)[1] == 0)  # positive definite
+
+
+def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
     """G = J Jᵀ for a Jacobian given as one sequence of blocks per task.
 
-    The blocks pass through one float64 buffer of fixed width. Products in float32 would lose a
-    gradient 1e-19 times smaller than 1 to underflow, and TF32 would round the cosines.
+    The blocks pass in chunks through one buffer that stays in the cache, and the sums over chunks
+    are float64 whatever the products are.
 
     Args:
         jacobian: `jacobian[k][b]` is block b of the gradient of task k, of any shape; None is zero.
+        dtype: Of the products: float64, or float32 where `resolved` tells that it was enough.
 
     Returns:
         Gramian (task, task), float64, on the device of the first block.
@@ -29,53 +89,152 @@ def gramian(jacobian: Sequence[Sequence[Tensor | None]]) -> Tensor:
         tensor([[14., 13.],
                 [13., 13.]], dtype=torch.float64)
     """
-    tasks = len(jacobian)
-    blocks = [[row[b] for row in jacobian] for b in range(len(jacobian[0]))]
-    present = [next(g for g in block if g is not None) for block in blocks if any_of(block)]
-    if not present:
-        return torch.zeros(tasks, tasks, dtype=torch.float64)
-    device = present[0].device
-    width = _COLUMNS_CPU if device.type == "cpu" else _COLUMNS_ACCELERATOR
-    width = min(width, sum(g.numel() for g in present))
-    total = torch.zeros(tasks, tasks, dtype=torch.float64, device=device)
-    buffer = torch.empty(tasks, width, dtype=torch.float64, device=device)
-    filled = 0
-    for block in blocks:
-        if not any_of(block):
-            continue
-        flat = [None if g is None else g.reshape(-1) for g in block]
-        size = next(g.numel() for g in flat if g is not None)
-        start = 0
-        while start < size:
-            count = min(size - start, width - filled)
-            for k, g in enumerate(flat):
-                target = buffer[k, filled : filled + count]
-                if g is None:
-                    target.zero_()
-                else:
-                    target.copy_(g[start : start + count])
-            start += count
-            filled += count
-            if filled == width:
-                total.addmm_(buffer, buffer.T)
-                filled = 0
-    if filled:
-        total.addmm_(buffer[:, :filled], buffer[:, :filled].T)
-    return total
+    return _products(jacobian, len(jacobian), dtype)
 
 
-def cross_gramian(
-    one: Sequence[Sequence[Tensor | None]], other: Sequence[Sequence[Tensor | None]]
-) -> Tensor:
-    """C = J J'ᵀ for two Jacobians of the same tasks and blocks: a corner of a larger Gramian.
+def cross_gramian(one: Blocks, other: Blocks) -> Tensor:
+    """C = J J'ᵀ for two Jacobians of the same blocks, from float64 products.
 
     Examples:
         >>> cross_gramian([[torch.tensor([1.0, 2.0])]], [[torch.tensor([3.0, 4.0])]])
         tensor([[11.]], dtype=torch.float64)
     """
-    return gramian([*one, *other])[: len(one), len(one) :]
+    return _products([*one, *other], len(one), torch.float64)
 
 
 def any_of(block: Sequence[Tensor | None]) -> bool:
     """Whether any task reaches this block."""
     return any(g is not None for g in block)
+
+
+@torch.no_grad()
+def _products(jacobian: Blocks, rows: int, dtype: torch.dtype) -> Tensor:
+    """The products of the first rows with the others; with themselves where there are no others."""
+    by_device: dict[torch.device, list[list[Tensor]]] = {}
+    for b in range(len(jacobian[0])):
+        block = [row[b] for row in jacobian]
+        like = next((g for g in block if g is not None and g.numel() > 0), None)
+        if like is not None:
+            by_device.setdefault(like.device, []).append(_flat(block, like))
+    columns = len(jacobian) - rows or rows
+    total: Tensor | None = None
+    for device, blocks in by_device.items():
+        found = _on_one_device(blocks, device, rows, columns, dtype)
+        total = found if total is None else total + found.to(total.device)
+    return torch.zeros(rows, columns, dtype=torch.float64) if total is None else total
+
+
+def _flat(block: list[Tensor | None], like: Tensor) -> list[Tensor]:
+    """The block's gradients as vectors, without a copy where all have one dense layout."""
+    if all(g is not None and g.is_contiguous() for g in block):
+        return [g.view(-1) for g in block if g is not None]
+    zero = like.new_zeros(()).expand(like.shape)
+    present = [zero if g is None else g for g in block]
+    if all(g is None or g.stride() == like.stride() for g in block):
+        order = sorted(range(like.ndim), key=like.stride, reverse=True)
+        present = [g.permute(order) for g in present]
+    return [g.reshape(-1) for g in present]
+
+
+def _on_one_device(
+    blocks: list[list[Tensor]], device: torch.device, rows: int, columns: int, dtype: torch.dtype
+) -> Tensor:
+    tasks, cpu = len(blocks[0]), device.type == "cpu"
+    symmetric = tasks == rows
+    matrices: list[Tensor] = []
+    dots: list[list[Tensor]] = []
+    copied: list[list[Tensor]] = []
+    for block in blocks:
+        large = len(block[0]) >= _LARGE and all(row.dtype == dtype for row in block)
+        matrix = _as_matrix(block) if large else None
+        if matrix is not None:
+            matrices.append(matrix)
+        elif large and cpu and symmetric and rows <= _DOT_ROWS:
+            dots.append(block)
+        else:
+            copied.append(block)
+
+    total = torch.zeros(rows, columns, dtype=torch.float64, device=device)
+    if dots:
+        total += _dots(dots)
+    width = _WIDTH_CPU if cpu else _WIDTH_ACCELERATOR
+    if matrices:
+        part = torch.zeros_like(total, dtype=dtype)
+        for chunk in (c for matrix in matrices for c in torch.split(matrix, width, dim=1)):
+            total += torch.mm(chunk[:rows], chunk[-columns:].T, out=part)
+    if copied:
+        step = _SOME_ROWS if symmetric and cpu and rows > _MOST_ROWS else rows
+        upper, part = torch.zeros_like(total), torch.zeros_like(total, dtype=dtype)
+        for chunk in _chunks(copied, width, dtype):
+            for start in range(0, rows, step):
+                own, others = chunk[start : min(start + step, rows)], chunk[start - columns :]
+                torch.mm(own, others.T, out=part[start : start + step, -len(others) :])
+            upper += part
+        total += upper if step == rows else upper.triu() + upper.triu(1).T
+    return total
+
+
+def _chunks(blocks: list[list[Tensor]], width: int, dtype: torch.dtype) -> Iterator[Tensor]:
+    """The columns of all blocks in turn, in one buffer (task, column) of so many columns."""
+    width = min(width, sum(len(block[0]) for block in blocks))
+    buffer = blocks[0][0].new_empty(len(blocks[0]), width, dtype=dtype)
+    small: list[list[Tensor]] = []  # blocks that fill one buffer together
+    filled = 0
+    for block in blocks:
+        size = len(block[0])
+        if size >= width:
+            for pieces in zip(*(torch.split(row, width) for row in block), strict=True):
+                yield torch.stack(pieces, out=buffer[:, : len(pieces[0])])
+            continue
+        if filled + size > width:
+            yield _joined(small, buffer[:, :filled])
+            small, filled = [], 0
+        small.append(block)
+        filled += size
+    if small:
+        yield _joined(small, buffer[:, :filled])
+
+
+def _joined(blocks: list[list[Tensor]], chunk: Tensor) -> Tensor:
+    for k, row in enumerate(chunk):
+        torch.cat([block[k] for block in blocks], out=row)
+    return chunk
+
+
+def _as_matrix(block: list[Tensor]) -> Tensor | None:
+    """The block as one matrix, where its rows lie evenly spaced in one piece of memory."""
+    first, size = block[0], len(block[0])
+    storage, start = first.untyped_storage().data_ptr(), first.storage_offset()
+    spacing = block[1].storage_offset() - start if len(block) > 1 else size
+    if spacing < size or not all(
+        row.stride() == (1,)
+        and row.storage_offset() == start + k * spacing
+        and row.untyped_storage().data_ptr() == storage
+        for k, row in enumerate(block)
+    ):
+        return None
+    return first.as_strided((len(block), size), (spacing, 1))
+
+
+def _dots(blocks: list[list[Tensor]]) -> Tensor:
+    """The Gramian of few rows, without a copy."""
+    tasks = len(blocks[0])
+    pairs = list(combinations_with_replacement(range(tasks), 2))
+    found = [
+        torch.dot(pieces[i], pieces[j])
+        for block in blocks
+        for pieces in zip(*(torch.split(row, _DOT_WIDTH) for row in block), strict=True)
+        for i, j in pairs
+    ]
+    sums = torch.stack(found).view(-1, len(pairs)).sum(dim=0, dtype=torch.float64)
+    where = [[pairs.index((min(i, j), max(i, j))) for j in range(tasks)] for i in range(tasks)]
+    return sums[torch.tensor(where)]
+
+
+def _reduced_precision(device: str) -> bool:
+    """Whether PyTorch is set to round the factors of a float32 matrix product."""
+    backend = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
+    setting = getattr(getattr(backend, "matmul", None), "fp32_precision", None)
+    if setting is None:  # before torch 2.9
+        return torch.get_float32_matmul_precision() != "highest"
+    return setting not in ("none", "ieee")
