@@ -1,6 +1,7 @@
 """Transforms carry the training statistics, and act alike on arrays and tensors."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -147,3 +148,50 @@ def test_ranges_wrong_arguments():
         ltr_data.ClipOutliers(IDS, low=0.5, high=0.5)
     with pytest.raises(ValueError, match="`num_quantiles`"):
         ltr_data.QuantileTransform(IDS, num_quantiles=1)
+
+
+def chain(features=TRAIN):
+    steps = [
+        partial(ltr_data.ClipOutliers.fit, low=0.0, high=0.7),
+        LogStandardize.fit,
+        partial(ltr_data.QuantileTransform.fit, num_quantiles=4),
+    ]
+    return ltr_data.ComposeFeatures.fit(features, IDS, steps)
+
+
+def test_each_step_is_fitted_to_what_the_one_before_gives():
+    clip = ltr_data.ClipOutliers.fit(TRAIN, IDS, low=0.0, high=0.7)
+    clipped = clip.transform(TRAIN)
+    log = LogStandardize.fit(clipped, IDS)
+    quantiles = ltr_data.QuantileTransform.fit(log.transform(clipped), IDS, num_quantiles=4)
+    expected = quantiles.transform(log.transform(clipped))
+    assert np.array_equal(chain().transform(TRAIN), expected)
+    assert not np.array_equal(LogStandardize.fit(TRAIN, IDS).mean, log.mean)
+
+
+def test_a_chain_is_saved_with_its_parts():
+    transform = chain()
+    assert transform.constant_columns == (8,)
+    twin = FeatureTransform.from_config(json.loads(json.dumps(transform.config())))
+    twin.load_state_dict(transform.state_dict())
+    assert [type(part) for part in twin.transforms] == [type(p) for p in transform.transforms]
+    assert twin.constant_columns == (8,)
+    new = np.float32([[1e3, -7, 7], [3, 2, 9]])
+    assert np.array_equal(twin.transform(new), transform.transform(new))
+    with torch.no_grad():
+        assert np.array_equal(twin(torch.from_numpy(new)), transform.transform(new))
+
+
+def test_a_chain_is_fitted_to_rows_in_chunks(monkeypatch):
+    features = np.random.default_rng(0).gamma(1, 9, (50, 3)).astype(np.float32)
+    whole = chain(features)
+    monkeypatch.setattr("ltr_data._features._CHUNK_ROWS", 7)
+    assert np.allclose(chain(features).transform(features), whole.transform(features), atol=1e-6)
+
+
+def test_wrong_chains():
+    with pytest.raises(ValueError, match="`transforms` must hold at least one"):
+        ltr_data.ComposeFeatures.fit(TRAIN, IDS, [])
+    other = Standardize.fit(TRAIN, (1, 2, 3))
+    with pytest.raises(ValueError, match=r"`transforms` must be of the features \(3, 5, 8\)"):
+        ltr_data.ComposeFeatures(IDS, [other])

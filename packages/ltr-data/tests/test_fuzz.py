@@ -180,9 +180,9 @@ def set_trap(r, lines):
     elif kind == 6 and len(line) > 2:
         line.append(r.choice(line[2:]))
     elif kind == 7:
-        line[1] = r.choice(
-            ["qid:", "qid", "QID:1", "1:1", "qid:\x7f", "qid:a:b", "qid: 1", "qid:1\x0b"]
-        )
+        line[1:2] = [
+            r.choice(["qid:", "qid", "QID:1", "1:1", "qid:\x7f", "qid:a:b", "qid: 1", "qid:1\x0b"])
+        ]
     elif kind == 8:
         line.insert(
             at,

@@ -3,6 +3,7 @@
 from . import datasets
 from .__about__ import __version__
 from ._batch import RankingBatch, collate
+from ._chain import ComposeFeatures
 from ._columns import ColumnView
 from ._convert import Progress, convert, convert_all
 from ._dataset import RankingDataset
@@ -41,6 +42,7 @@ __all__ = [
     "ColumnView",
     "Columns",
     "Compose",
+    "ComposeFeatures",
     "Description",
     "FeatureTransform",
     "Identity",

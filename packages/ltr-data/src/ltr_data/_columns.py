@@ -1,15 +1,50 @@
-"""Some columns of a matrix that is too large to copy."""
+"""Matrices of which only the rows asked for are made: for what is too large to copy."""
 
 import mmap
+from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
 
 
-class ColumnView:
-    """Columns of a (document, column) matrix, copied only for the rows that are asked for.
+class LazyMatrix(ABC):
+    """Stands in for a (document, feature) float32 array where that is indexed by rows.
 
-    It stands in for an array where that is indexed by rows; `np.asarray` makes it one.
+    `np.asarray` makes it one.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """(number of documents, number of features)."""
+
+    @abstractmethod
+    def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """(row, feature) some rows, in memory of their own."""
+
+    @property
+    def ndim(self) -> int:
+        """2."""
+        return 2
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[np.float32]:
+        if copy is False:
+            raise ValueError("`copy` must not be False: the numbers do not lie side by side")
+        return np.asarray(self[:], dtype=dtype)
+
+
+class ColumnView(LazyMatrix):
+    """Columns of a (document, column) matrix, copied only for the rows that are asked for.
 
     Args:
         matrix: (document, column) float32.
@@ -31,33 +66,13 @@ class ColumnView:
         """(number of documents, number of features)."""
         return len(self._matrix), len(self._columns)
 
-    @property
-    def ndim(self) -> int:
-        """2."""
-        return 2
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """float32."""
-        return self._matrix.dtype
-
-    def __len__(self) -> int:
-        return len(self._matrix)
-
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
         """(row, feature) a copy of some rows."""
         chosen = self._matrix[rows]
         return chosen.take(self._columns, axis=1)
 
-    def __array__(
-        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
-    ) -> npt.NDArray[np.float32]:
-        if copy is False:
-            raise ValueError("`copy` must not be False: the columns do not lie side by side")
-        return np.asarray(self[:], dtype=dtype)
 
-
-Features = npt.NDArray[np.float32] | ColumnView
+Features = npt.NDArray[np.float32] | LazyMatrix
 
 
 def select_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> Features:
