@@ -67,8 +67,9 @@ def test_layout_is_that_of_safetensors(source):
         end = about["data_offsets"][1]
     assert 8 + size + end == len(content)
     manifest = json.loads(content[8 + size :][slice(*header["manifest"]["data_offsets"])])
-    assert manifest["source"]["size"] == source.stat().st_size
-    assert manifest["source"]["name"] == "train.txt"
+    (about,) = manifest["sources"]
+    assert about["size"] == source.stat().st_size
+    assert about["name"] == "train.txt"
 
 
 @pytest.mark.parametrize("block_bytes", [16, 50, 1 << 20])
@@ -131,7 +132,7 @@ def test_files_of_one_name_share_a_folder(tmp_path):
     assert [_cache_file.map_table(t).query_ids for t in targets] == [("Fold1",), ("Fold2",)]
     assert ltr_data.convert_all(pattern)[0] == tmp_path / "Fold1" / "train.txt.safetensors"
     assert len(ltr_data.convert_all(pattern)) == 2
-    with pytest.raises(FileNotFoundError, match="`sources`"):
+    with pytest.raises(FileNotFoundError, match="`path` must fit a file"):
         ltr_data.convert_all(tmp_path / "*.csv")
 
 

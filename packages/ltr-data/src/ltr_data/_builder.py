@@ -52,18 +52,33 @@ class TableBuilder:
         path: The file, for messages.
         sink: Takes the features.
         num_features: Number of columns; the largest that occurs when None.
+        regroup: Whether the documents of a query that comes back are put together.
     """
 
-    def __init__(self, path: Path, sink: Sink, num_features: int | None) -> None:
+    def __init__(
+        self, path: Path, sink: Sink, num_features: int | None, *, regroup: bool = False
+    ) -> None:
         self.path = path
         self.sink = sink
         self.num_features = num_features
         self.width = num_features or 0
         self.num_rows = 0
+        self._regroup = regroup
         self._labels: list[npt.NDArray[np.float32]] = []
-        self._starts: list[int] = []  # first row of each query
-        self._query_ids: list[str] = []
-        self._first_lines: dict[str, int] = {}
+        self._last: str | None = None
+        self._numbers: dict[str, int] = {}  # of the queries, in the order of their first documents
+        self._first: list[tuple[Path, int]] = []  # file and line of it, per query
+        self._runs: list[tuple[int, int]] = []  # number of the query and first row
+
+    @property
+    def num_queries(self) -> int:
+        """Number of queries so far."""
+        return len(self._numbers)
+
+    def begin(self, path: Path) -> None:
+        """Go on with another file; no query goes on in it."""
+        self.path = path
+        self._last = None
 
     def append(self, rows: Rows) -> None:
         """Add rows.
@@ -86,37 +101,33 @@ class TableBuilder:
         self.num_rows += len(rows.labels)
 
     def _append_queries(self, rows: Rows) -> None:
-        last = self._query_ids[-1] if self._query_ids else None
         for query_id, row in zip(rows.query_ids, rows.starts.tolist(), strict=True):
-            if query_id == last:
+            if query_id == self._last:
                 continue
-            last, line = query_id, int(rows.lines[row])
-            if query_id in self._first_lines:
-                raise ValueError(
-                    f"{self.path}:{line}: query {query_id!r} comes back; it began in line "
-                    f"{self._first_lines[query_id]} and ended before another query"
+            self._last, line = query_id, int(rows.lines[row])
+            number = self._numbers.setdefault(query_id, len(self._numbers))
+            if number == len(self._first):
+                self._first.append((self.path, line))
+            elif not self._regroup:
+                path, first = self._first[number]
+                where = (
+                    f"line {first} and ended before another query"
+                    if path == self.path
+                    else f"{path}:{first}"
                 )
-            self._first_lines[query_id] = line
-            self._query_ids.append(query_id)
-            self._starts.append(self.num_rows + row)
+                raise ValueError(
+                    f"{self.path}:{line}: query {query_id!r} comes back; it began in {where}; "
+                    "`regroup=True` puts its documents together"
+                )
+            self._runs.append((number, self.num_rows + row))
 
-    def labels(self) -> npt.NDArray[np.float32]:
-        """(document,) float32.
-
-        Raises:
-            ValueError: There are no documents.
-        """
-        if not self.num_rows:
-            raise ValueError(f"{self.path}: there are no documents in the file")
-        return np.concatenate(self._labels)
-
-    def offsets(self) -> npt.NDArray[np.int64]:
-        """(query + 1,) first document of each query, and the number of documents."""
-        return np.array([*self._starts, self.num_rows], dtype=np.int64)
-
-    def query_ids(self) -> tuple[str, ...]:
-        """(query,) in the order of the file."""
-        return tuple(self._query_ids)
+    def segments(self) -> npt.NDArray[np.int64] | None:
+        """(run, 2) first row and end of what was added, query by query; None where it is so."""
+        if len(self._runs) == len(self._numbers):
+            return None
+        numbers, starts = np.array(self._runs, dtype=np.int64).T
+        ends = np.append(starts[1:], self.num_rows)
+        return np.stack((starts, ends), axis=1)[np.argsort(numbers, kind="stable")]
 
     def table(
         self,
@@ -124,18 +135,36 @@ class TableBuilder:
         feature_names: tuple[str, ...] | None = None,
         nullable: tuple[int, ...] = (),
     ) -> RankingTable:
-        """The table with the features that the sink has got.
+        """The table.
+
+        Args:
+            features: What the sink has got, query by query (see `segments`).
+            feature_names: Names of the columns.
+            nullable: Numbers of the columns with missing values.
 
         Raises:
             ValueError: There are no documents.
         """
-        labels = self.labels()
+        if not self.num_rows:
+            raise ValueError(f"{self.path}: there are no documents in the file")
+        numbers, starts = np.array(self._runs, dtype=np.int64).T
+        lengths = np.zeros(self.num_queries, dtype=np.int64)
+        np.add.at(lengths, numbers, np.diff(starts, append=self.num_rows))
+        segments = self.segments()
+        labels = np.concatenate(self._labels)
         return RankingTable(
             features=features,
             feature_ids=tuple(range(1, features.shape[1] + 1)),
-            labels=labels,
-            offsets=self.offsets(),
-            query_ids=self.query_ids(),
+            labels=labels if segments is None else take_segments(labels, segments),
+            offsets=np.concatenate(([0], np.cumsum(lengths))),
+            query_ids=tuple(self._numbers),
             feature_names=feature_names,
             nullable=nullable,
         )
+
+
+def take_segments(
+    array: npt.NDArray[np.float32], segments: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """The rows of (run, 2) segments, one after the other."""
+    return np.concatenate([array[start:end] for start, end in segments.tolist()])

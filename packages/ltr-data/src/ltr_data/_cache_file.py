@@ -9,7 +9,9 @@ matrix, or one, whose size must be known first.) Any reader of safetensors under
 
 import json
 import mmap
+import shutil
 import struct
+import tempfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,16 +51,25 @@ class CacheFile:
         self._segments.append((rows, width))
         self._file.write(np.ascontiguousarray(matrix).data)
 
-    def finish(self, width: int, table: RankingTable, manifest: dict[str, Any]) -> None:
+    def finish(
+        self,
+        width: int,
+        table: RankingTable,
+        manifest: dict[str, Any],
+        segments: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         """Add all but the features, and the header.
 
         Args:
             width: Number of columns.
             table: Labels, queries and names; its features are not looked at.
             manifest: Kept with the table; JSON.
+            segments: (run, 2) rows in the order that they are to have; as they are when None.
         """
         self._file.flush()
         self._widen(width)
+        if segments is not None:
+            self._reorder(width, segments)
         num_rows = sum(rows for rows, _ in self._segments)
         self._file.seek(HEADER_BYTES + num_rows * width * 4)
         arrays = {
@@ -104,6 +115,24 @@ class CacheFile:
                     wide[:, :segment_width] = narrow.reshape(count, segment_width)
                     file.seek(HEADER_BYTES + 4 * row * width)
                     file.write(wide.data)
+
+    def _reorder(self, width: int, segments: npt.NDArray[np.int64]) -> None:
+        """Put the rows into another order, by way of a file without a name."""
+        name = Path(self._file.name)
+        with name.open("r+b") as file, tempfile.TemporaryFile(dir=name.parent) as other:
+            for start, end in segments.tolist():
+                file.seek(HEADER_BYTES + 4 * width * start)
+                _copy(file, other, 4 * width * (end - start))
+            other.seek(0)
+            file.seek(HEADER_BYTES)
+            shutil.copyfileobj(other, file, _CHUNK_BYTES)
+
+
+def _copy(source: IO[bytes], target: IO[bytes], count: int) -> None:
+    while count:
+        chunk = source.read(min(count, _CHUNK_BYTES))
+        target.write(chunk)
+        count -= len(chunk)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:

@@ -1,12 +1,12 @@
 """From a ranking file to a table that is memory-mapped, once."""
 
-import glob
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import repeat
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,14 +16,13 @@ import numpy as np
 from ._builder import TableBuilder
 from ._cache_file import CacheFile, read_manifest
 from ._files import atomic_write, sweep
-from ._source import kind, open_source
-from ._streams import locate
+from ._paths import SUFFIX, Sources, expand, holders
+from ._source import fill, kind
 from ._tabular import Columns
 from .lightgbm import find_query_file
 from .svmrank import check_num_features
 
-SUFFIX = ".safetensors"
-_VERSION = 1  # of what the readers make of a file; a higher one makes all caches stale
+_VERSION = 2  # of what the readers make of a file; a higher one makes all caches stale
 _HASH_BYTES = 1 << 20
 
 #: Called with the bytes of the source read so far and all of them.
@@ -31,16 +30,19 @@ Progress = Callable[[int, int], None]
 
 
 def convert(
-    source: str | os.PathLike[str],
+    source: Sources,
     target: str | os.PathLike[str] | None = None,
     *,
     columns: Columns | None = None,
     num_features: int | None = None,
     threads: int | None = None,
+    regroup: bool = False,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Path:
-    r"""Convert a ranking file to one that `open` maps into memory, unless that was done before.
+    r"""Convert a ranking file, or several, to one that `open` maps into memory.
+
+    Nothing is done where that was done before.
 
     The file is read as a stream: the memory needed does not grow with it. The target appears when
     it is complete; a kill leaves the old one or none, and what it leaves behind is removed by the
@@ -50,12 +52,13 @@ def convert(
     the same size and time of change; or, where the time differs, of the same size and SHA-256.
 
     Args:
-        source: A file in a format of `read`.
-        target: The file to write; beside the source, named after it, when not given.
+        source: A file in a format of `read`, a pattern, or a list of files.
+        target: The file to write; beside the (first) source, named after it, when not given.
         columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns; see `read`.
         threads: Number of blocks that are parsed at the same time.
-        progress: Called now and then with the bytes read and the bytes of the file, such as
+        regroup: Whether a query that comes back is no error; see `read`.
+        progress: Called now and then with the bytes read and the bytes of all files, such as
             `ProgressPrinter`.
         force: Whether to convert even where the target is up to date.
 
@@ -77,57 +80,60 @@ def convert(
         'train.txt.safetensors'
     """
     check_num_features(num_features)
-    source = Path(source)
-    target = cache_path(source) if target is None else Path(target)
-    options = describe_options(source, columns, num_features)
-    if not force and is_fresh(target, source, options):
+    paths = expand(source)
+    target = cache_path(paths) if target is None else Path(target)
+    options = describe_options(paths, columns, num_features, regroup)
+    if not force and is_fresh(target, paths, options):
         return target
-    if not os.access(target.parent, os.W_OK):
-        raise PermissionError(
-            f"`target` must lie in a folder that can be written to, got {target}; give another "
-            "folder for the cache, or none"
-        )
+    _check_writable(target)
     sweep(target)
-    file = locate(source)
-    before = file.stat()
+    files = holders(paths)
+    before = [file.stat() for file in files]
+    total = sum(about.st_size for about in before)
     stop = Event()
     with atomic_write(target) as handle, ThreadPoolExecutor(1) as executor:
-        checksum = executor.submit(_sha256, file, stop)
+        checksums = executor.map(_sha256, files, repeat(stop))
         try:
             cache = CacheFile(handle)
-            builder = TableBuilder(source, cache, num_features)
-            with open_source(source, columns=columns, threads=threads) as opened:
-                for rows in opened.rows:
-                    builder.append(rows)
-                    if progress is not None:
-                        progress(opened.position(), before.st_size)
+            builder = TableBuilder(paths[0], cache, num_features, regroup=regroup)
+            names, nullable = fill(
+                builder,
+                paths,
+                columns=columns,
+                threads=threads,
+                progress=lambda done: None if progress is None else progress(done, total),
+            )
         except BaseException:
             stop.set()
             raise
-        features = _without_features(builder)
-        table = builder.table(features, opened.feature_names, opened.nullable)
-        after = file.stat()
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise RuntimeError(f"{file}: the file changed while it was read; convert it again")
-        about = {
-            "name": source.name,
-            "size": before.st_size,
-            "mtime_ns": before.st_mtime_ns,
-            "sha256": checksum.result(),
-        }
-        cache.finish(builder.width, table, {"source": about, "options": options})
+        table = builder.table(_without_features(builder), names, nullable)
+        sources = []
+        for path, file, was, checksum in zip(paths, files, before, checksums, strict=True):
+            now = file.stat()
+            if (was.st_size, was.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+                raise RuntimeError(f"{file}: the file changed while it was read; convert it again")
+            sources.append(
+                {
+                    "name": path.name,
+                    "size": was.st_size,
+                    "mtime_ns": was.st_mtime_ns,
+                    "sha256": checksum,
+                }
+            )
+        manifest = {"sources": sources, "options": options}
+        cache.finish(builder.width, table, manifest, builder.segments())
     return target
 
 
 def convert_all(
-    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    sources: Sources,
     folder: str | os.PathLike[str] | None = None,
     *,
     columns: Columns | None = None,
     num_features: int | None = None,
     workers: int | None = None,
 ) -> list[Path]:
-    """Convert several files, some at the same time.
+    """Convert several files, each to one of its own, some at the same time.
 
     Args:
         sources: Files, or a pattern such as ``"MSLR-WEB30K/Fold*/*.txt"``.
@@ -143,13 +149,7 @@ def convert_all(
         FileNotFoundError: A file is missing, or none fits the pattern.
         ValueError: Something in a file is wrong.
     """
-    if isinstance(sources, (str, os.PathLike)):
-        paths = sorted(map(Path, glob.glob(os.fspath(sources), recursive=True)))  # noqa: PTH207
-        paths = [path for path in paths if path.suffix != SUFFIX]
-        if not paths:
-            raise FileNotFoundError(f"`sources` must fit a file, there is none like {sources}")
-    else:
-        paths = [Path(source) for source in sources]
+    paths = expand(sources)
     workers = min(os.cpu_count() or 1, 4) if workers is None else workers
 
     def one(path: Path) -> Path:
@@ -160,47 +160,69 @@ def convert_all(
         return list(executor.map(one, paths))
 
 
-def cache_path(source: Path, folder: str | os.PathLike[str] | None = None) -> Path:
-    """Where the converted file is: beside the source, or in a folder for several sources.
+def cache_path(
+    sources: Path | Sequence[Path], folder: str | os.PathLike[str] | None = None
+) -> Path:
+    """Where the converted file is: beside the (first) source, or in a folder for several data sets.
 
     Raises:
         FileNotFoundError: There is no such source.
+        NotADirectoryError: `folder` is a file.
     """
-    file = locate(source)
+    paths = [sources] if isinstance(sources, Path) else sources
+    source, file = paths[0], holders(paths)[0]
     inside = source.relative_to(file).parts if file != source else ()
-    name = ".".join((file.name, *inside)) + SUFFIX
-    if folder is None:
-        return file.with_name(name)
+    name = ".".join((file.name, *inside))
     # Files of the same name, such as the folds' train.txt, share the folder.
-    digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:8]
+    resolved = b"\0".join(os.fsencode(path.resolve()) for path in paths)
+    digest = hashlib.sha256(resolved).hexdigest()[:8]
+    if len(paths) > 1:
+        name = f"{name}+{len(paths) - 1}.{digest}"
+    if folder is None:
+        return file.with_name(name + SUFFIX)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return Path(folder) / f"{digest}.{name}"
+    return Path(folder) / f"{digest}.{name}{SUFFIX}"
 
 
 def describe_options(
-    source: Path, columns: Columns | None, num_features: int | None
+    paths: Sequence[Path], columns: Columns | None, num_features: int | None, regroup: bool
 ) -> dict[str, Any]:
     """What else determines the table, as JSON holds it."""
-    query_file = find_query_file(source)
+    query_files = map(find_query_file, paths)
     return {
         "version": _VERSION,
-        "kind": kind(source),
+        "kinds": [kind(path) for path in paths],
         "columns": None if columns is None else json.loads(json.dumps(asdict(columns))),
         "num_features": num_features,
-        "query_sha256": None if query_file is None else _sha256(query_file),
+        "regroup": regroup,
+        "query_sha256": [None if file is None else _sha256(file) for file in query_files],
     }
 
 
-def is_fresh(target: Path, source: Path, options: dict[str, Any]) -> bool:
+def is_fresh(target: Path, paths: Sequence[Path], options: dict[str, Any]) -> bool:
     """Whether a converted file is up to date; see `convert`."""
     manifest = read_manifest(target)
     if manifest is None or manifest["options"] != options:
         return False
-    file = locate(source)
-    about, found = manifest["source"], file.stat()
+    return len(manifest["sources"]) == len(paths) and all(
+        _is_same(about, file)
+        for about, file in zip(manifest["sources"], holders(paths), strict=True)
+    )
+
+
+def _is_same(about: dict[str, Any], file: Path) -> bool:
+    found = file.stat()
     if about["size"] != found.st_size:
         return False
     return bool(about["mtime_ns"] == found.st_mtime_ns or about["sha256"] == _sha256(file))
+
+
+def _check_writable(target: Path) -> None:
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(
+            f"`target` must lie in a folder that can be written to, got {target}; give another "
+            "folder for the cache, or none"
+        )
 
 
 def _sha256(path: Path, stop: Event | None = None) -> str:

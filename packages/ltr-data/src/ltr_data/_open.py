@@ -2,18 +2,18 @@
 
 import os
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from ._cache_file import map_table
 from ._convert import Progress, cache_path, convert
 from ._dataset import RELEVANCE, RankingDataset
 from ._labels import LabelSpec
+from ._paths import Sources, expand
 from ._source import read
 from ._tabular import Columns
 
 
 def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to files
-    path: str | os.PathLike[str],
+    path: Sources,
     labels: Sequence[LabelSpec] = (RELEVANCE,),
     inputs: Collection[int] | None = None,
     *,
@@ -21,15 +21,16 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
     columns: Columns | None = None,
     num_features: int | None = None,
     threads: int | None = None,
+    regroup: bool = False,
     progress: Progress | None = None,
 ) -> RankingDataset:
-    r"""Open a ranking file and choose its labels and inputs.
+    r"""Open a ranking file, or several as one data set, and choose labels and inputs.
 
     The first call converts the file (see `convert`); every later one maps the result into memory,
     which takes milliseconds whatever its size.
 
     Args:
-        path: A file in a format of `read`.
+        path: A file in a format of `read`, a pattern such as ``"part-*.txt"``, or a list of files.
         labels: One specification per task; see `RankingDataset.from_table`.
         inputs: Numbers of the features to rank by; all but those of the labels when not given.
         cache: True for a converted file beside `path`, a folder for one there, False to read the
@@ -37,6 +38,7 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns of the file; see `read`.
         threads: Number of blocks that are parsed at the same time.
+        regroup: Whether a query that comes back is no error; see `read`.
         progress: Told how far the conversion is; see `convert`.
 
     Returns:
@@ -58,16 +60,20 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         >>> dataset.tasks, dataset.feature_ids, dataset.labels.tolist()
         (('relevance', 'click'), (1,), [[2.0, 0.0], [3.0, 0.0]])
     """
+    paths = expand(path)
     if cache is False:
-        table = read(path, columns=columns, num_features=num_features, threads=threads)
+        table = read(
+            paths, columns=columns, num_features=num_features, threads=threads, regroup=regroup
+        )
     else:
-        target = cache_path(Path(path), None if cache is True else cache)
+        target = cache_path(paths, None if cache is True else cache)
         convert(
-            path,
+            paths,
             target,
             columns=columns,
             num_features=num_features,
             threads=threads,
+            regroup=regroup,
             progress=progress,
         )
         table = map_table(target)

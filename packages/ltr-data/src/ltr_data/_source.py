@@ -1,7 +1,6 @@
 """What a file is, by its name, and the rows in it."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from ._builder import MemorySink, TableBuilder
+from ._builder import MemorySink, TableBuilder, take_segments
+from ._paths import Sources, expand
 from ._rows import Rows
 from ._streams import COMPRESSED, Stream, locate
 from ._table import RankingTable
@@ -50,7 +50,11 @@ def kind(path: Path) -> str:
 
 @contextmanager
 def open_source(
-    path: Path, *, columns: Columns | None = None, threads: int | None = None
+    path: Path,
+    *,
+    columns: Columns | None = None,
+    threads: int | None = None,
+    queries_before: int = 0,
 ) -> Iterator[Source]:
     """Open a file of any format.
 
@@ -58,6 +62,7 @@ def open_source(
         path: The file.
         columns: Which column is what, where columns have names.
         threads: Number of blocks of text that are parsed at the same time.
+        queries_before: Number of queries of the files before, where the file only counts them.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -92,18 +97,68 @@ def open_source(
         if query_file is None:
             rows = parse_stream(stream, threads)
         else:
-            rows = parse_lightgbm(stream, query_file, read_query_sizes(query_file), threads)
+            sizes = read_query_sizes(query_file)
+            rows = parse_lightgbm(stream, query_file, sizes, threads, queries_before)
         yield Source(rows, stream.position)
 
 
+def fill(
+    builder: TableBuilder,
+    paths: Sequence[Path],
+    *,
+    columns: Columns | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
+    """Read files one after the other.
+
+    Args:
+        builder: Takes the rows.
+        paths: The files, of the same columns.
+        columns: Which column is what, where columns have names.
+        threads: Number of blocks of text that are parsed at the same time.
+        progress: Called with the bytes read of all files.
+
+    Returns:
+        Names of the features, or None, and numbers of those with missing values.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Something in a file is wrong, or one has other columns.
+    """
+    done = 0
+    found: list[tuple[tuple[str, ...] | None, tuple[int, ...]]] = []
+    for path in paths:
+        builder.begin(path)
+        with open_source(
+            path, columns=columns, threads=threads, queries_before=builder.num_queries
+        ) as source:
+            found.append((source.feature_names, source.nullable))
+            if found[-1] != found[0]:
+                raise ValueError(
+                    f"{path}: expected the columns of {paths[0]}, {_names(found[0][0])}, "
+                    f"got {_names(found[-1][0])}"
+                )
+            for rows in source.rows:
+                builder.append(rows)
+                progress(done + source.position())
+        done += locate(path).stat().st_size
+    return found[0]
+
+
+def _names(names: tuple[str, ...] | None) -> str:
+    return "which have no names" if names is None else ", ".join(names)
+
+
 def read(
-    path: str | os.PathLike[str],
+    path: Sources,
     *,
     columns: Columns | None = None,
     num_features: int | None = None,
     threads: int | None = None,
+    regroup: bool = False,
 ) -> RankingTable:
-    r"""Read a ranking file of any format into memory.
+    r"""Read a ranking file of any format, or several, into memory.
 
     By the name: SVMrank text (see `read_svmrank`); the same without query ids where a file with the
     same name and ``.query`` has the sizes of the queries, as LightGBM has it; tables with named
@@ -111,10 +166,13 @@ def read(
     member of a zip archive.
 
     Args:
-        path: The file.
+        path: The file; or a pattern (``"part-*.txt"``, sorted by name) or a list of files, which
+            are read one after the other. A query is in one file only.
         columns: Which column is what, in a table with named columns; `Columns` has the defaults.
         num_features: Number of columns, for sparse text in which the last ones may not occur.
         threads: Number of blocks that are parsed at the same time.
+        regroup: Whether a query that comes back, in the same or another file, is no error: its
+            documents are put together, in their order, at the place of the first.
 
     Returns:
         All documents with all columns.
@@ -135,10 +193,11 @@ def read(
         (('1', '2'), array([2, 1]))
     """
     check_num_features(num_features)
-    path = Path(path)
+    paths = expand(path)
     sink = MemorySink()
-    builder = TableBuilder(path, sink, num_features)
-    with open_source(path, columns=columns, threads=threads) as source:
-        for rows in source.rows:
-            builder.append(rows)
-    return builder.table(sink.matrix(), source.feature_names, source.nullable)
+    builder = TableBuilder(paths[0], sink, num_features, regroup=regroup)
+    names, nullable = fill(builder, paths, columns=columns, threads=threads)
+    features, segments = sink.matrix(), builder.segments()
+    if segments is not None:
+        features = take_segments(features, segments)
+    return builder.table(features, names, nullable)

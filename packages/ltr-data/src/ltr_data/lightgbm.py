@@ -42,17 +42,23 @@ def read_query_sizes(path: Path) -> list[int]:
 
 
 def parse_lightgbm(
-    stream: Stream, query_file: Path, sizes: list[int], threads: int | None = None
+    stream: Stream,
+    query_file: Path,
+    sizes: list[int],
+    threads: int | None = None,
+    queries_before: int = 0,
 ) -> Iterator[Rows]:
-    """The rows of a file, with the queries numbered from 1.
+    """The rows of a file, with the queries numbered from 1, or on from those of other files.
 
     Raises:
         ValueError: A line is wrong or has a query id, or the sizes do not add up to the documents.
     """
-    yield from parse_blocks(_with_query_ids(stream, query_file, sizes), threads)
+    yield from parse_blocks(_with_query_ids(stream, query_file, sizes, queries_before), threads)
 
 
-def _with_query_ids(stream: Stream, query_file: Path, sizes: list[int]) -> Iterator[Block]:
+def _with_query_ids(
+    stream: Stream, query_file: Path, sizes: list[int], queries_before: int
+) -> Iterator[Block]:
     """Write the query's number where SVMrank has it."""
     query, left, documents = 0, 0, 0
     for block in read_blocks(stream):
@@ -77,7 +83,7 @@ def _with_query_ids(stream: Stream, query_file: Path, sizes: list[int]) -> Itera
                 query += 1
             left -= 1
             documents += 1
-            lines[i] = b" ".join((content[0], b"qid:%d" % query, *content[1:]))
+            lines[i] = b" ".join((content[0], b"qid:%d" % (queries_before + query), *content[1:]))
         yield replace(block, text=b"\n".join(lines))
     if left or query < len(sizes):
         raise ValueError(
