@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 import ltr_data
 from ltr_data import _cache_file, _convert
@@ -49,11 +50,48 @@ def test_converted_is_equal_and_mapped(source):
     assert same(pickle.loads(pickle.dumps(table)), TABLE)  # noqa: S301 - our own
 
 
-def test_changing_the_arrays_leaves_the_file(source):
-    target = ltr_data.convert(source)
-    before = target.read_bytes()
-    _cache_file.map_table(target).features[:] = 7
-    assert target.read_bytes() == before
+def test_the_arrays_are_read_only(source):
+    table = _cache_file.map_table(ltr_data.convert(source))
+    for array in (table.features, table.labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 7
+
+
+@pytest.mark.parametrize("inputs", [None, range(1, 20), [1, 3, 4, 30]])
+def test_a_pickle_has_the_path_and_not_the_content(source, inputs):
+    labels = [ltr_data.LabelSpec("click", source=33)]
+    dataset = ltr_data.open(source, labels, inputs)
+    table = _cache_file.map_table(_convert.cache_path(source))
+    content = pickle.dumps(dataset)
+    assert len(content) < dataset.labels.nbytes + 20_000 < dataset.num_documents * 4 * 19
+    assert pickle.loads(content).checksum() == dataset.checksum()  # noqa: S301 - our own
+    assert len(pickle.dumps(table)) < 20_000
+    copied = pickle.loads(pickle.dumps(table.features[[3, 1]]))  # noqa: S301
+    assert np.array_equal(copied, TABLE.features[[3, 1]])
+
+
+def test_a_spawned_process_maps_the_file(source):
+    dataset = ltr_data.open(source, [ltr_data.LabelSpec("click", source=33)])
+    loader = torch.utils.data.DataLoader(
+        dataset,
+        batch_size=7,
+        num_workers=1,
+        collate_fn=ltr_data.collate,
+        multiprocessing_context="spawn",
+    )
+    documents = 0
+    for start, batch in zip(range(0, len(dataset), 7), loader, strict=True):
+        plain = dataset.batch(range(start, min(start + 7, len(dataset))))
+        assert torch.equal(batch.features, plain.features)
+        documents += int(batch.mask.sum())
+    assert documents == dataset.num_documents
+
+
+def test_a_file_that_changed_is_not_mapped_again(source):
+    content = pickle.dumps(_cache_file.map_table(ltr_data.convert(source)))
+    os.utime(_convert.cache_path(source), ns=(1, 1))
+    with pytest.raises(RuntimeError, match=r"safetensors: the file changed since it was mapped"):
+        pickle.loads(content)  # noqa: S301
 
 
 def test_layout_is_that_of_safetensors(source):

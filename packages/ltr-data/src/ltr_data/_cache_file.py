@@ -8,7 +8,6 @@ matrix, or one, whose size must be known first.) Any reader of safetensors under
 """
 
 import json
-import mmap
 import shutil
 import struct
 import tempfile
@@ -18,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from ._mapped import map_file, mapped_array
 from ._table import RankingTable
 
 HEADER_BYTES = 4096  # a page, so that the features are aligned to one
@@ -151,7 +151,9 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def map_table(path: Path) -> RankingTable:
-    """The table of a file; its features and labels are a private map of the file.
+    """The table of a file; its features and labels are parts of the mapped file, to be read only.
+
+    A pickle of the table has the file's path and not its content.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -161,15 +163,12 @@ def map_table(path: Path) -> RankingTable:
         header = _header(file)
         if header is None:
             raise ValueError(f"{path}: expected a whole file written by `convert`")
-        # Copy on write: the arrays may be changed in memory, the file may not.
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    content = map_file(path)
 
     def array(name: str) -> npt.NDArray[Any]:
         about: dict[str, Any] = header[name]
-        count = int(np.prod(about["shape"]))
         offset = HEADER_BYTES + about["data_offsets"][0]
-        flat: npt.NDArray[Any] = np.frombuffer(content, _DTYPES[about["dtype"]], count, offset)
-        return flat.reshape(tuple(about["shape"]))
+        return mapped_array(content, _DTYPES[about["dtype"]], tuple(about["shape"]), offset)
 
     names = json.loads(array("feature_names").tobytes())
     features = array("features")
@@ -177,7 +176,7 @@ def map_table(path: Path) -> RankingTable:
         features=features,
         feature_ids=tuple(range(1, features.shape[1] + 1)),
         labels=array("labels"),
-        offsets=array("offsets").copy(),  # the file aligns it to 4 bytes only
+        offsets=np.array(array("offsets")),  # the file aligns it to 4 bytes only
         query_ids=tuple(json.loads(array("query_ids").tobytes())),
         feature_names=None if names is None else tuple(names),
         nullable=tuple(json.loads(array("nullable").tobytes())),

@@ -1,10 +1,11 @@
 """Matrices of which only the rows asked for are made: for what is too large to copy."""
 
-import mmap
 from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
+
+from ._mapped import file_of
 
 
 class LazyMatrix(ABC):
@@ -83,12 +84,4 @@ def select_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> Featu
     """
     if columns == list(range(columns[0], columns[0] + len(columns))):
         return matrix[:, columns[0] : columns[0] + len(columns)]
-    return ColumnView(matrix, columns) if is_mapped(matrix) else matrix[:, columns]
-
-
-def is_mapped(array: npt.NDArray[np.float32]) -> bool:
-    """Whether the elements are in a memory-mapped file."""
-    base: object = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base.obj if isinstance(base, memoryview) else base, mmap.mmap)
+    return ColumnView(matrix, columns) if file_of(matrix) is not None else matrix[:, columns]

@@ -95,8 +95,9 @@ class FeatureTransform(nn.Module, ABC):
         with torch.no_grad():
             for start in range(0, len(features), _CHUNK_ROWS):
                 rows = slice(start, start + _CHUNK_ROWS)
-                chunk = torch.from_numpy(np.ascontiguousarray(features[rows])).to(self.scale.device)
-                result[rows] = self(chunk).cpu().numpy()
+                # A copy: a mapped file is read only, which tensors cannot be.
+                chunk = torch.from_numpy(np.array(features[rows], order="C"))
+                result[rows] = self(chunk.to(self.scale.device)).cpu().numpy()
         if not len(features):
             self(torch.from_numpy(result))  # the number of features is still checked
         return result

@@ -1,0 +1,79 @@
+"""Arrays in mapped files, which other processes map too instead of being sent a copy."""
+
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class MappedFile(mmap.mmap):
+    """A file in memory, to be read only; it knows which file it is of."""
+
+    path: str
+    stamp: tuple[int, int]  # size and time of change
+
+
+def map_file(path: str | os.PathLike[str]) -> MappedFile:
+    """Map a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    with Path(path).open("rb") as file:
+        content = MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
+        about = os.fstat(file.fileno())
+    content.path = str(Path(path).absolute())
+    content.stamp = (about.st_size, about.st_mtime_ns)
+    return content
+
+
+class MappedArray(np.ndarray[Any, Any]):
+    """An array that may be part of a mapped file; such a part is pickled as its place in the file.
+
+    So are views of it. A copy is an array like any other.
+    """
+
+    def __reduce__(self) -> Any:
+        file = file_of(self)
+        if file is None:
+            return super().__reduce__()
+        start = np.frombuffer(file, dtype=np.uint8).__array_interface__["data"][0]
+        offset = self.__array_interface__["data"][0] - start
+        return _restore, (file.path, file.stamp, self.dtype, self.shape, self.strides, offset)
+
+
+def mapped_array(
+    file: MappedFile,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    offset: int,
+    strides: tuple[int, ...] | None = None,
+) -> MappedArray:
+    """A part of a file as an array."""
+    return MappedArray(shape, dtype, file, offset, strides)
+
+
+def file_of(array: np.ndarray[Any, Any]) -> MappedFile | None:
+    """The mapped file in which the elements are; None where they are in memory."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return base if isinstance(base, MappedFile) else None
+
+
+def _restore(
+    path: str,
+    stamp: tuple[int, int],
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+) -> MappedArray:
+    file = map_file(path)
+    if file.stamp != stamp:
+        raise RuntimeError(f"{path}: the file changed since it was mapped; open the data set again")
+    return mapped_array(file, dtype, shape, offset, strides)
