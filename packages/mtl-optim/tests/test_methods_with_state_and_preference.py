@@ -76,6 +76,22 @@ def test_ball_minimax_closes_the_duality_gap():
         assert primal - dual <= 1e-7 * max(1, np.abs(losses).max())
 
 
+@pytest.mark.parametrize("tasks", [2, 5, 12, 40])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_ball_minimax_is_exact_for_independent_gradients(tasks, part):
+    rng = np.random.default_rng(tasks)
+    for _ in range(10):
+        J = rng.normal(size=(tasks, tasks + 5))
+        J = (J - rng.uniform(0, 0.95) * J.mean(axis=0)) * 10 ** rng.uniform(-1, 1, (tasks, 1))
+        G = J @ J.T
+        losses, radius = -G.mean(axis=1), part * np.sqrt(G.mean())
+        v, alpha = ball_minimax(G, losses, radius)
+        d = J.T @ v
+        gap = (losses - J @ d).max() - (alpha @ losses - radius * np.linalg.norm(J.T @ alpha))
+        assert gap <= 1e-12 * radius * np.linalg.norm(J, axis=1).max()
+        assert np.linalg.norm(d) <= radius * (1 + 1e-12)
+
+
 def test_ball_minimax_agrees_with_an_interior_point_solver():
     cvxpy = pytest.importorskip("cvxpy")
     for seed in range(5):

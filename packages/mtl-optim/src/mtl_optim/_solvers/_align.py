@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from scipy.linalg import lapack
 
 from ._factor import factor_of
 from ._unit_diagonal import unit_diagonal
@@ -41,25 +42,11 @@ def align(gramian: Array) -> tuple[Array, Array]:
 
 
 def _jacobi(columns: Array) -> tuple[Array, Array]:
-    """Lengths and directions of the columns once one-sided Jacobi made them orthogonal."""
-    X = columns.copy()
-    for _ in range(30):
-        rotated = False
-        for p in range(X.shape[1] - 1):
-            for q in range(p + 1, X.shape[1]):
-                a, b, c = X[:, p] @ X[:, p], X[:, q] @ X[:, q], X[:, p] @ X[:, q]
-                if abs(c) <= 4 * np.finfo(np.float64).eps * np.sqrt(a) * np.sqrt(b):
-                    continue
-                rotated = True
-                zeta = (b - a) / (2 * c)
-                t = (1.0 if zeta >= 0 else -1.0) / (abs(zeta) + np.hypot(1.0, zeta))
-                cos = 1 / np.hypot(1.0, t)
-                X[:, p], X[:, q] = (
-                    cos * X[:, p] - cos * t * X[:, q],
-                    cos * t * X[:, p] + cos * X[:, q],
-                )
-        if not rotated:
-            break
-    lengths = np.linalg.norm(X, axis=0)
-    order = np.argsort(-lengths)
-    return lengths[order], X[:, order] / lengths[order]
+    """The singular values and left vectors of a matrix (row, column) by one-sided Jacobi."""
+    rows_and_columns, left_vectors, no_right_vectors = 2, 0, 3
+    found = lapack.dgejsv(columns, joba=rows_and_columns, jobu=left_vectors, jobv=no_right_vectors)
+    values, left, _, work, _, failed = found
+    if failed:
+        raise RuntimeError(f"the singular values of {columns.tolist()} were not found")
+    lengths = values * (work[0] / work[1])
+    return lengths, left[:, : len(lengths)]

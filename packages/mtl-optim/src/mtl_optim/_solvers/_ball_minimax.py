@@ -3,12 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
+from scipy.linalg import lapack
 
-from ._factor import factor_of
+from ._factor import cholesky, factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
 
 Array = NDArray[np.float64]
+
+_MAX_SUPPORTS = 20
+_TOLERANCE = 1e-12  # of the conditions on unit gradients
 
 
 def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, Array]:
@@ -18,6 +22,8 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     non-negative least squares on unit rows: with e_k = g_k / ‖g_k‖, h_k = (l_k − t) / (u ‖g_k‖) and
     the y ≥ 0 that minimises ‖Eᵀy‖² + (hᵀy − 1)², ρ = 1 − hᵀy gives d = u Eᵀy / ρ and
     ‖d‖² = u² (1 − ρ) / ρ. The ball is filled where ρ = 1/2, on a bounded, monotone function of t.
+    For a given support of y the level is the root of a quadratic: least-squares problems, which
+    find the support, and roots alternate. A bracketed search takes over where they do not end.
 
     Args:
         gramian: G (task, task), positive semi-definite up to rounding.
@@ -44,6 +50,10 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     floor = float(losses[~moves].max(initial=-np.inf))  # no direction moves these losses
     if not moves.any() or radius == 0:
         return v, _at_maximum(losses)
+    if moves.all():
+        found = _alternate(cosines, norms, losses, radius)
+        if found is not None:
+            return found, found / found.sum()
     factor = factor_of(cosines[np.ix_(moves, moves)])
     reach, moving = radius * norms[moves], losses[moves]
     target = np.zeros(len(factor) + 1)
@@ -78,6 +88,50 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     alpha = np.zeros(len(norms))
     alpha[moves] = y * (norms[moves].min() / norms[moves])
     return v, alpha / alpha.sum()
+
+
+def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | None:
+    """The v with which the ball is filled and all conditions hold, if a few supports find it.
+
+    In units of the radius, with the level t from the largest loss on: ⟨e_k, d⟩ ≥ p_k − t q_k.
+    """
+    factor = cholesky(C)
+    if factor is None:
+        return None
+    p, q = (losses - losses.max()) / norms / radius, norms.min() / norms
+    low, high = float(((p - 1) / q).max()), 0.0  # one task asks for the whole ball, none for any
+    target = np.zeros(len(C) + 1)
+    target[-1] = 1.0
+    support = np.ones(len(C), dtype=bool)
+    for _ in range(_MAX_SUPPORTS):
+        part = factor if support.all() else cholesky(C[np.ix_(support, support)])
+        if part is None:
+            return None
+        # On this support d = Eᵀ (a − t b) and ‖d‖² = 1 is a quadratic in t.
+        right = np.array([p[support], q[support]]).T
+        a, b = lapack.dpotrs(part, right)[0].T
+        (pa, pb), qb = (right[:, 0] @ a, right[:, 0] @ b), right[:, 1] @ b
+        root = pb * pb - qb * (pa - 1)
+        t = float((pb - max(root, 0.0) ** 0.5) / qb)
+        y = a - t * b
+        if root >= 0 and (y > 0).all():
+            missed = p - t * q - C[:, support] @ y
+            if missed.max() <= _TOLERANCE * max(1.0, float(y.max())):
+                v = np.zeros(len(C))
+                v[support] = y * radius
+                return np.asarray(v / norms, dtype=np.float64)
+        if not low < t < high:
+            t = (low + high) / 2
+        h = p - t * q
+        found = nnls(np.vstack([factor, h]), target)
+        support = found > 0
+        if 1 - h @ found >= 0.5:  # d fits into the ball
+            high = t
+        else:
+            low = t
+        if not support.any():
+            return None
+    return None
 
 
 def _at_maximum(losses: Array) -> Array:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ._factor import factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
 
@@ -29,8 +30,7 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
         [[1.0, 0.5]]
     """
     cosines, norms = unit_diagonal(gramian)
-    values, vectors = np.linalg.eigh(cosines)
-    factor = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    factor = factor_of(cosines, roundings=0.0)
     projected = np.zeros_like(combinations)
     moves = norms > 0
     factor = factor[:, moves]

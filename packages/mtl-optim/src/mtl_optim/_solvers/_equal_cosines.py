@@ -2,7 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
+from ._factor import cholesky, eigen
 from ._unit_diagonal import unit_diagonal
 
 Array = NDArray[np.float64]
@@ -31,7 +33,12 @@ def equal_cosines(gramian: Array) -> tuple[Array, Array]:
     moves = norms > 0
     if not moves.any():
         return x, norms
-    values, vectors = np.linalg.eigh(cosines[np.ix_(moves, moves)])
+    if moves.all():
+        triangle = cholesky(cosines)
+        if triangle is not None:
+            found, _ = lapack.dpotrs(triangle, np.ones(len(norms)))
+            return np.asarray(found, dtype=np.float64), norms
+    values, vectors = eigen(cosines[np.ix_(moves, moves)])
     # What rounding leaves of an eigenvalue 0, and of a component 0 of the vector 1.
     lost = 16 * len(values) * np.finfo(np.float64).eps
     parts = vectors.T @ np.ones(len(values))

@@ -2,20 +2,59 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
 Array = NDArray[np.float64]
 
+_CLEAR = 1e-8  # a squared pivot that rounding is far from: the root of float64's
 
-def factor_of(cosines: Array) -> Array:
+
+def cholesky(cosines: Array) -> Array | None:
+    """The triangle R (task, task) with C = RᵀR, where the gradients are clearly independent.
+
+    Examples:
+        >>> cholesky(np.ones((2, 2))) is None
+        True
+    """
+    triangle, failed = lapack.dpotrf(cosines)
+    if failed or triangle.diagonal().min() ** 2 < _CLEAR:
+        return None
+    return np.asarray(triangle, dtype=np.float64)
+
+
+def eigen(cosines: Array) -> tuple[Array, Array]:
+    """The eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ.
+
+    Raises:
+        RuntimeError: The method did not converge.
+
+    Examples:
+        >>> eigen(np.ones((2, 2)))[0].round(12).tolist()
+        [0.0, 2.0]
+    """
+    values, vectors, failed = lapack.dsyevd(cosines)
+    if failed:
+        raise RuntimeError(f"the eigenvalues of {cosines.tolist()} were not found")
+    return values, vectors
+
+
+def factor_of(cosines: Array, *, roundings: float = 16.0) -> Array:
     """A (rank, task) with C = AᵀA, for cosines C (task, task) of dependent gradients too.
 
     An eigenvalue that rounding alone can leave of a 0 is one: its root, 1e-8, would be a direction
     that the gradients do not have.
 
+    Args:
+        cosines: C (task, task).
+        roundings: Eigenvalues up to so many K ε are 0.
+
     Examples:
         >>> factor_of(np.ones((3, 3))).shape
         (1, 3)
     """
-    values, vectors = np.linalg.eigh(cosines)
-    kept = values > 16 * len(values) * np.finfo(np.float64).eps
+    triangle = cholesky(cosines)
+    if triangle is not None:
+        return triangle
+    values, vectors = eigen(cosines)
+    kept = values > roundings * len(values) * np.finfo(np.float64).eps
     return np.asarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T, dtype=np.float64)

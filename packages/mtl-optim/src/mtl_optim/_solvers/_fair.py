@@ -57,7 +57,9 @@ def _solve(C: Array, t: Array, p: float) -> Array:
     for _ in range(_MAX_STEPS):
         fair = beta ** (1 - p)
         slope = fair - beta * (M @ beta)
-        relative = np.linalg.solve(M * beta[:, None] * beta + p * np.diag(fair), slope)
+        hessian = M * beta[:, None] * beta
+        hessian.flat[:: tasks + 1] += p * fair
+        relative = np.linalg.solve(hessian, slope)
         size = float(np.abs(relative).max())
         step = min(1.0, 0.5 / size) if size > 0 else 1.0
         moved = beta * (1 + step * relative)

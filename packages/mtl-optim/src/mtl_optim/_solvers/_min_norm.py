@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ._factor import factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
 
@@ -33,9 +34,10 @@ def min_norm_point(gramian: Array) -> Array:
     if zero.any():
         return np.asarray(zero / zero.sum(), dtype=np.float64)
     a = norms.min() / norms
-    values, vectors = np.linalg.eigh(cosines)
-    factor = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    target = np.zeros(len(a) + 1)
+    factor = factor_of(cosines, roundings=0.0)
+    system = np.empty((len(factor) + 1, len(a)))
+    system[:-1], system[-1] = factor, a
+    target = np.zeros(len(system))
     target[-1] = 1.0
-    w = nnls(np.vstack([factor, a]), target) * a
+    w = nnls(system, target) * a
     return np.asarray(w / w.sum(), dtype=np.float64)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
 from ._unit_diagonal import unit_diagonal
 
@@ -50,8 +51,9 @@ def _solve(C: Array) -> Array:
     for _ in range(_MAX_STEPS):
         # Scaled by β the Hessian is βCβ + 1: the step is relative, its system well-conditioned.
         slope = 1.0 - beta * (C @ beta)
-        hessian = C * beta[:, None] * beta + np.eye(tasks)
-        relative = np.linalg.solve(hessian, slope)
+        hessian = C * beta[:, None] * beta
+        hessian.flat[:: tasks + 1] += 1.0
+        relative = lapack.dposv(hessian, slope)[1]
         before, decrement = decrement, float(np.sqrt(max(slope @ relative, 0.0)))
         beta = beta * (1.0 + relative / (1.0 + decrement if decrement > 0.25 else 1.0))
         if beta.max() > bound:

@@ -1,5 +1,6 @@
 """Gradient vaccine."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,22 +54,25 @@ class GradVac(Randomness, GramianWeighting):
             raise ValueError(
                 f"`gramian` must keep its size: got {tasks} tasks after {len(self.targets)}"
             )
-        targets = self.targets.to(gramian).clone()
+        targets = self.targets.to(gramian).clone().numpy()
         keys = torch.rand(tasks, tasks, generator=self.generator, dtype=gramian.dtype)
         keys.fill_diagonal_(2.0)  # i itself comes last, and is left out
-        V, P, rows = torch.eye(tasks, dtype=gramian.dtype), gramian.clone(), torch.arange(tasks)
-        norms = gramian.diagonal().sqrt()
-        for j in keys.argsort(dim=1)[:, :-1].T:  # j[i]: the task that i meets now
-            size = (P * V).sum(dim=1).clamp(min=0).sqrt()
+        G, V, rows = gramian.numpy(), np.eye(tasks), np.arange(tasks)
+        P, norms = G.copy(), np.sqrt(G.diagonal())
+        for j in keys.argsort(dim=1)[:, :-1].T.numpy():  # j[i]: the task that i meets now
+            size = np.sqrt(np.maximum(np.einsum("ik,ik->i", P, V), 0.0))
             meets = (size > 0) & (norms[j] > 0)
-            cos = torch.where(meets, P[rows, j] / size / norms[j], 0.0).clamp(-1, 1)
+            ratio = size / np.where(meets, norms[j], 1.0)
+            cos = P[rows, j] / np.where(meets, size, 1.0) / np.where(meets, norms[j], np.inf)
+            cos = np.maximum(np.minimum(cos, 1.0), -1.0)
             target = targets[rows, j]
             turns = meets & (cos < target) & (target < 1)
-            sine = (1 - target**2).sqrt()
-            gain = size * (target * (1 - cos**2).sqrt() / sine - cos) / norms[j]
-            coefficient = torch.where(turns, gain, 0.0)
-            V[rows, j] += coefficient
-            P += coefficient[:, None] * gramian[j]
-            targets[rows, j] = torch.where(meets, target + self.decay * (cos - target), target)
-        self.targets = targets
-        return V.sum(dim=0)
+            if turns.any():
+                sine = np.sqrt(np.where(turns, 1 - target**2, 1.0))
+                gain = ratio * (target * np.sqrt(1 - cos**2) / sine - cos)
+                coefficient = np.where(turns, gain, 0.0)
+                V[rows, j] += coefficient
+                P += coefficient[:, None] * G[j]
+            targets[rows, j] += np.where(meets, self.decay * (cos - target), 0.0)
+        self.targets = torch.from_numpy(targets)
+        return torch.from_numpy(V.sum(axis=0))

@@ -53,6 +53,8 @@ class MGDA(GramianWeighting):
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""
+        if self.normalization is None:
+            return torch.from_numpy(min_norm_point(gramian.numpy()))
         scale = torch.ones(len(gramian), dtype=gramian.dtype)
         if self.normalization in ("loss", "loss+"):
             scale = self.require_losses(losses)

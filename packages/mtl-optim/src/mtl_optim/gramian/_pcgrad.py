@@ -1,5 +1,6 @@
 """Projecting conflicting gradients."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,13 +40,12 @@ class PCGrad(Randomness, GramianWeighting):
         keys = torch.rand(tasks, tasks, generator=self.generator, dtype=gramian.dtype)
         keys.fill_diagonal_(2.0)  # i itself comes last, and is left out
         orders = keys.argsort(dim=1)[:, :-1]
-        V = torch.eye(tasks, dtype=gramian.dtype)
-        P = gramian.clone()
-        rows = torch.arange(tasks)
-        norms = gramian.diagonal()
-        for j in orders.T:  # j[i]: the task that i meets now
-            conflict = P[rows, j].clamp(max=0.0)
-            coefficient = torch.where(conflict < 0, conflict / norms[j], 0.0)
-            V[rows, j] -= coefficient
-            P -= coefficient[:, None] * gramian[j]
-        return V.sum(dim=0)
+        G, V, rows = gramian.numpy(), np.eye(tasks), np.arange(tasks)
+        P, squares = G.copy(), G.diagonal()
+        for j in orders.T.numpy():  # j[i]: the task that i meets now
+            conflict = np.minimum(P[rows, j], 0.0)
+            if conflict.any():
+                coefficient = conflict / np.where(conflict < 0, squares[j], 1.0)
+                V[rows, j] -= coefficient
+                P -= coefficient[:, None] * G[j]
+        return torch.from_numpy(V.sum(axis=0))
