@@ -176,7 +176,7 @@ def _generate(
     labels = np.empty(len(queries), dtype=np.float32)
 
     def fill(start: int, chunk_seed: np.random.SeedSequence) -> None:
-        own = np.random.default_rng(chunk_seed)
+        own = np.random.Generator(np.random.SFC64(chunk_seed))  # the quickest
         rows = slice(start, start + _CHUNK_ROWS)
         shift = shifts[queries[rows]]
         factors, utilities = draw_documents(own, len(shift), mixing, noise)
