@@ -170,6 +170,24 @@ def test_a_kill_within_an_epoch_loses_no_step(
     assert resumed["loss"] == pytest.approx(expected["loss"], rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"precision": "bfloat16"},
+        {"precision": "float16"},
+        pytest.param({"compile": True}, marks=pytest.mark.slow),  # a minute of compilation
+    ],
+)
+@pytest.mark.parametrize("route", ["exact", "features"])
+def test_precision_and_compilation_change_little(run_config, splits, tmp_path, settings, route):
+    plain = {"epochs": 2, "route": route, "optimizer": "sgd"}
+    expected = train(run_config("mgda", train=plain), splits, tmp_path / "plain")
+    found = train(run_config("mgda", train=plain | settings), splits, tmp_path / "other")
+    for task, value in expected["loss"].items():
+        exact = 1e-4 if "compile" in settings else 0.05
+        assert found["loss"][task] == pytest.approx(value, rel=exact)
+
+
 @pytest.mark.parametrize("route", ["exact", "features"])
 @pytest.mark.parametrize(
     "model",

@@ -72,6 +72,8 @@ class Engine:
     def __post_init__(self) -> None:
         method, group = self.state.method, self.state.group
         if self.config.train.compile:
+            # The graph is kept for one backward pass per task.
+            torch._functorch.config.donated_buffer = False
             self.state.ranker.compile(dynamic=True)
             self.loss = torch.compile(self.loss, dynamic=True)
         if isinstance(method, mtl_optim.Weighting) and method.wants_second_batch:

@@ -20,14 +20,15 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 def build_optimizer(
     config: TrainConfig, model: Iterable[nn.Parameter], method: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """One fused update for all parameters; a method's own, such as UW's, are not decayed."""
+    """One update for all parameters; a method's own, such as UW's, are not decayed."""
     groups = [{"params": list(model)}]
     learned = list(method)
     if learned:
         groups.append({"params": learned, "weight_decay": 0.0})  # type: ignore[dict-item]
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9, weight_decay=decay, fused=True)
+        # Not fused: its momentum is uninitialised memory where float16 skips the first step.
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, weight_decay=decay)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=rate, weight_decay=decay, fused=True)
 

@@ -61,7 +61,7 @@ def train(
     device = _device(config.train.device)
     loss = build_loss(config.loss)
     with process_group(device) as group:
-        state = _initial_state(config, splits, trained, group)
+        state = initial_state(config, splits, trained, group)
         run = RunFolder(folder)
         if group.first:
             run.open(to_toml(config))
@@ -127,7 +127,7 @@ def _checkpoints(
     return after_step
 
 
-def _initial_state(
+def initial_state(
     config: RunConfig, splits: Splits, trained: list[int], group: ProcessGroup
 ) -> TrainingState:
     # Dropout draws from torch's own generator, everything else from generators of its own.
