@@ -21,5 +21,4 @@ def test_the_mean_of_two_shares_is_the_mean_of_both(function):
 
     shares = [function(SCORES[i], labels[:, i], reduction=parts) for i in (slice(1), slice(1, 3))]
     total, count = sum(shares)
-    assert count.tolist() == [2, 2]
     torch.testing.assert_close(total / count, whole)

@@ -1,5 +1,6 @@
 """A value whose gradient is already known, in the autograd graph."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,24 @@ def unbroadcast(x: Tensor, shape: torch.Size) -> Tensor:
     """Sums what broadcasting repeated: the gradient of expanding `shape` to the shape of `x`."""
     # Under vmap `sum_to_size` has no rule for nothing to sum.
     return x if x.shape == shape else x.sum_to_size(shape)
+
+
+def batch_axis_first(args: Sequence[Any], in_dims: Sequence[int | None]) -> list[Any]:
+    """For the vmap rule of a function whose leading axes broadcast: the mapped axis becomes one.
+
+    It goes to the front of those that have it, and all others line up behind it.
+    """
+    axes = max(
+        x.dim() - (d is not None) for x, d in zip(args, in_dims, strict=True) if x is not None
+    )
+    out: list[Any] = []
+    for x, d in zip(args, in_dims, strict=True):
+        if x is None or d is None:
+            out.append(x)
+            continue
+        x = x.movedim(d, 0)
+        out.append(x.reshape(x.shape[0], *(1,) * (axes + 1 - x.dim()), *x.shape[1:]))
+    return out
 
 
 class _Scale(torch.autograd.Function):

@@ -1,6 +1,6 @@
 """LambdaLoss and its relatives: pairwise logistic losses weighted by a change of metric."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -9,11 +9,10 @@ from torch import Tensor
 from ltr_losses._analytic import with_gradient
 from ltr_losses._check import check_choice, check_k, check_positive, prepare
 from ltr_losses._gains import log2_discount, normalised_gain
-from ltr_losses._pairs import Block, logistic_pair_sum
+from ltr_losses._logistic import Contrast, logistic_pair_sum
+from ltr_losses._pairs import unequal_levels
 from ltr_losses._ranks import put_back, score_order, take
 from ltr_losses._reduce import reduce_lists
-
-_Contrast = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class _Options(NamedTuple):
@@ -22,16 +21,16 @@ class _Options(NamedTuple):
 
 
 class _Scheme(NamedTuple):
-    """A pair's weight: a function of the two positions times the contrast of the two levels."""
+    """A pair's weight: a function of the two positions times the contrast of the two documents."""
 
     level: Literal["gain", "label", "positive", "binary"]
     """What a document is worth: its gain over the ideal DCG, its label, the same but at least 0, or
     whether that is above 0."""
-    contrast: _Contrast | None
-    """(upper level, lower level, upper discount, lower discount) -> signed weight; None: the change
-    of the average precision."""
+    contrast: Contrast
     positions: Callable[[Tensor, Tensor, _Options], Tensor]
-    """(upper position, lower position, options) -> weight; positions from 1."""
+    """(positions, positions, options) -> weight; positions from 1."""
+    winner: Literal["level", "discounted"] | None = None
+    """Whether a pair also weighs as much as the level of its better document, discounted or not."""
 
 
 def _discount(position: Tensor) -> Tensor:
@@ -47,8 +46,13 @@ def _swap(i: Tensor, j: Tensor, options: _Options) -> Tensor:
 
 
 def _distance(i: Tensor, j: Tensor, options: _Options) -> Tensor:
-    delta = (i - j).abs().clamp(min=1.0)
-    return _discount(delta) - _discount(delta + 1.0)
+    # A function of j − i alone: made for each difference once, and laid out by diagonals.
+    rows, cols = i.shape[-2], j.shape[-1]
+    delta = torch.arange(1 - rows, cols, dtype=i.dtype, device=i.device) + (j[0, 0] - i[0, 0])
+    delta = delta.abs().clamp(min=1.0)
+    weight = _discount(delta) - _discount(delta + 1.0)
+    # Not `unfold`, for which torch.compile would fix the length of the lists.
+    return weight.as_strided((rows, cols), (1, 1)).flip(0)
 
 
 def _swap_and_distance(i: Tensor, j: Tensor, options: _Options) -> Tensor:
@@ -57,57 +61,56 @@ def _swap_and_distance(i: Tensor, j: Tensor, options: _Options) -> Tensor:
 
 def _across(i: Tensor, j: Tensor, options: _Options) -> Tensor:
     k = options.k or 1  # never None: `lambda_loss` asks for it
-    return ((i <= k) & (j > k)).to(i.dtype) / k
+    return ((i <= k) != (j <= k)).to(i.dtype) / k
 
 
-def _difference(a: Tensor, b: Tensor, da: Tensor, db: Tensor) -> Tensor:
-    return a - b
+def _difference(
+    a: Sequence[Tensor], b: Sequence[Tensor], upper: Tensor | None, out: Tensor | None
+) -> Tensor:
+    return torch.sub(a[0], b[0], out=out)
 
 
-def _order(a: Tensor, b: Tensor, da: Tensor, db: Tensor) -> Tensor:
-    return torch.sign(a - b)
+def _order(
+    a: Sequence[Tensor], b: Sequence[Tensor], upper: Tensor | None, out: Tensor | None
+) -> Tensor:
+    return torch.sub(a[0], b[0], out=out).sign_()
 
 
-def _winner(a: Tensor, b: Tensor, da: Tensor, db: Tensor) -> Tensor:
-    return torch.where(a > b, a * da, torch.where(b > a, -b * db, 0.0))
+def _precision_change(
+    a: Sequence[Tensor], b: Sequence[Tensor], upper: Tensor | None, out: Tensor | None
+) -> Tensor:
+    """h(i) − h(j), or h'(i) − h'(j) for a pair in the wrong order, of `_precision_levels`."""
+    c = torch.sub(a[0], b[0], out=out).sign_()
+    right = c if upper is None else c * upper
+    right, wrong = right.clamp(min=0.0).sign_(), right.clamp(max=0.0).sign_()
+    change = right.mul_(a[1] - b[1]).addcmul_(wrong, b[2] - a[2])
+    return c.mul_(change.abs_())
 
 
-def _winner_label(a: Tensor, b: Tensor, da: Tensor, db: Tensor) -> Tensor:
-    return torch.where(a > b, a, torch.where(b > a, -b, 0.0)) * torch.ones_like(da * db)
-
-
-class _PrecisionChange:
-    """What a swap changes of the average precision, from one number per document.
+def _precision_levels(relevant: Tensor, positions: Tensor) -> list[Tensor]:
+    """What a swap changes of the average precision, from two numbers per document.
 
     With c(r) the relevant documents among the first r, S(r) the sum of 1/q over the positions q ≤ r
     of relevant ones and R their number, a relevant document at i and another at j > i change places
     at a loss of h(i) − h(j), where R h(r) = c(r)/r − S(r). From the wrong order they gain
     h'(i) − h'(j), where R h'(r) = (c(r) + 1)/r − S(r).
     """
-
-    def __init__(self, relevant: Tensor, positions: Tensor) -> None:
-        share = relevant / relevant.sum(-1, keepdim=True).clamp(min=1.0)
-        total = relevant.sum(-1, keepdim=True).clamp(min=1.0)
-        self.right = share.cumsum(-1) / positions - (share / positions).cumsum(-1)
-        self.wrong = self.right + 1.0 / (total * positions)
-
-    def __call__(self, block: Block, levels: Tensor) -> Tensor:
-        a, b = block.rows(levels), block.cols(levels)
-        loss = block.rows(self.right) - block.cols(self.right)
-        gain = block.rows(self.wrong) - block.cols(self.wrong)
-        return torch.where(a > b, loss, torch.where(b > a, -gain, 0.0))
+    total = relevant.sum(-1, keepdim=True).clamp(min=1.0)
+    share = relevant / total
+    right = share.cumsum(-1) / positions - (share / positions).cumsum(-1)
+    return [relevant, right, right + 1.0 / (total * positions)]
 
 
 _SCHEMES = {
-    "ndcg1": _Scheme("gain", _winner, _one),
+    "ndcg1": _Scheme("gain", _order, _one, winner="discounted"),
     "ndcg2": _Scheme("gain", _difference, _distance),
     "ndcg2pp": _Scheme("gain", _difference, _swap_and_distance),
     "lambdarank": _Scheme("gain", _difference, _swap),
     "ranknet": _Scheme("label", _order, _one),
     "labeldiff": _Scheme("label", _difference, _one),
-    "arp1": _Scheme("positive", _winner_label, _one),
+    "arp1": _Scheme("positive", _order, _one, winner="level"),
     "arp2": _Scheme("positive", _difference, _one),
-    "map": _Scheme("binary", None, _one),
+    "map": _Scheme("binary", _precision_change, _one),
     "precision": _Scheme("binary", _difference, _across),
 }
 
@@ -209,36 +212,28 @@ def lambda_loss(
     elif rule.level == "binary":
         levels = (levels > 0).to(levels.dtype)
     positions = torch.arange(1, fixed.shape[-1] + 1, dtype=fixed.dtype, device=fixed.device)
-    discount = log2_discount(fixed.shape[-1], fixed)
-    document_weights = lists.weights
-    if document_weights is not None:
-        document_weights = take(document_weights, order)
+    sorted_levels = take(levels, order)
+    features = [sorted_levels]
+    if rule.contrast is _precision_change:
+        features = _precision_levels(sorted_levels, positions)
+    document_weights = None if lists.weights is None else take(lists.weights, order)
+    if rule.winner is not None:
+        worth = sorted_levels
+        if rule.winner == "discounted":
+            worth = worth * log2_discount(fixed.shape[-1], fixed)
+        document_weights = worth if document_weights is None else document_weights * worth
 
-    pair_weight = rule.contrast
-    if pair_weight is None:
-        contrast: Callable[[Block, Tensor], Tensor] = _PrecisionChange(
-            take(levels, order), positions
-        )
-    else:
-        # Bound here, for the type checker and for torch.compile.
-        def contrast(block: Block, levels: Tensor, weight: _Contrast = pair_weight) -> Tensor:
-            return weight(
-                block.rows(levels), block.cols(levels), block.rows(discount), block.cols(discount)
-            )
-
-    def position_weight(block: Block) -> Tensor:
-        return rule.positions(block.rows(positions), block.cols(positions), _Options(mu, k))
+    def position_weight(i: Tensor, j: Tensor) -> Tensor:
+        return rule.positions(i, j, _Options(mu, k))
 
     values, slopes = logistic_pair_sum(
         take(fixed * sigma, order),
         take(lists.mask, order),
-        take(levels, order),
-        contrast,
+        features,
+        rule.contrast,
         position_weight,
         document_weights,
         k,
     )
     values = with_gradient(values, put_back(slopes * sigma, order), lists.scores)
-    highest = torch.where(lists.mask, levels, float("-inf")).amax(-1)
-    lowest = torch.where(lists.mask, levels, float("inf")).amin(-1)
-    return reduce_lists(values, highest > lowest, lists, reduction)
+    return reduce_lists(values, unequal_levels(levels, lists.mask), lists, reduction)

@@ -1,5 +1,7 @@
 """RankNet: the pairwise logistic loss."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,24 +10,35 @@ from torch.autograd.function import FunctionCtx
 
 from ltr_losses._analytic import unbroadcast
 from ltr_losses._check import check_positive, prepare
-from ltr_losses._pairs import (
-    Block,
-    count_pairs,
-    logistic_pair_sum,
-    row_blocks,
-    row_of,
-    unequal,
-)
+from ltr_losses._logistic import logistic_pair_sum
+from ltr_losses._pairs import count_pairs, row_blocks, row_of, unequal
 from ltr_losses._ranks import put_back, score_order, take
 from ltr_losses._reduce import reduce_lists
 
 
-def _signed_power(a: Tensor, b: Tensor, power: float) -> Tensor:
-    """sign(a − b) |a − b|^power."""
-    difference = a - b
+def _signed_power(difference: Tensor, power: float) -> Tensor:
+    """sign(d) |d|^power, written over d."""
     if power == 0.0:
-        return torch.sign(difference)
-    return difference if power == 1.0 else difference.sign() * difference.abs() ** power
+        return difference.sign_()
+    if power == 1.0:
+        return difference
+    size = difference.abs().pow_(power)
+    return difference.sign_().mul_(size)
+
+
+def _contrast(
+    a: Sequence[Tensor],
+    b: Sequence[Tensor],
+    upper: Tensor | None,
+    out: Tensor | None,
+    *,
+    power: float,
+) -> Tensor:
+    return _signed_power(torch.sub(a[0], b[0], out=out), power)
+
+
+def _one(i: Tensor, j: Tensor) -> Tensor:
+    return torch.ones_like(i * j)
 
 
 def _curvature(scores: Tensor, levels: Tensor, weights: Tensor, v: Tensor, power: float) -> Tensor:
@@ -35,7 +48,7 @@ def _curvature(scores: Tensor, levels: Tensor, weights: Tensor, v: Tensor, power
     for start, stop in row_blocks(like):
         gap = row_of(scores, start, stop) - scores.unsqueeze(-2)
         a, b = row_of(levels, start, stop), levels.unsqueeze(-2)
-        contrast = _signed_power(a, b, power)
+        contrast = _signed_power(a - b, power)
         # The level of padding is NaN: it is neither above nor below any other.
         up = torch.where(a > b, contrast, 0.0) * row_of(weights, start, stop)
         down = torch.where(a < b, contrast, 0.0) * weights.unsqueeze(-2)
@@ -151,15 +164,12 @@ def ranknet_loss(
     order = score_order(fixed, lists.mask)
     sorted_weights = None if lists.weights is None else take(lists.weights, order)
 
-    def contrast(block: Block, levels: Tensor) -> Tensor:
-        return _signed_power(block.rows(levels), block.cols(levels), power)
-
     value, slopes = logistic_pair_sum(
         take(fixed * sigma, order),
         take(lists.mask, order),
-        take(lists.labels, order),
-        contrast,
-        lambda block: torch.ones((), dtype=fixed.dtype, device=fixed.device),
+        [take(lists.labels, order)],
+        partial(_contrast, power=power),
+        _one,
         sorted_weights,
         None,
     )

@@ -6,59 +6,121 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from ltr_losses._analytic import unbroadcast
-from ltr_losses._pairs import row_blocks, row_of
+from ltr_losses._analytic import batch_axis_first, unbroadcast
+from ltr_losses._pairs import FAR_BELOW, row_blocks, row_of, sink_padding, upper_blocks
 
 
-def _above(gap: Tensor, hinge: bool) -> Tensor:
-    return (1.0 + gap).clamp(min=0.0) if hinge else gap.sigmoid()
+class _SigmoidRanks(torch.autograd.Function):
+    """Σ_j σ(s_j − s_i), in blocks that are computed again for the gradient."""
+
+    @staticmethod
+    def forward(scores: Tensor) -> Tensor:
+        n = scores.shape[-1]
+        # Itself is 1/2 of the sum; σ(−x) = 1 − σ(x), so that each pair is met once.
+        above = torch.arange(n, dtype=scores.dtype, device=scores.device) + 0.5
+        ranks = above.expand(scores.shape).clone()
+        for block in upper_blocks(scores.shape[:-1].numel(), n, None, scores.device):
+            p = (block.cols(scores) - block.rows(scores)).sigmoid_()
+            p[..., : block.stop - block.start].triu_(1)
+            ranks[..., block.start : block.stop] += p.sum(-1)
+            ranks[..., block.start :] -= p.sum(-2)
+        return ranks
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        out: Tensor = _SigmoidRanksPull.apply(*ctx.saved_tensors, upstream)  # type: ignore[no-untyped-call]
+        return out
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None], scores: Tensor) -> tuple[Tensor, int]:
+        return _SigmoidRanks.apply(*batch_axis_first([scores], in_dims)), 0  # type: ignore[no-untyped-call]
 
 
-def _slope(gap: Tensor, hinge: bool) -> Tensor:
-    if hinge:
-        return (gap > -1.0).to(gap.dtype)
-    p = gap.sigmoid()
-    return p * (1.0 - p)
+class _SigmoidRanksPull(torch.autograd.Function):
+    """Σ_j σ'(s_i − s_j) (u_j − u_i): the gradient of Σ_i u_i r̂_i."""
+
+    @staticmethod
+    def forward(scores: Tensor, u: Tensor) -> Tensor:
+        # Nothing of u is written in place or indexed: `is_grads_batched` batches it alone, by an
+        # older vmap that has no rule for that, and does not ask for ours.
+        n = scores.shape[-1]
+        degree = torch.zeros_like(scores)
+        rows, columns = [], torch.zeros_like(u)
+        for block in upper_blocks(scores.shape[:-1].numel(), n, None, scores.device):
+            start, height, width = block.start, block.stop - block.start, n - block.start
+            p = (block.cols(scores) - block.rows(scores)).sigmoid_()
+            p.addcmul_(p, p, value=-1.0)
+            p[..., :height].triu_(1)
+            degree[..., start : block.stop] += p.sum(-1)
+            degree[..., start:] += p.sum(-2)
+            rows.append((p * u.narrow(-1, start, width).unsqueeze(-2)).sum(-1))
+            lower = (p * u.narrow(-1, start, height).unsqueeze(-1)).sum(-2)
+            columns = columns + torch.cat([torch.zeros_like(u.narrow(-1, 0, start)), lower], -1)
+        # No pair has the last document above.
+        rows.append(torch.zeros_like(u.narrow(-1, n - 1, 1)))
+        return torch.cat(rows, -1) + columns - u * degree
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor, Tensor]:
+        scores, u = ctx.saved_tensors
+        # The pull is linear in u and its own adjoint.
+        across: Tensor = _SigmoidRanksPull.apply(scores, v)  # type: ignore[no-untyped-call]
+        parts = []
+        for start, stop in row_blocks(u):
+            p = (row_of(scores, start, stop) - scores.unsqueeze(-2)).sigmoid()
+            bend = p * (1.0 - p) * (1.0 - 2.0 * p)
+            du = row_of(u, start, stop) - u.unsqueeze(-2)
+            dv = row_of(v, start, stop) - v.unsqueeze(-2)
+            parts.append((bend * du * dv).sum(-1))
+        return unbroadcast(-torch.cat(parts, -1), scores.shape), across
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, int | None], scores: Tensor, u: Tensor
+    ) -> tuple[Tensor, int]:
+        scores, u = batch_axis_first([scores, u], in_dims)
+        if in_dims[1] is None:
+            u = u.expand(scores.shape)
+        return _SigmoidRanksPull.apply(scores, u), 0  # type: ignore[no-untyped-call]
 
 
-class _SoftRanks(torch.autograd.Function):
-    """Σ_j φ(s_j − s_i), in blocks; the backward pass is plain, to be differentiated again."""
+class _HingeRanks(torch.autograd.Function):
+    """Σ_j max(0, 1 + s_j − s_i), in blocks; the backward pass is plain."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(scores: Tensor, real: Tensor, hinge: bool) -> Tensor:
+    def forward(scores: Tensor, real: Tensor) -> Tensor:
         parts = []
         for start, stop in row_blocks(scores * real):
             gap = scores.unsqueeze(-2) - row_of(scores, start, stop)
-            parts.append((_above(gap, hinge) * real.unsqueeze(-2)).sum(-1))
+            parts.append(((1.0 + gap).clamp(min=0.0) * real.unsqueeze(-2)).sum(-1))
         return torch.cat(parts, -1)
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.hinge = inputs[2]  # type: ignore[attr-defined]
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
         scores, real = ctx.saved_tensors
         u = upstream * real
         parts = []
         for start, stop in row_blocks(u + scores):
             gap = row_of(scores, start, stop) - scores.unsqueeze(-2)
-            own = row_of(u, start, stop)
-            if ctx.hinge:
-                pull = u.unsqueeze(-2) * _slope(gap, True) - own * _slope(-gap, True)
-            else:
-                pull = _slope(gap, False) * (u.unsqueeze(-2) - own)
+            up, down = (gap > -1.0).to(gap.dtype), (gap < 1.0).to(gap.dtype)
+            pull = u.unsqueeze(-2) * up - row_of(u, start, stop) * down
             parts.append((pull * real.unsqueeze(-2)).sum(-1))
         gradient = torch.cat(parts, -1) * real
-        return unbroadcast(gradient, scores.shape), None, None
-
-
-def _soft_ranks(scores: Tensor, mask: Tensor, hinge: bool) -> Tensor:
-    out: Tensor = _SoftRanks.apply(scores, mask.to(scores.dtype), hinge)  # type: ignore[no-untyped-call]
-    return out
+        return unbroadcast(gradient, scores.shape), None
 
 
 def approx_ranks(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
@@ -67,11 +129,17 @@ def approx_ranks(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
     Memory is O(list): the blocks are computed again for the gradient, once for all tasks when the
     scores have no task axis. It may be differentiated twice.
     """
-    # The document itself is σ(0) = 1/2 of the sum.
-    return _soft_ranks(scores / temperature, mask, hinge=False) + 0.5
+    # Padding far below adds nothing to any rank; what it gets itself nobody reads.
+    s = sink_padding(scores / temperature, mask, FAR_BELOW)
+    if torch.compiler.is_compiling():  # a compiler makes a loop of it, in both directions
+        ranks = (s.unsqueeze(-2) - s.unsqueeze(-1)).sigmoid().sum(-1)
+    else:
+        ranks = _SigmoidRanks.apply(s)  # type: ignore[no-untyped-call]
+    return ranks + 0.5
 
 
 def bound_ranks(scores: Tensor, mask: Tensor) -> Tensor:
     """1 + Σ_{j ≠ i} max(0, 1 − (s_i − s_j)) over the real documents: never less than the rank."""
     # The document itself is the leading 1.
-    return _soft_ranks(scores, mask, hinge=True)
+    out: Tensor = _HingeRanks.apply(scores, mask.to(scores.dtype))  # type: ignore[no-untyped-call]
+    return out

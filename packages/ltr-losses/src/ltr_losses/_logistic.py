@@ -1,0 +1,243 @@
+"""The pairwise logistic loss with any pair weights: its sum over the pairs, and its gradient."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ltr_losses._analytic import batch_axis_first
+from ltr_losses._pairs import FAR_BELOW, Block, row_of, sink_padding, upper_blocks
+
+# Weights of positions that are made at once.
+_BAND = 1 << 18
+
+# Tasks that a compiled loop takes side by side.
+_UNROLLED = 8
+
+Contrast = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | None, Tensor | None], Tensor]
+"""(features of the row's document, of the column's, upper, out) -> signed pair weight.
+
+Positive where the row's document should be above the column's, negative where below it; of the
+opposite sign for the pair the other way round. `upper` is positive where the row's document stands
+above the column's, None where it does everywhere; the result is written to `out`, where given."""
+
+Positions = Callable[[Tensor, Tensor], Tensor]
+"""(positions of the rows (rows, 1), of the columns (1, columns)) -> weight, not negative. The
+positions are consecutive, from 1; the weight is the same for the pair the other way round."""
+
+
+def logistic_pair_sum(
+    z: Tensor,
+    mask: Tensor,
+    features: Sequence[Tensor],
+    contrast: Contrast,
+    positions: Positions,
+    weights: Tensor | None,
+    k: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Σ over pairs of W |c| log(1 + exp(−gap)), gap how far the pair is in the right order.
+
+    All lists are sorted by descending z with the padding last. c is the pair's `contrast`, W its
+    weight by position.
+
+    Args:
+        z: (..., list), sorted.
+        mask: (..., list), sorted.
+        features: (..., list) each, sorted, with the task axis: what `contrast` compares. The first
+            is the level: documents of equal levels make no pair.
+        contrast: See `Contrast`.
+        positions: See `Positions`.
+        weights: (..., list), sorted, or None; a pair has the weight of the document that should be
+            above.
+        k: Pairs with either document in the first k; None: all.
+
+    Returns:
+        The sum, (...), and its gradient with respect to z, (..., list); zeros under
+        `torch.no_grad`, where nobody asks for it.
+    """
+    # Padding becomes documents of the lowest level, infinitely far below where they belong: every
+    # pair with them is worth exactly 0, and no block needs a mask.
+    z = sink_padding(z, mask, FAR_BELOW)
+    features = [sink_padding(x, mask) for x in features]
+    slopes = torch.is_grad_enabled()
+    if torch.compiler.is_compiling():
+        return _fused(z, features, contrast, positions, weights, k)
+    out: tuple[Tensor, Tensor] = _Blocks.apply(  # type: ignore[no-untyped-call]
+        contrast, positions, k, slopes, z, weights, *features
+    )
+    return out
+
+
+class _Blocks(torch.autograd.Function):
+    """`_in_blocks`, with a rule for vmap, which cannot follow what is written in place."""
+
+    @staticmethod
+    def forward(
+        contrast: Contrast,
+        positions: Positions,
+        k: int | None,
+        slopes: bool,
+        z: Tensor,
+        weights: Tensor | None,
+        *features: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        return _in_blocks(z, features, contrast, positions, weights, k, slopes)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.mark_non_differentiable(*output)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        moved = batch_axis_first(args[4:], in_dims[4:])
+        return _Blocks.apply(*args[:4], *moved), (0, 0)  # type: ignore[no-untyped-call]
+
+
+def _leading(*tensors: Tensor | None) -> torch.Size:
+    shapes = [x.shape[:-1] for x in tensors if x is not None]
+    return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
+
+
+class _Workspace:
+    """Tensors of the size of a block, used again for each block, so that they stay in the cache."""
+
+    def __init__(self, like: Tensor, leading: torch.Size, size: int, count: int) -> None:
+        self.leading = leading
+        self.memory = like.new_empty(count, leading.numel() * size)
+
+    def of(self, rows: int, cols: int) -> tuple[Tensor, ...]:
+        used = self.memory[:, : self.leading.numel() * rows * cols]
+        return used.view(len(used), *self.leading, rows, cols).unbind()
+
+
+class _Bands:
+    """Weights of positions, the same for all lists: made for many rows at once, but not for all."""
+
+    def __init__(self, positions: Positions, n: int, like: Tensor) -> None:
+        self.positions = positions
+        self.index = torch.arange(1, n + 1, dtype=like.dtype, device=like.device)
+        self.height = max(1, _BAND // n)
+        self.start = self.stop = 0
+        self.weights = like
+
+    def of(self, block: Block) -> Tensor:
+        """(rows, columns), zeros where the column is not below the row."""
+        if block.stop > self.stop:
+            band = Block(block.start, max(block.stop, block.start + self.height))
+            self.weights = self.positions(band.rows(self.index), band.cols(self.index)).triu_(1)
+            self.start, self.stop = band
+        return self.weights[block.start - self.start : block.stop - self.start].narrow(
+            -1, block.start - self.start, len(self.index) - block.start
+        )
+
+
+def _in_blocks(
+    z: Tensor,
+    features: Sequence[Tensor],
+    contrast: Contrast,
+    positions: Positions,
+    weights: Tensor | None,
+    k: int | None,
+    slopes: bool,
+) -> tuple[Tensor, Tensor]:
+    """Each pair i < j once, with one exponential for all tasks and for pairs in either order.
+
+    As z_i ≥ z_j, that is of a number ≤ 0: nothing overflows or saturates.
+    """
+    n = z.shape[-1]
+    leading = _leading(z, *features, weights)
+    value = z.new_zeros(leading)
+    gradient = z.new_zeros((*leading, n))
+    blocks = list(upper_blocks(leading.numel(), n, k, z.device))
+    size = max(((b.stop - b.start) * (n - b.start) for b in blocks), default=0)
+    shared = _Workspace(z, z.shape[:-1], size, 5)
+    own = None if leading == z.shape[:-1] else _Workspace(z, leading, size, 3)
+    bands = _Bands(positions, n, z)
+    for block in blocks:
+        rows, cols = block.stop - block.start, n - block.start
+        gap, t, u, softplus, swapped = shared.of(rows, cols)
+        # What a task has for itself may go where t, u and σ were.
+        c, wrong, slope = (t, u, swapped) if own is None else own.of(rows, cols)
+
+        torch.sub(block.cols(z), block.rows(z), out=gap)
+        # Above 0 only beside the diagonal, where i > j is not counted but must not overflow.
+        gap[..., :rows].clamp_(max=0.0)
+        torch.exp(gap, out=t)
+        torch.add(t, 1.0, out=u)
+        torch.div(t, u, out=swapped)  # softplus'(gap)
+        # log(1 + t), with what 1 + t rounded off; log1p costs more.
+        torch.log(u, out=softplus).sub_(u.sub_(1.0).sub_(t))
+
+        contrast([block.rows(x) for x in features], [block.cols(x) for x in features], None, c)
+        c.mul_(bands.of(block))
+        torch.clamp(c, max=0.0, out=wrong)
+        if weights is None:
+            amount = c.abs_()
+        else:
+            wrong.mul_(block.cols(weights))
+            amount = c.clamp_(min=0.0).mul_(block.rows(weights)).sub_(wrong)
+        if slopes:
+            torch.mul(amount, swapped, out=slope).add_(wrong)
+            gradient[..., block.start : block.stop] -= slope.sum(-1)
+            gradient[..., block.start :] += slope.sum(-2)
+        # softplus(−gap) = softplus(gap) − gap
+        value += amount.mul_(softplus).addcmul_(wrong, gap).sum((-2, -1))
+    return value, gradient
+
+
+def _fused(
+    z: Tensor,
+    features: Sequence[Tensor],
+    contrast: Contrast,
+    positions: Positions,
+    weights: Tensor | None,
+    k: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Each pair from both of its documents, as expressions that are summed over their last axis.
+
+    A compiler makes one loop of them, of all tasks, which keeps nothing of the size of the pairs.
+    """
+    n = z.shape[-1]
+    own = [*features] if weights is None else [*features, weights]
+    leading = _leading(z, *own)
+    extra = len(leading) - (z.dim() - 1)
+    if leading[extra:] != z.shape[:-1] or math.prod(leading[:extra]) > _UNROLLED:
+        extra = 0
+    lists = leading[extra:]
+    tasks = [
+        [x.expand(*leading, n).reshape(-1, *lists, n)[t] for x in own]
+        for t in range(math.prod(leading[:extra]))
+    ]
+    # Stacked, they are in memory; the loop would look each up by its place in the order again.
+    z, *rest = torch.stack([z.expand(*lists, n), *itertools.chain(*tasks)]).unbind()
+    tasks = [rest[i : i + len(own)] for i in range(0, len(rest), len(own))]
+
+    index = torch.arange(1, n + 1, dtype=z.dtype, device=z.device)
+    # (rows, columns): with a k, the first k with all, and the others with the first k.
+    areas = [((0, n), (0, n))]
+    if k is not None and k < n:
+        areas = [((0, k), (0, n)), ((k, n), (0, k))]
+    values: list[list[Tensor]] = [[] for _ in tasks]
+    slopes: list[list[Tensor]] = [[] for _ in tasks]
+    for rows, cols in areas:
+        i, j = row_of(index, *rows), row_of(index, *cols).mT
+        position_weight = positions(i, j)
+        gap = row_of(z, *rows) - row_of(z, *cols).mT
+        t = torch.exp(-gap.abs())
+        u = 1.0 + t
+        # log(1 + t), with what 1 + t rounded off; log1p costs more.
+        softplus = (u.log() - ((u - 1.0) - t)) + (-gap).clamp(min=0.0)
+        for task, value, slope in zip(tasks, values, slopes, strict=True):
+            a = [row_of(x, *rows) for x in task]
+            b = [row_of(x, *cols).mT for x in task]
+            c = contrast(a, b, j - i, None) * position_weight
+            if weights is not None:
+                c = c * torch.where(c > 0, a[-1], b[-1])
+            value.append((c.clamp(min=0.0) * softplus).sum(-1))
+            slope.append((c * torch.where(c * gap > 0, t, 1.0) / u).sum(-1))
+    sums = torch.stack([torch.cat(parts, -1).sum(-1) for parts in values])
+    gradient = -torch.stack([torch.cat(parts, -1) for parts in slopes])
+    return sums.reshape(leading), gradient.reshape(*leading, n)
