@@ -215,24 +215,46 @@ def test_two_processes_at_once(source):
 
 
 KILLED = """
-import sys, ltr_data
-def report(done, total):
-    print(done, flush=True)
-while True:
-    ltr_data.convert(sys.argv[1], force=True, threads=1, progress=report)
+import sys, time
+import ltr_data, ltr_data._cache_file, ltr_data._files
+def stop(*arguments, **options):
+    print("here", flush=True)
+    time.sleep(100)
+module, *owners, name = sys.argv[2].split(".")
+owner = getattr(ltr_data, module)
+for part in owners:
+    owner = getattr(owner, part)
+setattr(owner, name, stop)
+ltr_data.convert(sys.argv[1], threads=1)
 """
 
 
-@pytest.mark.parametrize("old", [True, False])
-def test_kill_leaves_old_or_none_and_the_next_succeeds(source, old, monkeypatch):
-    if old:
-        ltr_data.convert(source)
-    command = [sys.executable, "-c", KILLED, str(source)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT) as process:
-        process.stdout.readline()  # the features are written, the header is not
-        process.send_signal(signal.SIGKILL)
+@pytest.mark.parametrize(
+    ("moment", "old"),
+    [
+        ("_cache_file.CacheFile.finish", False),  # the features are, the header is not
+        ("_cache_file.CacheFile.finish", True),
+        ("_files.Path.replace", True),  # all is, under another name
+        ("_files._sync", True),  # under its name
+    ],
+)
+def test_kill_leaves_old_or_none_and_the_next_succeeds(source, moment, old, monkeypatch):
+    before = synthetic.generate(3, seed=1, num_features=35)
     target = _convert.cache_path(source)
-    assert not target.exists() or same(_cache_file.map_table(target), TABLE)
+    if old:
+        ltr_data.write_svmrank(source, before)
+        ltr_data.convert(source)
+        ltr_data.write_svmrank(source, TABLE)
+    command = [sys.executable, "-c", KILLED, str(source), moment]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stdout.readline() == b"here\n"
+        process.send_signal(signal.SIGKILL)
+    if moment == "_files._sync":
+        assert same(_cache_file.map_table(target), TABLE)
+    elif old:
+        assert same(_cache_file.map_table(target), before)
+    else:
+        assert not target.exists()
     monkeypatch.setattr("ltr_data._files._SWEEP_AFTER_SECONDS", -1)
     assert same(_cache_file.map_table(ltr_data.convert(source, force=True)), TABLE)
     assert {p.name for p in source.parent.iterdir()} == {"train.txt", target.name}

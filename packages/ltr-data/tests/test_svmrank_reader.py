@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltr_data
+from ltr_data.datasets import synthetic
 from ltr_data.svmrank import _blocks, _dense, _fast, _tolerant
 
 DATA = Path(__file__).parent / "../../../../shared/data"
@@ -338,3 +339,31 @@ def test_sparse_file_equal_to_scikit_learn(tmp_path):
     assert np.array_equal(table.features, features.toarray().astype(np.float32))
     assert np.array_equal(table.labels, labels)
     assert np.array_equal(np.repeat(np.arange(1, table.num_queries + 1), table.lengths), groups)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("seed", range(6))
+def test_generated_files_equal_to_scikit_learn(tmp_path, seed):
+    from sklearn.datasets import load_svmlight_file
+
+    random = np.random.default_rng(seed)
+    source = synthetic.generate(20, seed=seed, num_features=40 + 30 * seed, mean_length=30)
+    path = tmp_path / "train.txt"
+    ltr_data.write_svmrank(path, source)
+    if seed % 2:  # sparse, with comments
+        lines = []
+        for line in path.read_text().splitlines():
+            label, query, *features = line.split()
+            chosen = random.random(len(features)) < 0.4
+            chosen[-1] = True
+            kept = [f for f, keep in zip(features, chosen, strict=True) if keep]
+            lines.append(" ".join([label, query, *kept, "# docid = 1:2\n"]))
+        path.write_text("".join(lines))
+    features, labels, query_ids = load_svmlight_file(str(path), query_id=True)
+    table = ltr_data.read_svmrank(path)
+    expected = features.toarray().astype(np.float32)
+    expected = np.pad(expected, ((0, 0), (0, table.features.shape[1] - expected.shape[1])))
+    assert np.array_equal(table.features, expected)
+    assert np.array_equal(table.labels, labels)
+    found = np.repeat([int(q) for q in table.query_ids], table.lengths)
+    assert np.array_equal(found, query_ids)
