@@ -1,6 +1,6 @@
 """Gradients in blocks, one per tensor, and their way into `.grad`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ Reduce = Callable[[Tensor], object]
 
 # Elements that are added at once: their sum stays in the cache of a CPU core.
 _PIECE = 131_072
+_LARGE = 16_384
 
 
 def average(gradients: Block, reduce: Reduce | None) -> Block:
@@ -58,6 +59,21 @@ def add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return a + b
 
 
+def as_matrix(block: list[Tensor]) -> Tensor | None:
+    """Vectors as the rows of one matrix, where they lie evenly spaced in one piece of memory."""
+    first, size = block[0], len(block[0])
+    storage, start = first.untyped_storage().data_ptr(), first.storage_offset()
+    spacing = block[1].storage_offset() - start if len(block) > 1 else size
+    if spacing < size or not all(
+        row.stride() == (1,)
+        and row.storage_offset() == start + k * spacing
+        and row.untyped_storage().data_ptr() == storage
+        for k, row in enumerate(block)
+    ):
+        return None
+    return first.as_strided((len(block), size), (spacing, 1))
+
+
 def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
     """Σ w_k g_k for one block, or None where no task reaches it."""
     total: Tensor | None = None
@@ -77,19 +93,38 @@ def accumulate_combined(tensors: list[Tensor], rows: Rows, weights: Tensor) -> N
             continue
         fresh = tensor.grad is None
         total = torch.empty_like(tensor) if tensor.grad is None else tensor.grad
-        targets, parts = [total], [[g] for _, g in present]
-        if total.numel() > _PIECE and total.is_contiguous() and total.device.type == "cpu":
-            targets = list(torch.split(total.view(-1), _PIECE))
-            parts = [list(torch.split(g.reshape(-1), _PIECE)) for _, g in present]
-        (first, _), *others = present
-        for target, part, *rest in zip(targets, *parts, strict=True):
-            if fresh:
-                torch.mul(part, first, out=target)
-            else:
-                target.add_(part, alpha=first)
-            for (weight, _), part in zip(others, rest, strict=True):
-                target.add_(part, alpha=weight)
+        parts = [g for _, g in present]
+        if total.numel() < _LARGE or not total.is_contiguous() or total.device.type != "cpu":
+            _add(total, parts, [w for w, _ in present], fresh=fresh)
+        else:
+            _add_in_pieces(total, parts, [w for w, _ in present], fresh=fresh)
         tensor.grad = total
+
+
+def _add(total: Tensor, parts: Sequence[Tensor], weights: list[float], *, fresh: bool) -> None:
+    """Add Σ w_k g_k to the total, or put it there where that holds nothing yet."""
+    for k, (part, weight) in enumerate(zip(parts, weights, strict=True)):
+        if k == 0 and fresh:
+            torch.mul(part, weight, out=total)
+        else:
+            total.add_(part, alpha=weight)
+
+
+def _add_in_pieces(
+    total: Tensor, parts: list[Tensor], weights: list[float], *, fresh: bool
+) -> None:
+    """The same for a contiguous total, in pieces that stay in the cache of a CPU core."""
+    targets = torch.split(total.view(-1), _PIECE)
+    flat = [part.reshape(-1) for part in parts]
+    same = total.dtype in (torch.float32, torch.float64) and flat[0].dtype == total.dtype
+    matrix = as_matrix(flat) if same else None
+    if matrix is not None:
+        vector = torch.tensor(weights, dtype=total.dtype)
+        for target, chunk in zip(targets, torch.split(matrix, _PIECE, dim=1), strict=True):
+            torch.addmv(target, chunk.T, vector, beta=0 if fresh else 1, out=target)
+        return
+    for target, *pieces in zip(targets, *(torch.split(g, _PIECE) for g in flat), strict=True):
+        _add(target, pieces, weights, fresh=fresh)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from scipy.linalg import lapack
 from torch import Tensor
 
+from ._gradients import as_matrix
 from ._solvers import unit_diagonal
 
 Blocks = Sequence[Sequence[Tensor | None]]
@@ -146,7 +147,7 @@ def _on_one_device(
     copied: list[list[Tensor]] = []
     for block in blocks:
         large = len(block[0]) >= _LARGE and all(row.dtype == dtype for row in block)
-        matrix = _as_matrix(block) if large else None
+        matrix = as_matrix(block) if large else None
         if matrix is not None:
             matrices.append(matrix)
         elif large and cpu and symmetric and rows <= _DOT_ROWS:
@@ -158,10 +159,14 @@ def _on_one_device(
     if dots:
         total += _dots(dots)
     width = _WIDTH_CPU if cpu else _WIDTH_ACCELERATOR
-    if matrices:
-        part = torch.zeros_like(total, dtype=dtype)
-        for chunk in (c for matrix in matrices for c in torch.split(matrix, width, dim=1)):
-            total += torch.mm(chunk[:rows], chunk[-columns:].T, out=part)
+    for matrix in matrices:
+        # Nothing is copied, so that more columns at a time cost no cache.
+        chunks = torch.split(matrix, width * (4 if rows <= _DOT_ROWS else 2), dim=1)
+        parts = matrix.new_empty(len(chunks), rows, columns)
+        for chunk, part in zip(chunks, parts, strict=True):
+            # `out=` keeps autocast away.
+            torch.mm(chunk[:rows], chunk[-columns:].T, out=part)
+        total += parts.sum(dim=0, dtype=torch.float64)
     if copied:
         step = _SOME_ROWS if symmetric and cpu and rows > _MOST_ROWS else rows
         upper, part = torch.zeros_like(total), torch.zeros_like(total, dtype=dtype)
@@ -199,21 +204,6 @@ def _joined(blocks: list[list[Tensor]], chunk: Tensor) -> Tensor:
     for k, row in enumerate(chunk):
         torch.cat([block[k] for block in blocks], out=row)
     return chunk
-
-
-def _as_matrix(block: list[Tensor]) -> Tensor | None:
-    """The block as one matrix, where its rows lie evenly spaced in one piece of memory."""
-    first, size = block[0], len(block[0])
-    storage, start = first.untyped_storage().data_ptr(), first.storage_offset()
-    spacing = block[1].storage_offset() - start if len(block) > 1 else size
-    if spacing < size or not all(
-        row.stride() == (1,)
-        and row.storage_offset() == start + k * spacing
-        and row.untyped_storage().data_ptr() == storage
-        for k, row in enumerate(block)
-    ):
-        return None
-    return first.as_strided((len(block), size), (spacing, 1))
 
 
 def _dots(blocks: list[list[Tensor]]) -> Tensor:
