@@ -6,7 +6,15 @@ import math
 import pytest
 import torch
 
-from ltr_losses import bce_loss, listmle_loss, listnet_loss, mse_loss, softmax_loss
+from ltr_losses import (
+    bce_loss,
+    listmle_loss,
+    listnet_loss,
+    mse_loss,
+    p_listmle_loss,
+    softmax_loss,
+    unique_softmax_loss,
+)
 
 
 def test_listnet_formula():
@@ -133,3 +141,14 @@ def test_second_derivative(loss):
     s = torch.randn(2, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
     assert torch.autograd.gradgradcheck(lambda x: loss(x, y, mask=mask, reduction="none"), s)
+
+
+@pytest.mark.parametrize("loss", [p_listmle_loss, unique_softmax_loss, listmle_loss])
+def test_second_derivative_where_a_term_of_a_cumulative_sum_has_no_part(loss):
+    # Padding and equal labels leave terms out; PyTorch's own second derivative is NaN there.
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(3, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 3, (3, 6), generator=generator).double()
+    labels[:, 0], labels[:, 1] = 2.0, 0.0
+    mask = torch.arange(6) < torch.tensor([[6], [4], [2]])
+    assert torch.autograd.gradgradcheck(lambda s: loss(s, labels, mask=mask) ** 2, (scores,))

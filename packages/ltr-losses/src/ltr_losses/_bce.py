@@ -13,6 +13,7 @@ def bce_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Binary cross entropy: scores as log-odds of being relevant.
@@ -27,6 +28,8 @@ def bce_loss(
         labels: (..., list), graded or binary; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -47,7 +50,7 @@ def bce_loss(
         The negative log-likelihood of logistic regression; R. Nallapati, "Discriminative models for
         information retrieval", SIGIR 2004.
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     target = lists.labels.clamp(0.0, 1.0)
     # t softplus(−s) + (1 − t) softplus(s): no difference of two large numbers.
     terms = target * softplus(-lists.scores) + (1.0 - target) * softplus(lists.scores)

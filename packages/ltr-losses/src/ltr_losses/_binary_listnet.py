@@ -13,6 +13,7 @@ def binary_listnet_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""ListNet whose target is spread evenly over the relevant documents.
@@ -27,6 +28,8 @@ def binary_listnet_loss(
         labels: (..., list), relevant above 0; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of two documents or more with a relevant one, "sum", both
             over the batch axis alone, or "none", one value per list.
 
@@ -47,7 +50,7 @@ def binary_listnet_loss(
         S. Bruch, X. Wang, M. Bendersky, M. Najork, "An analysis of the softmax cross entropy loss
         for learning-to-rank with binary relevance", ICTIR 2019.
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     relevant = (lists.labels > 0).to(lists.scores.dtype)
     count = relevant.sum(-1)
     terms = -relevant * log_softmax(lists.scores, lists.mask)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ltr_losses._jagged import pad_rows, padded_rows
+
 REDUCTIONS = ("mean", "sum", "none")
 
 Reduction = str | Callable[[Tensor, Tensor], Tensor]
@@ -35,6 +37,8 @@ class Lists(NamedTuple):
     """Per list: the scores and labels are finite, the weights finite and not negative."""
     leading: tuple[int, ...]
     """The broadcast leading axes: the shape of one value per list."""
+    places: Tensor | None = None
+    """(batch, list), where each document is in jagged rows; None: they were padded already."""
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
@@ -103,6 +107,7 @@ def prepare(
     weights: Tensor | None,
     reduction: Reduction,
     *,
+    offsets: Tensor | None = None,
     infinite_scores: bool = False,
 ) -> Lists:
     """Checks the arguments that all losses share and brings them into one form.
@@ -116,6 +121,7 @@ def prepare(
         mask: (..., list), bool, True at a real document; None: all are.
         weights: (..., list) or (..., 1), not negative; None: one each.
         reduction: "mean", "sum", "none", or a function, see `Reduction`.
+        offsets: (batch + 1,), of jagged rows: all else is (..., documents) and gets padded here.
         infinite_scores: Whether ±inf is a score like any other (a metric looks at order alone).
 
     Raises:
@@ -127,6 +133,9 @@ def prepare(
     check_tensor("scores", scores)
     if not scores.is_floating_point():
         raise TypeError(f"`scores` must be floating point, got {scores.dtype}")
+    index = None
+    if offsets is not None:
+        scores, labels, mask, weights, index = _padded(scores, labels, mask, weights, offsets)
     n = scores.shape[-1]
     check_tensor("labels", labels, n)
     if labels.is_complex():
@@ -154,4 +163,23 @@ def prepare(
         real = mask if weights.shape[-1] == n else mask.any(-1, keepdim=True)
         weights = torch.where(real, weights.detach().to(dtype), 0.0)
         sound = sound & (weights.isfinite() & (weights >= 0)).all(-1)
-    return Lists(scores, labels, mask, weights, sound, leading)
+    return Lists(scores, labels, mask, weights, sound, leading, index)
+
+
+def _padded(
+    scores: Tensor, labels: Tensor, mask: Tensor | None, weights: Tensor | None, offsets: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+    documents = scores.shape[-1]
+    index, real = padded_rows(offsets, documents)
+    for name, value in (("labels", labels), ("mask", mask), ("weights", weights)):
+        if value is not None:
+            check_tensor(name, value, documents, one=name == "weights")
+    if mask is not None:
+        if mask.dtype != torch.bool:
+            raise TypeError(f"`mask` must be bool, True at a real document, got {mask.dtype}")
+        real = real & pad_rows(mask, index)
+    if weights is not None:
+        # One weight for all documents needs a batch axis alone.
+        one = weights.shape[-1] == 1 and documents != 1
+        weights = weights.unsqueeze(-1) if one else pad_rows(weights, index)
+    return pad_rows(scores, index), pad_rows(labels, index), real, weights, index

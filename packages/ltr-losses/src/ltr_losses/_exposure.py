@@ -15,6 +15,7 @@ def exposure_loss(
     squared: bool = True,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""How much less a protected group is exposed than the others, in expectation.
@@ -32,6 +33,8 @@ def exposure_loss(
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; that of a document multiplies its exposure,
             that of a list the loss (or its square, where squared).
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists with documents of both kinds, "sum", both over the batch
             axis alone, or "none", one value per list.
 
@@ -53,7 +56,7 @@ def exposure_loss(
         M. Zehlike, C. Castillo, "Reducing disparate exposure in ranking: a learning to rank
         approach", WWW 2020 (DELTR), with the place of q as in ListNet.
     """
-    lists = prepare(scores, group, mask, weights, reduction)
+    lists = prepare(scores, group, mask, weights, reduction, offsets=offsets)
     q = softmax(lists.scores, lists.mask)
     if lists.weights is not None:
         q = q * lists.weights

@@ -14,6 +14,7 @@ def listmle_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Negative log-likelihood, under Plackett and Luce, of the order of the labels.
@@ -29,6 +30,8 @@ def listmle_loss(
             those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis alone,
             or "none", one value per list.
 
@@ -49,6 +52,6 @@ def listmle_loss(
         F. Xia, T.-Y. Liu, J. Wang, W. Zhang, H. Li, "Listwise approach to learning to rank: theory
         and algorithm", ICML 2008 (the likelihood loss).
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms, _ = plackett_luce_terms(lists)
     return reduce_lists(terms.sum(-1), unequal(lists), lists, reduction)

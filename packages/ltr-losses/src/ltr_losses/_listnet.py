@@ -13,6 +13,7 @@ def listnet_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Cross entropy between the top-one probabilities of the labels and those of the scores.
@@ -26,6 +27,8 @@ def listnet_loss(
         labels: (..., list), any real numbers; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of two documents or more, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -48,7 +51,7 @@ def listnet_loss(
         Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise approach to
         listwise approach", ICML 2007, sections 4 (top-one probability) and 5 (ListNet).
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms = -softmax(lists.labels, lists.mask) * log_softmax(lists.scores, lists.mask)
     if lists.weights is not None:
         terms = terms * lists.weights

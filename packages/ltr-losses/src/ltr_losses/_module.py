@@ -14,7 +14,7 @@ class RankingLoss(nn.Module):
 
     Args:
         function: Any loss.
-        **options: Its keyword arguments but `mask` and `weights`. An option that is a
+        **options: Its keyword arguments but `mask`, `weights` and `offsets`. An option that is a
             `torch.nn.Parameter` (the `thresholds` of `ordinal_loss`) is a parameter of the module,
             and one that is a tensor a buffer.
 
@@ -39,7 +39,7 @@ class RankingLoss(nn.Module):
         known = [
             name
             for name in inspect.signature(function).parameters
-            if name not in ("scores", "labels", "mask", "weights")
+            if name not in ("scores", "labels", "mask", "weights", "offsets")
         ]
         for name in options:
             check_choice("options", name, known)
@@ -58,9 +58,12 @@ class RankingLoss(nn.Module):
         *,
         mask: Tensor | None = None,
         weights: Tensor | None = None,
+        offsets: Tensor | None = None,
     ) -> Tensor:
-        """The loss."""
+        """The loss; `offsets` for those functions that have it."""
         options = {name: getattr(self, name) for name in self.names}
+        if offsets is not None:
+            options["offsets"] = offsets
         return self.function(scores, labels, mask=mask, weights=weights, **options)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ def mse_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Mean squared error: scores as predictions of the labels.
@@ -25,6 +26,8 @@ def mse_loss(
         labels: (..., list), any real numbers; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -44,7 +47,7 @@ def mse_loss(
     Source:
         D. Cossock, T. Zhang, "Subset ranking using regression", COLT 2006.
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms = (lists.scores - lists.labels).square()
     if lists.weights is not None:
         terms = terms * lists.weights

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ltr_losses._check import prepare
+from ltr_losses._jagged import pad_rows
 from ltr_losses._reduce import reduce_lists
 
 
@@ -17,6 +18,7 @@ def ordinal_loss(
     thresholds: Tensor | Sequence[float] | None = None,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Ordinal regression: one binary question per level, is the label at least that?
@@ -35,6 +37,8 @@ def ordinal_loss(
         mask: (..., list), bool, True at a real document; without the head axis.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its terms.
             Without the head axis.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -68,8 +72,10 @@ def ordinal_loss(
         document, heads = scores.sum(-2), scores
     else:
         document, heads = scores, None
-    lists = prepare(document, labels, mask, weights, reduction)
+    lists = prepare(document, labels, mask, weights, reduction, offsets=offsets)
     if heads is not None:
+        if lists.places is not None:
+            heads = pad_rows(heads, lists.places).movedim(-3, -2)  # the head axis next to the list
         z = torch.where(lists.mask.unsqueeze(-2), heads.to(lists.scores.dtype), 0.0)
     else:
         theta = torch.as_tensor(thresholds, dtype=lists.scores.dtype, device=scores.device)

@@ -15,6 +15,7 @@ def p_listmle_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""ListMLE whose upper positions weigh more.
@@ -23,7 +24,7 @@ def p_listmle_loss(
 
     with π the documents by descending label and n their number; equal labels stay in the order of
     their index. The α are divided by their sum, so that no list overflows. It may be differentiated
-    once: PyTorch's second derivative of a cumulative sum is NaN where an α is 0.
+    twice.
 
     Args:
         scores: (..., list), higher is better.
@@ -31,6 +32,8 @@ def p_listmle_loss(
             those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis alone,
             or "none", one value per list.
 
@@ -54,7 +57,7 @@ def p_listmle_loss(
     Note:
         The paper does not normalise the α; in a list of 240 they would reach 2^239.
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms, _ = plackett_luce_terms(lists)
     n = lists.mask.sum(-1, keepdim=True).to(terms.dtype)
     i = torch.arange(1, terms.shape[-1] + 1, dtype=terms.dtype, device=terms.device)

@@ -12,6 +12,7 @@ def pairwise_mse_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Mean squared error of the differences: like `mse_loss`, but a shift of a list is free.
@@ -27,6 +28,8 @@ def pairwise_mse_loss(
         labels: (..., list); the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; w_i as above.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of two documents or more, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -47,7 +50,7 @@ def pairwise_mse_loss(
         The loss of that name in R. Jagerman et al., "Rax: composable learning-to-rank using JAX",
         KDD 2022.
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     n = lists.mask.sum(-1, keepdim=True)
     size = n.clamp(min=1)
     error = lists.scores - lists.labels

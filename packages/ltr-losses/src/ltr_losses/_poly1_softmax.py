@@ -14,6 +14,7 @@ def poly1_softmax_loss(
     epsilon: float = 1.0,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Softmax cross entropy with the first term of its expansion weighted up.
@@ -30,6 +31,8 @@ def poly1_softmax_loss(
         epsilon: Share of the second part.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of two documents or more with a label above 0, "sum", both
             over the batch axis alone, or "none", one value per list.
 
@@ -51,7 +54,7 @@ def poly1_softmax_loss(
         functions", ICLR 2022.
     """
     check_positive("epsilon", epsilon, zero=True)
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     y = lists.labels.clamp(min=0.0)
     total = y.sum(-1, keepdim=True)
     share = y / total.clamp(min=1e-30)

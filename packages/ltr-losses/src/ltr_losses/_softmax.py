@@ -13,6 +13,7 @@ def softmax_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Softmax cross entropy with the labels as they are.
@@ -28,6 +29,8 @@ def softmax_loss(
             those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of two documents or more with a label
             above 0, "sum", both over the batch axis
             alone, or "none", one value per list.
@@ -52,7 +55,7 @@ def softmax_loss(
     Note:
         The paper divides the labels by their sum; here their scale is the list's weight.
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms = -lists.labels.clamp(min=0.0) * log_softmax(lists.scores, lists.mask)
     if lists.weights is not None:
         terms = terms * lists.weights

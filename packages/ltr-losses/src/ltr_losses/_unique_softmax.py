@@ -7,6 +7,7 @@ from torch.nn.functional import pad, softplus
 from ltr_losses._check import prepare
 from ltr_losses._gains import shifted_gain
 from ltr_losses._pairs import FAR_BELOW, sink_padding, unequal
+from ltr_losses._plackett_luce import tail_logsumexp
 from ltr_losses._ranks import score_order, take
 from ltr_losses._reduce import reduce_lists
 
@@ -17,14 +18,14 @@ def unique_softmax_loss(
     *,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Softmax cross entropy in which equally relevant documents do not compete.
 
         ℓ(s, y) = − Σ_i w_i g_i log( exp s_i / (exp s_i + Σ_{y_j < y_i} exp s_j) )
 
-    with g the gain (2^y − 1) / 2^m, m the list's largest label. It may be differentiated once:
-    PyTorch's second derivative of a cumulative sum is NaN where a position of it is not used.
+    with g the gain (2^y − 1) / 2^m, m the list's largest label. It may be differentiated twice.
 
     Args:
         scores: (..., list), higher is better.
@@ -32,6 +33,8 @@ def unique_softmax_loss(
             those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists of unequal labels with one above 0, "sum", both over the
             batch axis alone, or "none", one value per list.
 
@@ -55,14 +58,14 @@ def unique_softmax_loss(
     Note:
         The gain of Rax is 2^y − 1: a list's loss there is 2^m times this one.
     """
-    lists = prepare(scores, labels, mask, weights, reduction)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     order = score_order(lists.labels, lists.mask)
     real = take(lists.mask, order)
     s = sink_padding(take(lists.scores, order), real, FAR_BELOW)
     # What stands below the last level: nothing.
     lowest = s.detach().amin(-1, keepdim=True)
     tail = torch.cat([s, lowest - FAR_BELOW * (1.0 + lowest.abs())], -1)
-    tail = tail.flip(-1).logcumsumexp(-1).flip(-1)
+    tail = tail_logsumexp(tail)
     y = torch.where(real, take(lists.labels, order), float("nan"))
     level = pad((y[..., 1:] != y[..., :-1]).cumsum(-1), (1, 0))
     sizes = torch.zeros_like(level).scatter_add(-1, level, torch.ones_like(level))

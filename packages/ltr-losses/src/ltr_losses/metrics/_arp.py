@@ -17,6 +17,7 @@ def arp(
     empty: Empty = "skip",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Average position of the relevant documents, 1 or more; lower is better.
@@ -36,6 +37,8 @@ def arp(
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; as in the formula; one weight per
             list cancels.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
@@ -59,7 +62,7 @@ def arp(
     """
     check_choice("ties", ties, TIES)
     check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     worth = weighted(lists.labels.clamp(min=0.0), lists)
     total = worth.sum(-1)
     # Divided first: large labels times positions stay finite.

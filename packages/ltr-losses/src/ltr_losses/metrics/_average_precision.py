@@ -19,6 +19,7 @@ def average_precision(
     empty: Empty = "skip",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Average precision, in 0..1; higher is better.
@@ -42,6 +43,8 @@ def average_precision(
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; as in the formula; one weight per
             list cancels.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
@@ -65,7 +68,7 @@ def average_precision(
     """
     check_k(k)
     check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     relevant = relevance(lists, threshold)
     place = ranks_of(lists, ranks)
     order = in_order(place, lists.mask)

@@ -22,6 +22,7 @@ def err(
     empty: Empty = "skip",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Expected reciprocal rank under the cascade model, in 0..1; higher is better.
@@ -44,6 +45,8 @@ def err(
         ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; as in the formula.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
@@ -68,7 +71,7 @@ def err(
     check_k(k)
     check_positive("max_label", max_label)
     check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     y = lists.labels.clamp(0.0, max_label)
     # (2^y − 1) / 2^m, without overflow.
     stops = -torch.exp2(y - max_label) * torch.expm1(-y * math.log(2.0)) * lists.mask

@@ -18,6 +18,7 @@ def exposure_gap(
     ties: Ties = "stable",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Mean exposure of the other documents less that of a protected group; 0 is parity.
@@ -37,6 +38,8 @@ def exposure_gap(
         ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; as in the formula.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists with documents of both kinds, "sum", both over the batch
             axis alone, or "none", one value per list, NaN where there is but one kind.
 
@@ -58,7 +61,7 @@ def exposure_gap(
     """
     check_k(k)
     check_choice("ties", ties, TIES)
-    lists = prepare(scores, group, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, group, mask, weights, reduction, offsets=offsets, infinite_scores=True)
 
     def discount(r: Tensor) -> Tensor:
         return within(r, k) / (1.0 + r).log2()

@@ -19,6 +19,7 @@ def hit_rate(
     empty: Empty = "skip",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Whether a relevant document is among the first k: 0 or 1; higher is better.
@@ -39,6 +40,8 @@ def hit_rate(
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; that of the first relevant
             document multiplies.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
@@ -61,7 +64,7 @@ def hit_rate(
     """
     check_k(k)
     check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     relevant = relevance(lists, threshold)
     place = ranks_of(lists, ranks)
     first = torch.where(relevant > 0, place.detach(), float("inf")).argmin(-1, keepdim=True)

@@ -60,6 +60,7 @@ def dcg(
     ties: Ties = "stable",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Discounted cumulative gain at k; higher is better.
@@ -78,6 +79,8 @@ def dcg(
         ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; they multiply the gains.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list, NaN where the list has no document.
 
@@ -100,7 +103,7 @@ def dcg(
         2002; the exponential gain: C. Burges et al., ICML 2005.
     """
     _check_names(k, gain, discount, ties)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     values = _dcg(lists, _weighted_gains(lists, gain), k, ties, ranks)
     if gain == "exp2":
         values = values * torch.exp2(largest_label(lists.labels, lists.mask)).squeeze(-1)
@@ -125,6 +128,7 @@ def ndcg(
     empty: Empty = "skip",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Normalised discounted cumulative gain at k, in 0..1; higher is better.
@@ -149,6 +153,8 @@ def ndcg(
         ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; they multiply the gains, in the ideal too.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
@@ -175,9 +181,9 @@ def ndcg(
     """
     _check_names(k, gain, discount, ties)
     check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     gains = _weighted_gains(lists, gain)
-    discounts = cut(log2_discount(scores.shape[-1], gains), k)
+    discounts = cut(log2_discount(gains.shape[-1], gains), k)
     ideal = ideal_dcg(gains, discounts).squeeze(-1)
     values = _dcg(lists, gains, k, ties, ranks) / torch.where(ideal > 0, ideal, 1.0)
     return finish(values, ideal > 0, empty, lists, reduction)

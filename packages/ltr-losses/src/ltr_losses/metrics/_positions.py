@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ltr_losses._check import Lists, check_tensor
+from ltr_losses._jagged import pad_rows
 from ltr_losses._ranks import average_over_ties, put_back, score_order, take
 from ltr_losses._reduce import average_lists
 
@@ -25,6 +26,8 @@ def ranks_of(lists: Lists, ranks: Tensor | None) -> Tensor:
     """Positions from 1 of the documents, the padding's after all others: (..., list)."""
     n = lists.scores.shape[-1]
     if ranks is not None:
+        if lists.places is not None and isinstance(ranks, Tensor):
+            ranks = pad_rows(ranks, lists.places)
         check_tensor("ranks", ranks, n)
         return torch.where(lists.mask, ranks.to(lists.scores.dtype), float(n))
     order = score_order(lists.scores.detach(), lists.mask)

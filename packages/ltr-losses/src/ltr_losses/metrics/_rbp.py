@@ -20,6 +20,7 @@ def rbp(
     empty: Empty = "skip",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Rank-biased precision, in 0..1; higher is better.
@@ -43,6 +44,8 @@ def rbp(
         ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; as in the formula.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
@@ -69,7 +72,7 @@ def rbp(
         raise ValueError(f"`p` must be above 0 and below 1, got {p}")
     check_choice("ties", ties, TIES)
     check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     relevant = relevance(lists, threshold)
     seen = credits_of(lists, lambda r: within(r, k) * p ** (r - 1.0), ties, ranks)
     values = (1.0 - p) * (weighted(relevant, lists) * seen).sum(-1)

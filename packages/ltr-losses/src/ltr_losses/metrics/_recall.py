@@ -20,6 +20,7 @@ def recall(
     empty: Empty = "skip",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
+    offsets: Tensor | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Share of the relevant documents that are among the first k, in 0..1; higher is better.
@@ -41,6 +42,8 @@ def recall(
             and a gradient are allowed (see `approx`).
         weights: (..., list) or (..., 1), not negative; as in the formula; one weight per
             list cancels.
+        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
+            list after list, and are repacked into a padded batch. None: they are padded.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
@@ -64,7 +67,7 @@ def recall(
     check_k(k)
     check_choice("ties", ties, TIES)
     check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, infinite_scores=True)
+    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     worth = weighted(relevance(lists, threshold), lists)
     inside = credits_of(lists, lambda r: within(r, k), ties, ranks)
     total = worth.sum(-1)
