@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mtl2r_models import ListTransformer
-from mtl2r_models.layers import SelfAttention, TransformerBlock
+from mtl2r_models.attention import SelfAttention
+from mtl2r_models.layers import TransformerBlock
 from mtl2r_models.positions import SinusoidalPositions
 
 SMALL = {"hidden": 16, "layers": 2, "heads": 2, "feedforward": 32}

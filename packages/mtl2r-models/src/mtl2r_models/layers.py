@@ -1,81 +1,17 @@
-"""Building blocks of the rankers: masked self-attention over a list, and the transformer block."""
+"""The block that transformers are stacked from."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-__all__ = ["AttentionScale", "Norm", "SelfAttention", "TransformerBlock", "attention_mask"]
+from .attention import AttentionScale, SelfAttention
+from .dropout import Dropout, ReLUDropout
+
+__all__ = ["Norm", "TransformerBlock"]
 
 Norm = Literal["pre", "post"]
-AttentionScale = Literal["head", "model"]
-
-
-def attention_mask(mask: Tensor) -> Tensor:
-    """The mask of documents as one that attention broadcasts over heads and queries.
-
-    Shape (batch, 1, 1, list) from (batch, list): nothing of size list × list is made. A list
-    without any document attends to its padding, so that its (meaningless) rows stay finite.
-
-    Examples:
-        >>> import torch
-        >>> attention_mask(torch.tensor([[True, True, False]])).shape
-        torch.Size([1, 1, 1, 3])
-    """
-    return (mask | ~mask.any(dim=-1, keepdim=True))[:, None, None, :]
-
-
-class SelfAttention(nn.Module):
-    """Multi-head self-attention of the documents of a list to one another.
-
-    Without positions it is equivariant: permuting the documents permutes the output.
-
-    Args:
-        hidden: Width of the input and the output.
-        heads: Number of heads; divides `hidden`.
-        dropout: Probability of dropping an attention weight in training.
-        scale: ``"head"`` divides the logits by √(hidden/heads), as Vaswani et al. (2017), eq. 1;
-            ``"model"`` by √hidden, as DeepMTL2R (arXiv 2602.14519) prints in eq. 2, while its
-            released code divides by √(hidden/heads).
-    """
-
-    def __init__(
-        self, hidden: int, heads: int, *, dropout: float = 0.0, scale: AttentionScale = "head"
-    ) -> None:
-        super().__init__()
-        if heads < 1 or hidden % heads:
-            raise ValueError(f"`heads` must divide `hidden`={hidden}, got {heads}")
-        if scale not in ("head", "model"):
-            raise ValueError(f"`scale` must be 'head' or 'model', got {scale!r}")
-        self.heads = heads
-        self.dropout = dropout
-        self.scale = 1.0 / math.sqrt(hidden if scale == "model" else hidden // heads)
-        self.query = nn.Linear(hidden, hidden)
-        self.key = nn.Linear(hidden, hidden)
-        self.value = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, hidden)
-
-    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """Attends; `hidden` is (batch, list, hidden), `mask` comes from `attention_mask`."""
-        batch, length, width = hidden.shape
-
-        def split(projection: nn.Module) -> Tensor:
-            projected: Tensor = projection(hidden)
-            return projected.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
-
-        attended = scaled_dot_product_attention(
-            split(self.query),
-            split(self.key),
-            split(self.value),
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=self.scale,
-        )
-        merged: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, width))
-        return merged
 
 
 class TransformerBlock(nn.Module):
@@ -90,7 +26,7 @@ class TransformerBlock(nn.Module):
         feedforward: Width between the two layers of the feed-forward network.
         dropout: On the attention weights, between the two layers and on both residual branches.
         norm: Where the layer norms stand.
-        attention_scale: See `SelfAttention`.
+        attention_scale: See `mtl2r_models.attention.SelfAttention`.
     """
 
     def __init__(
@@ -111,12 +47,11 @@ class TransformerBlock(nn.Module):
         self.attention_norm = nn.LayerNorm(hidden)
         self.feedforward = nn.Sequential(
             nn.Linear(hidden, feedforward),
-            nn.ReLU(),
-            nn.Dropout(dropout),
+            ReLUDropout(dropout),
             nn.Linear(feedforward, hidden),
         )
         self.feedforward_norm = nn.LayerNorm(hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """One block; `hidden` is (batch, list, hidden), `mask` comes from `attention_mask`."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .dropout import ReLUDropout
 from .heads import make_head
 from .scorer import Scorer, check_dropout, check_sizes
 
@@ -65,7 +66,7 @@ class MLPScorer(Scorer):
         widths = [num_features, *hidden]
         layers: list[nn.Module] = []
         for before, after in zip(widths, hidden, strict=False):
-            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(before, after), ReLUDropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.head = make_head(hidden[-1], num_tasks)
         self.reset_parameters(generator)

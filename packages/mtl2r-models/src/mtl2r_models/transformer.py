@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .attention import AttentionScale, attention_mask
 from .heads import make_head
-from .layers import AttentionScale, Norm, TransformerBlock, attention_mask
+from .layers import Norm, TransformerBlock
 from .positions import LearnedPositions, Positions, make_positions
 from .scorer import Scorer, check_dropout, check_sizes
 
@@ -35,7 +36,7 @@ class ListTransformer(Scorer):
         feedforward: Width of the blocks' feed-forward networks.
         dropout: Dropout probability in the blocks.
         norm: ``"pre"`` (with a final layer norm) or ``"post"``.
-        attention_scale: ``"head"`` or ``"model"``, see `mtl2r_models.layers.SelfAttention`.
+        attention_scale: ``"head"`` or ``"model"``, see `mtl2r_models.attention.SelfAttention`.
         positions: ``"none"``, or ``"sinusoidal"`` or ``"learned"`` positions over the initial rank,
             that is the order in which the documents of a list are given; see
             `mtl2r_models.positions`.
