@@ -173,6 +173,24 @@ def test_passes_through_the_trunk(method, route, passes):
     assert counts == {"forward": 1, "backward": passes}
 
 
+@WITH_FORM
+@pytest.mark.parametrize("route", ["shared", "features"])
+def test_each_head_is_walked_once(route, form):
+    model, passes = TwoHeads(), []
+    for k, head in enumerate(model.heads):
+        head.register_full_backward_hook(lambda *args, k=k: passes.append(k))
+    run(model, MGDA(), route, form)
+    assert sorted(passes) == [0, 1, 2]
+
+
+def test_a_stack_of_leaves_and_of_other_dtypes():
+    leaf, other = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (2.0, 3.0))
+    step = backward(torch.stack([leaf, leaf * other]), MGDA(), shared=[leaf, other])
+    assert step.gramian.tolist() == [[1, 3], [3, 13]]
+    mixed = torch.stack([(leaf * other).float(), leaf**2])
+    assert backward(mixed, MGDA(), shared=[leaf]).gramian.tolist() == [[9, 12], [12, 16]]
+
+
 @pytest.mark.parametrize("route", ["shared", "features"])
 def test_held_weights_take_one_pass(route):
     model, passes = TwoHeads(), []

@@ -57,8 +57,8 @@ def backward(
     share is such a parameter unless `shared` names it.
 
     Args:
-        losses: Vector (task,), or a sequence of scalars. Prefer the sequence where the tasks have
-            graphs of their own: a vector stacked from it is walked as a whole once per task.
+        losses: Vector (task,), or a sequence of scalars, as good as a `torch.stack` of it. Another
+            vector whose tasks have graphs of their own is walked as a whole once per task.
         method: What combines the tasks.
         shared: The parameters whose gradients are combined, exactly.
         features: The tensors where the tasks part, which the losses were computed from.

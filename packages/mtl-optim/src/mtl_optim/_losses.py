@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import GradientEdge
+from torch.torch_version import TorchVersion
 
 from ._gradients import Reduce
 
@@ -42,6 +44,7 @@ class TaskLosses:
                 [loss.detach().reshape(()).to(first.device) for loss in self.outputs]
             )
         self.stacked = isinstance(losses, Tensor)
+        self.parts = _stacked_parts(losses) if isinstance(losses, Tensor) else []
         if reduce is not None:
             self.values = self.values.clone()
             reduce(self.values)
@@ -76,6 +79,9 @@ class TaskLosses:
         self, task: int, inputs: list[Tensor], *, retain_graph: bool
     ) -> list[Tensor | None]:
         """The gradient of one loss with respect to `inputs`; None where it is not reached."""
+        if self.parts:
+            seed = self.values.new_full((), self.scale)
+            return _grad([self.parts[task]], inputs, [seed], retain_graph)
         if self.stacked:
             seed = torch.zeros_like(self.values)
             seed[task] = self.scale
@@ -86,13 +92,29 @@ class TaskLosses:
 
 
 def _grad(
-    outputs: list[Tensor], inputs: list[Tensor], seeds: list[Tensor], retain_graph: bool
+    outputs: Sequence[Tensor] | Sequence[GradientEdge],
+    inputs: list[Tensor],
+    seeds: list[Tensor],
+    retain_graph: bool,
 ) -> list[Tensor | None]:
     if not inputs:
         return []
     return list(
         torch.autograd.grad(outputs, inputs, seeds, retain_graph=retain_graph, allow_unused=True)
     )
+
+
+def _stacked_parts(losses: Tensor) -> list[GradientEdge]:
+    """Where `torch.stack` joined the losses: a walk from there does not enter the others' graphs.
+
+    None for a vector that came about otherwise, and before PyTorch can walk from there (2.7).
+    """
+    node = losses.grad_fn
+    if node is None or node.name() != "StackBackward0" or TorchVersion(torch.__version__) < "2.7":
+        return []
+    edges = [GradientEdge(n, place) for n, place in node.next_functions if n is not None]
+    leaves = any(hasattr(edge.node, "variable") for edge in edges)
+    return edges if len(edges) == len(losses) and not leaves else []
 
 
 def _check_scalar(task: int, loss: object) -> None:
