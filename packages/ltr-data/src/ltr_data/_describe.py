@@ -12,6 +12,7 @@ from ._dataset import RankingDataset
 from ._table import RankingTable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _CHUNK_ROWS = 16_384
@@ -64,13 +65,12 @@ class Description:
         lengths = np.repeat(list(self.lengths), list(self.lengths.values()))
         low, middle, high = np.quantile(lengths, (0.01, 0.5, 0.99), method="nearest")
         constant = ", ".join(map(str, self.constant_columns)) or "none"
-        documents = f"{self.num_documents:,} documents of {self.num_queries:,} queries"
         spread = (
             f"mean {lengths.mean():.1f}, least {lengths.min()}, 1 % {low}, median {middle}, "
             f"99 % {high}, most {lengths.max()}"
         )
         lines = [
-            f"{documents}, {self.num_features} features",
+            self._sizes(),
             f"list lengths: {spread}",
             f"constant features: {constant}",
         ]
@@ -108,29 +108,51 @@ class Description:
             ImportError: There is no matplotlib; the extra ``plot`` brings it.
         """
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-        panels = len(self.tasks) + 2
-        lines = -(-panels // 3)
-        figure = Figure(figsize=(12, 3.2 * lines), layout="constrained")
-        axes = [figure.add_subplot(lines, 3, i + 1) for i in range(panels)]
-        axes[0].hist(list(self.lengths), bins=50, weights=list(self.lengths.values()))
+        panels = 1 + len(self.tasks) + (len(self.tasks) > 1)
+        columns = min(panels, 3)
+        lines = -(-panels // columns)
+        figure = Figure(figsize=(4 * columns, 0.5 + 3.1 * lines), layout="constrained")
+        axes = [figure.add_subplot(lines, columns, i + 1) for i in range(panels)]
+        figure.suptitle(self._sizes())
+        # As many bars as tell something: few lists have no smooth distribution.
+        bins = int(np.clip(2 * np.sqrt(self.num_queries), 5, 50))
+        axes[0].hist(list(self.lengths), bins=bins, weights=list(self.lengths.values()))
         axes[0].set(title="list lengths", xlabel="documents", ylabel="lists")
-        for ax, task in zip(axes[1:-1], self.tasks, strict=True):
+        axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
+        for ax, task in zip(axes[1:], self.tasks, strict=False):
             values = list(self.labels[task])
             shares = [count / self.num_documents for count in self.labels[task].values()]
             if len(values) <= _MOST_VALUES:
                 bars = ax.bar([f"{value:g}" for value in values], shares)
-                ax.bar_label(bars, fmt="{:.1%}", fontsize=7)
+                ax.bar_label(bars, fmt="{:.1%}", fontsize=8)
                 ax.margins(y=0.12)
             else:
                 ax.hist(values, bins=50, weights=shares)
-            ax.set(title=task, xlabel="label", ylabel="share of documents")
-        image = axes[-1].imshow(self.correlation, vmin=-1, vmax=1, cmap="RdBu_r")
-        axes[-1].set_xticks(range(len(self.tasks)), self.tasks, rotation=45, ha="right")
-        axes[-1].set_yticks(range(len(self.tasks)), self.tasks)
-        axes[-1].set_title("correlation of labels")
-        figure.colorbar(image, ax=axes[-1])
+            missing = 1 - self.known[task] / self.num_documents
+            title = f"{task} ({missing:.1%} unknown)" if missing else task
+            ax.set(title=title, xlabel="label", ylabel="share of documents")
+            ax.yaxis.set_major_formatter(PercentFormatter(1))
+        for ax in axes[: 1 + len(self.tasks)]:
+            ax.spines[["top", "right"]].set_visible(False)
+        if len(self.tasks) > 1:
+            self._plot_correlation(axes[-1])
         return figure
+
+    def _plot_correlation(self, ax: "Axes") -> None:
+        ax.imshow(self.correlation, vmin=-1, vmax=1, cmap="RdBu_r")
+        for (i, j), value in np.ndenumerate(self.correlation):
+            colour = "white" if abs(value) > 0.6 else "black"
+            shown = "–" if np.isnan(value) else f"{value:+.2f}"
+            ax.text(j, i, shown, ha="center", va="center", fontsize=8, color=colour)
+        ax.set_xticks(range(len(self.tasks)), self.tasks, rotation=45, ha="right")
+        ax.set_yticks(range(len(self.tasks)), self.tasks)
+        ax.set_title("correlation of labels")
+
+    def _sizes(self) -> str:
+        documents = f"{self.num_documents:,} documents of {self.num_queries:,} queries"
+        return f"{documents}, {self.num_features} features"
 
 
 def describe(data: RankingTable | RankingDataset) -> Description:
