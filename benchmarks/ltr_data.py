@@ -1,7 +1,9 @@
 """Converting, opening and batching a file of MSLR's shape, beside other readers.
 
 Run ``python benchmarks/ltr_data.py`` from an environment with ltr-data; scikit-learn, LightGBM and
-polars take part where they can be imported. Writes ``benchmarks/results/ltr_data.md``.
+polars take part where they can be imported, and mtl2r-models and ltr-losses for the time in which a
+ranker uses up a batch. Writes ``benchmarks/results/ltr_data.md``; with ``--quick`` it takes a tenth
+of the text and one round, and only prints.
 
 Every reader runs in a process of its own, so that its peak memory is its own, and the rounds go
 through all readers in turn, so that a busy machine is busy for all of them. The best round counts.
@@ -13,13 +15,17 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results" / "ltr_data.md"
+FOLDER = Path(__file__).resolve().parent
+RESULTS = FOLDER / "results" / "ltr_data.md"
+# This file has the name of the package, and Python looks beside a script first.
+sys.path = [entry for entry in sys.path if Path(entry).resolve() != FOLDER]
 NUM_FEATURES = 136
 #: Text of MSLR has shorter numbers than float32's shortest exact ones; this many digits give its
 #: 1,160 bytes per line.
@@ -214,6 +220,42 @@ def batches_per_second(path: Path) -> list[str]:
     return lines
 
 
+def batches_and_training(path: Path, steps: int) -> list[str]:
+    """Making a batch beside the step that the preset ranker takes on it, batch by batch."""
+    if not all(map(importlib.util.find_spec, ("mtl2r_models", "ltr_losses"))):
+        return []
+    import torch
+
+    import ltr_data
+    from ltr_data.datasets import mslr
+    from ltr_losses import listnet_loss
+    from mtl2r_models import ListTransformer
+
+    dataset = ltr_data.open(path, [mslr.tasks()[name] for name in ("relevance", "click")])
+    torch.manual_seed(0)
+    model = ListTransformer(dataset.features.shape[1])
+    sampler = ltr_data.BucketBatchSampler(dataset.lengths, batch_size=64)
+    indices = list(sampler)[: steps + 1]
+    made, used = [], []  # milliseconds
+    for chosen in indices:
+        start = time.perf_counter()
+        batch = dataset.batch(chosen)
+        made.append(1e3 * (time.perf_counter() - start))
+        start = time.perf_counter()
+        scores = model(batch.features, batch.mask)
+        listnet_loss(scores, batch.labels, mask=batch.mask).sum().backward()
+        used.append(1e3 * (time.perf_counter() - start))
+    del made[0], used[0]  # the first finds nothing in memory
+    ratio = statistics.median(u / m for m, u in zip(made, used, strict=True))
+    count = sum(parameter.numel() for parameter in model.parameters())
+    training = f"{count:,} parameters, {torch.get_num_threads()} threads"
+    return [
+        f"| a batch of 64 lists, mapped | {statistics.median(made):.1f} ms |",
+        f"| its forward and backward pass, {training} | {statistics.median(used):.0f} ms |",
+        f"| batches come faster than they are used, median of {steps} | {ratio:.0f} × |",
+    ]
+
+
 def table_of(rounds: dict[str, list[dict]], megabytes: float) -> list[str]:
     lines = [
         "| | MB/s, wall | MB/s, CPU | × scikit-learn | × LightGBM | peak MB | above imports, MB |",
@@ -244,7 +286,11 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=230)
     parser.add_argument("--large", type=int, default=1000, help="for the peak memory; 0 for none")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=10, help="of training")
+    parser.add_argument("--quick", action="store_true", help="a tenth of it, and only print")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.megabytes, arguments.large, arguments.rounds, arguments.steps = 23, 100, 1, 2
     names = [
         name
         for name in PROGRAMS
@@ -264,7 +310,7 @@ def main() -> None:
         sums = [r[0]["found"][2] for r in rounds.values() if r[0].get("found", [None])[-1]]
         assert max(sums) - min(sums) <= 1e-9 * abs(max(sums)), sums
         lines = table_of(rounds, megabytes)
-        others = batches_per_second(path)
+        others = batches_per_second(path) + batches_and_training(path, arguments.steps)
         if arguments.large:
             large = Path(folder, "large.txt")
             with large.open("wb") as file:
@@ -277,8 +323,7 @@ def main() -> None:
                 f"| convert {size:.0f} MB | {size / one['wall']:.0f} MB/s, "
                 f"peak {one['peak']:.0f} MB, {one['peak'] - one['base']:.0f} MB above imports |"
             )
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(
+    report = (
         "# ltr-data\n\n"
         f"`python benchmarks/ltr_data.py`, {os.cpu_count()} processors ({platform.machine()}), "
         f"Python {platform.python_version()}.\n\n"
@@ -292,7 +337,10 @@ def main() -> None:
         + "\n".join(others)
         + "\n"
     )
-    print(RESULTS.read_text())
+    print(report)
+    if not arguments.quick:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(report)
 
 
 if __name__ == "__main__":
