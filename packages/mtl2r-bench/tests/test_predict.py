@@ -99,3 +99,16 @@ def test_a_ranker_with_a_score_per_task_is_asked_for_one(paths, table, tmp_path)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="`task` must be left out"):
         predict(paths[0], paths[1], tmp_path / "out", task="click")
+
+
+def test_the_exported_program_gives_the_same_scores(paths, ranker, table, tmp_path, monkeypatch):
+    arguments = ["export", "--model", paths[0], "--out", tmp_path / "ranker.pt2"]
+    monkeypatch.setattr(sys, "argv", ["mtl2r-bench", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    program = torch.export.load(tmp_path / "ranker.pt2").module()
+    columns = [table.feature_ids.index(i) for i in ranker.feature_ids]
+    documents = torch.from_numpy(table.features[: table.offsets[1]][:, columns])
+    found = program(documents[None], torch.ones(1, len(documents), dtype=torch.bool))[0]
+    torch.testing.assert_close(found, ranker.scores(documents), rtol=1e-4, atol=1e-5)

@@ -178,6 +178,7 @@ def test_a_kill_within_an_epoch_loses_no_step(
         pytest.param({"compile": True}, marks=pytest.mark.slow),  # a minute of compilation
     ],
 )
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.parametrize("route", ["exact", "features"])
 def test_precision_and_compilation_change_little(run_config, splits, tmp_path, settings, route):
     plain = {"epochs": 2, "route": route, "optimizer": "sgd"}
@@ -379,6 +380,9 @@ def test_the_saved_ranker_ranks_raw_features(run_config, splits, tmp_path):
         expected = ranker.model(splits.transform(raw_inputs)[None])[0]
     torch.testing.assert_close(scores, expected)
     assert ranker.tasks == ("relevance", "quality")
+    card = (tmp_path / "run" / "ranker" / "README.md").read_text()
+    for word in ("synthetic data, seed 0", "mgda", "ndcg@10, test", "quality"):
+        assert word in card
 
 
 @pytest.mark.parametrize(

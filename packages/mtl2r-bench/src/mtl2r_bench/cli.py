@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mtl2r_models.export import export_onnx, export_program
+
 from . import cli_data
 from . import predict as prediction
 from . import train as training
@@ -191,6 +193,19 @@ def predict(
 
 
 @app.command()
+def export(
+    model: Annotated[Path, typer.Option(help="A run's folder, or a ranker's.")],
+    out: Annotated[Path, typer.Option(help="The file to write: .onnx or .pt2 (torch.export).")],
+) -> None:
+    """Writes a trained ranker as a program that runs without this package."""
+    exporters = {".onnx": export_onnx, ".pt2": export_program}
+    if out.suffix not in exporters:
+        raise ValueError(f"`--out` must end in {' or '.join(exporters)}, got {out}")
+    exporters[out.suffix](prediction.load_ranker(model), out)
+    console.print(f"Exported: {out}", soft_wrap=True, highlight=False)
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A study's folder.")]) -> None:
     """Writes report.md, results.parquet and figures/ from the finished runs of a study."""
     _report(folder)
@@ -225,7 +240,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app(standalone_mode=True)
-    except (ValueError, OSError, training.TrainingError) as error:
+    except (ValueError, OSError, ImportError, training.TrainingError) as error:
         full = isinstance(error, OSError) and error.errno == errno.ENOSPC
         hint = "\nFinished runs are kept: free some space, and the same command goes on." * full
         # Markup off: a message may quote brackets of the user's input.

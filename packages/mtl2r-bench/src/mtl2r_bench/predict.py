@@ -17,7 +17,7 @@ from mtl2r_models import Ranker
 from .data import open_inputs
 from .evaluate import evaluation_batches, scorer
 
-__all__ = ["Format", "predict", "score_dataset"]
+__all__ = ["Format", "load_ranker", "predict", "score_dataset"]
 
 Format = Literal["scores", "trec"]
 
@@ -60,8 +60,7 @@ def predict(
         ValueError: When the model is damaged, the file malformed or of other columns, `task` is
             not a task of the ranker, or a score is not finite.
     """
-    folder = Path(model)
-    ranker = Ranker.load(folder / "ranker" if (folder / "ranker").is_dir() else folder)
+    ranker = load_ranker(model)
     which = _which(ranker, task)
     dataset = open_inputs(Path(data), ranker.feature_ids, cache)
     scores = score_dataset(ranker.to(device), dataset, torch.device(device), which, on_progress)
@@ -70,6 +69,12 @@ def predict(
         while chunk := list(islice(lines, _LINES)):
             file.write(("\n".join(chunk) + "\n").encode())
     return len(scores)
+
+
+def load_ranker(model: str | Path) -> Ranker:
+    """The ranker of a run's folder, or of its own."""
+    folder = Path(model)
+    return Ranker.load(folder / "ranker" if (folder / "ranker").is_dir() else folder)
 
 
 def score_dataset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .batching import training_loader
 from .config import RunConfig, to_toml
 from .data import Splits
 from .epoch import Engine, Progress, TrainingError
-from .evaluate import evaluate, query_table, scorer
+from .evaluate import Evaluation, evaluate, query_table, scorer
 from .group import ProcessGroup, process_group
 from .optimization import averaged, build_optimizer, casting, loss_scaler
 from .record import RunFolder, environment, write_parquet
@@ -96,7 +96,10 @@ def train(
             if value > state.best_value or config.evaluation.select_tasks == "last":
                 state.best_epoch, state.best_value = state.epoch, value
                 if group.first:
-                    _described(config, splits, state).save(run.ranker)
+                    _describe(
+                        state.evaluated, config, splits, state.epoch, {"validation": measured}
+                    )
+                    state.evaluated.save(run.ranker)
             if group.first:
                 run.append(line)
             state.save(run.last)
@@ -162,7 +165,8 @@ def _finish(
 ) -> dict[str, Any]:
     """Measures the chosen epoch's ranker on validation and test and writes the record."""
     group = state.group
-    score = scorer(Ranker.load(run.ranker).to(group.device), group.device)
+    ranker = Ranker.load(run.ranker).to(group.device)
+    score = scorer(ranker, group.device)
     measured = {
         name: evaluate(score, dataset, config.evaluation, group)
         for name, dataset in splits.items().items()
@@ -187,22 +191,39 @@ def _finish(
         "environment": environment(group.device) | {"processes": group.size},
     }
     if group.first:
+        _describe(ranker, config, splits, state.best_epoch, measured)
+        ranker.save(run.ranker)
         write_parquet(run.queries, query_table(measured))
         run.finish(record)
     group.wait()
     return record
 
 
-def _described(config: RunConfig, splits: Splits, state: TrainingState) -> Ranker:
-    """The ranker to keep, with what it was trained on and how."""
-    kept = state.evaluated
-    kept.metadata = {
+def _describe(
+    ranker: Ranker,
+    config: RunConfig,
+    splits: Splits,
+    epoch: int,
+    measured: Mapping[str, Evaluation],
+) -> None:
+    """What the ranker's card says of its labels, its training and its quality."""
+    ranker.metadata = {
         "labels": [spec.to_dict() for spec in splits.train.label_specs],
-        "method": config.method.model_dump(mode="json"),
-        "epoch": state.epoch,
-        "seed": config.seed,
+        "training": {
+            "data": splits.source,
+            "lists": len(splits.train),
+            "documents": splits.train.num_documents,
+            "method": config.method.model_dump(mode="json", exclude_none=True),
+            "loss": config.loss.model_dump(mode="json"),
+            "epoch": epoch,
+            "seed": config.seed,
+        },
+        "metrics": {
+            f"{metric}, {split}": values
+            for split, result in measured.items()
+            for metric, values in result.named(result.means()).items()
+        },
     }
-    return kept
 
 
 def _scorer(config: RunConfig, state: TrainingState) -> Callable[[RankingBatch], Tensor]:
