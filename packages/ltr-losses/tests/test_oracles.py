@@ -162,12 +162,12 @@ def test_metrics_of_rax(rax):
 
 
 def runs(scores, labels, mask):
-    """qrels and run as dictionaries, the form of ranx and ir-measures."""
+    """qrels and run as dictionaries, the form of ranx and ir-measures; gdeval wants numbers."""
     qrels, run = {}, {}
     for i in range(len(scores)):
         real = mask[i].nonzero().squeeze(-1).tolist()
-        qrels[f"q{i}"] = {f"d{j}": int(labels[i, j]) for j in real}
-        run[f"q{i}"] = {f"d{j}": float(scores[i, j]) for j in real}
+        qrels[f"{i + 1}"] = {f"d{j}": int(labels[i, j]) for j in real}
+        run[f"{i + 1}"] = {f"d{j}": float(scores[i, j]) for j in real}
     return qrels, run
 
 
