@@ -110,8 +110,8 @@ def draw_pull() -> None:
                 curve.append(float(pull(LOSSES[name], labels)[rank - 1]))
             largest = max(abs(x) for x in curve)
             axis.plot(ranks, [x / largest for x in curve], color=colour, linestyle=style, lw=1.8)
-            # The same curve for listmle, p_listmle, binary listnet and the other softmaxes.
-            label = "softmax, and all others" if name == "softmax" else name
+            # The same curve for listmle, p_listmle, binary_listnet and unique_softmax.
+            label = "softmax, and most others" if name == "softmax" else name
             handles.append(Line2D([], [], color=colour, linestyle=style, lw=1.8, label=label))
         axis.set_title(group, fontsize=10)
         axis.set_xlabel("rank of the only relevant document")

@@ -10,17 +10,19 @@ from ltr_losses._soft_ndcg import ndcg_shortfall
 
 
 def _neural_sort(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """NeuralSort: a row-stochastic (..., position, document) matrix over the real documents."""
+    """NeuralSort: a row-stochastic (..., position, document) matrix over the real documents.
+
+    The positions below the last document hold nothing of use.
+    """
     n = mask.sum(-1, keepdim=True).to(scores.dtype)
     centre = scores.sum(-1, keepdim=True) / n.clamp(min=1.0)
-    s = torch.where(mask, scores - centre, 0.0)
-    pairs = mask.unsqueeze(-1) & mask.unsqueeze(-2)
-    spread = torch.where(pairs, (s.unsqueeze(-1) - s.unsqueeze(-2)).abs(), 0.0).sum(-1)
+    s = torch.where(mask, scores - centre, 0.0) / temperature
+    gaps = (s.unsqueeze(-1) - s.unsqueeze(-2)).abs()
+    spread = (gaps @ mask.to(s.dtype).unsqueeze(-1)).squeeze(-1)
     i = torch.arange(1, s.shape[-1] + 1, dtype=s.dtype, device=s.device)
     logits = (n + 1.0 - 2.0 * i).unsqueeze(-1) * s.unsqueeze(-2) - spread.unsqueeze(-2)
-    real = (i <= n).unsqueeze(-1) & mask.unsqueeze(-2)
     floor = torch.finfo(s.dtype).min
-    return torch.where(real, torch.where(real, logits / temperature, floor).softmax(-1), 0.0)
+    return torch.where(mask.unsqueeze(-2), logits, floor).softmax(-1)
 
 
 def _inverse(x: Tensor) -> Tensor:
@@ -28,23 +30,24 @@ def _inverse(x: Tensor) -> Tensor:
     return torch.where(x > 0, 1.0 / torch.where(x > 0, x, 1.0), 0.0)
 
 
-def _scale(matrix: Tensor, steps: int, columns_last: bool) -> tuple[Tensor, Tensor]:
-    """Sinkhorn's factors of rows and columns.
+def _scale(matrix: Tensor, mask: Tensor, steps: int, columns_last: bool) -> tuple[Tensor, Tensor]:
+    """Sinkhorn's factors of rows and columns, 0 at the padding.
 
     Only vectors change from step to step, so that autograd keeps `steps` vectors beside the one
     matrix. The largest entry of a row of NeuralSort is 1/n or more and stands in another column for
     each row: no column underflows, and logarithms are not needed.
     """
     turned = matrix.transpose(-1, -2)
-    column = torch.ones_like(matrix[..., 0, :])
-    row = torch.ones_like(column)
+    column = mask.to(matrix.dtype)
+    filled = torch.arange(mask.shape[-1], device=mask.device) < mask.sum(-1, keepdim=True)
+    row = real = filled.to(matrix.dtype)
     for _ in range(steps):
         if columns_last:
-            row = _inverse((matrix @ column.unsqueeze(-1)).squeeze(-1))
+            row = real * _inverse((matrix @ column.unsqueeze(-1)).squeeze(-1))
             column = _inverse((turned @ row.unsqueeze(-1)).squeeze(-1))
         else:
             column = _inverse((turned @ row.unsqueeze(-1)).squeeze(-1))
-            row = _inverse((matrix @ column.unsqueeze(-1)).squeeze(-1))
+            row = real * _inverse((matrix @ column.unsqueeze(-1)).squeeze(-1))
     return row, column
 
 
@@ -132,7 +135,7 @@ def neural_ndcg_loss(
         lists = prepare(scores, labels, mask, weights, reduction)
         with torch.autocast(lists.scores.device.type, enabled=False):
             matrix = _neural_sort(lists.scores, lists.mask, temperature)
-            row, column = _scale(matrix, steps, columns_last=transposed)
+            row, column = _scale(matrix, lists.mask, steps, columns_last=transposed)
             discount = cut(log2_discount(matrix.shape[-1], matrix), k)
             shares = column * ((row * discount).unsqueeze(-2) @ matrix).squeeze(-2)
         return ndcg_shortfall(lists, shares, gain, k, reduction)
