@@ -178,7 +178,7 @@ def test_default_inputs_do_not_leak():
 
 
 def test_tasks_must_be_different_and_some():
-    with pytest.raises(ValueError, match="`label_specs` must name different tasks"):
+    with pytest.raises(ValueError, match="`labels` must name different tasks"):
         RankingDataset.from_table(TABLE, [LabelSpec("a"), LabelSpec("a", source=2)])
     with pytest.raises(ValueError, match="`labels`"):
         RankingDataset.from_table(TABLE, [])

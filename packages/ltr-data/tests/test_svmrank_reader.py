@@ -263,7 +263,7 @@ def test_one_wrong_byte_is_never_read_wrongly(position, more, removed, inserted,
     if trailing:
         text = text.replace("\n", " \n")
     position %= len(text)
-    text = text[:position] + inserted + text[position + removed :]
+    text = text[:position] + inserted + text[position + removed :] + "\n"  # as all blocks end
     block = _blocks.Block(Path("x"), 1, text.encode())
     fast = _fast.parse_block(block)
     if fast is not None:

@@ -8,6 +8,7 @@ matrix, or one, whose size must be known first.) Any reader of safetensors under
 """
 
 import json
+import math
 import shutil
 import struct
 import tempfile
@@ -146,7 +147,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
             file.seek(HEADER_BYTES + start)
             manifest: dict[str, Any] = json.loads(file.read(end - start))
             return manifest
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, KeyError):  # missing, a folder, not readable, damaged
         return None
 
 
@@ -162,7 +163,10 @@ def map_table(path: Path) -> RankingTable:
     with path.open("rb") as file:
         header = _header(file)
         if header is None:
-            raise ValueError(f"{path}: expected a whole file written by `convert`")
+            raise ValueError(
+                f"{path}: expected a whole file written by `convert`, which it is not; "
+                "convert the source again"
+            )
     content = map_file(path)
 
     def array(name: str) -> npt.NDArray[Any]:
@@ -170,17 +174,20 @@ def map_table(path: Path) -> RankingTable:
         offset = HEADER_BYTES + about["data_offsets"][0]
         return mapped_array(content, _DTYPES[about["dtype"]], tuple(about["shape"]), offset)
 
-    names = json.loads(array("feature_names").tobytes())
-    features = array("features")
-    return RankingTable(
-        features=features,
-        feature_ids=tuple(range(1, features.shape[1] + 1)),
-        labels=array("labels"),
-        offsets=np.array(array("offsets")),  # the file aligns it to 4 bytes only
-        query_ids=tuple(json.loads(array("query_ids").tobytes())),
-        feature_names=None if names is None else tuple(names),
-        nullable=tuple(json.loads(array("nullable").tobytes())),
-    )
+    try:
+        names = json.loads(array("feature_names").tobytes())
+        features = array("features")
+        return RankingTable(
+            features=features,
+            feature_ids=tuple(range(1, features.shape[1] + 1)),
+            labels=array("labels"),
+            offsets=np.array(array("offsets")),  # the file aligns it to 4 bytes only
+            query_ids=tuple(json.loads(array("query_ids").tobytes())),
+            feature_names=None if names is None else tuple(names),
+            nullable=tuple(json.loads(array("nullable").tobytes())),
+        )
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path}: the file is damaged, remove it: {error}") from error
 
 
 def _header(file: IO[bytes]) -> dict[str, Any] | None:
@@ -190,11 +197,16 @@ def _header(file: IO[bytes]) -> dict[str, Any] | None:
         return None
     try:
         header: dict[str, Any] = json.loads(start[8:])
-    except ValueError:
+        if header.pop("__metadata__", None) != _KIND:
+            return None
+        end = 0
+        for about in header.values():
+            size = math.prod(about["shape"]) * _DTYPES[about["dtype"]].itemsize
+            if about["data_offsets"] != [end, end + size]:
+                return None
+            end += size
+    except (ValueError, KeyError, TypeError):
         return None
-    if header.pop("__metadata__", None) != _KIND:
-        return None
-    end = max(about["data_offsets"][1] for about in header.values())
     return header if file.seek(0, 2) == HEADER_BYTES + end else None
 
 

@@ -180,7 +180,12 @@ def cache_path(
         name = f"{name}+{len(paths) - 1}.{digest}"
     if folder is None:
         return file.with_name(name + SUFFIX)
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"converted files need a folder, {error.filename} is a file or lies below one"
+        ) from error
     return Path(folder) / f"{digest}.{name}{SUFFIX}"
 
 
@@ -201,13 +206,11 @@ def describe_options(
 
 def is_fresh(target: Path, paths: Sequence[Path], options: dict[str, Any]) -> bool:
     """Whether a converted file is up to date; see `convert`."""
-    manifest = read_manifest(target)
-    if manifest is None or manifest["options"] != options:
+    manifest = read_manifest(target) or {}
+    if manifest.get("options") != options:
         return False
-    return len(manifest["sources"]) == len(paths) and all(
-        _is_same(about, file)
-        for about, file in zip(manifest["sources"], holders(paths), strict=True)
-    )
+    sources, files = manifest.get("sources", []), holders(paths)
+    return len(sources) == len(files) and all(map(_is_same, sources, files))
 
 
 def _is_same(about: dict[str, Any], file: Path) -> bool:

@@ -99,11 +99,11 @@ class RankingDataset:
             The data set.
 
         Raises:
+            TypeError: `labels` are no specifications.
             ValueError: A column is not in the table, a source or correlate of a task is among
                 `inputs`, there are no inputs, or two tasks have the same name.
         """
-        if not labels:
-            raise ValueError("`labels` must name at least one task, got none")
+        _check_labels(labels)
         excluded = {f for spec in labels for f in spec.excluded}.union(table.nullable)
         if inputs is None:
             chosen = tuple(f for f in table.feature_ids if f not in excluded)
@@ -112,7 +112,10 @@ class RankingDataset:
             wanted = set(inputs)
             chosen = tuple(f for f in table.feature_ids if f in wanted)
         if not chosen:
-            raise ValueError("`inputs` must hold at least one feature, got none")
+            raise ValueError(
+                "`inputs` must hold at least one feature, got none"
+                + (": the labels take all columns" if inputs is None else "")
+            )
         fitted = tuple(spec.fit(table) for spec in labels)
         values = np.stack([spec(table) for spec in fitted])
         known = ~np.isnan(values)
@@ -262,6 +265,20 @@ class RankingDataset:
                 f"`indices` must be below the {len(self)} queries, got {queries[wrong][0]}"
             )
         return np.where(queries < 0, queries + len(self), queries)
+
+
+def _check_labels(labels: Sequence[LabelSpec]) -> None:
+    if not isinstance(labels, Sequence) or not all(isinstance(s, LabelSpec) for s in labels):
+        raise TypeError(
+            "`labels` must be a list of LabelSpec, which `datasets.resolve_tasks` makes of names, "
+            f"got {labels!r}"
+        )
+    if not labels:
+        raise ValueError("`labels` must name at least one task, got none")
+    names = [spec.name for spec in labels]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"`labels` must name different tasks, got {twice[0]!r} twice")
 
 
 def _check_inputs(

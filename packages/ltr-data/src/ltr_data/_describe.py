@@ -111,7 +111,7 @@ class Description:
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
         panels = 1 + len(self.tasks) + (len(self.tasks) > 1)
-        columns = min(panels, 3)
+        columns = 2 if panels == 4 else min(panels, 3)
         lines = -(-panels // columns)
         figure = Figure(figsize=(4 * columns, 0.5 + 3.1 * lines), layout="constrained")
         axes = [figure.add_subplot(lines, columns, i + 1) for i in range(panels)]

@@ -7,7 +7,7 @@ from ._cache_file import map_table
 from ._convert import Progress, cache_path, convert
 from ._dataset import RELEVANCE, RankingDataset
 from ._labels import LabelSpec
-from ._paths import Sources, expand
+from ._paths import SUFFIX, Sources, expand
 from ._source import read
 from ._tabular import Columns
 
@@ -30,7 +30,8 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
     which takes milliseconds whatever its size.
 
     Args:
-        path: A file in a format of `read`, a pattern such as ``"part-*.txt"``, or a list of files.
+        path: A file in a format of `read`, a pattern such as ``"part-*.txt"``, or a list of files;
+            or a file that `convert` has written.
         labels: One specification per task; see `RankingDataset.from_table`.
         inputs: Numbers of the features to rank by; all but those of the labels when not given.
         cache: True for a converted file beside `path`, a folder for one there, False to read the
@@ -47,6 +48,7 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
     Raises:
         FileNotFoundError: There is no such file.
         PermissionError: The folder of the cache cannot be written to.
+        TypeError: `path`, `labels` or `cache` is none of what it may be.
         ValueError: A line is wrong, or labels and inputs do not fit the columns.
 
     Examples:
@@ -60,8 +62,12 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         >>> dataset.tasks, dataset.feature_ids, dataset.labels.tolist()
         (('relevance', 'click'), (1,), [[2.0, 0.0], [3.0, 0.0]])
     """
+    if not isinstance(cache, (bool, str, os.PathLike)):
+        raise TypeError(f"`cache` must be True, False or a folder, got {cache!r}")
     paths = expand(path)
-    if cache is False:
+    if len(paths) == 1 and paths[0].suffix == SUFFIX:
+        table = map_table(paths[0])
+    elif cache is False:
         table = read(
             paths, columns=columns, num_features=num_features, threads=threads, regroup=regroup
         )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from ._builder import MemorySink, TableBuilder, take_segments
-from ._paths import Sources, expand
+from ._paths import SUFFIX, Sources, expand
 from ._rows import Rows
 from ._streams import COMPRESSED, Stream, locate
 from ._table import RankingTable
@@ -68,6 +68,8 @@ def open_source(
         FileNotFoundError: There is no such file.
         ValueError: The file is damaged, or `columns` do not fit it.
     """
+    if path.suffix == SUFFIX:
+        raise ValueError(f"{path}: the file is converted already; `open` maps it")
     form = kind(path)
     if columns is not None and form in ("svmrank", "lightgbm"):
         raise ValueError(

@@ -1,5 +1,6 @@
 """Files as streams of bytes: plain, compressed, or inside an archive."""
 
+import difflib
 import gzip
 import os
 import zipfile
@@ -17,6 +18,7 @@ DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
 }
 COMPRESSED = tuple(DECOMPRESSORS)
 
+_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip"}
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, pa.ArrowInvalid)
 
 
@@ -31,7 +33,8 @@ class Stream:
     Raises:
         FileNotFoundError: There is no such file or member.
         IsADirectoryError: It is a folder.
-        ValueError: It is an archive without a member's name, or a damaged archive.
+        ValueError: It is an archive without a member's name, or a damaged archive, or compressed
+            under another name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,6 +45,8 @@ class Stream:
         try:
             inner = self._raw if self.file == path else self._member()
             decompress = DECOMPRESSORS.get(path.suffix)
+            if decompress is None and inner is self._raw:
+                _check_plain(path, self._raw)
             self._stream: Any = inner if decompress is None else decompress(inner)
         except BaseException:
             self._raw.close()
@@ -109,7 +114,10 @@ def locate(path: Path) -> Path:
         ValueError: It is an archive, without a member's name.
     """
     if path.is_dir():
-        raise IsADirectoryError(f"`path` must name a file, {path} is a folder")
+        raise IsADirectoryError(
+            f"`path` must name a file, {path} is a folder; give one of its files, a pattern, or "
+            "what `datasets.letor.find_splits` finds in it"
+        )
     if path.suffix == ".zip" and path.is_file():
         names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
         raise ValueError(
@@ -121,4 +129,28 @@ def locate(path: Path) -> Path:
     for parent in path.parents:
         if parent.suffix == ".zip" and parent.is_file():
             return parent
-    raise FileNotFoundError(f"`path` must name an existing file, there is no {path}")
+    raise FileNotFoundError(
+        f"`path` must name an existing file, there is no {path}{_did_you_mean(path)}"
+    )
+
+
+def _did_you_mean(path: Path) -> str:
+    """The file of the nearest name in the folder, for messages."""
+    try:
+        names = [file.name for file in path.parent.iterdir()]
+    except OSError:
+        return f", and no folder {path.parent}"
+    nearest = difflib.get_close_matches(path.name, names, n=1)
+    return f", did you mean {nearest[0]}?" if nearest else ""
+
+
+def _check_plain(path: Path, raw: IO[bytes]) -> None:
+    """Raise ValueError for compressed data under the name of plain ones."""
+    start = raw.read(4)
+    raw.seek(0)
+    for magic, suffix in _MAGIC.items():
+        if start.startswith(magic):
+            raise ValueError(
+                f"{path}: the content is compressed, so the name must end in {suffix}, "
+                f"got {path.name!r}"
+            )

@@ -1,5 +1,6 @@
 """Any block of the format, line by line, with errors that say where and what."""
 
+import re
 from typing import NoReturn
 
 import numpy as np
@@ -8,6 +9,10 @@ import pyarrow as pa
 from .._rows import Rows, runs
 from ._blocks import Block
 
+_FEATURE = re.compile(rb"\d+:")
+_NO_QUERIES = (
+    "; a file without query ids needs one named .query, with the queries' sizes, beside it"
+)
 MAX_INDEX = 1_000_000  # a matrix of this width in float32 has 4 MB per document
 
 
@@ -37,7 +42,8 @@ def parse_lines(block: Block) -> Rows:
             continue
         if len(fields) < 2 or not fields[1].startswith(b"qid:"):
             found = repr(_show(fields[1])) if len(fields) > 1 else "the end of the line"
-            _fail(block, number, f"the second field must be qid:<id>, got {found}")
+            hint = _NO_QUERIES if len(fields) > 1 and _FEATURE.match(fields[1]) else ""
+            _fail(block, number, f"the second field must be qid:<id>, got {found}{hint}")
         if fields[1] not in ids:
             ids[fields[1]] = _query_id(block, number, fields[1])
         seen = set()
