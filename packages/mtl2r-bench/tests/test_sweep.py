@@ -1,17 +1,27 @@
 """A study from its config to its report."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from mtl2r_bench import sweep as module
-from mtl2r_bench.config import StudyConfig, validate
+from mtl2r_bench.choose import choose, parse_bound
+from mtl2r_bench.config import StudyConfig, to_toml, validate
+from mtl2r_bench.estimate import estimate
+from mtl2r_bench.record import RunFolder
 from mtl2r_bench.report import write_report
+from mtl2r_bench.status import seconds_left, study_status
 from mtl2r_bench.study import plan
 from mtl2r_bench.sweep import StudyFolder, sweep
 from mtl2r_bench.train import TrainingError, train
+from mtl2r_models import Ranker
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +96,93 @@ def test_a_run_that_fails_is_reported_and_the_others_go_on(study, tmp_path, quie
     write_report(tmp_path)
     text = StudyFolder(tmp_path).report.read_text()
     assert f"1 of {len(outcomes)} runs are not finished" in text
+
+
+def test_the_status_of_a_study(study, tmp_path, quiet, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="expected a study that was begun"):
+        study_status(tmp_path)
+
+    def failing(config, splits, folder):
+        if config.method.name == "mgda":
+            RunFolder(folder).open("")
+            raise TrainingError("a loss is nan")
+        return train(config, splits, folder)
+
+    monkeypatch.setattr(module, "train", failing)
+    sweep(study, tmp_path, jobs=1, console=quiet)
+    runs = {run.name: run for run in study_status(tmp_path)}
+    assert runs["mgda-s42"].state == "failed"
+    assert runs["mgda-s42"].error == "TrainingError: a loss is nan"
+    others = [run for run in runs.values() if run.name != "mgda-s42"]
+    assert {(run.state, run.epoch, run.remaining) for run in others} == {("finished", 3, 0)}
+    assert seconds_left(list(runs.values()), 1) == pytest.approx(
+        sum(run.seconds for run in others) / len(others)
+    )
+
+
+def test_a_killed_worker_loses_no_run(study, tmp_path, tables):
+    longer = study.model_copy(
+        update={"train": study.train.model_copy(update={"epochs": 30}), "baselines": False}
+    )
+    (tmp_path / "study.toml").write_text(to_toml(longer))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "mtl2r_bench", "sweep", str(tmp_path / "study.toml")]
+    process = subprocess.Popen(
+        [*command, "--out", str(out), "--jobs", "2"], stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 90
+    while not list(out.glob("runs/*/log.jsonl")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    found = subprocess.run(
+        ["ps", "--ppid", str(process.pid), "-o", "pid=,args="],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    workers = [line.split()[0] for line in found.stdout.splitlines() if "loky" in line]
+    os.kill(int(workers[-1]), signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "a process was killed" in output
+    assert {run.state for run in study_status(out)} == {"finished"}
+
+
+def test_a_choice_keeps_the_bounds_and_serves_the_wish(study, tmp_path, quiet):
+    outcomes = sweep(study, tmp_path, jobs=1, console=quiet)
+    values = {
+        o.name: [o.record["metrics"]["validation"]["ndcg@10"][t] for t in o.record["tasks"]]
+        for o in outcomes
+    }
+    chosen = choose(tmp_path, {"relevance": 7, "quality": 3})
+    wish = {name: 0.7 * a + 0.3 * b for name, (a, b) in values.items()}
+    first, second = sorted(wish.values(), reverse=True)[:2]
+    assert wish[chosen.result.name] == pytest.approx(first) == pytest.approx(chosen.value)
+    assert chosen.lead == pytest.approx(first - second)
+    least = sorted(b for _, b in values.values())[2]
+    chosen = choose(tmp_path, bounds={"quality": least})
+    kept = {name: a for name, (a, b) in values.items() if b >= least}
+    assert kept[chosen.result.name] == max(kept.values())
+    assert chosen.candidates == len(kept)
+    chosen.export(tmp_path / "mine")
+    assert Ranker.load(tmp_path / "mine").tasks == ("relevance", "quality")
+    with pytest.raises(ValueError, match="no run keeps the bounds; the nearest is"):
+        choose(tmp_path, bounds={"quality": 1.1})
+    with pytest.raises(ValueError, match="unknown task 'clicks'"):
+        choose(tmp_path, {"clicks": 1.0})
+    with pytest.raises(ValueError, match=r"like click>=0\.3, got 'click>0\.3'"):
+        parse_bound("click>0.3")
+
+
+def test_the_estimate_of_a_study_is_of_its_runs(study, splits):
+    run = plan(study, splits.tasks)["mgda-s42"]
+    found = estimate(run, splits)
+    assert found.steps == 3
+    assert found.seconds == pytest.approx(
+        3 * (found.steps * found.step_seconds + found.evaluation_seconds)
+    )
+    assert 0 < found.step_seconds < 60
 
 
 def test_a_broken_disk_ends_the_sweep(study, tmp_path, quiet, monkeypatch):

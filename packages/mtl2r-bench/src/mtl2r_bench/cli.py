@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -21,9 +22,13 @@ from mtl2r_models.export import export_onnx, export_program
 from . import cli_data
 from . import predict as prediction
 from . import train as training
+from .choose import choose, parse_bound, parse_preference
 from .config import STUDIES, RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
+from .estimate import estimate
 from .report import write_report
+from .status import seconds_left, study_status
+from .study import plan
 from .sweep import StudyFolder, sweep
 from .tables import LOSSES, METHODS, METRICS, summary
 
@@ -100,6 +105,66 @@ def sweep_command(
     _override(tables, ("preferences",), _vectors(preferences))
     _override(tables, ("seeds",), _names(seeds))
     _sweep(validate(StudyConfig, tables, str(config or "options")), out, jobs)
+
+
+@app.command(name="plan")
+def plan_command(config: Config = None, data: Data = None, jobs: Jobs = None) -> None:
+    """Says what a study would take: its runs, time and disk. Times a few steps of each method."""
+    tables = load_study(config) if config is not None else {}
+    _override(tables, ("data", "path"), data)
+    study = validate(StudyConfig, tables, str(config or "options"))
+    splits = load_splits(study.data, study.evaluation)
+    runs = plan(study, splits.tasks)
+    jobs = min(jobs or os.cpu_count() or 1, len(runs))
+    kinds: dict[str, list[RunConfig]] = {}
+    for run in runs.values():
+        kinds.setdefault(run.method.name, []).append(run)
+    table = Table("method", "runs", "s per step", "steps", "epochs", "on one core")
+    seconds, size = 0.0, 0
+    for name, members in kinds.items():
+        found = estimate(members[0], splits)
+        seconds += found.seconds * len(members)
+        size += found.bytes * len(members)
+        table.add_row(
+            name,
+            str(len(members)),
+            f"{found.step_seconds:.3f}",
+            str(found.steps),
+            str(members[0].train.epochs),
+            _duration(found.seconds * len(members)),
+        )
+    console.print(table)
+    console.print(
+        f"{len(runs)} runs of {found.parameters:,} parameters on {len(splits.train)} training "
+        f"lists: about {_duration(seconds / jobs)} with {jobs} at a time, {size / 1e6:,.0f} MB.",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(help="A study's folder.")], jobs: Jobs = None
+) -> None:
+    """Shows how far a study is, also while it runs."""
+    runs = study_status(folder)
+    counts = Counter(run.state for run in runs)
+    table = Table("run", "state", "epochs", "minutes", "error")
+    for run in runs:
+        table.add_row(
+            run.name,
+            run.state,
+            f"{run.epoch}/{run.epochs}",
+            f"{run.seconds / 60:.1f}",
+            run.error or "",
+        )
+    console.print(table)
+    left = seconds_left(runs, jobs or os.cpu_count() or 1)
+    ahead = "" if left is None or left == 0 else f"; about {_duration(left)} left"
+    console.print(
+        ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) + ahead,
+        highlight=False,
+    )
 
 
 @app.command()
@@ -190,6 +255,48 @@ def predict(
             model, data, out, form=form.value, task=task, device=device, on_progress=show
         )
     console.print(f"{documents} documents scored: {out}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def select(
+    folder: Annotated[Path, typer.Argument(help="A study's folder.")],
+    prefer: Annotated[
+        str | None, typer.Option(help="Weights of the tasks, like relevance=0.7,click=0.3.")
+    ] = None,
+    bound: Annotated[
+        list[str] | None, typer.Option(help="The least metric of a task, like 'click>=0.45'.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for the ranker that is chosen.")
+    ] = None,
+) -> None:
+    """Chooses the ranker that serves a wish best on the validation lists, and copies it."""
+    choice = choose(
+        folder,
+        None if prefer is None else parse_preference(prefer),
+        dict(parse_bound(text) for text in bound or ()),
+    )
+    record = choice.result.record
+    shown = "test" if "test" in record["metrics"] else "validation"
+    table = Table("task", f"{choice.metric}, validation", f"{choice.metric}, {shown}")
+    for i, task in enumerate(record["tasks"]):
+        there = record["metrics"][shown][choice.metric][task]
+        error = record["standard_errors"][shown][choice.metric][task]
+        table.add_row(
+            task, f"{choice.means[i]:.4f} ± {choice.errors[i]:.4f}", f"{there:.4f} ± {error:.4f}"
+        )
+    console.print(f"{choice.result.name}, of {choice.candidates} runs", highlight=False)
+    console.print(table)
+    if choice.runner_up is not None:
+        console.print(
+            f"By the wish it leads {choice.runner_up.name} by {choice.lead:.4f} "
+            f"± {choice.lead_error:.4f} (one standard error, paired over validation lists).",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if out is not None:
+        choice.export(out)
+    console.print(f"Ranker: {out or choice.result.folder.ranker}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -299,6 +406,13 @@ def _report(path: Path) -> None:
         console.print(summary_table)
     folder = StudyFolder(path)
     console.print(f"Report:  {folder.report}\nFigures: {folder.figures}\nNumbers: {folder.results}")
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _override(tables: dict[str, Any], key: tuple[str, ...], value: Any) -> None:

@@ -272,12 +272,15 @@ class StudyConfig(_Shared):
         preferences: How many evenly spaced vectors (two tasks), or the vectors.
         seeds: One training each.
         baselines: Whether to train each task alone, which Δm and the hypervolume are scaled by.
+        retries: How often runs are begun again whose process was killed, by a machine short of
+            memory, say. They go on from their last checkpoints.
     """
 
     methods: Annotated[tuple[str | MethodConfig, ...], Field(min_length=1)] = ("ls", "wc", "mgda")
     preferences: PositiveInt | tuple[tuple[float, ...], ...] = 5
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
     baselines: bool = True
+    retries: NonNegativeInt = 3
 
 
 C = TypeVar("C", bound=_Config)

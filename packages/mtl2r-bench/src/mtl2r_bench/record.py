@@ -5,6 +5,7 @@ log.jsonl           one line per finished epoch, appended
 last.safetensors    everything that is needed to go on after the last finished epoch
 ranker/             the ranker of the chosen epoch (`mtl2r_models.Ranker.load`)
 queries.parquet     metrics per query of the chosen epoch
+error.json          why the run failed the last time, if it did
 record.json         the result, and what it was made with; written last: there is one only
 where the run finished
 """
@@ -41,6 +42,7 @@ class RunFolder:
         self.ranker = self.path / "ranker"
         self.queries = self.path / "queries.parquet"
         self.record = self.path / "record.json"
+        self.error = self.path / "error.json"
 
     def open(self, config_toml: str) -> None:
         """Makes the folder, or takes up one that holds the same config.
@@ -65,6 +67,18 @@ class RunFolder:
             return None
         record: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
         return record
+
+    def fail(self, error: str) -> None:
+        """Keeps why the run failed, for `mtl2r-bench status`."""
+        if self.path.is_dir():  # a mistake in the config leaves no folder
+            with atomic_write(self.error) as file:
+                file.write((json.dumps({"error": error}) + "\n").encode())
+
+    def failure(self) -> str | None:
+        """Why the run failed the last time; None where it did not."""
+        if not self.error.is_file():
+            return None
+        return str(json.loads(self.error.read_text(encoding="utf-8"))["error"])
 
     def finish(self, record: dict[str, Any]) -> None:
         """Writes the record, the sign that the run is done."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -69,7 +70,8 @@ def sweep(
     """Trains every run of a study that is not finished yet.
 
     Each run is a process of one thread, so that its result does not depend on how many run at
-    once. A run that fails is reported at the end; the others go on.
+    once. A run that fails is reported at the end; the others go on. When a process is killed, the
+    runs that are not finished are begun again, `study.retries` times at most.
 
     Args:
         study: What to train.
@@ -94,6 +96,7 @@ def sweep(
         found = references(splits, study.evaluation)
         found["data"] = {
             "source": splits.source,
+            "tasks": splits.tasks,
             "checksum": splits.checksums["train"],
             "queries": {name: len(split) for name, split in splits.items().items()},
             "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
@@ -103,14 +106,27 @@ def sweep(
     jobs = min(len(runs), jobs or os.cpu_count() or 1)
     outcomes: dict[str, Outcome] = {}
     with _progress(folder, runs, console) as report:
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        calls = (
-            joblib.delayed(_run)(name, config, folder.runs / name) for name, config in runs.items()
-        )
-        for outcome in parallel(calls):
-            outcomes[outcome.name] = outcome
-            report(outcome)
-    return [outcomes[name] for name in runs]
+        for attempt in range(study.retries + 1):
+            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+            left = {name: config for name, config in runs.items() if name not in outcomes}
+            calls = (
+                joblib.delayed(_run)(name, config, folder.runs / name)
+                for name, config in left.items()
+            )
+            try:
+                for outcome in parallel(calls):
+                    outcomes[outcome.name] = outcome
+                    report(outcome)
+                break
+            except TerminatedWorkerError:
+                console.print(
+                    f"a process was killed, perhaps for want of memory (fewer --jobs need less); "
+                    f"attempt {attempt + 1} of {study.retries + 1}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+    lost = f"its process, or one beside it, was killed {study.retries + 1} times"
+    return [outcomes.get(name, Outcome(name, None, lost)) for name in runs]
 
 
 def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
@@ -124,7 +140,9 @@ def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
         splits = load_splits(config.data, config.evaluation)
         return Outcome(name, train(config, splits, folder), None)
     except (TrainingError, ValueError) as error:
-        return Outcome(name, None, f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"
+        RunFolder(folder).fail(message)
+        return Outcome(name, None, message)
 
 
 def _data_changed(folder: StudyFolder, checksum: str) -> bool:

@@ -27,7 +27,7 @@ from .selection import selection_value, selection_weights, trained_tasks
 from .state import Tally, TrainingState
 from .tables import build_loss, build_method, build_model
 
-__all__ = ["Progress", "TrainingError", "train"]
+__all__ = ["Progress", "TrainingError", "initial_state", "pick_device", "train"]
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
     # All that a config can get wrong comes first, so that a mistake leaves no folder behind.
     trained = trained_tasks(config, splits.tasks)
     weights = selection_weights(config, splits.tasks, trained)
-    device = _device(config.train.device)
+    device = pick_device(config.train.device)
     loss = build_loss(config.loss)
     with process_group(device) as group:
         state = initial_state(config, splits, trained, group)
@@ -72,6 +72,7 @@ def train(
         if run.last.is_file():
             state.load(run.last)
         if group.first:
+            run.error.unlink(missing_ok=True)
             run.rewind(state.epoch)
         engine = Engine(config, splits.train, state, loss, trained)
         score = _scorer(config, state)
@@ -133,6 +134,7 @@ def _checkpoints(
 def initial_state(
     config: RunConfig, splits: Splits, trained: list[int], group: ProcessGroup
 ) -> TrainingState:
+    """What a run begins with; its seed alone decides."""
     # Dropout draws from torch's own generator, everything else from generators of its own.
     torch.manual_seed(config.seed + group.rank)
     generator = torch.Generator().manual_seed(config.seed)
@@ -237,7 +239,8 @@ def _scorer(config: RunConfig, state: TrainingState) -> Callable[[RankingBatch],
     return score
 
 
-def _device(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
+    """The device of a config's name for it; "auto" is a GPU where there is one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":

@@ -1,0 +1,100 @@
+"""What a study will take, before it is begun."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+
+import torch
+
+from .config import RunConfig
+from .data import Splits
+from .epoch import Engine, Progress
+from .evaluate import evaluate, scorer
+from .group import ProcessGroup
+from .selection import trained_tasks
+from .tables import build_loss
+from .train import initial_state, pick_device
+
+__all__ = ["Estimate", "estimate"]
+
+STEPS = 3
+"""Steps that are timed, after one that warms up."""
+
+_COPIES = 5
+"""Of the parameters on disk: the ranker, and in the checkpoint the weights, Adam's two moments, and
+as much again while it is replaced."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one run takes, from a few of its steps.
+
+    Attributes:
+        steps: Of an epoch.
+        step_seconds: Of a step.
+        evaluation_seconds: Of the validation lists, after every epoch.
+        seconds: Of the whole run.
+        parameters: Of its network.
+        bytes: On disk.
+    """
+
+    steps: int
+    step_seconds: float
+    evaluation_seconds: float
+    seconds: float
+    parameters: int
+    bytes: int
+
+
+def estimate(config: RunConfig, splits: Splits) -> Estimate:
+    """Times a few steps of a run, and the evaluation of a part of the validation lists.
+
+    One thread, as in a sweep. The parts are a sample, so that the result is an estimate.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _estimate(config, splits)
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _EnoughError(Exception):
+    """The steps that are timed are done."""
+
+
+def _estimate(config: RunConfig, splits: Splits) -> Estimate:
+    trained = trained_tasks(config, splits.tasks)
+    group = ProcessGroup(device=pick_device(config.train.device))
+    state = initial_state(config, splits, trained, group)
+    engine = Engine(config, splits.train, state, build_loss(config.loss), trained)
+    times = [time.perf_counter()]
+
+    def after_step(_: Progress) -> None:
+        times.append(time.perf_counter())
+        if len(times) > STEPS + 1:
+            raise _EnoughError
+
+    with contextlib.suppress(_EnoughError):
+        engine.run_epoch(after_step)
+    # The first of two batches or more warms up.
+    step = (times[-1] - times[1]) / (len(times) - 2) if len(times) > 2 else times[1] - times[0]
+    part = splits.validation.subset(range(min(len(splits.validation), 50)))
+    start = time.perf_counter()
+    evaluate(scorer(state.evaluated, group.device), part, config.evaluation)
+    share = part.num_documents / splits.validation.num_documents
+    evaluation = (time.perf_counter() - start) / share
+    steps = len(state.loader)
+    parameters = sum(p.numel() for p in state.ranker.parameters())
+    queries = sum(len(split) for name, split in splits.items().items() if name != "train")
+    values = queries * len(splits.tasks) * len(config.evaluation.cutoffs)
+    return Estimate(
+        steps=steps,
+        step_seconds=step,
+        evaluation_seconds=evaluation,
+        seconds=config.train.epochs * (steps * step + evaluation),
+        parameters=parameters,
+        bytes=4 * _COPIES * parameters + 8 * values,
+    )
