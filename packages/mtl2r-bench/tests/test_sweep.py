@@ -49,6 +49,9 @@ def test_a_study_end_to_end(study, tmp_path, quiet):
     for row in here.itertuples():
         assert row.value == record["metrics"]["test"][row.metric][row.task]
 
+    # Every reference vector trains the same network (a peer's grew with the vector's number).
+    assert len({outcome.record["parameters"] for outcome in outcomes}) == 1
+
     report = folder.report.read_text()
     for name in ("front", "losses", "curves"):
         assert f"figures/{name}.png" in report
