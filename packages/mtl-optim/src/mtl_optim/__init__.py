@@ -14,15 +14,21 @@ from ._bases import (
 from ._protocols import Learnable, SecondLook
 from ._step import Step
 from .gramian import (
+    DBMTL,
+    IMTL,
     IMTLG,
     MGDA,
     AlignedMTL,
     CAGrad,
     ConFIG,
     DualProj,
+    ExcessMTL,
     FairGrad,
     GradNorm,
     GradVac,
+    MoCo,
+    MoDo,
+    MomentumConFIG,
     NashMTL,
     PCGrad,
     SDMGrad,
@@ -45,13 +51,16 @@ from .losses_only import (
     UncertaintyWeighting,
     WeightedChebyshev,
 )
-from .preference import EPO, PBI, WCMGDA
+from .preference import COSMOS, EPO, PBI, WCMGDA
 from .wrappers import CRMOGM, LogLosses, RescaledWeights, UpdateEvery, Wrapper
 
 __all__ = [
+    "COSMOS",
     "CRMOGM",
+    "DBMTL",
     "EPO",
     "FAMO",
+    "IMTL",
     "IMTLG",
     "IMTLL",
     "MGDA",
@@ -65,6 +74,7 @@ __all__ = [
     "DualProj",
     "DynamicWeightAverage",
     "EpsilonConstraint",
+    "ExcessMTL",
     "FairGrad",
     "GeometricLossStrategy",
     "GradDrop",
@@ -78,6 +88,9 @@ __all__ = [
     "LossWeighting",
     "Mean",
     "Method",
+    "MoCo",
+    "MoDo",
+    "MomentumConFIG",
     "NashMTL",
     "PCGrad",
     "RandomLossWeighting",

@@ -149,6 +149,13 @@ def backward(
     over_rows = reduce if features is None else None  # features are of samples, not of the model
     rows, plain = _rows(tasks, groups[0], own, over_rows, retain_graph=keep)
     reached = any(any_of(row) for row in rows)
+    if isinstance(method, Weighting) and method.tracks and reached:
+        if not whole or features is not None:
+            raise ValueError(
+                f"{type(method).__name__} keeps each gradient from step to step: it needs "
+                f"`shared=` and no `memory_budget` below them, got `{route}=`"
+            )
+        rows = method.track(rows, tasks.values, tasks.scale)
     matrix: Tensor | None = None
     exact = True
     direction: Block = []

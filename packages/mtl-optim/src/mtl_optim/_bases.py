@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ._checks import check_cross_gramian, check_gramian, check_length, check_losses
+from ._gradients import Rows
 
 
 class Method(nn.Module, ABC):
@@ -49,6 +50,21 @@ class Weighting(Method):
     def wants_second_batch(self) -> bool:
         """Whether the Gramian is that between the gradients of two batches."""
         return False
+
+    @property
+    def tracks(self) -> bool:
+        """Whether the driver shows the gradients themselves to `track`, step after step."""
+        return False
+
+    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
+        """The rows that the weights combine, where they are others than the gradients.
+
+        Args:
+            jacobian: The gradients of each task, one per shared tensor; None where one is missing.
+            losses: Losses (task,).
+            scale: Factor of the gradients, from a gradient scaler; of the result too.
+        """
+        return jacobian
 
     @abstractmethod
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:

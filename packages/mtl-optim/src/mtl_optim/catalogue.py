@@ -15,6 +15,7 @@ from ._bases import (
     Weighting,
 )
 from ._protocols import Learnable, SecondLook
+from ._tracking import TrackedGradients
 from .wrappers import Wrapper
 
 # What a step costs, by the kind of the method.
@@ -53,6 +54,8 @@ def entry(method: type[Method]) -> str:
         needs.append("a preference")
     if issubclass(method, SecondLook):
         needs.append("the losses after the step")
+    if issubclass(method, TrackedGradients):
+        needs.append("memory for K gradients from step to step")
     if issubclass(method, Learnable):
         needs.append("an optimizer for its parameters")
     arguments = ", ".join(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ._bases import GramianWeighting, Weighting
 from ._checks import check_length, check_losses, check_positive
+from ._gradients import Rows
 
 
 class Wrapper(Weighting):
@@ -45,6 +46,15 @@ class Wrapper(Weighting):
     def wants_second_batch(self) -> bool:
         """As the inner method."""
         return self.inner.wants_second_batch
+
+    @property
+    def tracks(self) -> bool:
+        """As the inner method."""
+        return self.inner.tracks
+
+    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
+        """As the inner method."""
+        return self.inner.track(jacobian, losses, scale)
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """As the inner method."""
@@ -248,6 +258,15 @@ class UpdateEvery(GramianWeighting):
     def wants_second_batch(self) -> bool:
         """As the inner method."""
         return self.inner.wants_second_batch
+
+    @property
+    def tracks(self) -> bool:
+        """As the inner method."""
+        return self.inner.tracks
+
+    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
+        """As the inner method."""
+        return self.inner.track(jacobian, losses, scale)
 
     def check_gramian(self, gramian: Tensor) -> None:
         """Leave the check to the inner method, which may look at two batches."""

@@ -129,6 +129,13 @@ METHODS: Mapping[str, MethodEntry] = {
     "aligned_mtl": MethodEntry(mtl_optim.AlignedMTL),
     "config": MethodEntry(mtl_optim.ConFIG),
     "fairgrad": MethodEntry(mtl_optim.FairGrad),
+    "moco": MethodEntry(mtl_optim.MoCo),
+    "modo": MethodEntry(mtl_optim.MoDo),
+    "db_mtl": MethodEntry(mtl_optim.DBMTL),
+    "excess_mtl": MethodEntry(mtl_optim.ExcessMTL),
+    "momentum_config": MethodEntry(mtl_optim.MomentumConFIG),
+    "imtl_lg": MethodEntry(mtl_optim.IMTL),
+    "cosmos": MethodEntry(mtl_optim.COSMOS, takes_preference=True),
 }
 
 ARCHITECTURES: Mapping[str, Callable[..., Scorer]] = {

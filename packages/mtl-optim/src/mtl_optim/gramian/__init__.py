@@ -3,27 +3,39 @@
 from ._aligned_mtl import AlignedMTL
 from ._cagrad import CAGrad
 from ._config import ConFIG
+from ._db_mtl import DBMTL
 from ._dualproj import DualProj
+from ._excess_mtl import ExcessMTL
 from ._fairgrad import FairGrad
 from ._gradnorm import GradNorm
 from ._gradvac import GradVac
+from ._imtl import IMTL
 from ._imtlg import IMTLG
 from ._mgda import MGDA
+from ._moco import MoCo
+from ._modo import MoDo
+from ._momentum_config import MomentumConFIG
 from ._nash_mtl import NashMTL
 from ._pcgrad import PCGrad
 from ._sdmgrad import SDMGrad
 from ._upgrad import UPGrad
 
 __all__ = [
+    "DBMTL",
+    "IMTL",
     "IMTLG",
     "MGDA",
     "AlignedMTL",
     "CAGrad",
     "ConFIG",
     "DualProj",
+    "ExcessMTL",
     "FairGrad",
     "GradNorm",
     "GradVac",
+    "MoCo",
+    "MoDo",
+    "MomentumConFIG",
     "NashMTL",
     "PCGrad",
     "SDMGrad",

@@ -2,10 +2,13 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._solvers import equal_cosines
+
+Array = NDArray[np.float64]
 
 
 class IMTLG(GramianWeighting):
@@ -36,10 +39,15 @@ class IMTLG(GramianWeighting):
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""
-        x, norms = equal_cosines(gramian.numpy())
-        u = np.zeros_like(x)
-        moves = norms > 0
-        if x.any():
-            u[moves] = x[moves] * (norms[moves].min() / norms[moves])
-            u /= max(u.sum(), np.abs(u).sum() / 2)
-        return torch.from_numpy(u)
+        return torch.from_numpy(impartial(gramian.numpy()))
+
+
+def impartial(gramian: Array) -> Array:
+    """The weights (task,) for the Gramian (task, task)."""
+    x, norms = equal_cosines(gramian)
+    u = np.zeros_like(x)
+    moves = norms > 0
+    if x.any():
+        u[moves] = x[moves] * (norms[moves].min() / norms[moves])
+        u /= max(u.sum(), np.abs(u).sum() / 2)
+    return u

@@ -1,0 +1,111 @@
+"""Gradients averaged over the steps, for methods that combine those instead of the last ones."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._bases import Method
+from ._checks import check_finite
+from ._gradients import Block, Rows
+
+
+class TrackedGradients(Method):
+    """Mixin of a method whose rows of J are running averages: y_k ← y_k + ρ_t (c_k g_k − y_k).
+
+    Name it before the kind (`class MoCo(TrackedGradients, GramianWeighting)`) and implement `rate`;
+    `factors` where the gradients are scaled first. The method then sees the Gramian of the averages
+    and its weights combine them. They take as much memory as the K gradients, and `state_dict`
+    holds them.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.averages: Rows = []
+        self.steps = 0
+
+    @property
+    def tracks(self) -> bool:
+        """Always."""
+        return True
+
+    @abstractmethod
+    def rate(self, step: int) -> float:
+        """ρ_t in (0, 1] of the step, counted from 1; 1 at the first, where there is no average."""
+
+    def factors(self, losses: Tensor) -> Tensor:
+        """The c (task,) of the losses (task,)."""
+        return torch.ones_like(losses)
+
+    @torch.no_grad()
+    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
+        """The averages after these gradients, which a gradient scaler has multiplied by `scale`.
+
+        Gradients that overflowed in a scaler leave the averages, and are handed back as they are.
+
+        Raises:
+            ValueError: A gradient is NaN or infinite without a scaler, or the number of tasks or
+                their parameters change.
+        """
+        if not self.admit(jacobian, scale):
+            return jacobian
+        rate = self.rate(self.steps)
+        parts = (self.factors(losses.detach().to("cpu", torch.float64)) * (rate / scale)).tolist()
+        self.averages = [
+            [_move(y, g, rate, part) for y, g in zip(own, row, strict=True)]
+            for own, row, part in zip(self.averages, jacobian, parts, strict=True)
+        ]
+        if scale == 1:
+            return self.averages
+        return [[None if y is None else y * scale for y in row] for row in self.averages]
+
+    def admit(self, jacobian: Rows, scale: float) -> bool:
+        """Whether the gradients may enter the state, which counts the step then.
+
+        Raises:
+            ValueError: As `track`.
+        """
+        finite = torch.stack([_is_finite(row) for row in jacobian]).cpu()
+        if not bool(finite.all()):
+            if scale != 1:
+                return False
+            check_finite(torch.where(finite, 0.0, torch.nan), "`losses`: the gradient")
+        if not self.averages:
+            self.averages = [[None] * len(row) for row in jacobian]
+        found = len(jacobian), len(jacobian[0])
+        before = len(self.averages), len(self.averages[0])
+        if found != before:
+            raise ValueError(
+                f"`shared` must keep its number of tasks and of tensors: got {found} after {before}"
+            )
+        self.steps += 1
+        return True
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The averages and the number of steps."""
+        return {"averages": self.averages, "steps": self.steps}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Put them back."""
+        rows = state["averages"]
+        self.averages = [[None if y is None else y.clone() for y in row] for row in rows]
+        self.steps = state["steps"]
+
+
+def _is_finite(row: Block) -> Tensor:
+    flags = [torch.isfinite(g).all() for g in row if g is not None]
+    return (
+        torch.stack([f.to(flags[0].device) for f in flags]).all() if flags else torch.tensor(True)
+    )
+
+
+def _move(
+    average: Tensor | None, gradient: Tensor | None, rate: float, part: float
+) -> Tensor | None:
+    """(1 − ρ) y + ρ c g, in the memory of y; None is 0."""
+    if average is None:
+        return None if gradient is None else gradient * part
+    average = average.to(gradient.device) if gradient is not None else average
+    average.mul_(1 - rate)
+    return average if gradient is None else average.add_(gradient, alpha=part)

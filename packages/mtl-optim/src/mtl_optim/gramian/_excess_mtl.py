@@ -1,0 +1,89 @@
+"""Task weights by excess risk."""
+
+import torch
+from torch import Tensor
+
+from .._bases import GramianWeighting
+from .._gradients import Rows
+from .._tracking import TrackedGradients
+
+
+class ExcessMTL(TrackedGradients, GramianWeighting):
+    """Weigh the tasks by how far they are from their optimum, rather than by their losses.
+
+    The excess risk of a task is estimated by e_k = Σ g_k² / √s_k over the parameters, where s_k
+    sums the squares g_k² of all steps (the diagonal of AdaGrad stands for the Hessian), relative to
+    that of the first step. The weights grow with it: w_k ∝ w_k exp(η e_k). Noise in the labels,
+    which no step removes, raises a loss but not the weight.
+
+    Weights: sum to 1. Only with `shared=`: s takes as much memory as the K gradients.
+
+    Args:
+        step_size: η > 0.
+
+    Raises:
+        ValueError: `step_size` is not positive and finite.
+        RuntimeError: `weights` is called without the gradients, which the driver shows.
+
+    Examples:
+        >>> from mtl_optim import backward
+        >>> x, method = torch.ones(2, requires_grad=True), ExcessMTL()
+        >>> backward([x.sum(), 2 * x.sum()], method, shared=[x]).weights
+        tensor([0.5000, 0.5000], dtype=torch.float64)
+
+    Reference:
+        He et al., Robust Multi-Task Learning with Excess Risks, ICML 2024, algorithm 1.
+
+    Note:
+        The weights are even in the first step, whose estimate is the unit of the later ones.
+    """
+
+    log_weights: Tensor
+    first_risks: Tensor
+
+    def __init__(self, *, step_size: float = 0.01) -> None:
+        super().__init__()
+        if not 0 < step_size < float("inf"):
+            raise ValueError(f"`step_size` must be positive and finite, got {step_size}")
+        self.step_size = step_size
+        self.risks: Tensor | None = None
+        for name in ("log_weights", "first_risks"):
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64))
+
+    def rate(self, step: int) -> float:
+        """1: s is a sum."""
+        return 1.0
+
+    @torch.no_grad()
+    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
+        """Add to the sums of squares; the gradients stay as they are."""
+        if not self.admit(jacobian, scale):
+            return jacobian
+        risks = []
+        for k, row in enumerate(jacobian):
+            total = torch.zeros((), dtype=torch.float64)
+            for b, gradient in enumerate(row):
+                if gradient is None:
+                    continue
+                square = (gradient / scale) ** 2
+                before = self.averages[k][b]
+                summed = square.clone() if before is None else before.add_(square)
+                self.averages[k][b] = summed
+                part = torch.where(summed > 0, square / summed.sqrt(), 0.0)
+                total = total.to(gradient.device) + part.sum(dtype=torch.float64)
+            risks.append(total.cpu())
+        self.risks = torch.stack(risks)
+        return jacobian
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,) by the risks that `track` has seen."""
+        risks, self.risks = self.risks, None
+        if risks is None:
+            raise RuntimeError("ExcessMTL needs the gradients: call `backward` with `shared=`")
+        if self.first_risks.numel() == 0:
+            self.first_risks, self.log_weights = risks, torch.zeros_like(risks)
+        else:
+            first = self.first_risks.to(risks)
+            relative = torch.where(first > 0, risks / first, 0.0)
+            self.log_weights = self.log_weights.to(risks) + self.step_size * relative
+        return self.log_weights.softmax(dim=0)

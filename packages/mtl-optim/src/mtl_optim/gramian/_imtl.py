@@ -1,0 +1,54 @@
+"""Impartial multi-task learning: losses and gradients balanced together."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._bases import GramianWeighting
+from .._checks import check_length, check_tasks
+from .._protocols import Learnable
+from ._imtlg import impartial
+
+
+class IMTL(Learnable, GramianWeighting):
+    """`IMTLL` and `IMTLG` together: learned scales of the losses, equal projections of gradients.
+
+    The scales e^s minimise Σ e^(s_k) L_k − s_k, and α makes equal the projections of
+    d = Σ α_k e^(s_k) g_k on all unit gradients. Give `method.parameters()` to an optimizer.
+
+    Weights: α_k e^(s_k); the α sum to 1 as in `IMTLG`.
+
+    Args:
+        num_tasks: K.
+        accumulation: Calls of `backward` per step of the optimizer.
+
+    Raises:
+        ValueError: `num_tasks` or `accumulation` is below 1, or there is not one task per scale.
+        RuntimeError: The parameters received gradients and did not change.
+
+    Examples:
+        >>> IMTL(2).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
+        tensor([0.6667, 0.3333])
+
+    Reference:
+        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.3 and algorithm 1.
+
+    Note:
+        In the paper the heads descend the scaled losses; here they get the plain gradients of their
+        losses, as with every method.
+    """
+
+    def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
+        super().__init__(accumulation=accumulation)
+        self.log_scales = nn.Parameter(torch.zeros(check_tasks(num_tasks)))
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        check_length("gramian", len(gramian), len(self.log_scales))
+        scales = self.log_scales.detach().to(gramian).exp().numpy()
+        return torch.from_numpy(scales * impartial(gramian.numpy() * np.outer(scales, scales)))
+
+    def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
+        """Σ e^(s_k) L_k − s_k."""
+        s = self.log_scales.to(losses)
+        return s.exp() @ losses - s.sum()

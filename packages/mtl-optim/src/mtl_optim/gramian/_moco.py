@@ -1,0 +1,81 @@
+"""Stochastic multi-objective gradient correction."""
+
+import torch
+from torch import Tensor
+
+from .._bases import GramianWeighting
+from .._solvers import project_onto_simplex
+from .._tracking import TrackedGradients
+
+
+class MoCo(TrackedGradients, GramianWeighting):
+    """Combine tracked gradients, whose noise dies out, with weights that follow MGDA's slowly.
+
+    y_k ← y_k + β (g_k − y_k) and w ← Π(w − γ (Y Yᵀ + ρ I) w / ‖Y Yᵀ‖) on the simplex; d = Yᵀ w.
+    The direction of MGDA on one batch is biased; with tracked gradients the bias vanishes.
+
+    Weights: of the tracked gradients; they sum to 1. Only with `shared=`: each gradient is kept.
+
+    Args:
+        beta: β in (0, 1].
+        gamma: γ > 0.
+        rho: ρ ≥ 0, the pull towards even weights, in units of ‖Y Yᵀ‖.
+
+    Raises:
+        ValueError: An argument is out of its range, or the number of tasks changes.
+
+    Examples:
+        >>> method = MoCo(gamma=0.5)
+        >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
+        tensor([0.5791, 0.4209])
+
+    Reference:
+        Fernando et al., Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent
+        Approach, ICLR 2023, algorithm 1.
+
+    Note:
+        Steps are relative to the Frobenius norm ‖Y Yᵀ‖, so that γ and ρ have no unit, and β is
+        constant. y starts at the first gradient, and is not projected onto a ball.
+    """
+
+    simplex_point: Tensor
+
+    def __init__(self, *, beta: float = 0.1, gamma: float = 0.1, rho: float = 0.0) -> None:
+        super().__init__()
+        if not 0 < beta <= 1:
+            raise ValueError(f"`beta` must be in (0, 1], got {beta}")
+        if not 0 < gamma < float("inf"):
+            raise ValueError(f"`gamma` must be positive and finite, got {gamma}")
+        if not 0 <= rho < float("inf"):
+            raise ValueError(f"`rho` must be non-negative and finite, got {rho}")
+        self.beta, self.gamma, self.rho = beta, gamma, rho
+        self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
+
+    def rate(self, step: int) -> float:
+        """β, and 1 at the first step."""
+        return 1.0 if step == 1 else self.beta
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        """Weights (task,)."""
+        self.simplex_point = follow_simplex(self.simplex_point, gramian, self.gamma, self.rho)
+        return self.simplex_point.clone()
+
+
+def follow_simplex(point: Tensor, gramian: Tensor, gamma: float, rho: float) -> Tensor:
+    """Π(w − γ (G / ‖G‖ + ρ I) w) for the point w (task,) on the simplex; an empty w is even.
+
+    Raises:
+        ValueError: The number of tasks changes.
+    """
+    tasks = len(gramian)
+    if point.numel() == 0:
+        point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
+    if len(point) != tasks:
+        raise ValueError(f"`gramian` must keep its size: got {tasks} tasks after {len(point)}")
+    w = point.cpu().double()
+    largest = gramian.abs().max()
+    if largest > 0:
+        G = gramian / largest
+        w = w - gamma * ((G / G.norm()) @ w + rho * w)
+        w = torch.from_numpy(project_onto_simplex(w.numpy()))
+    return w

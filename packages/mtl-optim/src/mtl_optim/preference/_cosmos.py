@@ -1,0 +1,59 @@
+"""Linear scalarization with a cosine penalty."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from .._bases import LossWeighting
+from .._checks import check_length
+from .._preference import as_preference
+
+
+class COSMOS(LossWeighting):
+    """Minimise Σ r_k L_k − λ cos(r, L): losses in proportion to r, where λ is large.
+
+    The penalty is that of models conditioned on a preference, which would else learn the middle of
+    the front for all of them. It asks for L along r itself, while Chebyshev's ray is 1/r.
+
+    Weights: r − λ (r / ‖r‖ − cos(r, L) L / ‖L‖) / ‖L‖; they may be negative, and where L lies along
+    r they sum to 1.
+
+    Args:
+        preference: r (task,), on the simplex.
+        penalty: λ ≥ 0; 0 is `LinearScalarization`.
+
+    Raises:
+        ValueError: `preference` is not on the simplex, or has not one entry per loss; `penalty` is
+            negative or not finite.
+
+    Examples:
+        >>> import torch
+        >>> import torch
+        >>> COSMOS([0.5, 0.5], penalty=1.0).weights(losses=torch.tensor([2.0, 2.0]))
+        tensor([0.5000, 0.5000])
+
+    Reference:
+        Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective Learning,
+        ICDM 2021, equation 4.
+    """
+
+    preference: Tensor
+
+    def __init__(self, preference: Sequence[float] | Tensor, *, penalty: float = 1.0) -> None:
+        super().__init__()
+        if not 0 <= penalty < float("inf"):
+            raise ValueError(f"`penalty` must be non-negative and finite, got {penalty}")
+        self.penalty = penalty
+        self.register_buffer("preference", as_preference(preference))
+
+    def forward(self, losses: Tensor) -> Tensor:
+        """Weights (task,)."""
+        r = self.preference.to(losses)
+        check_length("preference", len(r), len(losses))
+        length = losses.norm()
+        if float(length) == 0:  # no angle
+            return r
+        unit, along = r / r.norm(), losses / length
+        slope = (unit - (unit @ along) * along) / length
+        weights: Tensor = r - self.penalty * slope
+        return weights
