@@ -3,19 +3,22 @@
     python benchmarks/ltr_losses.py
 
 Forward and backward on one core, float32, for (64 lists x 240) and (16 x 1000), one task and five
-on shared scores. Pairs of runs are interleaved and the medians are reported; the ratio is the
-median of the ratios. The peak of memory is that of a process of its own, above what it had before
-the loss. Writes benchmarks/results/ltr_losses.md.
+on shared scores, as they are and by torch.compile. Runs are interleaved and the medians are
+reported; a ratio is the median of the ratios. The peak of memory is that of a process of its own,
+above what it had after a first run. Writes benchmarks/results/ltr_losses.md; wants a C++ compiler.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import multiprocessing
 import platform
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,7 +30,7 @@ from torch.nn.functional import softplus
 # This folder, where the script's own name would stand for the package.
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
 
-from ltr_losses import (  # noqa: E402  after the path
+from ltr_losses import (
     approx_ndcg_loss,
     lambda_loss,
     neural_ndcg_loss,
@@ -95,6 +98,9 @@ def dense_neural_ndcg(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+NEURAL = "neural_ndcg"
+FORMS = ("eager", "compiled", "plain")
+TASKS = 5
 CASES: dict[str, tuple[Loss, Loss]] = {
     "lambda, ndcg2pp": (lambda_loss, dense_lambda),
     "lambda, lambdarank@30": (
@@ -103,6 +109,7 @@ CASES: dict[str, tuple[Loss, Loss]] = {
     ),
     "ranknet": (ranknet_loss, dense_ranknet),
     "approx_ndcg": (approx_ndcg_loss, dense_approx_ndcg),
+    NEURAL: (neural_ndcg_loss, dense_neural_ndcg),
 }
 
 
@@ -120,72 +127,110 @@ def milliseconds(loss: Loss, scores: Tensor, labels: Tensor) -> float:
     return 1e3 * (time.process_time() - start)
 
 
-def _peak_kilobytes() -> int:
+def _kilobytes(what: str) -> int:
     # Not getrusage, whose peak a child inherits.
     status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0])
+    return int(status.partition(what)[2].split()[0])
 
 
-def _peak(queue: multiprocessing.Queue[float], loss: Loss, batch: int, n: int) -> None:
+def _peak(queue: multiprocessing.Queue[float], case: str, form: str, batch: int, n: int) -> None:
     torch.set_num_threads(1)
+    loss = forms(case)[form]
     scores, labels = problem(batch, n, 1)
-    small = slice(0, 2)
-    loss(scores[small, :20], labels[:, small, :20]).sum().backward()
-    before = _peak_kilobytes()
+    # Once before, for what is allocated once: the compiler's memory among it.
     loss(scores, labels).sum().backward()
-    queue.put((_peak_kilobytes() - before) / 1024.0)
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+    before = _kilobytes("VmRSS:")
+    loss(scores, labels).sum().backward()
+    queue.put((_kilobytes("VmHWM:") - before) / 1024.0)
 
 
-def megabytes(loss: Loss, batch: int, n: int) -> float:
+def megabytes(case: str, form: str, batch: int, n: int) -> float:
     context = multiprocessing.get_context("spawn")
     queue: multiprocessing.Queue[float] = context.Queue()
-    process = context.Process(target=_peak, args=(queue, loss, batch, n))
+    process = context.Process(target=_peak, args=(queue, case, form, batch, n))
     process.start()
     out = queue.get()
     process.join()
     return out
 
 
+def forms(case: str) -> dict[str, Loss]:
+    ours, plain = CASES[case]
+    compiled = torch.compile(ours, fullgraph=True, dynamic=False)
+    return {"eager": ours, "compiled": compiled, "plain": plain}
+
+
+def measure(case: str, batch: int, n: int, repeats: int) -> list[str]:
+    torch.compiler.reset()
+    runs = [
+        (form, tasks, loss, *problem(batch, n, tasks))
+        for tasks in (1, TASKS)
+        for form, loss in forms(case).items()
+    ]
+    times: dict[tuple[str, int], list[float]] = {(form, tasks): [] for form, tasks, *_ in runs}
+    for _ in range(repeats + 1):
+        for form, tasks, loss, scores, labels in runs:
+            times[form, tasks].append(milliseconds(loss, scores, labels))
+
+    def ratio(a: tuple[str, int], b: tuple[str, int]) -> float:
+        return statistics.median(x / y for x, y in zip(times[a][1:], times[b][1:], strict=True))
+
+    lines = []
+    pairs = batch * n * (n - 1) / 2
+    for tasks in (1, TASKS):
+        ms = {form: statistics.median(times[form, tasks][1:]) for form in FORMS}
+        cells = [case, f"{batch} x {n}", str(tasks)]
+        cells += [f"{ms[form]:.1f}" for form in FORMS]
+        cells += [f"{ratio(('plain', tasks), (form, tasks)):.1f}" for form in FORMS[:2]]
+        cells += [f"{1e6 * ms[form] / pairs:.1f}" for form in FORMS[:2]]
+        if tasks == 1:
+            cells += ["", *(f"{megabytes(case, form, batch, n):.0f}" for form in FORMS)]
+        else:
+            growth = [f"{ratio((form, tasks), (form, 1)):.2f}" for form in FORMS[:2]]
+            cells += [" / ".join(growth), "", "", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--cases", nargs="*", choices=tuple(CASES), default=tuple(CASES))
+    parser.add_argument("--out", type=Path, default=RESULT)
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # inductor's own
     lines = [
         "# Speed of ltr-losses",
         "",
         (
             f"torch {torch.__version__}, {platform.machine()}, one core, float32, forward and "
-            f"backward, medians of {repeats} interleaved runs of processor time; MB is the growth "
-            "of the peak."
+            f"backward, medians of {arguments.repeats} interleaved runs of processor time; a ratio "
+            "is the median of the ratios within a run. Compiled: by torch.compile, not counting "
+            "the compilation. MB is the growth of the peak."
         ),
         "",
-        "| loss | lists | tasks | ms | ns a pair | plain ms | ratio | MB | plain MB |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        (
+            "| loss | lists | tasks | eager ms | compiled ms | plain ms | plain / eager "
+            "| plain / compiled | eager ns a pair | compiled ns a pair "
+            f"| {TASKS} tasks / 1, eager / compiled | eager MB | compiled MB | plain MB |"
+        ),
+        f"|{' --- |' * 14}",
     ]
     for batch, n in SHAPES:
-        for name, (loss, plain) in CASES.items():
-            memory = megabytes(loss, batch, n), megabytes(plain, batch, n)
-            for tasks in (1, 5):
-                scores, labels = problem(batch, n, tasks)
-                times = [
-                    (milliseconds(loss, scores, labels), milliseconds(plain, scores, labels))
-                    for _ in range(repeats + 1)
-                ][1:]
-                ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
-                ratio = statistics.median(b / a for a, b in times)
-                pairs = batch * n * (n - 1) / 2
-                shown = [f"{x:.0f}" for x in memory] if tasks == 1 else ["", ""]
-                lines.append(
-                    f"| {name} | {batch} x {n} | {tasks} | {ours:.1f} | {1e6 * ours / pairs:.1f} "
-                    f"| {theirs:.1f} | {ratio:.1f} | {shown[0]} | {shown[1]} |"
-                )
-                print(lines[-1], flush=True)
-    memory = megabytes(neural_ndcg_loss, 16, 240), megabytes(dense_neural_ndcg, 16, 240)
-    lines.append(
-        f"| neural_ndcg, memory alone | 16 x 240 | 1 | | | | | {memory[0]:.0f} | {memory[1]:.0f} |"
-    )
-    print(lines[-1])
+        for case in arguments.cases:
+            if case != NEURAL:
+                lines += measure(case, batch, n, arguments.repeats)
+    if NEURAL in arguments.cases:
+        memory = [f"{megabytes(NEURAL, form, 16, 240):.0f}" for form in ("eager", "plain")]
+        lines.append(
+            f"| {NEURAL}, memory alone | 16 x 240 | 1 |{' |' * 8} {memory[0]} | | {memory[1]} |"
+        )
+        print(lines[-1])
     lines += [
         "",
         (
@@ -194,7 +239,7 @@ def main() -> None:
             "pairs of all tasks."
         ),
     ]
-    RESULT.write_text("\n".join(lines) + "\n")
+    arguments.out.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
