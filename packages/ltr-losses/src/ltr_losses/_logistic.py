@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ltr_losses._analytic import batch_axis_first
-from ltr_losses._pairs import FAR_BELOW, Block, row_of, sink_padding, upper_blocks
+from ltr_losses._pairs import FAR_BELOW, Block, Workspace, row_of, sink_padding, upper_blocks
 
 # Weights of positions that are made at once.
 _BAND = 1 << 18
@@ -101,18 +101,6 @@ def _leading(*tensors: Tensor | None) -> torch.Size:
     return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
 
 
-class _Workspace:
-    """Tensors of the size of a block, used again for each block, so that they stay in the cache."""
-
-    def __init__(self, like: Tensor, leading: torch.Size, size: int, count: int) -> None:
-        self.leading = leading
-        self.memory = like.new_empty(count, leading.numel() * size)
-
-    def of(self, rows: int, cols: int) -> tuple[Tensor, ...]:
-        used = self.memory[:, : self.leading.numel() * rows * cols]
-        return used.view(len(used), *self.leading, rows, cols).unbind()
-
-
 class _Bands:
     """Weights of positions, the same for all lists: made for many rows at once, but not for all."""
 
@@ -151,10 +139,9 @@ def _in_blocks(
     leading = _leading(z, *features, weights)
     value = z.new_zeros(leading)
     gradient = z.new_zeros((*leading, n))
-    blocks = list(upper_blocks(leading.numel(), n, k, z.device))
-    size = max(((b.stop - b.start) * (n - b.start) for b in blocks), default=0)
-    shared = _Workspace(z, z.shape[:-1], size, 5)
-    own = None if leading == z.shape[:-1] else _Workspace(z, leading, size, 3)
+    blocks = upper_blocks(leading.numel(), n, k, z.device)
+    shared = Workspace(z, z.shape[:-1], blocks, 5)
+    own = None if leading == z.shape[:-1] else Workspace(z, leading, blocks, 3)
     bands = _Bands(positions, n, z)
     for block in blocks:
         rows, cols = block.stop - block.start, n - block.start

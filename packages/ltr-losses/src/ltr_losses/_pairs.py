@@ -1,6 +1,6 @@
 """What pair losses share: which pairs there are, in what blocks, and where the padding goes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -37,14 +37,33 @@ def _budget(device: torch.device) -> int:
     return _BLOCK_CPU if device.type == "cpu" else _BLOCK
 
 
-def upper_blocks(lists: int, n: int, k: int | None, device: torch.device) -> Iterator[Block]:
+def upper_blocks(lists: int, n: int, k: int | None, device: torch.device) -> list[Block]:
     """Cuts the pairs i < j, i ≤ k of so many lists of n documents into blocks of rows."""
+    blocks = []
     start, rows = 0, n - 1 if k is None else min(k, n - 1)
     while start < rows:
         height = max(1, _budget(device) // max(1, lists * (n - start)))
         stop = min(start + height, rows)
-        yield Block(start, stop)
+        blocks.append(Block(start, stop))
         start = stop
+    return blocks
+
+
+class Workspace:
+    """Tensors of the size of a block, used again for each block, so that they stay in the cache."""
+
+    def __init__(
+        self, like: Tensor, leading: torch.Size, blocks: Sequence[Block], count: int
+    ) -> None:
+        self.leading = leading
+        n = like.shape[-1]
+        size = max(((b.stop - b.start) * (n - b.start) for b in blocks), default=0)
+        self.memory = like.new_empty(count, leading.numel() * size)
+
+    def of(self, rows: int, cols: int) -> tuple[Tensor, ...]:
+        """Contiguous tensors (..., rows, columns)."""
+        used = self.memory[:, : self.leading.numel() * rows * cols]
+        return used.view(len(used), *self.leading, rows, cols).unbind()
 
 
 def row_blocks(like: Tensor) -> Iterator[tuple[int, int]]:

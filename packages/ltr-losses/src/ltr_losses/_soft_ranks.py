@@ -7,7 +7,21 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ltr_losses._analytic import batch_axis_first, unbroadcast
-from ltr_losses._pairs import FAR_BELOW, row_blocks, row_of, sink_padding, upper_blocks
+from ltr_losses._pairs import (
+    FAR_BELOW,
+    Block,
+    Workspace,
+    row_blocks,
+    row_of,
+    sink_padding,
+    upper_blocks,
+)
+
+
+def _above(scores: Tensor, block: Block, space: Workspace) -> Tensor:
+    """σ(s_j − s_i) of the pairs of a block."""
+    (p,) = space.of(block.stop - block.start, scores.shape[-1] - block.start)
+    return torch.sub(block.cols(scores), block.rows(scores), out=p).sigmoid_()
 
 
 class _SigmoidRanks(torch.autograd.Function):
@@ -19,8 +33,10 @@ class _SigmoidRanks(torch.autograd.Function):
         # Itself is 1/2 of the sum; σ(−x) = 1 − σ(x), so that each pair is met once.
         above = torch.arange(n, dtype=scores.dtype, device=scores.device) + 0.5
         ranks = above.expand(scores.shape).clone()
-        for block in upper_blocks(scores.shape[:-1].numel(), n, None, scores.device):
-            p = (block.cols(scores) - block.rows(scores)).sigmoid_()
+        blocks = upper_blocks(scores.shape[:-1].numel(), n, None, scores.device)
+        space = Workspace(scores, scores.shape[:-1], blocks, 1)
+        for block in blocks:
+            p = _above(scores, block, space)
             p[..., : block.stop - block.start].triu_(1)
             ranks[..., block.start : block.stop] += p.sum(-1)
             ranks[..., block.start :] -= p.sum(-2)
@@ -49,20 +65,25 @@ class _SigmoidRanksPull(torch.autograd.Function):
         # older vmap that has no rule for that, and does not ask for ours.
         n = scores.shape[-1]
         degree = torch.zeros_like(scores)
-        rows, columns = [], torch.zeros_like(u)
-        for block in upper_blocks(scores.shape[:-1].numel(), n, None, scores.device):
+        v = u.reshape(-1, n)
+        rows, columns = [], torch.zeros_like(v)
+        blocks = upper_blocks(scores.shape[:-1].numel(), n, None, scores.device)
+        space = Workspace(scores, scores.shape[:-1], blocks, 1)
+        for block in blocks:
             start, height, width = block.start, block.stop - block.start, n - block.start
-            p = (block.cols(scores) - block.rows(scores)).sigmoid_()
+            p = _above(scores, block, space)
             p.addcmul_(p, p, value=-1.0)
             p[..., :height].triu_(1)
             degree[..., start : block.stop] += p.sum(-1)
             degree[..., start:] += p.sum(-2)
-            rows.append((p * u.narrow(-1, start, width).unsqueeze(-2)).sum(-1))
-            lower = (p * u.narrow(-1, start, height).unsqueeze(-1)).sum(-2)
-            columns = columns + torch.cat([torch.zeros_like(u.narrow(-1, 0, start)), lower], -1)
+            # Products of matrices, which need no memory of the size of the block.
+            flat = p.view(-1, height, width)
+            rows.append(torch.bmm(flat, v.narrow(-1, start, width).unsqueeze(-1)).squeeze(-1))
+            lower = torch.bmm(v.narrow(-1, start, height).unsqueeze(-2), flat).squeeze(-2)
+            columns = columns + torch.cat([torch.zeros_like(v.narrow(-1, 0, start)), lower], -1)
         # No pair has the last document above.
-        rows.append(torch.zeros_like(u.narrow(-1, n - 1, 1)))
-        return torch.cat(rows, -1) + columns - u * degree
+        rows.append(torch.zeros_like(v.narrow(-1, n - 1, 1)))
+        return (torch.cat(rows, -1) + columns).reshape(scores.shape) - u * degree
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
