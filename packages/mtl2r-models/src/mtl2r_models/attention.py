@@ -176,8 +176,8 @@ def _blocks(
 
 
 def _take(x: Tensor) -> Tensor:
-    """(lists, head, list, width) to contiguous (lists × head, list, width)."""
-    return x.flatten(0, 1).contiguous()
+    """(lists, head, list, width) to (lists × head, list, width); one list is not copied."""
+    return x.flatten(0, 1)
 
 
 def _put(values: Tensor, place: Tensor) -> None:
