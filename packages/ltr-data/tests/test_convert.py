@@ -193,6 +193,10 @@ def test_progress_ends_at_the_size(source, capsys):
     assert calls[-1] == (source.stat().st_size,) * 2
     ltr_data.convert(source, force=True, progress=ltr_data.ProgressPrinter("train"))
     assert capsys.readouterr().err.startswith("train: 100 % of 0 MB")
+    printer = ltr_data.ProgressPrinter("train")
+    for _ in range(3):  # blocks that are parsed when all bytes are read
+        printer(7, 7)
+    assert capsys.readouterr().err.count("100 %") == 1
 
 
 def test_folder_that_cannot_be_written(source, tmp_path, monkeypatch):

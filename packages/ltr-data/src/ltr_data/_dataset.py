@@ -21,6 +21,8 @@ from ._table import RankingTable, check_documents, describe_ids
 
 RELEVANCE = LabelSpec("relevance", "label")
 
+_CHECKSUM_ROWS = 1 << 16
+
 
 @dataclass(frozen=True, eq=False)
 class RankingDataset:
@@ -252,7 +254,9 @@ class RankingDataset:
         for array in (self.features, self.labels, self.offsets, self.label_mask):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                for start in range(0, len(array), _CHECKSUM_ROWS):  # it may be larger than memory
+                    part = np.ascontiguousarray(array[start : start + _CHECKSUM_ROWS])
+                    digest.update(part.data)
         return digest.hexdigest()
 
     def _positions(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

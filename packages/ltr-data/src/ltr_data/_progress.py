@@ -22,11 +22,15 @@ class ProgressPrinter:
         self._name = name
         self._stream = sys.stderr if stream is None else stream
         self._start = self._last = time.monotonic()
+        self._finished = False
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` bytes are done."""
         now = time.monotonic()
         finished = done >= total
+        if self._finished:
+            return  # the last blocks are parsed when all bytes are read
+        self._finished = finished
         if not finished and now - self._last < 0.1:
             return
         self._last = now
