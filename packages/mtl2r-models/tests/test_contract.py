@@ -250,3 +250,21 @@ def test_bad_inputs_are_named(encoder, features, mask, error, message):
 def test_bad_arguments_are_named(encoder, arguments, error, message):
     with pytest.raises(error, match=message):
         ENCODERS[encoder](**arguments)
+
+
+@pytest.mark.slow  # the compiler takes its time
+@pytest.mark.parametrize("encoder", ["transformer-pre-learned", "mlp"])
+def test_compiled_code_gives_the_scores_and_gradients_but_for_rounding(encoder):
+    torch.compiler.reset()
+    model = make(encoder, TASKS)
+    compiled = torch.compile(model, fullgraph=True, dynamic=True)
+    for lengths in ([3, 6, 2], [9, 7, 5, 3]):
+        features, mask, _ = ragged(lengths, 1, seed=2)
+        results = []
+        for run in (model, compiled):
+            model.zero_grad()
+            scores = run(features, mask)[..., mask]
+            scores.square().sum().backward()
+            results.append([scores.detach(), *(p.grad.clone() for p in model.parameters())])
+        for found, expected in zip(results[1], results[0], strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

@@ -145,6 +145,12 @@ def test_training_keeps_nothing_of_size_list_times_list(padded):
     assert max(sizes) < batch * length * length
 
 
+@pytest.mark.parametrize("shape", [(2, 0, 5), (0, 3, 5)])
+def test_training_on_nothing_gives_no_scores(shape):
+    model = ListTransformer(5, hidden=16, layers=1, heads=2, feedforward=32, dropout=0.3)
+    assert model(torch.zeros(shape)).shape == shape[:2]
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_training_under_autocast_has_finite_gradients(dtype):
     model = ListTransformer(5, hidden=16, layers=2, heads=2, feedforward=32, dropout=0.3)

@@ -78,7 +78,7 @@ class SelfAttention(nn.Module):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        if dropout and query.dtype == torch.float32 and is_drawn_here(query):
+        if dropout and query.dtype == torch.float32 and is_drawn_here(query) and query.numel():
             # torch has no fused kernel with dropout on the CPU.
             seed = Noise(dropout).seed
             return apply(_DropoutAttention, query, key, value, mask, self.scale, dropout, seed)
@@ -123,7 +123,7 @@ class _DropoutAttention(torch.autograd.Function):
         query, key, value, mask, out = ctx.saved_tensors
         noise = Noise(ctx.dropout, ctx.seed)
         batch, heads, length, width = query.shape
-        # In memory as the projections gave them: one gradient for the three.
+        # In memory as the projections gave them.
         grads = query.new_empty(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4)
         buffer: Tensor | None = None
         for block in _blocks(query, key, value, mask, ctx.scale, noise):
