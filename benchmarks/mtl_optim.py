@@ -1,19 +1,25 @@
-"""Time of mtl-optim against the memory's speed, a plain step, and TorchJD where it is installed.
+"""Time and memory of mtl-optim against the memory's speed, a plain step, and TorchJD.
 
-    OMP_NUM_THREADS=1 python benchmarks/mtl_optim.py          # writes results/mtl_optim.md
-    OMP_NUM_THREADS=1 python benchmarks/mtl_optim.py --quick  # n = 1e5 alone, nothing written
+    OMP_NUM_THREADS=1 python benchmarks/mtl_optim.py              # writes results/mtl_optim.md
+    OMP_NUM_THREADS=1 python benchmarks/mtl_optim.py --quick      # n = 1e5 alone, nothing written
+    OMP_NUM_THREADS=1 python benchmarks/mtl_optim.py --seconds 1  # longer, per row of the tables
 
 Process CPU time on one thread, so that other users of the machine count little. The compared calls
 alternate, and the medians are reported. The floor of an aggregation is the time to read J twice and
-write d, (2K + 1) 4n bytes at the measured speed of a read.
+write d, (2K + 1) 4n bytes at the measured speed of a read. TorchJD is compared where it is
+installed: `pip install torchjd[full]`, and ecos for its NashMTL.
 """
 
 import argparse
 import platform
+import resource
 import statistics
+import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -22,26 +28,48 @@ from torch import Tensor, nn
 sys.path.pop(0)  # this folder, where the script's own name would stand for the package
 
 import mtl_optim  # after the path
-from mtl_optim._gradients import accumulate_combined
-from mtl_optim._gramian import gramian
+from mtl_optim._gradients import Rows, accumulate_combined
+from mtl_optim._gramian import gramian, products_dtype, resolved
 
 try:
     from torchjd import aggregation as torchjd
 except ImportError:
     torchjd = None
 
-METHODS: dict[str, tuple[Callable[[], mtl_optim.GramianWeighting], str, dict[str, object]]] = {
-    "MGDA": (mtl_optim.MGDA, "MGDA", {}),
-    "PCGrad": (mtl_optim.PCGrad, "PCGrad", {}),
-    "CAGrad": (mtl_optim.CAGrad, "CAGrad", {"c": 0.5}),
-    "IMTLG": (mtl_optim.IMTLG, "IMTLG", {}),
-    "NashMTL": (mtl_optim.NashMTL, "NashMTL", {"n_tasks": 0}),
-    "UPGrad": (mtl_optim.UPGrad, "UPGrad", {}),
-    "DualProj": (mtl_optim.DualProj, "DualProj", {}),
-    "AlignedMTL": (mtl_optim.AlignedMTL, "AlignedMTL", {}),
-    "ConFIG": (mtl_optim.ConFIG, "ConFIG", {}),
-    "FairGrad": (mtl_optim.FairGrad, "FairGrad", {"alpha": 1.0}),
-    "GradVac": (mtl_optim.GradVac, "GradVac", {}),
+TASKS = (2, 5, 10, 40)
+
+Theirs = Callable[[int], Callable[[Tensor], object]]
+
+
+def weighted(make: Callable[[], Callable[[Tensor], Tensor]]) -> Theirs:
+    """A TorchJD weighting of a matrix between two batches, here of one."""
+
+    def made(tasks: int) -> Callable[[Tensor], object]:
+        weighting = make()
+        return lambda J: weighting(J @ J.T) @ J
+
+    return made
+
+
+METHODS: dict[str, tuple[Callable[[], torch.nn.Module], Theirs]] = {
+    "MGDA": (mtl_optim.MGDA, lambda K: torchjd.MGDA()),
+    "PCGrad": (mtl_optim.PCGrad, lambda K: torchjd.PCGrad()),
+    "CAGrad": (mtl_optim.CAGrad, lambda K: torchjd.CAGrad(c=0.5)),
+    "IMTLG": (mtl_optim.IMTLG, lambda K: torchjd.IMTLG()),
+    "NashMTL": (mtl_optim.NashMTL, lambda K: torchjd.NashMTL(n_tasks=K)),
+    "UPGrad": (mtl_optim.UPGrad, lambda K: torchjd.UPGrad()),
+    "DualProj": (mtl_optim.DualProj, lambda K: torchjd.DualProj()),
+    "AlignedMTL": (mtl_optim.AlignedMTL, lambda K: torchjd.AlignedMTL()),
+    "ConFIG": (mtl_optim.ConFIG, lambda K: torchjd.ConFIG()),
+    "FairGrad": (mtl_optim.FairGrad, lambda K: torchjd.FairGrad(alpha=1.0)),
+    "GradVac": (mtl_optim.GradVac, lambda K: torchjd.GradVac()),
+    "GradDrop": (mtl_optim.GradDrop, lambda K: torchjd.GradDrop()),
+    "ExcessMTL": (mtl_optim.ExcessMTL, lambda K: torchjd.ExcessMTL()),
+    "SDMGrad": (
+        lambda: mtl_optim.SDMGrad(one_batch=True),
+        weighted(lambda: torchjd.SDMGradWeighting()),
+    ),
+    "MoDo": (lambda: mtl_optim.MoDo(one_batch=True), weighted(lambda: torchjd.MoDoWeighting())),
 }
 
 
@@ -51,111 +79,137 @@ def timed(function: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def medians(functions: list[Callable[[], object]], seconds: float, least: int = 3) -> list[float]:
-    """The median time of each, in alternation."""
-    for function in functions:
-        function()
+def medians(functions: list[Callable[[], object]], seconds: float) -> list[float]:
+    """The median time of each, in alternation; a call above two seconds is timed once."""
+    warm = [timed(function) for function in functions]
     times: list[list[float]] = [[] for _ in functions]
     start = time.perf_counter()
-    while len(times[0]) < least or (time.perf_counter() - start < seconds and len(times[0]) < 200):
-        for function, found in zip(functions, times, strict=True):
-            found.append(timed(function))
-    return [statistics.median(found) for found in times]
+    for turn in range(300):
+        if turn >= 3 and time.perf_counter() - start > seconds:
+            break
+        for function, found, first in zip(functions, times, warm, strict=True):
+            if first <= 2:
+                found.append(timed(function))
+    return [statistics.median(found or [first]) for found, first in zip(times, warm, strict=True)]
 
 
 def read_speed() -> float:
     """Bytes per second of a sum over 256 MB."""
     x = torch.ones(64_000_000)
-    return x.numel() * 4 / min(timed(x.sum) for _ in range(5))
+    return x.numel() * 4 / min(timed(x.sum) for _ in range(7))
 
 
-def theirs(name: str, tasks: int) -> Callable[[Tensor], object] | None:
-    _, known, options = METHODS[name]
-    if torchjd is None or not hasattr(torchjd, known):
-        return None
-    try:
-        if "n_tasks" in options:
-            options = {"n_tasks": tasks}
-        return getattr(torchjd, known)(**options)
-    except (ImportError, TypeError) as error:
-        print(f"TorchJD's {known} left out: {error}")
-        return None
+def aggregate(method: torch.nn.Module, parameter: Tensor, rows: Rows) -> None:
+    """What the driver does with gradients: Gramian, weights, direction into `.grad`."""
+    if isinstance(method, mtl_optim.JacobianAggregator):
+        parameter.grad += method(torch.stack([row[0] for row in rows if row[0] is not None]))
+        return
+    rows = method.track(rows, torch.ones(len(rows)), 1.0)
+    dtype = products_dtype(rows)
+    matrix = gramian(rows, dtype)
+    if dtype == torch.float32 and not resolved(matrix):
+        matrix = gramian(rows)
+    accumulate_combined([parameter], rows, method.weights(gramian=matrix))
 
 
 def aggregations(sizes: list[int], speed: float, seconds: float) -> list[str]:
-    lines = ["| method | K | n | ms | ÷ floor | TorchJD ms | TorchJD ÷ ours |", "| --- " * 7 + "|"]
+    lines = [
+        "| method | K | n | ms | ÷ floor | rows apart ÷ floor | TorchJD ms | TorchJD ÷ ours |",
+        "| --- " * 8 + "|",
+    ]
     for n in sizes:
-        for tasks in (2, 5, 10, 40):
-            if n * tasks > 100_000_000:
-                continue  # J alone would take 1.6 GB
+        for tasks in TASKS:
             generator = torch.Generator().manual_seed(tasks)
             J = torch.randn(tasks, n, generator=generator)
             J -= 0.5 * J.mean(dim=0)
-            p = torch.zeros(n, requires_grad=True)
-            p.grad = torch.zeros(n)
             floor = (2 * tasks + 1) * 4 * n / speed
-            for name, (make, _, _) in METHODS.items():
-                method = make()
-                rows: list[list[Tensor | None]] = [[row] for row in J]
-
-                def ours(method=method, rows=rows, p=p) -> None:
-                    weights = method.weights(gramian=gramian(rows))
-                    accumulate_combined([p], rows, weights)
-
-                other = theirs(name, tasks)
-                calls = [ours] if other is None else [ours, lambda other=other, J=J: other(J)]
-                found = medians(calls, seconds)
-                line = f"| {name} | {tasks} | {n:.0e} | {found[0] * 1e3:.2f} "
-                line += f"| {found[0] / floor:.1f} |"
-                line += f" {found[1] * 1e3:.2f} | {found[1] / found[0]:.1f} |" if other else " | |"
+            parameter = torch.zeros(n, requires_grad=True)
+            parameter.grad = torch.zeros(n)
+            together: Rows = [[row] for row in J]
+            apart: Rows = [[row.clone()] for row in J]
+            for name, (make, other) in METHODS.items():
+                one, two = make(), make()
+                calls: list[Callable[[], object]] = [
+                    lambda m=one, p=parameter, r=together: aggregate(m, p, r),
+                    lambda m=two, p=parameter, r=apart: aggregate(m, p, r),
+                ]
+                if torchjd is not None:
+                    theirs = other(tasks)
+                    calls.append(lambda f=theirs, J=J: f(J))
+                ours, separate, *rest = medians(calls, seconds)
+                line = f"| {name} | {tasks} | {n:.0e} | {ours * 1e3:.2f} | {ours / floor:.1f} "
+                line += f"| {separate / floor:.1f} | "
+                line += f"{rest[0] * 1e3:.2f} | {rest[0] / ours:.1f} |" if rest else "| |"
                 print(line, flush=True)
                 lines.append(line)
     return lines
 
 
-def mlp(width: int = 256) -> tuple[nn.Module, Tensor]:
-    layers = [nn.Linear(width, width), nn.ReLU()] * 1
-    trunk = nn.Sequential(*layers, nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-    return trunk, torch.randn(512, width)
+Losses = Callable[[], tuple[Tensor, list[Tensor] | Tensor]]
 
 
-def transformer(width: int = 64) -> tuple[nn.Module, Tensor]:
-    layer = nn.TransformerEncoderLayer(width, 4, 128, dropout=0.0, batch_first=True)
-    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), torch.randn(8, 40, width)
+def mlp(tasks: int) -> tuple[nn.Module, nn.Module, Losses]:
+    """Four layers of 512, K linear heads, a batch of 256."""
+    width = 512
+    layers = [layer for _ in range(4) for layer in (nn.Linear(width, width), nn.ReLU())]
+    trunk, heads = nn.Sequential(*layers), nn.ModuleList(nn.Linear(width, 1) for _ in range(tasks))
+    x, y = torch.randn(256, width), torch.randn(tasks, 256)
+
+    def losses() -> tuple[Tensor, list[Tensor]]:
+        features = trunk(x)
+        pairs = zip(heads, y, strict=True)
+        return features, [((head(features)[:, 0] - target) ** 2).mean() for head, target in pairs]
+
+    return trunk, heads, losses
+
+
+def ranker(tasks: int) -> tuple[nn.Module, nn.Module, Losses]:
+    """The ranker of the WEB30K study, 8 lists of 120 documents; the features are its scores."""
+    from ltr_losses import listnet_loss  # here, so that the rest runs without the other packages
+    from mtl2r_models import ListTransformer
+
+    model = ListTransformer(132, dropout=0.0)
+    x, labels = torch.randn(8, 120, 132), torch.randint(5, (tasks, 8, 120)).float()
+    mask = torch.ones(8, 120, dtype=torch.bool)
+
+    def losses() -> tuple[Tensor, Tensor]:
+        scores = model(x, mask)
+        return scores, listnet_loss(scores, labels, mask=mask)
+
+    return model, nn.ModuleList(), losses
 
 
 def steps(seconds: float) -> list[str]:
     lines = [
-        "| trunk | K | plain step ms | feature route ÷ plain | exact route ÷ plain | 1/3 + 2K/3 |",
+        "| model | K | plain step ms | feature route ÷ plain | exact route ÷ plain | 1/3 + 2K/3 |",
         "| --- " * 6 + "|",
     ]
-    for make in (mlp, transformer):
-        for tasks in (2, 5, 10, 40):
+    makers = [mlp, ranker]
+    if any(find_spec(name) is None for name in ("ltr_losses", "mtl2r_models")):
+        print("the ranker is left out: ltr_losses and mtl2r_models are not installed")
+        makers.remove(ranker)
+    for make in makers:
+        for tasks in TASKS:
             torch.manual_seed(0)
-            trunk, x = make()
-            heads = nn.ModuleList(nn.Linear(x.shape[-1], 1) for _ in range(tasks))
-            y = torch.randn(tasks, *x.shape[:-1])
-            parameters = [*trunk.parameters(), *heads.parameters()]
+            trunk, heads, losses = make(tasks)
             method = mtl_optim.MGDA()
+            cleared = [*trunk.parameters(), *heads.parameters()]
 
-            def forward(trunk=trunk, heads=heads, x=x, y=y, parameters=parameters):
-                for p in parameters:
+            def start(losses=losses, cleared=cleared):
+                for p in cleared:
                     p.grad = None
-                features = trunk(x)
-                return features, [
-                    ((head(features)[..., 0] - target) ** 2).mean()
-                    for head, target in zip(heads, y, strict=True)
-                ]
+                return losses()
 
-            def plain(forward=forward) -> None:
-                torch.stack(forward()[1]).sum().backward()
+            def plain(start=start) -> None:
+                values = start()[1]
+                (torch.stack(values) if isinstance(values, list) else values).sum().backward()
 
-            def by_features(forward=forward, method=method) -> None:
-                features, losses = forward()
-                mtl_optim.backward(losses, method, features=features)
+            def by_features(start=start, method=method) -> None:
+                features, values = start()
+                mtl_optim.backward(values, method, features=features)
 
-            def exact(forward=forward, method=method, trunk=trunk) -> None:
-                mtl_optim.backward(forward()[1], method, shared=trunk.parameters())
+            def exact(start=start, method=method, trunk=trunk) -> None:
+                mtl_optim.backward(start()[1], method, shared=trunk.parameters())
 
             found = medians([plain, by_features, exact], seconds)
             line = (
@@ -167,22 +221,84 @@ def steps(seconds: float) -> list[str]:
     return lines
 
 
+MEMORY_TASKS, MEMORY_WIDTH = 5, 2048
+
+
+def peak(route: str) -> None:
+    """Print the peak resident bytes of three steps, for a process of its own."""
+    torch.set_num_threads(1)
+    layers = [nn.Linear(MEMORY_WIDTH, MEMORY_WIDTH, bias=False) for _ in range(4)]
+    trunk, head = nn.Sequential(*layers), nn.Linear(MEMORY_WIDTH, MEMORY_TASKS)
+    x = torch.randn(8, MEMORY_WIDTH)
+    for _ in range(3):
+        trunk.zero_grad()
+        features = trunk(x)
+        losses = (head(features) ** 2).mean(dim=0)
+        if route == "plain":
+            losses.sum().backward()
+        elif route == "feature":
+            mtl_optim.backward(losses, mtl_optim.MGDA(), features=features)
+        else:
+            one = 4 * MEMORY_WIDTH**2
+            budget = 2 * MEMORY_TASKS * one if route == "budget" else None
+            mtl_optim.backward(
+                losses, mtl_optim.MGDA(), shared=trunk.parameters(), memory_budget=budget
+            )
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def memory() -> list[str]:
+    """Peaks beyond a plain step, in units of the parameters."""
+
+    def measured(route: str) -> int:
+        command = [sys.executable, __file__, "--peak", route]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this script
+        return int(done.stdout)
+
+    size, plain = 4 * 4 * MEMORY_WIDTH**2, measured("plain")
+    lines = ["| route | peak beyond a plain step ÷ parameters |", "| --- | --- |"]
+    for name, route in (
+        ("feature", "feature"),
+        (f"exact, K = {MEMORY_TASKS}", "exact"),
+        ("exact, `memory_budget` of 2 in 4 layers", "budget"),
+    ):
+        lines.append(f"| {name} | {(measured(route) - plain) / size:.2f} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def machine() -> str:
+    """The processor's name."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="n = 1e5 alone, nothing written")
     parser.add_argument("--seconds", type=float, default=0.5, help="per row of the tables")
+    parser.add_argument("--peak", choices=["plain", "feature", "exact", "budget"])
     arguments = parser.parse_args()
+    if arguments.peak:
+        peak(arguments.peak)
+        return
+    warnings.filterwarnings("ignore", "You are solving a parameterized problem")
     torch.set_num_threads(1)
     speed = read_speed()
     sizes = [100_000] if arguments.quick else [100_000, 1_000_000, 10_000_000]
-    whole = steps(arguments.seconds)
+    held = memory()
+    whole = steps(4 * arguments.seconds)
     table = aggregations(sizes, speed, arguments.seconds)
     peer = "not installed" if torchjd is None else "installed from the package index"
     text = "\n".join(
         [
             "# mtl-optim",
             "",
-            f"{platform.machine()}, one thread, torch {torch.__version__}; TorchJD {peer}.",
+            f"{machine()}, one thread, torch {torch.__version__}; TorchJD {peer}.",
             "Process CPU time, medians of alternating calls. A step is forward and backward.",
             f"A read runs at {speed / 1e9:.1f} GB/s; the floor is (2K + 1) 4n bytes at that speed.",
             "",
@@ -190,7 +306,14 @@ def main() -> None:
             "",
             *whole,
             "",
+            "## Peak memory (resident set of a process of its own)",
+            "",
+            *held,
+            "",
             "## Aggregation of a float32 Jacobian",
+            "",
+            "TorchJD is given the matrix J. Ours is given its rows, as views of it, and as",
+            'tensors of their own, as autograd gives them ("rows apart").',
             "",
             *table,
             "",

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 from scipy.linalg import lapack
 
 from ._factor import factor_of
@@ -33,11 +32,9 @@ def align(gramian: Array) -> tuple[Array, Array]:
     if len(moves) == 0:
         return np.zeros(0), np.zeros((len(norms), 0))
     factor = factor_of(cosines[np.ix_(moves, moves)]) * norms[moves]
-    # Rows sorted by a pivoted QR carry the scales apart, where Jacobi rotations keep them.
-    _, triangle, order = linalg.qr(factor, mode="economic", pivoting=True)
-    values, right = _jacobi(np.asarray(triangle, dtype=np.float64).T)
+    values, right = _jacobi(factor.T)
     vectors = np.zeros((len(norms), len(values)))
-    vectors[moves[order]] = right
+    vectors[moves] = right
     return values, vectors
 
 

@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,13 +46,13 @@ class AlignedMTL(GramianWeighting):
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""
-        values, vectors = (torch.from_numpy(part) for part in align(gramian.numpy()))
+        values, vectors = align(gramian.numpy())
         if len(values) == 0:
             return torch.zeros(len(gramian), dtype=gramian.dtype)
         lengths = values / values.max()
         sigma = {
-            "min": lengths.min(),
-            "median": (lengths**2).quantile(0.5).sqrt(),
-            "rmse": (lengths**2).mean().sqrt(),
-        }[self.scale]
-        return vectors @ (sigma / lengths * vectors.mean(dim=0))
+            "min": lengths.min,
+            "median": lambda: np.sqrt(np.median(lengths**2)),
+            "rmse": lambda: np.sqrt((lengths**2).mean()),
+        }[self.scale]()
+        return torch.from_numpy(vectors @ (sigma / lengths * vectors.mean(axis=0)))

@@ -65,12 +65,14 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
             for b, gradient in enumerate(row):
                 if gradient is None:
                     continue
-                square = (gradient / scale) ** 2
+                square = (gradient if scale == 1 else gradient / scale).square()
                 before = self.averages[k][b]
                 summed = square.clone() if before is None else before.add_(square)
                 self.averages[k][b] = summed
-                part = torch.where(summed > 0, square / summed.sqrt(), 0.0)
-                total = total.to(gradient.device) + part.sum(dtype=torch.float64)
+                # Where s is 0, g is.
+                inverse = summed.clamp(min=torch.finfo(summed.dtype).tiny).rsqrt_()
+                part = square.mul_(inverse).sum(dtype=torch.float64)
+                total = total.to(gradient.device) + part
             risks.append(total.cpu())
         self.risks = torch.stack(risks)
         return jacobian
