@@ -113,6 +113,28 @@ class _SigmoidRanksPull(torch.autograd.Function):
         return _SigmoidRanksPull.apply(scores, u), 0  # type: ignore[no-untyped-call]
 
 
+class _FusedRanks(torch.autograd.Function):
+    """The same for a compiler, which makes one loop of each expression and keeps no pairs."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores: Tensor) -> Tensor:
+        return (scores.unsqueeze(-2) - scores.unsqueeze(-1)).sigmoid().sum(-1)
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        (scores,) = ctx.saved_tensors
+        p = (scores.unsqueeze(-2) - scores.unsqueeze(-1)).sigmoid()
+        difference = upstream.unsqueeze(-2) - upstream.unsqueeze(-1)
+        pull: Tensor = (p * (1.0 - p) * difference).sum(-1)
+        return pull
+
+
 class _HingeRanks(torch.autograd.Function):
     """Σ_j max(0, 1 + s_j − s_i), in blocks; the backward pass is plain."""
 
@@ -152,10 +174,8 @@ def approx_ranks(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
     """
     # Padding far below adds nothing to any rank; what it gets itself nobody reads.
     s = sink_padding(scores / temperature, mask, FAR_BELOW)
-    if torch.compiler.is_compiling():  # a compiler makes a loop of it, in both directions
-        ranks = (s.unsqueeze(-2) - s.unsqueeze(-1)).sigmoid().sum(-1)
-    else:
-        ranks = _SigmoidRanks.apply(s)  # type: ignore[no-untyped-call]
+    rule = _FusedRanks if torch.compiler.is_compiling() else _SigmoidRanks
+    ranks: Tensor = rule.apply(s)  # type: ignore[no-untyped-call]
     return ranks + 0.5
 
 

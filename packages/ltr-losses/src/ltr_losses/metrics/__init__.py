@@ -1,4 +1,24 @@
-"""Ranking metrics: higher is better unless the docstring says otherwise."""
+"""Ranking metrics: higher is better unless the docstring says otherwise.
+
+What their arguments have in common:
+
+* `mask`: (..., list), bool, True at a real document. Padding, NaN included, changes nothing.
+* `empty`: what a list with no relevant document is worth. "skip" leaves it out of the mean and the
+  sum (under "none" it is NaN); 0.0 or 1.0 counts it with that value. A list with no document at all
+  never counts.
+* `ties`: "stable" leaves tied documents in the order of their index, "average" is the expectation
+  over all their orders. Metrics without it are stable.
+* `ranks`: (..., list), positions from 1 to take instead of those of the scores. Real numbers are
+  allowed, and a gradient passes: `approx` and `bound` make losses of metrics by it.
+* `offsets`: (batch + 1,), of jagged rows. All other tensors are (..., documents) then, list after
+  list without padding, list b from `offsets[b]` to `offsets[b + 1]`. They are repacked into a
+  padded batch, with one device-to-host copy.
+* `reduction`: over the batch axis alone, the one before the list: leading axes, such as that of the
+  tasks, stay.
+
+The result is NaN where a real document's score is NaN or its label or weight not finite, and so is
+the mean of no list.
+"""
 
 from ltr_losses.metrics._arp import arp
 from ltr_losses.metrics._average_precision import average_precision

@@ -39,20 +39,15 @@ def err(
         mask: (..., list), bool, True at a real document.
         max_label: m, the largest label of the scale; larger labels count as m.
         k: The last position that counts; None: all.
-        empty: What a list with no relevant document is worth: "skip" leaves it out of the mean and
-            the sum (under "none" it is NaN); 0.0 or 1.0 counts it with that value. A list with no
-            document at all never counts.
-        ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
-            and a gradient are allowed (see `approx`).
+        empty: The worth of a list with no relevant document: "skip", 0.0 or 1.0.
+        ranks: (..., list), positions from 1 to take instead of those of the scores.
         weights: (..., list) or (..., 1), not negative; as in the formula.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
             "none", one value per list.
 
     Returns:
-        The leading axes less the batch, or with it for "none". NaN where a real document's score is
-        NaN or its label or weight not finite, and for the mean of no list.
+        The leading axes less the batch, or with it for "none".
 
     Raises:
         TypeError: A wrong type or dtype.

@@ -35,17 +35,14 @@ def exposure_gap(
         k: The last position that is looked at; None: all.
         ties: "stable": tied documents in the order of their index; "average": the expectation over
             all their orders.
-        ranks: (..., list), positions from 1 to take instead of those of the scores; real numbers
-            and a gradient are allowed (see `approx`).
+        ranks: (..., list), positions from 1 to take instead of those of the scores.
         weights: (..., list) or (..., 1), not negative; as in the formula.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists with documents of both kinds, "sum", both over the batch
             axis alone, or "none", one value per list, NaN where there is but one kind.
 
     Returns:
-        The leading axes less the batch, or with it for "none". NaN where a real document's score is
-        NaN or its label or weight not finite, and for the mean of no list.
+        The leading axes less the batch, or with it for "none".
 
     Raises:
         TypeError: A wrong type or dtype.
