@@ -19,8 +19,8 @@ from .inference import Features, as_lists, check_lists, score_lists
 
 __all__ = ["Ranker", "Ranking"]
 
-MAX_DOCUMENTS = 16_384
-"""Padded documents per batch in inference: large enough to be fast, small enough for anything."""
+CACHED_DOCUMENTS, MANY_DOCUMENTS = 2_048, 32_768
+"""Padded documents per batch in inference: on the CPU what its cache holds, elsewhere more."""
 
 
 class Ranking(NamedTuple):
@@ -131,7 +131,7 @@ class Ranker(nn.Module):
         mask: NDArray[np.bool_] | Tensor | None = None,
         *,
         feature_ids: Sequence[int | str] | None = None,
-        max_documents: int = MAX_DOCUMENTS,
+        max_documents: int | None = None,
     ) -> Any: ...
 
     @overload
@@ -141,7 +141,7 @@ class Ranker(nn.Module):
         mask: None = None,
         *,
         feature_ids: Sequence[int | str] | None = None,
-        max_documents: int = MAX_DOCUMENTS,
+        max_documents: int | None = None,
     ) -> list[Ranking]: ...
 
     def rank(
@@ -150,7 +150,7 @@ class Ranker(nn.Module):
         mask: NDArray[np.bool_] | Tensor | None = None,
         *,
         feature_ids: Sequence[int | str] | None = None,
-        max_documents: int = MAX_DOCUMENTS,
+        max_documents: int | None = None,
     ) -> Ranking | list[Ranking]:
         """Scores and orders the documents of one list, or of several.
 
@@ -160,7 +160,7 @@ class Ranker(nn.Module):
             mask: (batch, list) bool, True at a document of a batch; None where all are.
             feature_ids: Numbers or names of the columns of `features`: those the ranker was trained
                 on are chosen. None says that they are these, in the same order.
-            max_documents: Padded documents that are scored at a time.
+            max_documents: Padded documents that are scored at a time; None leaves it to the device.
 
         Returns:
             A `Ranking` for one list, a list of them for several; without padding, on the model's
@@ -179,7 +179,7 @@ class Ranker(nn.Module):
         mask: NDArray[np.bool_] | Tensor | None = None,
         *,
         feature_ids: Sequence[int | str] | None = None,
-        max_documents: int = MAX_DOCUMENTS,
+        max_documents: int | None = None,
     ) -> Any:
         """The scores that `rank` orders by: a tensor for one list, a list of them for several."""
         lists, single = as_lists(features, mask)
@@ -191,6 +191,8 @@ class Ranker(nn.Module):
         try:
             with torch.no_grad():
                 device = next(self.parameters()).device
+                if max_documents is None:
+                    max_documents = CACHED_DOCUMENTS if device.type == "cpu" else MANY_DOCUMENTS
                 scored = score_lists(lists, self, device=device, max_documents=max_documents)
         finally:
             self.train(training)
