@@ -31,8 +31,9 @@ class DBMTL(TrackedGradients, GramianWeighting):
         Lin et al., Dual-Balancing for Multi-Task Learning, arXiv 2308.12029, algorithm 1.
 
     Note:
-        ĝ starts at the first gradient rather than at 0. `weights` takes the Gramian of the ĝ.
-        Heads get the plain gradients of their losses, as with every method, not of the logarithms.
+        β is constant, and ĝ starts at the first gradient rather than at 0. `weights` takes the
+        Gramian of the ĝ. Heads get the plain gradients of their losses, as with every method, not
+        of the logarithms.
     """
 
     def __init__(self, *, beta: float = 0.9) -> None:

@@ -1,5 +1,6 @@
 """Stochastic multi-objective gradient correction."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,10 +73,9 @@ def follow_simplex(point: Tensor, gramian: Tensor, gamma: float, rho: float) -> 
         point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
     if len(point) != tasks:
         raise ValueError(f"`gramian` must keep its size: got {tasks} tasks after {len(point)}")
-    w = point.cpu().double()
-    largest = gramian.abs().max()
+    w, G = point.cpu().numpy(), gramian.numpy()
+    largest = np.abs(G).max()
     if largest > 0:
-        G = gramian / largest
-        w = w - gamma * ((G / G.norm()) @ w + rho * w)
-        w = torch.from_numpy(project_onto_simplex(w.numpy()))
-    return w
+        G = G / largest
+        w = project_onto_simplex(w - gamma * ((G / np.linalg.norm(G)) @ w + rho * w))
+    return torch.from_numpy(w)
