@@ -211,7 +211,9 @@ def _fused(
     slopes: list[list[Tensor]] = [[] for _ in tasks]
     for rows, cols in areas:
         i, j = row_of(index, *rows), row_of(index, *cols).mT
-        position_weight = positions(i, j)
+        # A view by strides must be of something in memory: made once for all lists and tasks.
+        position_weight = positions(i, j).contiguous()
+        position_weight = position_weight.as_strided(position_weight.shape, (cols[1] - cols[0], 1))
         gap = row_of(z, *rows) - row_of(z, *cols).mT
         t = torch.exp(-gap.abs())
         u = 1.0 + t
