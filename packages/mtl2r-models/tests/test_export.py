@@ -73,6 +73,7 @@ def test_the_program_gives_the_rankers_scores(case, tmp_path):
 
 
 # torch's exporter, of whatever version, uses names that its own tree module has deprecated.
+@pytest.mark.oracle
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_onnxruntime_gives_the_rankers_scores(case, tmp_path):
@@ -93,6 +94,7 @@ def test_onnxruntime_gives_the_rankers_scores(case, tmp_path):
     assert columns["tasks"] == ["relevance", "click"]
 
 
+@pytest.mark.oracle
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 def test_half_precision_is_exported_as_float32(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -107,6 +109,7 @@ def test_half_precision_is_exported_as_float32(tmp_path):
     torch.testing.assert_close(torch.from_numpy(found)[..., mask], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.oracle
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
 def test_other_scores_are_found_and_nothing_is_written(tmp_path, monkeypatch):
     onnxruntime = pytest.importorskip("onnxruntime")

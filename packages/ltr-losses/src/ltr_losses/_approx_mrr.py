@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_positive, prepare
+from ltr_losses._check import Reduction, check_positive, prepare
 from ltr_losses._ranks import take
 from ltr_losses._reduce import reduce_lists
 from ltr_losses._soft_ranks import approx_ranks
@@ -16,7 +16,7 @@ def approx_mrr_loss(
     temperature: float = 1.0,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""1 − the reciprocal rank of the first relevant document, with smooth ranks.
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_choice, check_k, check_positive, prepare
+from ltr_losses._check import Reduction, check_choice, check_k, check_positive, prepare
 from ltr_losses._gains import GAINS, Gain
 from ltr_losses._ranks import within
 from ltr_losses._soft_ndcg import ndcg_shortfall
@@ -19,7 +19,7 @@ def approx_ndcg_loss(
     gain: Gain = "exp2",
     mask: Tensor | None = None,
     weights: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""1 − NDCG with smooth ranks.
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._reduce import reduce_lists
 
 
@@ -14,7 +14,7 @@ def bce_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Binary cross entropy: scores as log-odds of being relevant.
 

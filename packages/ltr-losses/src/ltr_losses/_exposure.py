@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_tensor, prepare
+from ltr_losses._check import Reduction, check_tensor, prepare
 from ltr_losses._log_softmax import softmax
 from ltr_losses._reduce import reduce_lists
 
@@ -16,7 +16,7 @@ def exposure_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""How much less a protected group is exposed than the others, in expectation.
 

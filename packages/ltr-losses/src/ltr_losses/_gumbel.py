@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_positive, prepare
+from ltr_losses._check import Reduction, check_positive, prepare
 
 
 def gumbel(
@@ -60,7 +60,7 @@ def gumbel(
         *,
         mask: Tensor | None = None,
         weights: Tensor | None = None,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
     ) -> Tensor:
         lists = prepare(scores, labels, mask, weights, reduction)
         s = scores.to(lists.scores.dtype)

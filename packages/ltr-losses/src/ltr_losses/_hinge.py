@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ltr_losses._analytic import with_gradient
-from ltr_losses._check import check_positive, prepare
+from ltr_losses._check import Reduction, check_positive, prepare
 from ltr_losses._pairs import count_pairs, pair_sum, unequal
 from ltr_losses._reduce import reduce_lists
 
@@ -15,7 +15,7 @@ def pairwise_hinge_loss(
     margin: float = 1.0,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Pairwise hinge loss: each ordered pair should be a margin apart.
 

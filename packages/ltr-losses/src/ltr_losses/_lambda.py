@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ltr_losses._analytic import with_gradient
-from ltr_losses._check import check_choice, check_k, check_positive, prepare
+from ltr_losses._check import Reduction, check_choice, check_k, check_positive, prepare
 from ltr_losses._gains import log2_discount, normalised_gain
 from ltr_losses._logistic import Contrast, logistic_pair_sum
 from ltr_losses._pairs import unequal_levels
@@ -125,7 +125,7 @@ def lambda_loss(
     mu: float = 10.0,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Pairwise logistic loss, each pair weighted by what it is worth to a metric.
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._pairs import unequal
 from ltr_losses._plackett_luce import plackett_luce_terms
 from ltr_losses._reduce import reduce_lists
@@ -15,7 +15,7 @@ def listmle_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Negative log-likelihood, under Plackett and Luce, of the order of the labels.
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_choice, check_k, check_positive, prepare
+from ltr_losses._check import Reduction, check_choice, check_k, check_positive, prepare
 from ltr_losses._gains import GAINS, Gain, cut, log2_discount
 from ltr_losses._gumbel import gumbel
 from ltr_losses._soft_ndcg import ndcg_shortfall
@@ -65,7 +65,7 @@ def neural_ndcg_loss(
     generator: torch.Generator | None = None,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""1 − NDCG with a smooth sort.
 
@@ -130,7 +130,7 @@ def neural_ndcg_loss(
         *,
         mask: Tensor | None = None,
         weights: Tensor | None = None,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
     ) -> Tensor:
         lists = prepare(scores, labels, mask, weights, reduction)
         with torch.autocast(lists.scores.device.type, enabled=False):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._jagged import pad_rows
 from ltr_losses._reduce import reduce_lists
 
@@ -19,7 +19,7 @@ def ordinal_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Ordinal regression: one binary question per level, is the label at least that?
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._pairs import unequal
 from ltr_losses._plackett_luce import plackett_luce_terms
 from ltr_losses._reduce import reduce_lists
@@ -16,7 +16,7 @@ def p_listmle_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""ListMLE whose upper positions weigh more.
 

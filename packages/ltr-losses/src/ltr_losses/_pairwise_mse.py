@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._reduce import reduce_lists
 
 
@@ -13,7 +13,7 @@ def pairwise_mse_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Mean squared error of the differences: like `mse_loss`, but a shift of a list is free.
 

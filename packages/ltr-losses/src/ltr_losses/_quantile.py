@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ltr_losses._analytic import with_gradient
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._pairs import count_pairs, pair_sum, unequal
 from ltr_losses._reduce import reduce_lists
 
@@ -16,7 +16,7 @@ def pairwise_quantile_loss(
     squared: bool = False,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Quantile regression of the differences of the labels by those of the scores.
 

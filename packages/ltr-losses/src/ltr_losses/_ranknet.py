@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ltr_losses._analytic import unbroadcast
-from ltr_losses._check import check_positive, prepare
+from ltr_losses._check import Reduction, check_positive, prepare
 from ltr_losses._logistic import logistic_pair_sum
 from ltr_losses._pairs import count_pairs, row_blocks, row_of, unequal
 from ltr_losses._ranks import put_back, score_order, take
@@ -120,7 +120,7 @@ def ranknet_loss(
     sigma: float = 1.0,
     mask: Tensor | None = None,
     weights: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Pairwise logistic loss: for each ordered pair, the odds that it is in the right order.
 

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Lists
+from ltr_losses._check import Lists, Reduction
 from ltr_losses._gains import cut, log2_discount, normalised_gain
 from ltr_losses._ranks import average_over_ties, put_back, score_order, take
 from ltr_losses._reduce import reduce_lists
 
 
 def ndcg_shortfall(
-    lists: Lists, discount: Tensor, gain: str, k: int | None, reduction: str
+    lists: Lists, discount: Tensor, gain: str, k: int | None, reduction: Reduction
 ) -> Tensor:
     """Σ_i w_i G_i (D*_i − D_i), reduced: 1 − NDCG where the weights are one.
 

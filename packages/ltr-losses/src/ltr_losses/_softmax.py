@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._log_softmax import log_softmax
 from ltr_losses._reduce import reduce_lists
 
@@ -14,7 +14,7 @@ def softmax_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Softmax cross entropy with the labels as they are.
 

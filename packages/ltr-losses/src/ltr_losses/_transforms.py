@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_positive, prepare
+from ltr_losses._check import Reduction, check_positive, prepare
 from ltr_losses._reduce import reduce_lists
 from ltr_losses._soft_ranks import approx_ranks, bound_ranks
 
@@ -21,7 +21,7 @@ def _loss_of(
         *,
         mask: Tensor | None = None,
         weights: Tensor | None = None,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
     ) -> Tensor:
         lists = prepare(scores, labels, mask, weights, reduction)
         values = metric(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, softplus
 
-from ltr_losses._check import prepare
+from ltr_losses._check import Reduction, prepare
 from ltr_losses._gains import shifted_gain
 from ltr_losses._pairs import FAR_BELOW, sink_padding, unequal
 from ltr_losses._plackett_luce import tail_logsumexp
@@ -19,7 +19,7 @@ def unique_softmax_loss(
     mask: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Softmax cross entropy in which equally relevant documents do not compete.
 

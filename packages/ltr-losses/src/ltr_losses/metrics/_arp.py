@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_choice, prepare
+from ltr_losses._check import Reduction, check_choice, prepare
 from ltr_losses.metrics._binary import weighted
 from ltr_losses.metrics._positions import TIES, Empty, Ties, check_empty, credits_of, finish
 
@@ -18,7 +18,7 @@ def arp(
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Average position of the relevant documents, 1 or more; lower is better.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ltr_losses._check import check_k, check_positive, prepare
+from ltr_losses._check import Reduction, check_k, check_positive, prepare
 from ltr_losses._ranks import put_back, take, within
 from ltr_losses.metrics._binary import weighted
 from ltr_losses.metrics._positions import Empty, check_empty, finish, in_order, ranks_of
@@ -23,7 +23,7 @@ def err(
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Expected reciprocal rank under the cascade model, in 0..1; higher is better.
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ltr_losses._check import check_choice, check_k, prepare
+from ltr_losses._check import Reduction, check_choice, check_k, prepare
 from ltr_losses._exposure import group_difference
 from ltr_losses._ranks import within
 from ltr_losses._reduce import average_lists
@@ -19,7 +19,7 @@ def exposure_gap(
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Mean exposure of the other documents less that of a protected group; 0 is parity.
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_k, prepare
+from ltr_losses._check import Reduction, check_k, prepare
 from ltr_losses._ranks import take, within
 from ltr_losses.metrics._binary import relevance, weighted
 from ltr_losses.metrics._positions import Empty, check_empty, finish, ranks_of
@@ -20,7 +20,7 @@ def mrr(
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Reciprocal rank of the first relevant document, in 0..1; higher is better.
 

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Lists, check_choice, check_k, prepare
+from ltr_losses._check import Lists, Reduction, check_choice, check_k, prepare
 from ltr_losses._gains import (
     GAINS,
     Gain,
@@ -61,7 +61,7 @@ def dcg(
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Discounted cumulative gain at k; higher is better.
 
@@ -127,7 +127,7 @@ def ndcg(
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Normalised discounted cumulative gain at k, in 0..1; higher is better.
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Lists, check_tensor
+from ltr_losses._check import Lists, Reduction, check_tensor
 from ltr_losses._jagged import pad_rows
 from ltr_losses._ranks import average_over_ties, put_back, score_order, take
 from ltr_losses._reduce import average_lists
@@ -59,7 +59,9 @@ def in_order(ranks: Tensor, mask: Tensor) -> Tensor:
     return score_order(-ranks.detach(), mask)
 
 
-def finish(values: Tensor, has_value: Tensor, empty: Empty, lists: Lists, reduction: str) -> Tensor:
+def finish(
+    values: Tensor, has_value: Tensor, empty: Empty, lists: Lists, reduction: Reduction
+) -> Tensor:
     """Applies the policy for lists without a value, and reduces.
 
     Args:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_choice, check_k, prepare
+from ltr_losses._check import Reduction, check_choice, check_k, prepare
 from ltr_losses._ranks import within
 from ltr_losses.metrics._binary import relevance, weighted
 from ltr_losses.metrics._positions import TIES, Empty, Ties, check_empty, credits_of, finish
@@ -21,7 +21,7 @@ def recall(
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
     offsets: Tensor | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""Share of the relevant documents that are among the first k, in 0..1; higher is better.
 
