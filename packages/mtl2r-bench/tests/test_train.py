@@ -37,7 +37,7 @@ def timeless(record):
 METHOD_NAMES = list(METHOD_TABLE)
 
 # Without state, with a generator, with held weights, with a second look, with learned parameters,
-# with two batches, with epochs; and a single task.
+# with two batches, with epochs, with tracked gradients; and a single task.
 METHODS = [
     ("ls", {"preference": (0.3, 0.7)}),
     ("mgda", {}),
@@ -48,6 +48,7 @@ METHODS = [
     ("sdmgrad", {}),
     ("dwa", {}),
     ("graddrop", {}),
+    ("moco", {}),
     ("stl", {"task": "quality"}),
 ]
 

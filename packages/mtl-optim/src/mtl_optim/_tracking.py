@@ -1,6 +1,7 @@
 """Gradients averaged over the steps, for methods that combine those instead of the last ones."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -82,15 +83,38 @@ class TrackedGradients(Method):
         self.steps += 1
         return True
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """The averages and the number of steps."""
-        return {"averages": self.averages, "steps": self.steps}
+    # The averages are tensors of their own names, as every state: a checkpoint of tensors alone,
+    # such as safetensors, holds them.
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not self.averages:
+            return
+        tasks, blocks = len(self.averages), len(self.averages[0])
+        destination[f"{prefix}tracked"] = torch.tensor([self.steps, tasks, blocks])
+        for k, row in enumerate(self.averages):
+            for b, average in enumerate(row):
+                if average is not None:
+                    destination[f"{prefix}averages.{k}.{b}"] = average
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Put them back."""
-        rows = state["averages"]
-        self.averages = [[None if y is None else y.clone() for y in row] for row in rows]
-        self.steps = state["steps"]
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        own = f"{prefix}averages."
+        found = {key: value for key, value in state_dict.items() if key.startswith(own)}
+        tracked = state_dict.get(f"{prefix}tracked")
+        rest = {
+            key: value
+            for key, value in state_dict.items()
+            if key not in found and key != f"{prefix}tracked"
+        }
+        super()._load_from_state_dict(rest, prefix, *args, **kwargs)
+        self.steps, tasks, blocks = (0, 0, 0) if tracked is None else tracked.tolist()
+        self.averages = [[None] * blocks for _ in range(tasks)]
+        for key, value in found.items():
+            k, b = key.removeprefix(own).split(".")
+            self.averages[int(k)][int(b)] = value.clone()
 
 
 def _is_finite(row: Block) -> Tensor:
