@@ -160,8 +160,9 @@ def _on_one_device(
         total += _dots(dots)
     width = _WIDTH_CPU if cpu else _WIDTH_ACCELERATOR
     for matrix in matrices:
-        # Nothing is copied, so that more columns at a time cost no cache.
-        chunks = torch.split(matrix, width * (4 if rows <= _DOT_ROWS else 2), dim=1)
+        # Nothing is copied, so that more columns at a time cost no cache. How many are best depends
+        # on the kernels of the matrix product.
+        chunks = torch.split(matrix, width * (2 if _DOT_ROWS < rows <= _MOST_ROWS else 8), dim=1)
         parts = matrix.new_empty(len(chunks), rows, columns)
         for chunk, part in zip(chunks, parts, strict=True):
             # `out=` keeps autocast away.
