@@ -65,6 +65,7 @@ def test_two_processes_give_the_result_of_one(run_config, tables, splits, tmp_pa
     assert found["environment"]["processes"] == 2
 
 
+@pytest.mark.slow
 def test_a_lost_process_ends_the_run_and_the_same_command_goes_on(run_config, splits, tmp_path):
     config = run_config("pcgrad", train={"epochs": 40, "checkpoint_seconds": 0})
     process = launch(config, tmp_path, tmp_path / "cut")

@@ -125,7 +125,7 @@ def test_the_status_of_a_study(study, tmp_path, quiet, monkeypatch):
 
 def test_a_killed_worker_loses_no_run(study, tmp_path, tables):
     longer = study.model_copy(
-        update={"train": study.train.model_copy(update={"epochs": 30}), "baselines": False}
+        update={"train": study.train.model_copy(update={"epochs": 15}), "baselines": False}
     )
     (tmp_path / "study.toml").write_text(to_toml(longer))
     out = tmp_path / "out"
