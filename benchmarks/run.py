@@ -2,6 +2,7 @@
 
     hatch run bench:all                     all of them
     hatch run bench:all ltr_losses          some
+    hatch run bench:all --gather            none: only gathers what they wrote before
 
 Each script prints its table and writes results/<name>.md; it can be run alone.
 """
@@ -18,11 +19,13 @@ def main() -> None:
     names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "run")
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", choices=[[], *names], help=", ".join(names))
-    for name in parser.parse_args().names or names:
+    parser.add_argument("--gather", action="store_true", help="run none of them")
+    options = parser.parse_args()
+    for name in [] if options.gather else options.names or names:
         script = str(FOLDER / f"{name}.py")
         subprocess.run([sys.executable, script], check=True)  # noqa: S603 - our own scripts
     tables = [path.read_text().strip() for path in sorted((FOLDER / "results").glob("*.md"))]
-    head = "# Benchmarks\n\nWritten by `hatch run bench:all`; each table names its machine."
+    head = "# Benchmarks\n\nGathered by `hatch run bench:all` from results/, which the scripts write."
     (FOLDER / "RESULTS.md").write_text("\n\n".join([head, *tables]) + "\n")
 
 
