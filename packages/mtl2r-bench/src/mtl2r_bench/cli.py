@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -19,17 +17,12 @@ from rich.table import Table
 
 from mtl2r_models.export import export_onnx, export_program
 
-from . import cli_data
+from . import cli_data, cli_study
 from . import predict as prediction
 from . import train as training
-from .choose import choose, parse_bound, parse_preference
-from .config import STUDIES, RunConfig, StudyConfig, load_study, validate
+from .cli_options import Config, Data, Epochs, Out, Tasks, console, names, override, vector
+from .config import STUDIES, RunConfig, load_study, validate
 from .data import load_splits
-from .estimate import estimate
-from .report import write_report
-from .status import seconds_left, study_status
-from .study import plan
-from .sweep import StudyFolder, sweep
 from .tables import LOSSES, METHODS, METRICS, summary
 
 __all__ = ["app", "main"]
@@ -41,24 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data")
-# Of the processes that torchrun starts, the first one speaks.
-console = Console(quiet=os.environ.get("RANK", "0") != "0")
-
-Out = Annotated[Path, typer.Option(help="Folder for the results; finished runs are kept.")]
-Jobs = Annotated[
-    int | None,
-    typer.Option(min=1, help="Runs at a time, one thread each; one per core if left out."),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(help="Folder in LETOR's layout (train, vali, test), or a root with Fold1..Fold5."),
-]
-Tasks = Annotated[str | None, typer.Option(help="Comma-separated task names.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training lists.")]
-Config = Annotated[
-    Path | None,
-    typer.Argument(help="TOML file, or a name of `list studies`; options here override it."),
-]
+app.registered_commands += cli_study.app.registered_commands
 
 
 class Listing(StrEnum):
@@ -69,102 +45,6 @@ class Listing(StrEnum):
     metrics = "metrics"
     datasets = "datasets"
     studies = "studies"
-
-
-@app.command()
-def demo(out: Out = Path("runs/demo"), jobs: Jobs = None, epochs: Epochs = None) -> None:
-    """Trains several methods on synthetic lists with two conflicting labels and draws the front."""
-    tables = load_study("demo")
-    _override(tables, ("train", "epochs"), epochs)
-    _sweep(validate(StudyConfig, tables, "demo.toml"), out, jobs)
-
-
-@app.command(name="sweep")
-def sweep_command(
-    config: Config = None,
-    out: Out = Path("runs/sweep"),
-    data: Data = None,
-    tasks: Tasks = None,
-    methods: Annotated[str | None, typer.Option(help="Comma-separated code names.")] = None,
-    preferences: Annotated[
-        str | None,
-        typer.Option(help="How many evenly spaced vectors, or the vectors: '.2,.8; .5,.5'."),
-    ] = None,
-    epochs: Epochs = None,
-    seeds: Annotated[str | None, typer.Option(help="Comma-separated seeds.")] = None,
-    fold: Annotated[int | None, typer.Option(min=1, help="Fold of a root with folds.")] = None,
-    jobs: Jobs = None,
-) -> None:
-    """Trains every method, preference and seed of a study, and reports. Resumes what was begun."""
-    tables = load_study(config) if config is not None else {}
-    _override(tables, ("data", "path"), data)
-    _override(tables, ("data", "fold"), fold)
-    _override(tables, ("data", "tasks"), _names(tasks))
-    _override(tables, ("train", "epochs"), epochs)
-    _override(tables, ("methods",), _names(methods))
-    _override(tables, ("preferences",), _vectors(preferences))
-    _override(tables, ("seeds",), _names(seeds))
-    _sweep(validate(StudyConfig, tables, str(config or "options")), out, jobs)
-
-
-@app.command(name="plan")
-def plan_command(config: Config = None, data: Data = None, jobs: Jobs = None) -> None:
-    """Says what a study would take: its runs, time and disk. Times a few steps of each method."""
-    tables = load_study(config) if config is not None else {}
-    _override(tables, ("data", "path"), data)
-    study = validate(StudyConfig, tables, str(config or "options"))
-    splits = load_splits(study.data, study.evaluation)
-    runs = plan(study, splits.tasks)
-    jobs = min(jobs or os.cpu_count() or 1, len(runs))
-    kinds: dict[str, list[RunConfig]] = {}
-    for run in runs.values():
-        kinds.setdefault(run.method.name, []).append(run)
-    table = Table("method", "runs", "s per step", "steps", "epochs", "on one core")
-    seconds, size = 0.0, 0
-    for name, members in kinds.items():
-        found = estimate(members[0], splits)
-        seconds += found.seconds * len(members)
-        size += found.bytes * len(members)
-        table.add_row(
-            name,
-            str(len(members)),
-            f"{found.step_seconds:.3f}",
-            str(found.steps),
-            str(members[0].train.epochs),
-            _duration(found.seconds * len(members)),
-        )
-    console.print(table)
-    console.print(
-        f"{len(runs)} runs of {found.parameters:,} parameters on {len(splits.train)} training "
-        f"lists: about {_duration(seconds / jobs)} with {jobs} at a time, {size / 1e6:,.0f} MB.",
-        soft_wrap=True,
-        highlight=False,
-    )
-
-
-@app.command()
-def status(
-    folder: Annotated[Path, typer.Argument(help="A study's folder.")], jobs: Jobs = None
-) -> None:
-    """Shows how far a study is, also while it runs."""
-    runs = study_status(folder)
-    counts = Counter(run.state for run in runs)
-    table = Table("run", "state", "epochs", "minutes", "error")
-    for run in runs:
-        table.add_row(
-            run.name,
-            run.state,
-            f"{run.epoch}/{run.epochs}",
-            f"{run.seconds / 60:.1f}",
-            run.error or "",
-        )
-    console.print(table)
-    left = seconds_left(runs, jobs or os.cpu_count() or 1)
-    ahead = "" if left is None or left == 0 else f"; about {_duration(left)} left"
-    console.print(
-        ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) + ahead,
-        highlight=False,
-    )
 
 
 @app.command()
@@ -183,13 +63,13 @@ def train(
 ) -> None:
     """Trains one ranker. Goes on where a killed training stopped."""
     tables = load_study(config) if config is not None else {}
-    _override(tables, ("data", "path"), data)
-    _override(tables, ("data", "fold"), fold)
-    _override(tables, ("data", "tasks"), _names(tasks))
-    _override(tables, ("method", "name"), method)
-    _override(tables, ("method", "preference"), _vector(preference))
-    _override(tables, ("train", "epochs"), epochs)
-    _override(tables, ("seed",), seed)
+    override(tables, ("data", "path"), data)
+    override(tables, ("data", "fold"), fold)
+    override(tables, ("data", "tasks"), names(tasks))
+    override(tables, ("method", "name"), method)
+    override(tables, ("method", "preference"), vector(preference))
+    override(tables, ("train", "epochs"), epochs)
+    override(tables, ("seed",), seed)
     run = validate(RunConfig, tables, str(config or "options"))
     splits = load_splits(run.data, run.evaluation)
     bar = Progress(
@@ -258,48 +138,6 @@ def predict(
 
 
 @app.command()
-def select(
-    folder: Annotated[Path, typer.Argument(help="A study's folder.")],
-    prefer: Annotated[
-        str | None, typer.Option(help="Weights of the tasks, like relevance=0.7,click=0.3.")
-    ] = None,
-    bound: Annotated[
-        list[str] | None, typer.Option(help="The least metric of a task, like 'click>=0.45'.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="A folder for the ranker that is chosen.")
-    ] = None,
-) -> None:
-    """Chooses the ranker that serves a wish best on the validation lists, and copies it."""
-    choice = choose(
-        folder,
-        None if prefer is None else parse_preference(prefer),
-        dict(parse_bound(text) for text in bound or ()),
-    )
-    record = choice.result.record
-    shown = "test" if "test" in record["metrics"] else "validation"
-    table = Table("task", f"{choice.metric}, validation", f"{choice.metric}, {shown}")
-    for i, task in enumerate(record["tasks"]):
-        there = record["metrics"][shown][choice.metric][task]
-        error = record["standard_errors"][shown][choice.metric][task]
-        table.add_row(
-            task, f"{choice.means[i]:.4f} ± {choice.errors[i]:.4f}", f"{there:.4f} ± {error:.4f}"
-        )
-    console.print(f"{choice.result.name}, of {choice.candidates} runs", highlight=False)
-    console.print(table)
-    if choice.runner_up is not None:
-        console.print(
-            f"By the wish it leads {choice.runner_up.name} by {choice.lead:.4f} "
-            f"± {choice.lead_error:.4f} (one standard error, paired over validation lists).",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if out is not None:
-        choice.export(out)
-    console.print(f"Ranker: {out or choice.result.folder.ranker}", soft_wrap=True, highlight=False)
-
-
-@app.command()
 def export(
     model: Annotated[Path, typer.Option(help="A run's folder, or a ranker's.")],
     out: Annotated[Path, typer.Option(help="The file to write: .onnx or .pt2 (torch.export).")],
@@ -310,12 +148,6 @@ def export(
         raise ValueError(f"`--out` must end in {' or '.join(exporters)}, got {out}")
     exporters[out.suffix](prediction.load_ranker(model), out)
     console.print(f"Exported: {out}", soft_wrap=True, highlight=False)
-
-
-@app.command()
-def report(folder: Annotated[Path, typer.Argument(help="A study's folder.")]) -> None:
-    """Writes report.md, results.parquet and figures/ from the finished runs of a study."""
-    _report(folder)
 
 
 @app.command(name="list")
@@ -374,67 +206,3 @@ class _TerminatedError(BaseException):
 
 def _terminate(number: int, frame: object) -> None:
     raise _TerminatedError
-
-
-def _sweep(study: StudyConfig, out: Path, jobs: int | None) -> None:
-    outcomes = sweep(study, out, jobs=jobs, console=console)
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
-    if len(failed) < len(outcomes):
-        _report(out)
-    if failed:
-        lines = "\n".join(f"  {outcome.name}: {outcome.error}" for outcome in failed)
-        raise training.TrainingError(f"{len(failed)} of {len(outcomes)} runs failed:\n{lines}")
-
-
-def _report(path: Path) -> None:
-    analysis, rows = write_report(path)
-    table = Table(title=f"{analysis.metric} on {analysis.split}")
-    for heading in rows[0]:
-        table.add_column(heading, overflow="fold")
-    for row in rows[1:]:
-        table.add_row(*row)
-    console.print(table)
-    if len(analysis.tasks) > 1:
-        summary_table = Table("method", "points", "hypervolume", "best Δm %")
-        for method in analysis.methods:
-            summary_table.add_row(
-                method.method,
-                str(method.points),
-                f"{method.hypervolume:.4f}",
-                "–" if method.best_delta_m is None else f"{method.best_delta_m:+.2f}",
-            )
-        console.print(summary_table)
-    folder = StudyFolder(path)
-    console.print(f"Report:  {folder.report}\nFigures: {folder.figures}\nNumbers: {folder.results}")
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _override(tables: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
-    """Sets tables[key[0]][key[1]]... unless the option was left out."""
-    if value is None:
-        return
-    for part in key[:-1]:
-        tables = tables.setdefault(part, {})
-    tables[key[-1]] = value
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _vector(text: str | None) -> list[str] | None:
-    return _names(text)
-
-
-def _vectors(text: str | None) -> int | list[list[str]] | None:
-    if text is None:
-        return None
-    if text.strip().isdigit():
-        return int(text)
-    return [_names(vector) or [] for vector in text.split(";")]
