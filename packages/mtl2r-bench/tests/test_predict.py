@@ -10,6 +10,7 @@ from ltr_data import LogStandardize, read_svmrank, write_svmrank
 from ltr_data.datasets import synthetic
 from mtl2r_bench import cli
 from mtl2r_bench.predict import predict
+from mtl2r_bench.train import train
 from mtl2r_models import ListTransformer, Ranker
 
 
@@ -73,6 +74,16 @@ def test_a_file_with_other_columns_is_refused(paths, tmp_path):
     with pytest.raises(ValueError, match=r"trained on 4 columns.*2 are not in this file, 50 the"):
         predict(paths[0], tmp_path / "narrow.txt", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_other_data_is_refused(run_config, splits, paths, tmp_path):
+    """The columns of the ranker may all be there, and mean something else."""
+    train(run_config("mgda", train={"epochs": 1}), splits, tmp_path / "trained")
+    predict(tmp_path / "trained", paths[1], tmp_path / "out")
+    wide = " ".join(f"{i}:1" for i in range(1, 138))
+    (tmp_path / "wide.txt").write_text(f"1 qid:1 {wide}\n")
+    with pytest.raises(ValueError, match="trained on files of 136 columns, this one has 137"):
+        predict(tmp_path / "trained", tmp_path / "wide.txt", tmp_path / "out")
 
 
 def test_the_command(paths, tmp_path, monkeypatch, capsys):

@@ -125,15 +125,18 @@ def predict(
     bar = Progress(
         BarColumn(), MofNCompleteColumn(), TextColumn("documents"), TimeRemainingColumn()
     )
-    with bar:
-        row = bar.add_task("", total=None)
+    row = bar.add_task("", total=None)
 
-        def show(done: int, documents: int) -> None:
-            bar.update(row, completed=done, total=documents)
+    def show(done: int, documents: int) -> None:
+        bar.start()  # not before there is something to show
+        bar.update(row, completed=done, total=documents)
 
+    try:
         documents = prediction.predict(
             model, data, out, form=form.value, task=task, device=device, on_progress=show
         )
+    finally:
+        bar.stop()
     console.print(f"{documents} documents scored: {out}", soft_wrap=True, highlight=False)
 
 

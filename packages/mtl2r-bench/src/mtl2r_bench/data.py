@@ -45,6 +45,7 @@ class Splits:
         test: What is reported; None where the data have none.
         transform: The feature transform fitted on `train`, or None.
         source: Where the data come from, for the record and the report.
+        width: How many columns the files have, labels included; None where that is not known.
     """
 
     train: RankingDataset
@@ -52,6 +53,7 @@ class Splits:
     test: RankingDataset | None
     transform: FeatureTransform | None
     source: str
+    width: int | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -73,10 +75,10 @@ class Splits:
 def _load(serialized: str) -> Splits:
     config = DataConfig.model_validate_json(serialized)
     if config.path is None:
-        train, others = _generate(config)
+        train, others, width = _generate(config)
         source = f"synthetic data, seed {config.synthetic.seed}"
     else:
-        train, others = _open(config, config.path)
+        train, others, width = _open(config, config.path)
         source = str(config.path)
     kind = _TRANSFORMS[config.transform]
     return Splits(
@@ -85,27 +87,33 @@ def _load(serialized: str) -> Splits:
         test=others.get("test"),
         transform=None if kind is None else kind.fit(train.features, train.feature_ids),
         source=source,
+        width=width,
     )
 
 
-def _generate(config: DataConfig) -> tuple[RankingDataset, dict[str, RankingDataset]]:
-    """The training split and the others, of synthetic lists."""
+_Loaded = tuple[RankingDataset, dict[str, RankingDataset], int]
+
+
+def _generate(config: DataConfig) -> _Loaded:
+    """The training split, the others, and the number of columns, of synthetic lists."""
     size = config.synthetic
     tables = synthetic.splits(
         (size.train_queries, size.validation_queries, size.test_queries),
         mean_length=size.mean_length,
         seed=size.seed,
     )
-    specs, inputs = _columns(config, tables["train"].feature_ids)
+    every = tables["train"].feature_ids
+    specs, inputs = _columns(config, every)
     train = RankingDataset.from_table(tables.pop("train"), specs, inputs)
-    return train, {
+    others = {
         name: RankingDataset.from_table(table, train.label_specs, train.feature_ids)
         for name, table in tables.items()
     }
+    return train, others, len(every)
 
 
-def _open(config: DataConfig, root: Path) -> tuple[RankingDataset, dict[str, RankingDataset]]:
-    """The training split and the others, mapped from files that are converted once."""
+def _open(config: DataConfig, root: Path) -> _Loaded:
+    """The same, mapped from files that are converted once."""
     paths = letor.find_splits(root, fold=config.fold)
     # Sparse files may leave out the last features: the training split says how many there are.
     every = _mapped(paths["train"], config.cache).feature_ids
@@ -117,17 +125,27 @@ def _open(config: DataConfig, root: Path) -> tuple[RankingDataset, dict[str, Ran
         others[name] = _mapped(
             path, config.cache, train.label_specs, train.feature_ids, len(every) if narrow else None
         )
-    return train, others
+    return train, others, len(every)
 
 
 def open_inputs(
-    path: Path, feature_ids: tuple[int, ...], cache: Path | None = None
+    path: Path,
+    feature_ids: tuple[int, ...],
+    cache: Path | None = None,
+    width: int | None = None,
 ) -> RankingDataset:
     """A file with the inputs that a ranker was trained on; its labels do not matter.
 
+    Args:
+        path: The file.
+        feature_ids: The ranker's columns.
+        cache: Folder for the converted file; None is the user's cache folder.
+        width: The largest number of columns, labels included: that of the training files.
+
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When a line is malformed, or the ranker's columns are not all there.
+        ValueError: When a line is malformed, the ranker's columns are not all there, or there are
+            more columns than it can have been trained on.
     """
     relevance = (LabelSpec("relevance"),)
     there = _mapped(path, cache, relevance).feature_ids
@@ -137,6 +155,10 @@ def open_inputs(
             f"{path}: the ranker was trained on {len(feature_ids)} columns, the last of them "
             f"{max(feature_ids)}; {len(missing)} are not in this file, {missing[0]} the first; "
             f"it has {len(there)}, the last of them {max(there)}"
+        )
+    if width is not None and len(there) > width:
+        raise ValueError(
+            f"{path}: the ranker was trained on files of {width} columns, this one has {len(there)}"
         )
     return _mapped(path, cache, relevance, feature_ids)
 
@@ -148,7 +170,7 @@ def _mapped(
     inputs: Collection[int] | None = None,
     num_features: int | None = None,
 ) -> RankingDataset:
-    large = path.stat().st_size > LARGE_FILE_BYTES
+    large = path.is_file() and path.stat().st_size > LARGE_FILE_BYTES
     progress = ltr_data.ProgressPrinter(f"converting {path.name}") if large else None
     folder = cache or Path(platformdirs.user_cache_dir("mtl2r"))
     return ltr_data.open(

@@ -62,7 +62,8 @@ def predict(
     """
     ranker = load_ranker(model)
     which = _which(ranker, task)
-    dataset = open_inputs(Path(data), ranker.feature_ids, cache)
+    width = ranker.metadata.get("training", {}).get("columns")
+    dataset = open_inputs(Path(data), ranker.feature_ids, cache, width)
     scores = score_dataset(ranker.to(device), dataset, torch.device(device), which, on_progress)
     lines = _trec(dataset, scores) if form == "trec" else (f"{score:.9g}" for score in scores)
     with atomic_write(Path(out)) as file:

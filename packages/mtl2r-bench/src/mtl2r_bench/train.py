@@ -213,6 +213,7 @@ def _describe(
         "labels": [spec.to_dict() for spec in splits.train.label_specs],
         "training": {
             "data": splits.source,
+            "columns": splits.width,
             "lists": len(splits.train),
             "documents": splits.train.num_documents,
             "method": config.method.model_dump(mode="json", exclude_none=True),
