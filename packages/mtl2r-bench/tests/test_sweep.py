@@ -123,7 +123,7 @@ def test_the_status_of_a_study(study, tmp_path, quiet, monkeypatch):
     )
 
 
-def test_a_killed_worker_loses_no_run(study, tmp_path, tables):
+def test_a_killed_worker_loses_no_run(study, tmp_path):
     longer = study.model_copy(
         update={"train": study.train.model_copy(update={"epochs": 15}), "baselines": False}
     )
@@ -133,20 +133,25 @@ def test_a_killed_worker_loses_no_run(study, tmp_path, tables):
     process = subprocess.Popen(
         [*command, "--out", str(out), "--jobs", "2"], stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 90
-    while not list(out.glob("runs/*/log.jsonl")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    found = subprocess.run(
-        ["ps", "--ppid", str(process.pid), "-o", "pid=,args="],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    workers = [line.split()[0] for line in found.stdout.splitlines() if "loky" in line]
-    os.kill(int(workers[-1]), signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    try:
+        deadline = time.monotonic() + 90
+        while not list(out.glob("runs/*/log.jsonl")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        found = subprocess.run(
+            ["ps", "-ww", "--ppid", str(process.pid), "-o", "pid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        workers = [line.split()[0] for line in found.stdout.splitlines() if "popen_loky" in line]
+        os.kill(int(workers[-1]), signal.SIGKILL)
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
     assert process.returncode == 0, output
     assert "a process was killed" in output
     assert {run.state for run in study_status(out)} == {"finished"}
