@@ -25,7 +25,7 @@ def main() -> None:
         script = str(FOLDER / f"{name}.py")
         subprocess.run([sys.executable, script], check=True)  # noqa: S603 - our own scripts
     tables = [path.read_text().strip() for path in sorted((FOLDER / "results").glob("*.md"))]
-    head = "# Benchmarks\n\nGathered by `hatch run bench:all` from results/, which the scripts write."
+    head = "# Benchmarks\n\nGathered by `hatch run bench:all` from what the scripts wrote to results/."
     (FOLDER / "RESULTS.md").write_text("\n\n".join([head, *tables]) + "\n")
 
 
