@@ -25,7 +25,7 @@ def main() -> None:
         script = str(FOLDER / f"{name}.py")
         subprocess.run([sys.executable, script], check=True)  # noqa: S603 - our own scripts
     tables = [path.read_text().strip() for path in sorted((FOLDER / "results").glob("*.md"))]
-    head = "# Benchmarks\n\nGathered by `hatch run bench:all` from what the scripts wrote to results/."
+    head = "# Benchmarks\n\nGathered by `hatch run bench:all` from the tables in results/."
     (FOLDER / "RESULTS.md").write_text("\n\n".join([head, *tables]) + "\n")
 
 
