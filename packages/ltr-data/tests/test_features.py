@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -56,6 +56,7 @@ def test_constant_columns_are_reported_and_zero(kind):
         elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False),
     )
 )
+@example(features=np.float32([[-1.1754944e-38, 0, 0]] + [[0, 0, 0]] * 19))
 def test_arrays_and_tensors_alike(features):
     transform = LogStandardize.fit(features, IDS)
     tensor = transform(torch.from_numpy(features).reshape(1, -1, 3))

@@ -256,8 +256,10 @@ def _set_moments(transform: Standardize | LogStandardize, features: Features, ma
     mean = sum(chunk.sum(axis=0) for chunk in chunks()) / len(features)
     variance = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in chunks()) / len(features)
     deviation = np.sqrt(variance)
-    # Less than float32 resolves around the mean is rounding, not variation.
-    varies = deviation > np.finfo(np.float32).eps * np.abs(mean)
+    # Less than float32 resolves around the mean is rounding, not variation; and the inverse of what
+    # is below its normal numbers is infinite there.
+    single = np.finfo(np.float32)
+    varies = deviation > np.maximum(single.eps * np.abs(mean), single.tiny)
     scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
     transform.mean.copy_(torch.from_numpy(mean))
     transform.scale.copy_(torch.from_numpy(scale))

@@ -204,4 +204,4 @@ def _some_rows(features: Features) -> npt.NDArray[np.float32]:
 
 
 def _inverse(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > np.finfo(np.float32).tiny)
