@@ -204,4 +204,6 @@ def _some_rows(features: Features) -> npt.NDArray[np.float32]:
 
 
 def _inverse(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.divide(1.0, values, out=np.zeros_like(values), where=values > np.finfo(np.float32).tiny)
+    # The inverse of what is below float32's normal numbers is infinite there.
+    wide = values > np.finfo(np.float32).tiny
+    return np.divide(1.0, values, out=np.zeros_like(values), where=wide)
