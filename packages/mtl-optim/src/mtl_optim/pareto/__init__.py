@@ -1,6 +1,38 @@
-"""Pareto tools: preference vectors and indicators of a front."""
+"""Pareto tools: preference vectors, indicators of a front, certificates of its points."""
 
-from .indicators import delta_m, hypervolume, non_dominated
-from .preferences import das_dennis, evenly_spaced
+from .adaptive import Gap, arc_spaced, largest_gap
+from .certificates import KKTResidual, constraint_slack, kkt_residual, ray_error
+from .dominance import non_dominated, probability_non_dominated
+from .hypervolumes import (
+    hypervolume,
+    hypervolume_contributions,
+    hypervolume_improvement,
+    hypervolume_samples,
+)
+from .indicators import delta_m, igd_plus, r2, spread
+from .preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
 
-__all__ = ["das_dennis", "delta_m", "evenly_spaced", "hypervolume", "non_dominated"]
+__all__ = [
+    "Gap",
+    "KKTResidual",
+    "arc_spaced",
+    "constraint_slack",
+    "das_dennis",
+    "delta_m",
+    "evenly_spaced",
+    "hypervolume",
+    "hypervolume_contributions",
+    "hypervolume_improvement",
+    "hypervolume_samples",
+    "igd_plus",
+    "kkt_residual",
+    "largest_gap",
+    "non_dominated",
+    "preference_of_ray",
+    "probability_non_dominated",
+    "r2",
+    "ray_error",
+    "ray_of_preference",
+    "riesz",
+    "spread",
+]

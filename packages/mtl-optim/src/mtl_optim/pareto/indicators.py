@@ -1,100 +1,149 @@
-"""Indicators of a set of points in objective space."""
-
-from collections.abc import Sequence
+"""Other indicators of a set of points: distance to a target, evenness, change against baselines."""
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from scipy.spatial.distance import cdist
 
-Points = ArrayLike | Tensor
+from ._points import Points, Sense, as_array, as_corner, as_set, require_moocore
 
 
-def non_dominated(points: Points, *, maximize: bool | Sequence[bool] = False) -> NDArray[np.bool_]:
-    """Which points no other point dominates.
-
-    A point dominates another if it is nowhere worse and somewhere better. Equal points do not
-    dominate one another: all copies stay.
-
-    Args:
-        points: Points (point, task).
-        maximize: Whether larger is better, for all tasks or for each.
-
-    Returns:
-        Mask (point,).
-
-    Raises:
-        ValueError: `points` is no finite matrix, or `maximize` has not one entry per task.
-
-    Examples:
-        >>> non_dominated([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]).tolist()
-        [True, True, False]
-    """
-    costs = _costs(points, maximize)
-    no_worse = (costs[:, None] <= costs).all(axis=2)
-    better = (costs[:, None] < costs).any(axis=2)
-    return np.asarray(~(no_worse & better).any(axis=0))
-
-
-def hypervolume(
+def r2(
     points: Points,
-    reference: Points,
+    ideal: Points,
     *,
-    maximize: bool | Sequence[bool] = False,
-    ideal: Points | None = None,
+    preferences: Points | None = None,
+    maximize: Sense = False,
 ) -> float:
-    """The volume that the points dominate within the reference point.
+    """The expected least Chebyshev distance from the ideal point; smaller is better.
+
+        R2 = E_r min_p max_k r_k (p_k − z_k)
+
+    over preferences r, uniform on the simplex for two tasks (exact), or the mean over those given.
 
     Args:
-        points: Points (point, task); those outside the reference count nothing.
-        reference: Reference point (task,). Use one for all the sets that are compared.
+        points: Points p (point, task).
+        ideal: z (task,), nowhere worse than a point.
+        preferences: r (preference, task); needed for more than two tasks.
         maximize: Whether larger is better, for all tasks or for each.
-        ideal: Ideal point (task,). When given, each axis is divided by its distance from the
-            reference, so that the whole box has volume 1.
 
     Returns:
-        The exact hypervolume.
+        R2.
 
     Raises:
-        ImportError: moocore is not installed (`pip install mtl-optim[pareto]`).
-        ValueError: A shape is wrong, an entry is not finite, or `ideal` is not better than
-            `reference` in every task.
+        ImportError: moocore is not installed and no `preferences` are given.
+        ValueError: A shape is wrong, an entry is not finite, `ideal` is worse than a point, or
+            there are more than two tasks and no `preferences`.
 
     Examples:
-        The volume dominated by (0.5, 0) and (0, 0.5) within (1, 1) is 3/4.
-
-        >>> hypervolume([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0])
+        >>> r2([[1.0, 1.0]], [0.0, 0.0])
         0.75
+        >>> r2([[1.0, 1.0]], [0.0, 0.0], preferences=[[0.5, 0.5]])
+        0.5
 
     Reference:
-        Zitzler and Thiele, 1998; computed by moocore (Fonseca, Paquete and López-Ibáñez, 2006).
+        Hansen and Jaszkiewicz, Evaluating the quality of approximations to the non-dominated set,
+        1998; exact for two tasks: Schäpermeier and Kerschke, R2 v2, 2025.
     """
-    try:
-        import moocore
-    except ImportError as error:
-        raise ImportError("`hypervolume` needs moocore: pip install mtl-optim[pareto]") from error
-    costs = _costs(points, maximize)
-    corner = _costs(np.atleast_2d(_array(reference)), maximize, "reference")[0]
-    if len(corner) != costs.shape[1]:
-        raise ValueError(
-            f"`reference` must have one entry per task: got {len(corner)} "
-            f"entries for {costs.shape[1]} tasks"
-        )
-    if ideal is not None:
-        best = _costs(np.atleast_2d(_array(ideal)), maximize, "ideal")[0]
-        if best.shape != corner.shape or not (best < corner).all():
+    costs = as_set(points, maximize)
+    best = as_corner(ideal, maximize, costs.shape[1], "ideal")
+    if (costs < best).any():
+        raise ValueError(f"`ideal` must be nowhere worse than a point, got {as_array(ideal)}")
+    gaps = costs - best
+    if preferences is None:
+        if costs.shape[1] != 2:
             raise ValueError(
-                f"`ideal` must be better than `reference` in every task, got {_array(ideal)} "
-                f"against {_array(reference)}"
+                f"`preferences` must be given for more than two tasks, got {costs.shape[1]}"
             )
-        costs = (costs - best) / (corner - best)
-        corner = np.ones_like(corner)
-    return float(moocore.hypervolume(costs, ref=corner))
+        return float(require_moocore("r2").r2_exact(gaps, ref=np.zeros(2)))
+    weights = as_set(preferences, False, "preferences")
+    if weights.shape[1] != costs.shape[1]:
+        raise ValueError(
+            f"`preferences` must have one entry per task: got {weights.shape[1]} entries "
+            f"for {costs.shape[1]} tasks"
+        )
+    return float((weights[:, None] * gaps).max(axis=2).min(axis=1).mean())
 
 
-def delta_m(
-    metrics: Points, baselines: Points, *, higher_is_better: bool | Sequence[bool] = True
-) -> float:
+def igd_plus(points: Points, target: Points, *, maximize: Sense = False) -> float:
+    """Mean distance from a target front to the points, counting only where they fall short.
+
+        IGD⁺ = mean_t min_p ‖max(p − t, 0)‖
+
+    Args:
+        points: Points p (point, task).
+        target: Points t (point, task) of the front that is aimed at.
+        maximize: Whether larger is better, for all tasks or for each.
+
+    Returns:
+        IGD⁺; 0 where every target is reached.
+
+    Raises:
+        ImportError: moocore is not installed.
+        ValueError: A shape is wrong or an entry is not finite.
+
+    Examples:
+        >>> igd_plus([[1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]])
+        0.5
+
+    Reference:
+        Ishibuchi, Masuda, Tanigaki and Nojima, Modified distance calculation in generational
+        distance and inverted generational distance, EMO 2015.
+    """
+    moocore = require_moocore("igd_plus")
+    costs, goal = as_set(points, maximize), as_set(target, maximize, "target")
+    if costs.shape[1] != goal.shape[1]:
+        raise ValueError(
+            f"`target` must have one entry per task: got {goal.shape[1]} entries "
+            f"for {costs.shape[1]} tasks"
+        )
+    return float(moocore.igd_plus(costs, ref=goal))
+
+
+def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = False) -> float:
+    """How unevenly the points lie; 0 where all nearest neighbours are equally far.
+
+        Δ = (Σ_k d(e_k, S) + Σ_p |d(p, S∖p) − d̄|) / (Σ_k d(e_k, S) + N d̄)
+
+    with d(x, S) the distance from x to the nearest point of S, and d̄ the mean of d(p, S∖p).
+
+    Args:
+        points: Points S (point, task), two or more different ones.
+        extremes: Ends e (end, task) of the front that should be covered; None asks for none.
+        maximize: Whether larger is better, for all tasks or for each.
+
+    Returns:
+        Δ, at least 0.
+
+    Raises:
+        ValueError: A shape is wrong, an entry is not finite, or all points are equal.
+
+    Examples:
+        >>> spread([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]])
+        0.0
+
+    Reference:
+        Zhou, Jin, Zhang, Sendhoff and Tsang, Combining model-based and genetics-based offspring
+        generation for multi-objective optimization, CEC 2006; after Deb et al., NSGA-II, 2002.
+    """
+    costs = as_set(points, maximize)
+    if (costs == costs[0]).all():
+        raise ValueError("`points` must hold two or more different points")
+    between = cdist(costs, costs)
+    np.fill_diagonal(between, np.inf)
+    nearest = between.min(axis=1)
+    missed = 0.0
+    if extremes is not None:
+        ends = as_set(extremes, maximize, "extremes")
+        if ends.shape[1] != costs.shape[1]:
+            raise ValueError(
+                f"`extremes` must have one entry per task: got {ends.shape[1]} entries "
+                f"for {costs.shape[1]} tasks"
+            )
+        missed = float(cdist(ends, costs).min(axis=1).sum())
+    uneven = float(np.abs(nearest - nearest.mean()).sum())
+    return (missed + uneven) / (missed + float(nearest.sum()) or 1.0)
+
+
+def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = True) -> float:
     """Mean relative change against single-task baselines, in percent; lower is better.
 
     Δm% = 100/K Σ_k (−1)^δ_k (M_k − B_k) / B_k, δ_k = 1 where higher is better: a gain over the
@@ -119,36 +168,12 @@ def delta_m(
         Maninis, Radosavovic and Kokkinos, Attentive Single-Tasking of Multiple Tasks, CVPR 2019,
         with the sign of Liu et al., FAMO, NeurIPS 2023.
     """
-    found = _costs(np.atleast_2d(_array(metrics)), higher_is_better, "metrics")[0]
-    base = _array(baselines)
+    found = as_set(np.atleast_2d(as_array(metrics)), higher_is_better, "metrics")[0]
+    base = as_array(baselines)
     if base.shape != found.shape or not np.isfinite(base).all() or (base == 0).any():
         raise ValueError(
             f"`baselines` must be finite, not 0, and one per task, got {base} "
             f"for {len(found)} tasks"
         )
-    signed = _costs(np.atleast_2d(base), higher_is_better, "baselines")[0]
+    signed = as_set(np.atleast_2d(base), higher_is_better, "baselines")[0]
     return float(100 * np.mean((found - signed) / base))
-
-
-def _array(points: Points) -> NDArray[np.float64]:
-    if isinstance(points, Tensor):
-        points = points.detach().to("cpu", torch.float64).numpy()
-    return np.asarray(points, dtype=np.float64)
-
-
-def _costs(
-    points: Points, maximize: bool | Sequence[bool], name: str = "points"
-) -> NDArray[np.float64]:
-    """The points as costs to minimise."""
-    array = _array(points)
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"`{name}` must have shape (point, task), got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"`{name}` must be finite, got {array[~np.isfinite(array)][0]}")
-    flags = np.asarray(maximize, dtype=bool)
-    if flags.ndim and flags.shape != array.shape[1:]:
-        raise ValueError(
-            f"the sense of each task must have one entry per task: got {flags.size} "
-            f"entries for {array.shape[1]} tasks"
-        )
-    return np.where(flags, -array, array)

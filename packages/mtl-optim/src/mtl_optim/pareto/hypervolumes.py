@@ -1,0 +1,138 @@
+"""The volume that a set of points dominates; computed by moocore."""
+
+import numpy as np
+
+from ._points import Array, Points, Sense, as_box, as_samples, as_set, require_moocore
+
+
+def hypervolume(
+    points: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
+) -> float:
+    """The volume that the points dominate within the reference point.
+
+    Args:
+        points: Points (point, task); those outside the reference count nothing.
+        reference: Reference point (task,). Use one for all the sets that are compared.
+        maximize: Whether larger is better, for all tasks or for each.
+        ideal: Ideal point (task,). When given, each axis is divided by its distance from the
+            reference, so that the whole box has volume 1.
+
+    Returns:
+        The exact hypervolume.
+
+    Raises:
+        ImportError: moocore is not installed (`pip install mtl-optim[pareto]`).
+        ValueError: A shape is wrong, an entry is not finite, or `ideal` is not better than
+            `reference` in every task.
+
+    Examples:
+        The volume dominated by (0.5, 0) and (0, 0.5) within (1, 1) is 3/4.
+
+        >>> hypervolume([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0])
+        0.75
+
+    Reference:
+        Zitzler and Thiele, 1998; computed by moocore (Fonseca, Paquete and López-Ibáñez, 2006).
+    """
+    moocore = require_moocore("hypervolume")
+    costs = as_set(points, maximize)
+    corner, shift, scale = as_box(reference, ideal, maximize, costs.shape[1])
+    return float(moocore.hypervolume((costs - shift) / scale, ref=corner))
+
+
+def hypervolume_samples(
+    samples: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
+) -> Array:
+    """The hypervolumes of resampled sets, for a bootstrap over queries or seeds.
+
+    Args:
+        samples: Points (resample, point, task).
+        reference: Reference point (task,).
+        maximize: Whether larger is better, for all tasks or for each.
+        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+
+    Returns:
+        Hypervolumes (resample,).
+
+    Raises:
+        ImportError: moocore is not installed.
+        ValueError: As `hypervolume`.
+
+    Examples:
+        >>> hypervolume_samples([[[0.5, 0.0]], [[0.0, 0.25]]], [1.0, 1.0]).tolist()
+        [0.5, 0.75]
+    """
+    moocore = require_moocore("hypervolume_samples")
+    costs = as_samples(samples, maximize)
+    corner, shift, scale = as_box(reference, ideal, maximize, costs.shape[2])
+    volume = moocore.Hypervolume(ref=corner)
+    return np.array([volume(one) for one in (costs - shift) / scale])
+
+
+def hypervolume_contributions(
+    points: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
+) -> Array:
+    """What each point adds: the hypervolume less that of the set without the point.
+
+    Args:
+        points: Points (point, task).
+        reference: Reference point (task,).
+        maximize: Whether larger is better, for all tasks or for each.
+        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+
+    Returns:
+        Contributions (point,); 0 for dominated points and for copies.
+
+    Raises:
+        ImportError: moocore is not installed.
+        ValueError: As `hypervolume`.
+
+    Examples:
+        >>> hypervolume_contributions([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0]).tolist()
+        [0.25, 0.25]
+    """
+    moocore = require_moocore("hypervolume_contributions")
+    costs = as_set(points, maximize)
+    corner, shift, scale = as_box(reference, ideal, maximize, costs.shape[1])
+    found = moocore.hv_contributions((costs - shift) / scale, ref=corner, ignore_dominated=False)
+    return np.asarray(found, dtype=np.float64)
+
+
+def hypervolume_improvement(
+    points: Points,
+    front: Points,
+    reference: Points,
+    *,
+    maximize: Sense = False,
+    ideal: Points | None = None,
+) -> float:
+    """What the points add to a front: HV(front ∪ points) − HV(front).
+
+    Args:
+        points: New points (point, task).
+        front: Points (point, task) that are there already.
+        reference: Reference point (task,).
+        maximize: Whether larger is better, for all tasks or for each.
+        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+
+    Returns:
+        The improvement, never negative.
+
+    Raises:
+        ImportError: moocore is not installed.
+        ValueError: As `hypervolume`.
+
+    Examples:
+        >>> hypervolume_improvement([[0.0, 0.5]], [[0.5, 0.0]], [1.0, 1.0])
+        0.25
+    """
+    new, old = as_set(points, maximize), as_set(front, maximize, "front")
+    if new.shape[1] != old.shape[1]:
+        raise ValueError(
+            f"`front` must have one entry per task: got {old.shape[1]} entries "
+            f"for {new.shape[1]} tasks"
+        )
+    corner, shift, scale = as_box(reference, ideal, maximize, new.shape[1])
+    before = hypervolume((old - shift) / scale, corner)
+    after = hypervolume((np.concatenate([old, new]) - shift) / scale, corner)
+    return max(0.0, after - before)
