@@ -3,7 +3,7 @@
 import pytest
 
 from mtl2r_bench.config import StudyConfig, to_toml, validate
-from mtl2r_bench.study import plan, preferences
+from mtl2r_bench.study import plan, preferences, task_sets
 
 TASKS = ("relevance", "click")
 
@@ -59,6 +59,35 @@ def test_preferences_are_on_the_simplex_and_reach_near_the_corners():
     vectors = preferences(study(preferences=5), 2)
     assert [sum(vector) for vector in vectors] == pytest.approx([1] * 5)
     assert [vector[0] for vector in vectors] == pytest.approx([0.05, 0.275, 0.5, 0.725, 0.95])
+
+
+def test_every_task_set_and_fold_has_its_runs_and_baselines_are_shared():
+    labels = ("relevance", "quality", "click")
+    runs = plan(
+        study(
+            data={"tasks": labels},
+            task_sets="pairs",
+            folds=[1, 3],
+            seeds=[1, 2],
+            methods=["ls", "mgda"],
+            preferences=4,
+        ),
+        labels,
+    )
+    assert len(runs) == 2 * 2 * (3 + 3 * (4 + 1))
+    assert len({to_toml(config) for config in runs.values()}) == len(runs)
+    assert "stl-click-f3-s2" in runs
+    assert runs["stl-click-f3-s2"].data.fold == 3
+    assert runs["quality+click-mgda-f1-s1"].tasks == ("quality", "click")
+
+
+def test_task_sets_are_named_as_the_labels_are():
+    both = study(data={"tasks": ["relevance", "133"]}, task_sets=[["133", "relevance"]])
+    assert task_sets(both, ("relevance", "click")) == [("click", "relevance")]
+    with pytest.raises(ValueError, match=r"`task_sets` has 'clck'.*did you mean 'click'"):
+        task_sets(study(task_sets=[["clck"]]), TASKS)
+    with pytest.raises(ValueError, match=r"labels that differ, got .'click', 'click'"):
+        task_sets(study(task_sets=[["click", "click"]]), TASKS)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_a_killed_worker_loses_no_run(study, tmp_path):
 def test_a_choice_keeps_the_bounds_and_serves_the_wish(study, tmp_path, quiet):
     outcomes = sweep(study, tmp_path, jobs=1, console=quiet)
     values = {
-        o.name: [o.record["metrics"]["validation"]["ndcg@10"][t] for t in o.record["tasks"]]
+        o.name: [o.record["metrics"]["validation"]["ndcg@10"][t] for t in o.record["labels"]]
         for o in outcomes
     }
     chosen = choose(tmp_path, {"relevance": 7, "quality": 3})
@@ -227,7 +227,7 @@ def test_one_task_has_a_report_without_a_front(tables, tmp_path, quiet):
 
 def test_references_follow_the_data(tables, study, tmp_path, quiet):
     sweep(study, tmp_path, jobs=1, console=quiet)
-    references = json.loads(StudyFolder(tmp_path).references.read_text())
+    references = json.loads(StudyFolder(tmp_path).references_of(None).read_text())
     assert references["data"]["queries"] == {"train": 24, "validation": 10, "test": 10}
     values = references["random"]["test"]["ndcg@10"]
     assert set(values) == {"relevance", "quality"}
@@ -237,3 +237,74 @@ def test_references_follow_the_data(tables, study, tmp_path, quiet):
 def test_nothing_to_report(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"found no study\.toml"):
         write_report(tmp_path)
+
+
+@pytest.fixture
+def pairs(tables):
+    """Three labels in two folds, every pair of them."""
+    tables["data"]["tasks"] = ["relevance", "quality", "click"]
+    return validate(
+        StudyConfig,
+        {**tables, "task_sets": "pairs", "folds": [1, 2], "methods": ["ls"], "preferences": 1},
+    )
+
+
+def test_task_sets_and_folds_share_baselines_and_inputs(pairs, tmp_path, quiet):
+    outcomes = sweep(pairs, tmp_path, jobs=1, console=quiet)
+    assert [outcome.error for outcome in outcomes] == [None] * (2 * 3 + 2 * 3)
+    records = [outcome.record for outcome in outcomes]
+    labels = ["relevance", "quality", "click"]
+    assert {(r["fold"], *r["tasks"]) for r in records} == {
+        (fold, *tasks)
+        for fold in (1, 2)
+        for tasks in [(a,) for a in labels]
+        + [("relevance", "quality"), ("relevance", "click")]
+        + [("quality", "click")]
+    }
+    for record in records:
+        assert record["labels"] == labels
+        assert set(record["loss"]) == set(record["tasks"])
+        assert set(record["metrics"]["test"]["ndcg@10"]) == set(labels)
+    # Nothing that a run sees depends on its tasks: the baselines serve every set.
+    assert len({record["parameters"] for record in records}) == 1
+    inputs = {RunFolder(tmp_path / "runs" / o.name).path / "ranker" for o in outcomes}
+    assert len({Ranker.load(path).feature_ids for path in inputs}) == 1
+    folds = [{r["data"]["train"] for r in records if r["fold"] == fold} for fold in (1, 2)]
+    assert [len(fold) for fold in folds] == [1, 1]
+    assert folds[0] != folds[1]
+    assert {run.state for run in study_status(tmp_path)} == {"finished"}
+    assert StudyFolder(tmp_path).references_of(2).is_file()
+
+
+def test_a_task_set_is_trained_as_a_study_of_its_own(tables, tmp_path, quiet):
+    """What the other labels are changes the inputs of MSLR-shaped data only by its presets."""
+    small = {**tables, "methods": ["mgda"], "baselines": False}
+    alone = validate(StudyConfig, small)
+    within = validate(
+        StudyConfig,
+        {
+            **small,
+            "data": {**tables["data"], "tasks": ["click", "quality", "relevance"]},
+            "task_sets": [["relevance", "quality"]],
+        },
+    )
+    (a,) = sweep(alone, tmp_path / "alone", jobs=1, console=quiet)
+    (b,) = sweep(within, tmp_path / "within", jobs=1, console=quiet)
+    assert b.name == "relevance+quality-mgda-s42"
+    for split, metrics in a.record["metrics"].items():
+        for metric, values in metrics.items():
+            for task, value in values.items():
+                assert b.record["metrics"][split][metric][task] == value
+    assert a.record["loss"] == b.record["loss"]
+
+
+def test_a_score_per_task_is_of_the_tasks_that_are_trained(tables, tmp_path, quiet):
+    tables["model"]["head"] = "per_task"
+    tables["data"]["tasks"] = ["relevance", "quality", "click"]
+    study = validate(
+        StudyConfig, {**tables, "task_sets": [["click", "relevance"]], "methods": ["mgda"]}
+    )
+    outcomes = {o.name: o for o in sweep(study, tmp_path, jobs=1, console=quiet)}
+    assert set(outcomes) == {"stl-click-s42", "stl-relevance-s42", "click+relevance-mgda-s42"}
+    ranker = Ranker.load(StudyFolder(tmp_path).runs / "click+relevance-mgda-s42" / "ranker")
+    assert ranker.tasks == ("click", "relevance")

@@ -38,6 +38,7 @@ def training_loader(
     seed: int,
     device: torch.device,
     group: ProcessGroup,
+    main: str,
 ) -> Loader:
     """The batches of a training: the same for any number of processes, of which each has a share.
 
@@ -47,6 +48,7 @@ def training_loader(
         seed: Of the order.
         device: Batches for a GPU are made ahead, in page-locked memory.
         group: The processes that share each batch.
+        main: The task of which a list that is sampled down keeps a relevant document.
 
     Raises:
         ValueError: A list is longer than a batch may be, or a batch is smaller than the group.
@@ -54,7 +56,7 @@ def training_loader(
     long_lists = None
     lengths = dataset.lengths
     if config.list_length is not None:
-        long_lists = LongLists(config.list_length, keep_relevant=dataset.tasks[0], seed=seed)
+        long_lists = LongLists(config.list_length, keep_relevant=main, seed=seed)
         lengths = lengths.clip(max=config.list_length)
     sampler: BucketBatchSampler | StaticBatchSampler
     if config.static_shapes:

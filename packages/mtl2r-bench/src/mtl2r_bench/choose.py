@@ -75,7 +75,7 @@ def choose(
     results = collect(folder)
     study = validate(StudyConfig, load_study(folder.study), str(folder.study))
     metric = f"ndcg@{study.evaluation.select_cutoff}"
-    tasks = tuple(results[0].record["tasks"])
+    tasks = tuple(results[0].record["labels"])
     bounds = bounds or {}
     weights = _weights(prefer, bounds, tasks)
     means = np.array([_means(result, metric, tasks) for result in results])

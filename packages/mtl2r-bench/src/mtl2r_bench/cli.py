@@ -93,7 +93,7 @@ def train(
             )
 
         record = training.train(run, splits, out, show)
-    table = Table("split", "metric", *record["tasks"])
+    table = Table("split", "metric", *record["labels"])
     for split, metrics in record["metrics"].items():
         for metric, values in metrics.items():
             table.add_row(split, metric, *(f"{value:.4f}" for value in values.values()))

@@ -156,7 +156,7 @@ def select(
     record = choice.result.record
     shown = "test" if "test" in record["metrics"] else "validation"
     table = Table("task", f"{choice.metric}, validation", f"{choice.metric}, {shown}")
-    for i, task in enumerate(record["tasks"]):
+    for i, task in enumerate(record["labels"]):
         there = record["metrics"][shown][choice.metric][task]
         error = record["standard_errors"][shown][choice.metric][task]
         table.add_row(

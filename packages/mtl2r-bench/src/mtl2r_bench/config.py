@@ -67,9 +67,9 @@ class DataConfig(_Config):
     Attributes:
         path: A folder in LETOR's layout (train, vali, test; .txt or .txt.gz), or a root with
             Fold1..Fold5. None generates the synthetic data set.
-        fold: Which fold of a root; None takes the first.
-        tasks: Task names: relevance, quality, quality2, click, url_click, dwell for MSLR-shaped
-            data, ``feature:<id>`` elsewhere; or a whole label spec as a table.
+        fold: Which fold of a root, and of synthetic data another draw; None takes the first.
+        tasks: Names of the labels: relevance, quality, quality2, click, url_click, dwell for
+            MSLR-shaped data, ``feature:<id>`` elsewhere; or a whole label spec as a table.
         inputs: Which features the ranker sees: ``"paper"`` drops all label columns of the WEB30K
             study whatever the tasks, ``"strict"`` the url click count as well, ``"all"`` only what
             the tasks need dropped; or the feature ids.
@@ -248,6 +248,13 @@ class MethodConfig(_Config):
     task: str | None = None
     options: dict[str, Any] = {}
 
+    @property
+    def label(self) -> str:
+        """What a legend shows: the code name, with the task of a baseline and with options."""
+        options = ", ".join(f"{key}={value}" for key, value in self.options.items())
+        task = f" {self.task}" if self.task else ""
+        return f"{self.name}{task}" + (f" ({options})" if options else "")
+
 
 class _Shared(_Config):
     data: DataConfig = DataConfig()
@@ -258,26 +265,42 @@ class _Shared(_Config):
 
 
 class RunConfig(_Shared):
-    """One training."""
+    """One training.
+
+    Attributes:
+        method: How the losses are brought together.
+        tasks: The labels that are trained, the main one first; None takes all of the data's. All
+            labels of the data are measured, and none is an input.
+        seed: Of everything random.
+    """
 
     method: MethodConfig
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     seed: NonNegativeInt = 42
 
 
 class StudyConfig(_Shared):
-    """Many trainings on the same data: every method, preference and seed.
+    """Many trainings on the same data: every task set, method, preference, fold and seed.
+
+    ``data.tasks`` names all labels of the study. Every run is measured on all of them and has none
+    among its inputs, so that runs of different task sets can be compared and share their baselines.
 
     Attributes:
         methods: Code names, or tables with a name and options.
+        task_sets: Which labels are trained together, the main one first: a list of sets, or
+            ``"pairs"`` for every pair; None is one set of all labels.
         preferences: How many evenly spaced vectors (two tasks), or the vectors.
+        folds: Of a root with folds; one training each. None takes ``data.fold`` alone.
         seeds: One training each.
         baselines: Whether to train each task alone, which Δm and the hypervolume are scaled by.
-        retries: How often runs are begun again whose process was killed, by a machine short of
-            memory, say. They go on from their last checkpoints.
+        retries: How often a run is begun again that failed or whose process was killed, by a
+            machine short of memory, say. It goes on from its last checkpoint.
     """
 
     methods: Annotated[tuple[str | MethodConfig, ...], Field(min_length=1)] = ("ls", "wc", "mgda")
+    task_sets: Literal["pairs"] | tuple[tuple[str, ...], ...] | None = None
     preferences: PositiveInt | tuple[tuple[float, ...], ...] = 5
+    folds: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | None = None
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
     baselines: bool = True
     retries: NonNegativeInt = 3

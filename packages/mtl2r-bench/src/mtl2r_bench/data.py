@@ -71,12 +71,12 @@ class Splits:
         return {name: split for name, split in named.items() if split is not None}
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _load(serialized: str) -> Splits:
     config = DataConfig.model_validate_json(serialized)
     if config.path is None:
         train, others, width = _generate(config)
-        source = f"synthetic data, seed {config.synthetic.seed}"
+        source = f"synthetic data, seed {_synthetic_seed(config)}"
     else:
         train, others, width = _open(config, config.path)
         source = str(config.path)
@@ -100,7 +100,7 @@ def _generate(config: DataConfig) -> _Loaded:
     tables = synthetic.splits(
         (size.train_queries, size.validation_queries, size.test_queries),
         mean_length=size.mean_length,
-        seed=size.seed,
+        seed=_synthetic_seed(config),
     )
     every = tables["train"].feature_ids
     specs, inputs = _columns(config, every)
@@ -110,6 +110,11 @@ def _generate(config: DataConfig) -> _Loaded:
         for name, table in tables.items()
     }
     return train, others, len(every)
+
+
+def _synthetic_seed(config: DataConfig) -> int:
+    """Of a fold; the folds of the same seed are different draws."""
+    return config.synthetic.seed + 1_000 * ((config.fold or 1) - 1)
 
 
 def _open(config: DataConfig, root: Path) -> _Loaded:

@@ -83,6 +83,7 @@ class Engine:
                 seed=self.config.seed + _SECOND_BATCH,
                 device=group.device,
                 group=group,
+                main=self.names[0],
             )
 
     @property
@@ -139,8 +140,6 @@ class Engine:
             scores = self.state.ranker(batch.features, batch.mask)
         mask = task_mask(batch)
         mask = mask if mask.dim() == 2 else mask[self.trained]
-        if scores.dim() == 3:
-            scores = scores[self.trained]
         total, count = self.loss(
             scores, batch.labels[self.trained], mask=mask, reduction=_sum_and_count
         )

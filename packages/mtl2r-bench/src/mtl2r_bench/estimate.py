@@ -11,7 +11,7 @@ import torch
 from .config import RunConfig
 from .data import Splits
 from .epoch import Engine, Progress
-from .evaluate import evaluate, scorer
+from .evaluate import evaluate, label_scores, scorer
 from .group import ProcessGroup
 from .selection import trained_tasks
 from .tables import build_loss
@@ -83,7 +83,8 @@ def _estimate(config: RunConfig, splits: Splits) -> Estimate:
     step = (times[-1] - times[1]) / (len(times) - 2) if len(times) > 2 else times[1] - times[0]
     part = splits.validation.subset(range(min(len(splits.validation), 50)))
     start = time.perf_counter()
-    evaluate(scorer(state.evaluated, group.device), part, config.evaluation)
+    score = label_scores(scorer(state.evaluated, group.device), trained, len(splits.tasks))
+    evaluate(score, part, config.evaluation)
     share = part.num_documents / splits.validation.num_documents
     evaluation = (time.perf_counter() - start) / share
     steps = len(state.loader)

@@ -1,8 +1,8 @@
-"""Measuring a ranker: NDCG@k of every task and query from scores that are computed once."""
+"""Measuring a ranker: NDCG@k of every label and query from scores that are computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,15 @@ from ltr_losses import ndcg
 from .config import EvaluationConfig
 from .group import ALONE, ProcessGroup
 
-__all__ = ["Evaluation", "evaluate", "evaluation_batches", "query_table", "scorer", "task_mask"]
+__all__ = [
+    "Evaluation",
+    "evaluate",
+    "evaluation_batches",
+    "label_scores",
+    "query_table",
+    "scorer",
+    "task_mask",
+]
 
 EVALUATION_TOKENS = 32_768
 """Padded documents per batch: large enough to be fast, small enough for any machine."""
@@ -105,6 +113,28 @@ def scorer(model: nn.Module, device: torch.device) -> Callable[[RankingBatch], T
         return scores.cpu()
 
     return score
+
+
+def label_scores(
+    score: Callable[[RankingBatch], Tensor], trained: Sequence[int], labels: int
+) -> Callable[[RankingBatch], Tensor]:
+    """Scores for every label of the data, from a ranker that was trained on some of them.
+
+    One score that all tasks share ranks for every label. Of one score per task, each ranks for its
+    own, and the main task's for the labels that were not trained.
+
+    Args:
+        score: The ranker.
+        trained: Indices of its tasks among the labels, the main one first.
+        labels: How many labels there are.
+    """
+    source = [trained.index(i) if i in trained else 0 for i in range(labels)]
+
+    def every(batch: RankingBatch) -> Tensor:
+        scores = score(batch)
+        return scores if scores.dim() == 2 else scores[source]
+
+    return every
 
 
 def evaluate(

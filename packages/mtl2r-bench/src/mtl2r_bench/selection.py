@@ -10,46 +10,52 @@ from numpy.typing import NDArray
 from .config import RunConfig, did_you_mean
 from .evaluate import Evaluation
 
-__all__ = ["selection_value", "selection_weights", "trained_tasks"]
+__all__ = ["position", "selection_value", "selection_weights", "trained_tasks"]
 
 
-def trained_tasks(config: RunConfig, tasks: tuple[str, ...]) -> list[int]:
-    """Indices of the tasks whose losses are computed: all, or the one of ``stl``.
+def trained_tasks(config: RunConfig, labels: tuple[str, ...]) -> list[int]:
+    """Indices, among the data's labels, of the tasks whose losses are computed, the main one first.
 
     Raises:
-        ValueError: When the method's task or preference does not fit the data's tasks.
+        ValueError: When the run's tasks, or its method's task or preference, do not fit the labels.
     """
-    if config.method.name != "stl":
-        if config.method.task is not None:
-            raise ValueError(f"`method.task` is for 'stl', got it with {config.method.name!r}")
-        preference = config.method.preference
-        if preference is not None and len(preference) != len(tasks):
+    method = config.method
+    if method.name == "stl":
+        if method.task not in labels:
             raise ValueError(
-                f"`method.preference` must have an entry per task ({', '.join(tasks)}), "
-                f"got {len(preference)}"
+                f"`method.task` must be one of the data's tasks; "
+                f"{did_you_mean(str(method.task), list(labels))}"
             )
-        return list(range(len(tasks)))
-    if config.method.task not in tasks:
+        return [labels.index(method.task)]
+    if method.task is not None:
+        raise ValueError(f"`method.task` is for 'stl', got it with {method.name!r}")
+    tasks = labels if config.tasks is None else config.tasks
+    for task in tasks:
+        if task not in labels:
+            raise ValueError(
+                f"`tasks` must be among the data's tasks; {did_you_mean(task, list(labels))}"
+            )
+    if len(set(tasks)) < len(tasks):
+        raise ValueError(f"`tasks` must differ, got {', '.join(tasks)}")
+    if method.preference is not None and len(method.preference) != len(tasks):
         raise ValueError(
-            f"`method.task` must be one of the data's tasks; "
-            f"{did_you_mean(str(config.method.task), list(tasks))}"
+            f"`method.preference` must have an entry per task ({', '.join(tasks)}), "
+            f"got {len(method.preference)}"
         )
-    return [tasks.index(config.method.task)]
+    return [labels.index(task) for task in tasks]
 
 
 def selection_weights(
-    config: RunConfig, tasks: tuple[str, ...], trained: list[int]
+    config: RunConfig, labels: tuple[str, ...], trained: list[int]
 ) -> NDArray[np.float64]:
-    """(task,) weights of the validation metric that chooses the epoch, see `EvaluationConfig`."""
-    weights = np.zeros(len(tasks))
-    if config.method.name == "stl":
-        weights[trained] = 1.0
-    elif config.evaluation.select_tasks == "main":
-        weights[0] = 1.0
+    """(label,) weights of the validation metric that chooses the epoch, see `EvaluationConfig`."""
+    weights = np.zeros(len(labels))
+    if config.evaluation.select_tasks == "main":
+        weights[trained[0]] = 1.0
     elif config.method.preference is not None:
-        weights[:] = config.method.preference
+        weights[trained] = config.method.preference
     else:
-        weights[:] = 1.0 / len(tasks)
+        weights[trained] = 1.0 / len(trained)
     return weights
 
 
@@ -68,3 +74,9 @@ def selection_value(measured: Evaluation, weights: NDArray[np.float64], config: 
             "there is nothing to choose the epoch by"
         )
     return float(weights[used] @ means[used])
+
+
+def position(config: RunConfig) -> float | None:
+    """Where a run stands along its method's sweep: of two tasks, the weight of the first."""
+    preference = config.method.preference
+    return preference[0] if preference is not None and len(preference) == 2 else None

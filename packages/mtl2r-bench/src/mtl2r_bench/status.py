@@ -51,15 +51,25 @@ def study_status(path: str | Path) -> list[RunStatus]:
         FileNotFoundError: When the folder holds no study.
     """
     folder = StudyFolder(path)
-    if not folder.references.is_file():
-        raise FileNotFoundError(f"{folder.path}: expected a study that was begun, found none")
-    study = validate(StudyConfig, load_study(folder.study), str(folder.study))
-    references = json.loads(folder.references.read_text(encoding="utf-8"))
-    tasks = tuple(references["data"]["tasks"])
+    study, labels = begun(folder)
     return [
         _status(name, RunFolder(folder.runs / name), config.train.epochs)
-        for name, config in plan(study, tasks).items()
+        for name, config in plan(study, labels).items()
     ]
+
+
+def begun(folder: StudyFolder) -> tuple[StudyConfig, tuple[str, ...]]:
+    """The config of the study in a folder, and the true names of its labels.
+
+    Raises:
+        FileNotFoundError: When the folder holds no study that was begun.
+    """
+    if folder.study.is_file():
+        study = validate(StudyConfig, load_study(folder.study), str(folder.study))
+        references = folder.references_of(None if study.folds is None else study.folds[0])
+        if references.is_file():
+            return study, tuple(json.loads(references.read_text("utf-8"))["data"]["tasks"])
+    raise FileNotFoundError(f"{folder.path}: expected a study that was begun, found none")
 
 
 def seconds_left(runs: list[RunStatus], jobs: int) -> float | None:

@@ -3,40 +3,96 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 from mtl_optim.pareto import evenly_spaced
 
-from .config import MethodConfig, RunConfig, StudyConfig
+from .config import DataConfig, MethodConfig, RunConfig, StudyConfig, did_you_mean
 from .tables import METHODS, build_loss, build_method, lookup
 
-__all__ = ["plan", "preferences", "run_name"]
+__all__ = ["data_of_folds", "plan", "preferences", "run_name", "task_sets"]
 
 _MARGIN = 0.05
 """Distance of evenly spaced preferences from the corners, which the baselines are."""
 
 
-def plan(study: StudyConfig, tasks: tuple[str, ...]) -> dict[str, RunConfig]:
+def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
     """The runs of a study by the names of their folders, baselines first.
 
-    Every method that takes a preference is trained once per vector and seed, every other once per
-    seed. Nothing is trained here, but every loss and method is built once, so that a mistake ends
-    a study before its first run.
+    A baseline is trained once per label, fold and seed, whatever task sets the label is in. For
+    every task set, fold and seed, a method that takes a preference is trained once per vector, and
+    every other once. Nothing is trained here, but every loss and method is built once, so that a
+    mistake ends a study before its first run.
+
+    Args:
+        study: The study.
+        labels: True names of the labels of its data, as `Splits.tasks` has them.
 
     Raises:
-        ValueError: For an unknown method, loss or option, or a preference that does not fit.
+        ValueError: For an unknown method, loss, option or label, or a preference that does not fit.
     """
     build_loss(study.loss)
-    shared = {name: getattr(study, name) for name in ("data", "model", "loss", "train")}
-    methods = list(_methods(study, tasks))
-    for method in methods:
-        build_method(method, tasks)
+    sets = task_sets(study, labels)
+    planned = list(_baselines(study, sets))
+    for tasks in sets:
+        # One set of all labels is what a run's config says where it says nothing.
+        named = None if study.task_sets is None else tasks
+        planned += [(named, method) for method in _methods(study, tasks)]
+    for named, method in planned:
+        build_method(method, named or tuple(labels))
+    shared = {name: getattr(study, name) for name in ("model", "loss", "train", "evaluation")}
     runs = {}
-    for seed in study.seeds:
-        for method in methods:
-            config = RunConfig(**shared, evaluation=study.evaluation, method=method, seed=seed)
-            runs[run_name(config)] = config
+    for data in data_of_folds(study):
+        for seed in study.seeds:
+            for named, method in planned:
+                config = RunConfig(**shared, data=data, method=method, tasks=named, seed=seed)
+                runs[run_name(config, study)] = config
     return runs
+
+
+def task_sets(study: StudyConfig, labels: Sequence[str]) -> list[tuple[str, ...]]:
+    """The sets of labels that are trained together, by their true names.
+
+    Args:
+        study: Names labels as its ``data.tasks`` does, or by their true names.
+        labels: The true names.
+
+    Raises:
+        ValueError: For a label that the data of the study do not have, or that is twice in a set.
+
+    Examples:
+        >>> study = StudyConfig(task_sets="pairs")
+        >>> task_sets(study, ("relevance", "quality", "click"))
+        [('relevance', 'quality'), ('relevance', 'click'), ('quality', 'click')]
+    """
+    if study.task_sets is None:
+        return [tuple(labels)]
+    if study.task_sets == "pairs":
+        return list(combinations(labels, 2))
+    aliases = zip(study.data.tasks, labels, strict=True)
+    known = {name: name for name in labels}
+    known |= {alias: name for alias, name in aliases if isinstance(alias, str)}
+    sets = []
+    for names in study.task_sets:
+        for name in names:
+            if name not in known:
+                raise ValueError(
+                    f"`task_sets` has {name!r}, which `data.tasks` has not; "
+                    f"{did_you_mean(name, list(labels))}"
+                )
+        found = tuple(known[name] for name in names)
+        if not found or len(set(found)) < len(found):
+            raise ValueError(f"`task_sets` must be of labels that differ, got {list(names)}")
+        sets.append(found)
+    return list(dict.fromkeys(sets))
+
+
+def data_of_folds(study: StudyConfig) -> list[DataConfig]:
+    """The data config of every fold of a study."""
+    if study.folds is None:
+        return [study.data]
+    return [study.data.model_copy(update={"fold": fold}) for fold in study.folds]
 
 
 def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
@@ -62,23 +118,37 @@ def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
     return list(study.preferences)
 
 
-def run_name(config: RunConfig) -> str:
-    """The name of a run's folder: method, task or preference, options, seed."""
+def run_name(config: RunConfig, study: StudyConfig) -> str:
+    """The name of a run's folder: tasks, method, preference, options, fold, seed.
+
+    Tasks and fold are in it where the study names several: a study may grow without its runs
+    getting other names.
+    """
     method = config.method
-    parts = [method.name]
+    parts = [] if config.tasks is None else ["+".join(config.tasks)]
+    parts.append(method.name)
     if method.task is not None:
         parts.append(method.task)
     if method.preference is not None:
         parts.append("r" + "_".join(f"{value:.4g}" for value in method.preference))
     parts += [f"{key}{value}" for key, value in sorted(method.options.items())]
+    if study.folds is not None:
+        parts.append(f"f{config.data.fold}")
     parts.append(f"s{config.seed}")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts))
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", "-".join(parts))
+
+
+_Planned = tuple[tuple[str, ...] | None, MethodConfig]
+
+
+def _baselines(study: StudyConfig, sets: Sequence[tuple[str, ...]]) -> Iterator[_Planned]:
+    """Each label that is in a set, alone; and the sets that are one label."""
+    wanted = sets if study.baselines else [tasks for tasks in sets if len(tasks) == 1]
+    for task in dict.fromkeys(task for tasks in wanted for task in tasks):
+        yield None, MethodConfig(name="stl", task=task)
 
 
 def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[MethodConfig]:
-    if study.baselines or len(tasks) == 1:
-        for task in tasks:
-            yield MethodConfig(name="stl", task=task)
     if len(tasks) == 1:
         return  # With one task every method is single-task training.
     for entry in study.methods:

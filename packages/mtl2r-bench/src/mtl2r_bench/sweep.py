@@ -27,10 +27,10 @@ from rich.progress import (
 from ltr_data import atomic_write
 
 from .config import RunConfig, StudyConfig, to_toml
-from .data import load_splits
+from .data import Splits, load_splits
 from .record import RunFolder
 from .references import references
-from .study import plan
+from .study import data_of_folds, plan
 from .train import TrainingError, train
 
 __all__ = ["Outcome", "StudyFolder", "sweep"]
@@ -40,7 +40,8 @@ class StudyFolder:
     """The files of a study.
 
     study.toml           its config, defaults included
-    references.json      random order and best single feature on its data
+    references.json      random order and best single feature on its data; with several folds
+                         references-fold<n>.json for each
     runs/<name>/         one folder a run, see `mtl2r_bench.record`
     results.parquet, report.md, figures/    written by the report
     """
@@ -48,11 +49,14 @@ class StudyFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.study = self.path / "study.toml"
-        self.references = self.path / "references.json"
         self.runs = self.path / "runs"
         self.results = self.path / "results.parquet"
         self.report = self.path / "report.md"
         self.figures = self.path / "figures"
+
+    def references_of(self, fold: int | None) -> Path:
+        """The references of a fold of ``study.folds``; of the only one, None."""
+        return self.path / ("references.json" if fold is None else f"references-fold{fold}.json")
 
 
 @dataclass(frozen=True)
@@ -88,21 +92,13 @@ def sweep(
     """
     console = console or Console()
     folder = StudyFolder(out)
-    splits = load_splits(study.data, study.evaluation)
-    runs = plan(study, splits.tasks)
+    data = data_of_folds(study)
+    runs = plan(study, load_splits(data[0], study.evaluation).tasks)
     folder.runs.mkdir(parents=True, exist_ok=True)
     _write(folder.study, to_toml(study))
-    if not folder.references.is_file() or _data_changed(folder, splits.checksums["train"]):
-        found = references(splits, study.evaluation)
-        found["data"] = {
-            "source": splits.source,
-            "tasks": splits.tasks,
-            "checksum": splits.checksums["train"],
-            "queries": {name: len(split) for name, split in splits.items().items()},
-            "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
-            "features": len(splits.train.feature_ids),
-        }
-        _write(folder.references, json.dumps(found, indent=2) + "\n")
+    for each in data:
+        fold = None if study.folds is None else each.fold
+        _write_references(folder.references_of(fold), load_splits(each, study.evaluation), study)
     jobs = min(len(runs), jobs or os.cpu_count() or 1)
     outcomes: dict[str, Outcome] = {}
     with _progress(folder, runs, console) as report:
@@ -145,9 +141,23 @@ def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
         return Outcome(name, None, message)
 
 
-def _data_changed(folder: StudyFolder, checksum: str) -> bool:
-    stored = json.loads(folder.references.read_text(encoding="utf-8"))
-    return bool(stored["data"]["checksum"] != checksum)
+def _write_references(path: Path, splits: Splits, study: StudyConfig) -> None:
+    """Measures what any ranker must beat, unless that was done for the same data."""
+    checksum = splits.checksums["train"]
+    if path.is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["data"]["checksum"] == checksum:
+            return
+    found = references(splits, study.evaluation)
+    found["data"] = {
+        "source": splits.source,
+        "tasks": splits.tasks,
+        "checksum": checksum,
+        "queries": {name: len(split) for name, split in splits.items().items()},
+        "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
+        "features": len(splits.train.feature_ids),
+    }
+    _write(path, json.dumps(found, indent=2) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

@@ -19,11 +19,11 @@ from .batching import training_loader
 from .config import RunConfig, to_toml
 from .data import Splits
 from .epoch import Engine, Progress, TrainingError
-from .evaluate import Evaluation, evaluate, query_table, scorer
+from .evaluate import Evaluation, evaluate, label_scores, query_table, scorer
 from .group import ProcessGroup, process_group
 from .optimization import averaged, build_optimizer, casting, loss_scaler
 from .record import RunFolder, environment, write_parquet
-from .selection import selection_value, selection_weights, trained_tasks
+from .selection import position, selection_value, selection_weights, trained_tasks
 from .state import Tally, TrainingState
 from .tables import build_loss, build_method, build_model
 
@@ -75,7 +75,7 @@ def train(
             run.error.unlink(missing_ok=True)
             run.rewind(state.epoch)
         engine = Engine(config, splits.train, state, loss, trained)
-        score = _scorer(config, state)
+        score = label_scores(_scorer(config, state), trained, len(splits.tasks))
         after_step = _checkpoints(config, state, run, on_progress)
         while state.epoch < config.train.epochs:
             started = time.perf_counter()
@@ -105,7 +105,7 @@ def train(
                 run.append(line)
             state.save(run.last)
         group.wait()
-        return _finish(config, splits, state, run)
+        return _finish(config, splits, state, run, trained)
 
 
 def _checkpoints(
@@ -139,16 +139,22 @@ def initial_state(
     torch.manual_seed(config.seed + group.rank)
     generator = torch.Generator().manual_seed(config.seed)
     features = splits.train.features.shape[1]
-    model = build_model(config.model, features, len(splits.tasks), generator)
+    tasks = tuple(splits.tasks[i] for i in trained)
+    model = build_model(config.model, features, len(tasks), generator)
     ranker = Ranker(
         model,
         transform=splits.transform,
         feature_ids=splits.train.feature_ids,
-        tasks=splits.tasks,
+        tasks=tasks,
     ).to(group.device)
-    method = build_method(config.method, splits.tasks, config.seed)
+    method = build_method(config.method, tasks, config.seed)
     loader = training_loader(
-        config.train, splits.train, seed=config.seed, device=group.device, group=group
+        config.train,
+        splits.train,
+        seed=config.seed,
+        device=group.device,
+        group=group,
+        main=tasks[0],
     )
     return TrainingState(
         ranker=ranker,
@@ -163,12 +169,12 @@ def initial_state(
 
 
 def _finish(
-    config: RunConfig, splits: Splits, state: TrainingState, run: RunFolder
+    config: RunConfig, splits: Splits, state: TrainingState, run: RunFolder, trained: list[int]
 ) -> dict[str, Any]:
     """Measures the chosen epoch's ranker on validation and test and writes the record."""
     group = state.group
     ranker = Ranker.load(run.ranker).to(group.device)
-    score = scorer(ranker, group.device)
+    score = label_scores(scorer(ranker, group.device), trained, len(splits.tasks))
     measured = {
         name: evaluate(score, dataset, config.evaluation, group)
         for name, dataset in splits.items().items()
@@ -177,8 +183,12 @@ def _finish(
     log = run.epochs()
     record = {
         "method": config.method.model_dump(mode="json"),
+        "label": config.method.label,
+        "position": position(config),
+        "tasks": list(ranker.tasks),
+        "labels": list(splits.tasks),
+        "fold": config.data.fold,
         "seed": config.seed,
-        "tasks": list(splits.tasks),
         "select_cutoff": config.evaluation.select_cutoff,
         "epoch": state.best_epoch,
         "epochs": config.train.epochs,
@@ -210,7 +220,9 @@ def _describe(
 ) -> None:
     """What the ranker's card says of its labels, its training and its quality."""
     ranker.metadata = {
-        "labels": [spec.to_dict() for spec in splits.train.label_specs],
+        "labels": [
+            spec.to_dict() for spec in splits.train.label_specs if spec.name in ranker.tasks
+        ],
         "training": {
             "data": splits.source,
             "columns": splits.width,

@@ -34,7 +34,7 @@ def write_report(path: str | Path) -> tuple[Analysis, list[list[str]]]:
     results = collect(folder)
     study = validate(StudyConfig, load_study(folder.study), str(folder.study))
     references = load_references(folder)
-    tasks = tuple(results[0].record["tasks"])
+    tasks = tuple(results[0].record["labels"])
     split = "test" if "test" in results[0].record["metrics"] else "validation"
     metric = f"ndcg@{study.evaluation.select_cutoff}"
     analysis = analyse(

@@ -113,7 +113,7 @@ def losses(analysis: Analysis) -> Figure:
 
 def curves(results: Sequence[Result], metric: str) -> Figure:
     """The validation metric over epochs, one panel a task, one line a run."""
-    tasks = results[0].record["tasks"]
+    tasks = results[0].record["labels"]
     figure, grid = _grid(len(tasks), 5.6, 4.2)
     # Baselines last, so that a method has the colour it has in the other figures.
     methods = sorted({result.method for result in results}, key=lambda m: (m.startswith("stl "), m))

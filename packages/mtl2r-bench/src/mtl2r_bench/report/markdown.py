@@ -194,7 +194,7 @@ def _trades(analysis: Analysis) -> str:
 def _cutoffs(results: Sequence[Result], references: Mapping[str, Any]) -> str:
     """Every metric of every run and of the references, split by split."""
     sections = ["## All cut-offs"]
-    tasks = results[0].record["tasks"]
+    tasks = results[0].record["labels"]
     for split, metrics in results[0].record["metrics"].items():
 
         def cells(values: Mapping[str, Any], metrics: Mapping[str, Any] = metrics) -> list[str]:

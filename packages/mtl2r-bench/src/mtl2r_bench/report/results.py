@@ -54,7 +54,7 @@ class Result:
         )
         rows = [
             queries.filter(pc.equal(queries["task"], task))["value"].to_numpy()
-            for task in self.record["tasks"]
+            for task in self.record["labels"]
         ]
         return np.stack(rows).astype(np.float64)
 
@@ -121,7 +121,7 @@ def collect(folder: StudyFolder) -> list[Result]:
 
 def load_references(folder: StudyFolder) -> dict[str, Any]:
     """Random order, single features, and the data's size."""
-    references: dict[str, Any] = json.loads(folder.references.read_text(encoding="utf-8"))
+    references: dict[str, Any] = json.loads(folder.references_of(None).read_text(encoding="utf-8"))
     return references
 
 
@@ -133,7 +133,7 @@ def points(results: Sequence[Result], split: str, metric: str) -> list[Point]:
     found = []
     for (method, preference), runs in groups.items():
         queries = np.mean([run.query_values(split, metric) for run in runs], axis=0)
-        tasks = runs[0].record["tasks"]
+        tasks = runs[0].record["labels"]
         means = [[run.record["metrics"][split][metric][task] for task in tasks] for run in runs]
         losses = {
             task: float(np.mean([run.record["loss"][task] for run in runs]))
