@@ -57,6 +57,8 @@ def test_defaults_are_the_web30k_study():
         "attention_scale": "head",
         "positions": "none",
         "max_length": 240,
+        "feature_layers": (),
+        "members": 1,
         "head": "shared",
         "architecture": "transformer",
     }

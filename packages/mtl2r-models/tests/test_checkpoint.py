@@ -17,7 +17,7 @@ from ltr_data import (
     QuantileTransform,
     Standardize,
 )
-from mtl2r_models import ListTransformer, MLPScorer, Ranker
+from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Ranker, SetTransformer
 from mtl2r_models.checkpoint import ARCHITECTURES
 
 IDS = (1, 2, 3, 7)
@@ -30,7 +30,9 @@ MODELS = {
     "ListTransformer": lambda: ListTransformer(
         4, hidden=8, layers=1, heads=2, positions="learned", num_tasks=2
     ),
-    "MLPScorer": lambda: MLPScorer(4, hidden=(8, 4)),
+    "LatentCross": lambda: LatentCross(4, hidden=8, blocks=1, heads=2, members=2),
+    "MLPScorer": lambda: MLPScorer(4, hidden=(8, 4), feature_layers=[{"kind": "piecewise_linear"}]),
+    "SetTransformer": lambda: SetTransformer(4, hidden=8, layers=1, heads=2, points=3),
 }
 TRANSFORMS = [None, Standardize, LogStandardize, MinMaxScale, ClipOutliers, QuantileTransform]
 
@@ -277,7 +279,7 @@ def test_missing_files_are_named(tmp_path):
 
 def test_what_cannot_be_saved_leaves_nothing_behind(tmp_path):
     ranker = Ranker(torch.nn.Linear(4, 1), feature_ids=range(1, 5))
-    message = "`model` must be one of ListTransformer, MLPScorer, got Linear"
+    message = f"`model` must be one of {', '.join(ARCHITECTURES)}, got Linear"
     with pytest.raises(TypeError, match=message):
         ranker.save(tmp_path / "ranker")
     ranker = Ranker(MODELS["MLPScorer"](), feature_ids=IDS, metadata={"tensor": torch.zeros(1)})

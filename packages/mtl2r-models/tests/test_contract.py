@@ -7,9 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl2r_models import ListTransformer, MLPScorer
+from mtl2r_models import LatentCross, ListTransformer, MLPScorer, SetTransformer
 
 FEATURES, TASKS = 5, 3
+FEATURE_LAYERS = [
+    {"kind": "noise", "sigma": 0.1},
+    {"kind": "log_scale"},
+    {"kind": "cross", "layers": 1, "rank": 2},
+    {"kind": "periodic", "frequencies": 3, "embedding": 2},
+    {"kind": "piecewise_linear", "bins": 3, "embedding": 2},
+]
 SIZES = {"hidden": 16, "layers": 2, "heads": 2, "feedforward": 32, "max_length": 8}
 
 
@@ -24,8 +31,22 @@ ENCODERS = {
     for norm, positions in itertools.product(["pre", "post"], ["none", "sinusoidal", "learned"])
 } | {
     "mlp": lambda **options: MLPScorer(FEATURES, hidden=(16, 8), **options),
+    "mlp-features": lambda **options: MLPScorer(
+        FEATURES, hidden=(16, 8), feature_layers=FEATURE_LAYERS, **options
+    ),
+    "mlp-members": lambda **options: MLPScorer(FEATURES, hidden=(16, 8), members=3, **options),
+    "transformer-piecewise-members": lambda **options: ListTransformer(
+        FEATURES, **SIZES, feature_layers=FEATURE_LAYERS[-1:], members=2, **options
+    ),
+    "latent-cross": lambda **options: LatentCross(
+        FEATURES, hidden=16, blocks=1, heads=2, feedforward=32, **options
+    ),
+    "set-transformer": lambda **options: SetTransformer(
+        FEATURES, hidden=16, layers=2, heads=2, feedforward=32, points=3, **options
+    ),
 }
-BLIND_TO_ORDER = ["transformer-pre-none", "transformer-post-none", "mlp"]
+ORDERED = [f"transformer-{n}-{p}" for n in ("pre", "post") for p in ("sinusoidal", "learned")]
+BLIND_TO_ORDER = [name for name in ENCODERS if name not in ORDERED]
 
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
 every_head = pytest.mark.parametrize("num_tasks", [None, TASKS], ids=["shared", "per-task"])
@@ -99,7 +120,7 @@ def test_permuting_the_documents_permutes_the_scores(encoder, num_tasks, order):
     torch.testing.assert_close(model(features[:, list(order)]), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("encoder", sorted(ENCODERS.keys() - set(BLIND_TO_ORDER)))
+@pytest.mark.parametrize("encoder", ORDERED)
 def test_with_positions_the_initial_rank_counts(encoder):
     model = make(encoder, None)
     same = draw(1, 1, FEATURES).expand(1, 4, FEATURES)
@@ -172,7 +193,7 @@ def test_dropout_acts_in_training_only_and_is_repeated_by_the_state_of_the_gener
     def step():
         model.zero_grad()
         scores = model(features, mask)
-        scores[mask].square().sum().backward()
+        scores[..., mask].square().sum().backward()
         return [scores.detach(), *(p.grad.clone() for p in model.parameters())]
 
     state = torch.get_rng_state()
@@ -253,7 +274,17 @@ def test_bad_arguments_are_named(encoder, arguments, error, message):
 
 
 @pytest.mark.slow  # the compiler takes its time
-@pytest.mark.parametrize("encoder", ["transformer-pre-learned", "mlp"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "transformer-pre-learned",
+        "mlp",
+        "mlp-features",
+        "transformer-piecewise-members",
+        "latent-cross",
+        "set-transformer",
+    ],
+)
 def test_compiled_code_gives_the_scores_and_gradients_but_for_rounding(encoder):
     torch.compiler.reset()
     model = make(encoder, TASKS)

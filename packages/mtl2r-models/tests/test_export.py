@@ -10,11 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltr_data import ClipOutliers, LogStandardize, QuantileTransform
-from mtl2r_models import ListTransformer, MLPScorer, Ranker
+from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Ranker, SetTransformer
 from mtl2r_models.export import _searchsorted, export_onnx, export_program
 
 IDS = (1, 2, 3, 7)
 SIZES = {"hidden": 8, "layers": 1, "heads": 2, "feedforward": 16, "max_length": 6}
+FEATURE_LAYERS = [
+    {"kind": "noise"},
+    {"kind": "log_scale"},
+    {"kind": "cross"},
+    {"kind": "periodic", "embedding": 2},
+    {"kind": "piecewise_linear", "bins": 3, "embedding": 2},
+]
 CASES = {
     "learned": (
         lambda: ListTransformer(4, **SIZES, positions="learned", num_tasks=2),
@@ -26,6 +33,18 @@ CASES = {
     ),
     "mlp": (lambda: MLPScorer(4, hidden=(8,), num_tasks=2), QuantileTransform),
     "plain": (lambda: MLPScorer(4, hidden=(8,)), None),
+    "features-members": (
+        lambda: MLPScorer(4, hidden=(8,), feature_layers=FEATURE_LAYERS, members=2, num_tasks=2),
+        LogStandardize,
+    ),
+    "latent-cross": (
+        lambda: LatentCross(4, hidden=8, blocks=1, heads=2, feedforward=16),
+        LogStandardize,
+    ),
+    "set-transformer": (
+        lambda: SetTransformer(4, hidden=8, layers=1, heads=2, feedforward=16, points=3, members=2),
+        LogStandardize,
+    ),
 }
 SHAPES = [(1, 1), (2, 3), (5, 17), (3, 240)]
 

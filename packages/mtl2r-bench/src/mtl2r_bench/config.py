@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -27,15 +28,19 @@ from pydantic import (
     model_validator,
 )
 
+from mtl2r_models.feature_layers import FeatureLayers
+
 __all__ = [
     "STUDIES",
     "DataConfig",
     "EvaluationConfig",
+    "LatentCrossConfig",
     "LossConfig",
     "MLPConfig",
     "MethodConfig",
     "ModelConfig",
     "RunConfig",
+    "SetTransformerConfig",
     "StudyConfig",
     "SyntheticConfig",
     "TrainConfig",
@@ -91,6 +96,15 @@ class DataConfig(_Config):
     synthetic: SyntheticConfig = SyntheticConfig()
 
 
+def _check_layers(configs: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    FeatureLayers(1, configs)  # says what is wrong
+    return configs
+
+
+FeatureLayerConfigs = Annotated[tuple[dict[str, Any], ...], AfterValidator(_check_layers)]
+"""Each a table with a ``kind`` and its options, see `mtl2r_models.feature_layers`."""
+
+
 class TransformerConfig(_Config):
     """The list transformer; the defaults are the WEB30K study's (810,497 parameters).
 
@@ -99,6 +113,8 @@ class TransformerConfig(_Config):
         positions: What the ranker knows of the order the documents come in: nothing, or their
             places as fixed waves or learned vectors.
         max_length: The longest list that positions are for.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
     """
 
     architecture: Literal["transformer"] = "transformer"
@@ -111,6 +127,8 @@ class TransformerConfig(_Config):
     attention_scale: Literal["head", "model"] = "head"
     positions: Literal["none", "sinusoidal", "learned"] = "none"
     max_length: PositiveInt = 240
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
     head: Literal["shared", "per_task"] = "shared"
 
 
@@ -119,12 +137,61 @@ class MLPConfig(_Config):
 
     Attributes:
         hidden: Widths of the layers.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
         head: One score that all tasks share, or one ``"per_task"``.
     """
 
     architecture: Literal["mlp"]
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 256, 128)
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
+    head: Literal["shared", "per_task"] = "shared"
+
+
+class LatentCrossConfig(_Config):
+    """A multilayer perceptron of each document, times its context in the list.
+
+    Attributes:
+        layers: Layers of the perceptron.
+        blocks: Transformer blocks of the context.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
+        head: One score that all tasks share, or one ``"per_task"``.
+    """
+
+    architecture: Literal["latent_cross"]
+    hidden: PositiveInt = 128
+    layers: PositiveInt = 2
+    blocks: PositiveInt = 2
+    heads: PositiveInt = 4
+    feedforward: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
+    head: Literal["shared", "per_task"] = "shared"
+
+
+class SetTransformerConfig(_Config):
+    """Attention through induced points, linear in the length of the list.
+
+    Attributes:
+        points: Induced points per block.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
+        head: One score that all tasks share, or one ``"per_task"``.
+    """
+
+    architecture: Literal["set_transformer"]
+    hidden: PositiveInt = 128
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    feedforward: PositiveInt = 512
+    points: PositiveInt = 32
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
     head: Literal["shared", "per_task"] = "shared"
 
 
@@ -135,12 +202,20 @@ def _architecture(value: Any) -> str:
 
 
 ModelConfig = Annotated[
-    Annotated[TransformerConfig, Tag("transformer")] | Annotated[MLPConfig, Tag("mlp")],
+    Annotated[TransformerConfig, Tag("transformer")]
+    | Annotated[LatentCrossConfig, Tag("latent_cross")]
+    | Annotated[MLPConfig, Tag("mlp")]
+    | Annotated[SetTransformerConfig, Tag("set_transformer")],
     Discriminator(_architecture),
 ]
 """One of the architectures, the transformer where none is named."""
 
-_ARCHITECTURES: Mapping[str, type[_Config]] = {"transformer": TransformerConfig, "mlp": MLPConfig}
+_ARCHITECTURES: Mapping[str, type[_Config]] = {
+    "transformer": TransformerConfig,
+    "latent_cross": LatentCrossConfig,
+    "mlp": MLPConfig,
+    "set_transformer": SetTransformerConfig,
+}
 
 
 class LossConfig(_Config):

@@ -143,6 +143,8 @@ class Engine:
         total, count = self.loss(
             scores, batch.labels[self.trained], mask=mask, reduction=_sum_and_count
         )
+        if total.dim() == 2:  # each member of an ensemble has losses of its own
+            total, count = total.mean(0), count[0]
         count = group.total(count.detach().clone()).clamp(min=1)
         return total * (group.size / count), scores
 

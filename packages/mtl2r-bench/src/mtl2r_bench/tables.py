@@ -17,7 +17,7 @@ from torch import Tensor
 
 import ltr_losses
 import mtl_optim
-from mtl2r_models import ListTransformer, MLPScorer, Scorer
+from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Scorer, SetTransformer
 from mtl_optim import JacobianAggregator, Weighting
 
 from .config import LossConfig, MethodConfig, ModelConfig, did_you_mean
@@ -140,7 +140,9 @@ METHODS: Mapping[str, MethodEntry] = {
 
 ARCHITECTURES: Mapping[str, Callable[..., Scorer]] = {
     "transformer": ListTransformer,
+    "latent_cross": LatentCross,
     "mlp": MLPScorer,
+    "set_transformer": SetTransformer,
 }
 
 LOSSES: Mapping[str, Callable[..., Tensor]] = {

@@ -29,6 +29,9 @@ from .tables import build_loss, build_method, build_model
 
 __all__ = ["Progress", "TrainingError", "initial_state", "pick_device", "train"]
 
+SAMPLE = 1 << 18
+"""Feature layers are fitted to at most so many training documents."""
+
 
 def train(
     config: RunConfig,
@@ -141,6 +144,8 @@ def initial_state(
     features = splits.train.features.shape[1]
     tasks = tuple(splits.tasks[i] for i in trained)
     model = build_model(config.model, features, len(tasks), generator)
+    if len(model.inputs):
+        model.fit_features(_sample(splits))
     ranker = Ranker(
         model,
         transform=splits.transform,
@@ -165,6 +170,15 @@ def initial_state(
         average=averaged(config.train, ranker),
         group=group,
         tally=Tally(np.zeros(len(trained)), np.zeros(len(trained))),
+    )
+
+
+def _sample(splits: Splits) -> Tensor:
+    """Training documents, evenly spaced, as the network sees them."""
+    features = splits.train.features
+    sample = np.array(features[:: -(-len(features) // SAMPLE)])
+    return torch.from_numpy(
+        sample if splits.transform is None else splits.transform.transform(sample)
     )
 
 

@@ -1,9 +1,20 @@
 """Rankers over lists, and checkpoints that carry their feature transforms."""
 
 from .__about__ import __version__
+from .latent_cross import LatentCross
 from .mlp import MLPScorer
 from .ranker import Ranker, Ranking
 from .scorer import Scorer
+from .set_transformer import SetTransformer
 from .transformer import ListTransformer
 
-__all__ = ["ListTransformer", "MLPScorer", "Ranker", "Ranking", "Scorer", "__version__"]
+__all__ = [
+    "LatentCross",
+    "ListTransformer",
+    "MLPScorer",
+    "Ranker",
+    "Ranking",
+    "Scorer",
+    "SetTransformer",
+    "__version__",
+]

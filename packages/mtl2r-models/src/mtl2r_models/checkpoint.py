@@ -24,8 +24,10 @@ from ltr_data import FeatureTransform, atomic_folder, atomic_write, recover_fold
 
 from .card import model_card
 from .columns import Columns
+from .latent_cross import LatentCross
 from .mlp import MLPScorer
 from .scorer import Scorer
+from .set_transformer import SetTransformer
 from .transformer import ListTransformer
 
 __all__ = ["ARCHITECTURES", "FORMAT", "FORMAT_VERSION", "load", "load_state", "save"]
@@ -37,7 +39,7 @@ WEIGHTS = "model.safetensors"
 CARD = "README.md"
 
 ARCHITECTURES: Mapping[str, type[Scorer]] = {
-    kind.__name__: kind for kind in (ListTransformer, MLPScorer)
+    kind.__name__: kind for kind in (ListTransformer, MLPScorer, LatentCross, SetTransformer)
 }
 
 _MOST = 4  # differences in a message

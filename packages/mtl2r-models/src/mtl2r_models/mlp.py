@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .checks import check_dropout, check_sizes
 from .dropout import ReLUDropout
-from .heads import make_head
-from .scorer import Scorer, check_dropout, check_sizes
+from .scorer import Scorer
 
 __all__ = ["MLPScorer"]
 
@@ -27,6 +28,8 @@ class MLPScorer(Scorer):
         num_features: Inputs per document.
         hidden: Widths of the hidden layers.
         dropout: Dropout probability behind each of them.
+        feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
+        members: Members of an ensemble that share the network, see `mtl2r_models.members`.
         num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
@@ -48,6 +51,8 @@ class MLPScorer(Scorer):
         *,
         hidden: Sequence[int] = (512, 256, 128),
         dropout: float = 0.3,
+        feature_layers: Sequence[Mapping[str, Any]] = (),
+        members: int = 1,
         num_tasks: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -60,17 +65,19 @@ class MLPScorer(Scorer):
             "num_features": num_features,
             "hidden": list(hidden),
             "dropout": dropout,
+            "feature_layers": [dict(layer) for layer in feature_layers],
+            "members": members,
             "num_tasks": num_tasks,
         }
         super().__init__(config)
-        widths = [num_features, *hidden]
+        widths = [self.inputs.width, *hidden]
         layers: list[nn.Module] = []
         for before, after in zip(widths, hidden, strict=False):
             layers += [nn.Linear(before, after), ReLUDropout(dropout)]
         self.layers = nn.Sequential(*layers)
-        self.head = make_head(hidden[-1], num_tasks)
+        self.head = self._make_head(hidden[-1])
         self.reset_parameters(generator)
 
-    def _hidden(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        hidden: Tensor = self.layers(features)
+    def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        hidden: Tensor = self.layers(inputs)
         return hidden

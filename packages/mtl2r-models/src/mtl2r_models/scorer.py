@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .heads import Head
+from .checks import check_sizes
+from .feature_layers import FeatureLayer, FeatureLayers
+from .heads import Head, make_head
+from .members import MemberHead, Members
 
 __all__ = ["Scorer"]
 
@@ -22,13 +25,16 @@ class Scorer(nn.Module, ABC):
     are where the tasks part: the ``features`` of `mtl_optim.backward`.
 
     An architecture hands its arguments to this constructor, has a `head`, and defines `_hidden`.
+    Its first layer is as wide as `inputs`, the feature layers of its config, give.
 
     Args:
         config: The arguments of the architecture's constructor, `num_features` and `num_tasks`
             among them.
     """
 
-    head: Head
+    head: Head | MemberHead
+    inputs: FeatureLayers
+    members: Members | None
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
@@ -38,6 +44,17 @@ class Scorer(nn.Module, ABC):
         check_sizes(num_features=self.num_features)
         if self.num_tasks is not None:
             check_sizes(num_tasks=self.num_tasks)
+        self.inputs = FeatureLayers(self.num_features, config.get("feature_layers", ()))
+        check_sizes(members=config.get("members", 1))
+        self.members = None
+        if config.get("members", 1) > 1:
+            self.members = Members(self.inputs.width, config["members"])
+
+    def _make_head(self, hidden: int) -> Head | MemberHead:
+        """The head of the config, for hidden states of this width."""
+        if self.members is None:
+            return make_head(hidden, self.num_tasks)
+        return MemberHead(hidden, self.num_tasks, self._config["members"])
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments: ``type(model)(**model.config())`` has the same shape."""
@@ -48,11 +65,29 @@ class Scorer(nn.Module, ABC):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight, generator=generator)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, FeatureLayer | Members):
+                module.reset_parameters(generator)
+
+    def fit_features(self, features: Tensor) -> None:
+        """Fits the feature layers to training documents, before the training.
+
+        Args:
+            features: (document, feature), transformed as in training.
+
+        Raises:
+            ValueError: When a layer needs training documents and there are none, or one has a
+                value that is not finite.
+        """
+        self.inputs.fit(features)
 
     @abstractmethod
-    def _hidden(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, list, feature), finite everywhere, and a mask to (batch, list, hidden)."""
+    def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        """What the feature layers give, (batch, list, width), and a mask to (batch, list, hidden).
+
+        It is finite everywhere.
+        """
 
     def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states of the documents in the context of their list.
@@ -86,7 +121,11 @@ class Scorer(nn.Module, ABC):
         if mask is not None:
             # A masked key has the weight 0, but 0 times NaN is NaN.
             features = features.masked_fill(~mask[..., None], 0.0)
-        return self._hidden(features, mask)
+        inputs = self.inputs(features)
+        if self.members is None:
+            return self._hidden(inputs, mask)
+        spread, repeated = self.members.spread(inputs), self.members.repeat(mask)
+        return self.members.gather(self._hidden(spread, repeated))
 
     def score(self, hidden: Tensor) -> Tensor:
         """Scores of hidden states (batch, list, hidden).
@@ -109,21 +148,6 @@ class Scorer(nn.Module, ABC):
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
         """The parameters of one task alone, or of all tasks; none, where they share one score."""
         return self.head.task_parameters(task)
-
-
-def check_sizes(**sizes: int) -> None:
-    """Raises unless each is an int of at least 1."""
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int):
-            raise TypeError(f"`{name}` must be an int, got {size!r}")
-        if size < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {size}")
-
-
-def check_dropout(dropout: float) -> None:
-    """Raises unless it is a probability below 1."""
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"`dropout` must be in [0, 1), got {dropout}")
 
 
 def _all_documents(mask: Tensor) -> bool:

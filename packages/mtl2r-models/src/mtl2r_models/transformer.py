@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from .attention import AttentionScale, attention_mask
-from .heads import make_head
+from .checks import check_dropout, check_sizes
 from .layers import Norm, TransformerBlock
 from .positions import LearnedPositions, Positions, make_positions
-from .scorer import Scorer, check_dropout, check_sizes
+from .scorer import Scorer
 
 __all__ = ["ListTransformer"]
 
@@ -41,6 +44,8 @@ class ListTransformer(Scorer):
             that is the order in which the documents of a list are given; see
             `mtl2r_models.positions`.
         max_length: How many learned positions there are; documents behind them share the last.
+        feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
+        members: Members of an ensemble that share the network, see `mtl2r_models.members`.
         num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
@@ -71,6 +76,8 @@ class ListTransformer(Scorer):
         attention_scale: AttentionScale = "head",
         positions: Positions = "none",
         max_length: int = 240,
+        feature_layers: Sequence[Mapping[str, Any]] = (),
+        members: int = 1,
         num_tasks: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -88,10 +95,12 @@ class ListTransformer(Scorer):
             "attention_scale": attention_scale,
             "positions": positions,
             "max_length": max_length,
+            "feature_layers": [dict(layer) for layer in feature_layers],
+            "members": members,
             "num_tasks": num_tasks,
         }
         super().__init__(config)
-        self.input = nn.Linear(num_features, hidden)
+        self.input = nn.Linear(self.inputs.width, hidden)
         self.blocks = nn.ModuleList(
             TransformerBlock(
                 hidden,
@@ -106,7 +115,7 @@ class ListTransformer(Scorer):
         # A post-norm block already ends in a norm.
         self.final_norm = nn.LayerNorm(hidden) if norm == "pre" else nn.Identity()
         self.positions = make_positions(positions, hidden, max_length)
-        self.head = make_head(hidden, num_tasks)
+        self.head = self._make_head(hidden)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -115,8 +124,8 @@ class ListTransformer(Scorer):
         if isinstance(self.positions, LearnedPositions):
             self.positions.reset_parameters(generator)
 
-    def _hidden(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        hidden: Tensor = self.input(features)
+    def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        hidden: Tensor = self.input(inputs)
         if self.positions is not None:
             hidden = self.positions(hidden, mask)
         attend = None if mask is None else attention_mask(mask)

@@ -1,0 +1,93 @@
+"""Feature layers one behind the other, from their configs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._base import FeatureLayer
+from ._cross import Cross
+from ._log_scale import LogScale
+from ._noise import FeatureNoise
+from ._periodic import Periodic
+from ._piecewise_linear import PiecewiseLinear
+
+__all__ = ["KINDS", "FeatureLayers"]
+
+KINDS: Mapping[str, type[FeatureLayer]] = {
+    "cross": Cross,
+    "log_scale": LogScale,
+    "noise": FeatureNoise,
+    "periodic": Periodic,
+    "piecewise_linear": PiecewiseLinear,
+}
+"""The layers by the names that configs use."""
+
+
+class FeatureLayers(nn.Sequential):
+    """The layers of a config in their order; none leave the features as they are.
+
+    Args:
+        num_features: Inputs per document.
+        configs: One dict per layer: its ``kind`` and the options of its class.
+
+    Attributes:
+        width: Outputs per document: the inputs of the ranker's first layer.
+
+    Raises:
+        ValueError: For an unknown kind or option, or a bad value.
+
+    Examples:
+        >>> layers = FeatureLayers(3, [{"kind": "log_scale"}, {"kind": "periodic", "embedding": 4}])
+        >>> layers(torch.zeros(2, 3)).shape
+        torch.Size([2, 12])
+    """
+
+    def __init__(self, num_features: int, configs: Sequence[Mapping[str, Any]] = ()) -> None:
+        layers: list[FeatureLayer] = []
+        width = num_features
+        for config in configs:
+            layers.append(_build(width, config))
+            width = layers[-1].width
+        super().__init__(*layers)
+        self.width = width
+
+    @torch.no_grad()
+    def fit(self, features: Tensor) -> None:
+        """Fits each layer to what the ones before make of training documents (document, feature).
+
+        Noise is left out.
+        """
+        training = self.training
+        self.eval()
+        for layer in self._layers():
+            layer.fit(features)
+            features = layer(features)
+        self.train(training)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draws the layers' own initial weights."""
+        for layer in self._layers():
+            layer.reset_parameters(generator)
+
+    def _layers(self) -> list[FeatureLayer]:
+        return [layer for layer in self if isinstance(layer, FeatureLayer)]
+
+
+def _build(width: int, config: Mapping[str, Any]) -> FeatureLayer:
+    options = dict(config)
+    kind = options.pop("kind", None)
+    if kind not in KINDS:
+        near = difflib.get_close_matches(str(kind), KINDS, n=1)
+        raise ValueError(
+            f"`kind` of a feature layer must be one of {', '.join(KINDS)}, got {kind!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+    try:
+        return KINDS[kind](width, **options)
+    except TypeError as error:
+        raise ValueError(f"feature layer {kind!r}: {error}") from error

@@ -1,0 +1,95 @@
+"""An ensemble in one network: members that share all but an adapter and a head each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from .heads import PerTaskScore, SharedScore, make_head
+
+__all__ = ["MemberHead", "Members"]
+
+
+class Members(nn.Module):
+    r"""Shows every member the inputs in its own way: x ⊙ r_m.
+
+    The vectors r_m are learned and begin as random signs, so that the members see the shared trunk
+    from different sides and differ from the first step on. TabM-mini of Gorishniy et al. (2024),
+    "TabM: Advancing Tabular Deep Learning with Parameter-Efficient Ensembling", section 3.3, after
+    BatchEnsemble (Wen et al., 2020).
+
+    Args:
+        width: Inputs per document.
+        members: How many.
+
+    Examples:
+        >>> members = Members(3, members=4)
+        >>> members.spread(torch.zeros(2, 5, 3)).shape
+        torch.Size([8, 5, 3])
+        >>> members.gather(torch.zeros(8, 5, 16)).shape
+        torch.Size([2, 5, 64])
+    """
+
+    def __init__(self, width: int, members: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(members, width))
+        self.reset_parameters()
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draws random signs."""
+        with torch.no_grad():
+            self.scale.bernoulli_(0.5, generator=generator).mul_(2).sub_(1)
+
+    def spread(self, inputs: Tensor) -> Tensor:
+        """(batch, list, width) to (member × batch, list, width)."""
+        return (inputs * self.scale[:, None, None, :]).flatten(0, 1)
+
+    def repeat(self, mask: Tensor | None) -> Tensor | None:
+        """(batch, list) to (member × batch, list)."""
+        return None if mask is None else mask.repeat(len(self.scale), 1)
+
+    def gather(self, hidden: Tensor) -> Tensor:
+        """(member × batch, list, hidden) to (batch, list, member × hidden)."""
+        parts = hidden.view(len(self.scale), -1, *hidden.shape[1:])
+        return parts.movedim(0, -2).flatten(-2)
+
+
+class MemberHead(nn.Module):
+    """A head for each member; their mean in evaluation, each by itself in training.
+
+    In training the scores are (member, task, batch, list), or (member, 1, batch, list) where the
+    tasks share one score, so that each member has a loss of its own: to train the mean instead
+    would let the members lean on each other (Gorishniy et al., 2024, section 3.2).
+
+    Args:
+        hidden: Width of one member's hidden state.
+        num_tasks: As in `make_head`.
+        members: How many.
+
+    Examples:
+        >>> head = MemberHead(8, None, members=4)
+        >>> hidden = torch.zeros(2, 5, 4 * 8)
+        >>> head(hidden).shape, head.eval()(hidden).shape
+        (torch.Size([4, 1, 2, 5]), torch.Size([2, 5]))
+    """
+
+    def __init__(self, hidden: int, num_tasks: int | None, members: int) -> None:
+        super().__init__()
+        self.shared = num_tasks is None
+        self.heads = nn.ModuleList(make_head(hidden, num_tasks) for _ in range(members))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Scores of (batch, list, member × hidden)."""
+        parts = hidden.chunk(len(self.heads), dim=-1)
+        scores = torch.stack([head(part) for head, part in zip(self.heads, parts, strict=True)])
+        if not self.training:
+            return scores.mean(dim=0)
+        return scores[:, None] if self.shared else scores
+
+    def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
+        """The parameters of one task's scores, or those of all tasks."""
+        for head in self.heads:
+            assert isinstance(head, SharedScore | PerTaskScore)  # noqa: S101 - `make_head` made it
+            yield from head.task_parameters(task)

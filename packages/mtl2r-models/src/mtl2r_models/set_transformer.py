@@ -1,0 +1,202 @@
+"""Attention through a few learned points: linear in the length of the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
+
+from .attention import attention_mask
+from .checks import check_dropout, check_sizes
+from .dropout import Dropout, ReLUDropout
+from .scorer import Scorer
+
+__all__ = ["CrossAttention", "InducedBlock", "SetTransformer"]
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of some vectors to others.
+
+    Args:
+        hidden: Width of the inputs and the output.
+        heads: Number of heads; divides `hidden`.
+        dropout: Probability of dropping an attention weight in training.
+    """
+
+    def __init__(self, hidden: int, heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        if hidden % heads:
+            raise ValueError(f"`heads` must divide `hidden`={hidden}, got {heads}")
+        self.heads = heads
+        self.dropout = dropout
+        self.query = nn.Linear(hidden, hidden)
+        self.key = nn.Linear(hidden, hidden)
+        self.value = nn.Linear(hidden, hidden)
+        self.out = nn.Linear(hidden, hidden)
+
+    def forward(self, of: Tensor, to: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, n, hidden) attends to (batch, m, hidden), of which the mask says what counts."""
+        weight = torch.cat([self.key.weight, self.value.weight])
+        bias = torch.cat([self.key.bias, self.value.bias])
+        key, value = linear(to, weight, bias).chunk(2, dim=-1)
+        attended = scaled_dot_product_attention(
+            self._split(self.query(of)),
+            self._split(key),
+            self._split(value),
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        merged: Tensor = self.out(attended.transpose(1, 2).flatten(-2))
+        return merged
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(batch, n, hidden) to (batch, head, n, hidden / heads)."""
+        return x.view(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).transpose(1, 2)
+
+
+class _Mixing(nn.Module):
+    """h ← h + attention(LN(h), LN(others)), then h ← h + feedforward(LN(h))."""
+
+    def __init__(self, hidden: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.others_norm = nn.LayerNorm(hidden)
+        self.attention = CrossAttention(hidden, heads, dropout=dropout)
+        self.feedforward = nn.Sequential(
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, feedforward),
+            ReLUDropout(dropout),
+            nn.Linear(feedforward, hidden),
+        )
+        self.dropout = Dropout(dropout)
+
+    def forward(self, hidden: Tensor, others: Tensor, mask: Tensor | None) -> Tensor:
+        attended = self.attention(self.norm(hidden), self.others_norm(others), mask)
+        hidden = hidden + self.dropout(attended)
+        out: Tensor = hidden + self.dropout(self.feedforward(hidden))
+        return out
+
+
+class InducedBlock(nn.Module):
+    r"""Self-attention of a list by way of m induced points.
+
+    .. math:: H = \mathrm{MAB}(I, X) \in \mathbb{R}^{m \times hidden}, \quad
+        \mathrm{ISAB}(X) = \mathrm{MAB}(X, H)
+
+    The learned points I gather what the list holds, and the documents read it: 2 · m · list
+    attention weights instead of list². Lee et al. (2019), "Set Transformer", equations 9 and 10.
+
+    Args:
+        hidden: Width of the stream.
+        heads: Attention heads.
+        feedforward: Width of the feed-forward networks.
+        points: m.
+        dropout: On the attention weights, in the feed-forward networks and on all branches.
+
+    Note:
+        Layer norm stands before the branches, as in `TransformerBlock`; the paper has it behind.
+    """
+
+    def __init__(
+        self, hidden: int, heads: int, feedforward: int, *, points: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.points = nn.Parameter(torch.empty(points, hidden))
+        self.gather = _Mixing(hidden, heads, feedforward, dropout)
+        self.read = _Mixing(hidden, heads, feedforward, dropout)
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """One block; `hidden` is (batch, list, hidden), `mask` comes from `attention_mask`."""
+        points = self.gather(self.points.expand(hidden.shape[0], -1, -1), hidden, mask)
+        out: Tensor = self.read(hidden, points, None)
+        return out
+
+
+class SetTransformer(Scorer):
+    r"""Context-aware ranker for lists of thousands: induced set attention.
+
+    .. math:: s = \mathrm{head}(\mathrm{LN}(\mathrm{ISAB}^N(W x + b)))
+
+    Time and memory grow with the length of the list, where those of a `ListTransformer` grow with
+    its square. Permuting the documents permutes the scores.
+
+    Args:
+        num_features: Inputs per document.
+        hidden: Width of the stream.
+        layers: Number of blocks N.
+        heads: Attention heads per block.
+        feedforward: Width of the feed-forward networks, of which a block has two.
+        points: Induced points per block; more see more, and cost in proportion.
+        dropout: Dropout probability in the blocks.
+        feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
+        members: Members of an ensemble that share the network, see `mtl2r_models.members`.
+        num_tasks: This many scores, one per task; None for one score that all tasks share.
+        generator: Draws the initial weights; None takes torch's default generator.
+
+    Raises:
+        ValueError: For a size below 1, a dropout outside [0, 1), or `heads` not dividing `hidden`.
+        TypeError: For a size that is no int.
+
+    Examples:
+        >>> ranker = SetTransformer(132, hidden=32, layers=1, heads=2, points=8)
+        >>> ranker(torch.zeros(1, 5000, 132)).shape
+        torch.Size([1, 5000])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        hidden: int = 128,
+        layers: int = 2,
+        heads: int = 4,
+        feedforward: int = 512,
+        points: int = 32,
+        dropout: float = 0.3,
+        feature_layers: Sequence[Mapping[str, Any]] = (),
+        members: int = 1,
+        num_tasks: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        check_sizes(hidden=hidden, layers=layers, heads=heads, feedforward=feedforward)
+        check_sizes(points=points)
+        check_dropout(dropout)
+        config = {
+            "num_features": num_features,
+            "hidden": hidden,
+            "layers": layers,
+            "heads": heads,
+            "feedforward": feedforward,
+            "points": points,
+            "dropout": dropout,
+            "feature_layers": [dict(layer) for layer in feature_layers],
+            "members": members,
+            "num_tasks": num_tasks,
+        }
+        super().__init__(config)
+        self.input = nn.Linear(self.inputs.width, hidden)
+        self.blocks = nn.ModuleList(
+            InducedBlock(hidden, heads, feedforward, points=points, dropout=dropout)
+            for _ in range(layers)
+        )
+        self.final_norm = nn.LayerNorm(hidden)
+        self.head = self._make_head(hidden)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draws all matrices Xavier-uniform, as are the points, and zeroes the biases."""
+        super().reset_parameters(generator)
+        for module in self.modules():
+            if isinstance(module, InducedBlock):
+                nn.init.xavier_uniform_(module.points, generator=generator)
+
+    def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        hidden: Tensor = self.input(inputs)
+        attend = None if mask is None else attention_mask(mask)
+        for block in self.blocks:
+            hidden = block(hidden, attend)
+        out: Tensor = self.final_norm(hidden)
+        return out
