@@ -10,34 +10,36 @@ from ._unit_diagonal import unit_diagonal
 Array = NDArray[np.float64]
 
 
-def min_norm_point(gramian: Array) -> Array:
-    """The w on the simplex that minimises wᵀ G w.
+def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
+    """The w ≥ 0 with nᵀ w = 1 that minimises wᵀ G w; with n = 1, on the simplex.
 
-    With G = S C S, u = S w and a = S⁻¹ 1 (scaled to a largest entry of 1), w is proportional to
+    With G = S C S, u = S w and a = S⁻¹ n (scaled to a largest entry of 1), w is proportional to
     S⁻¹ u for the u ≥ 0 that minimises uᵀ C u + (aᵀ u − 1)²: one non-negative least squares on a
     factor of C. The largest entry of a keeps aᵀ u in [1/2, 1], so that no norm ratio and no rank
     makes the system ill-scaled.
 
     Args:
         gramian: G (task, task), positive semi-definite up to rounding.
+        normal: n (task,), n ≥ 0 and not 0; None is 1.
 
     Returns:
-        w (task,), w ≥ 0, Σ w = 1. Where gradients vanish, w is uniform on those tasks: the least
-        norm is 0 and theirs.
+        w (task,), w ≥ 0, scaled to Σ w = 1 whatever n is. Where gradients of tasks with n > 0
+        vanish, w is uniform on those tasks: the least norm is 0 and theirs.
 
     Examples:
         >>> min_norm_point(np.array([[1.0, 0.0], [0.0, 4.0]])).round(12).tolist()
         [0.8, 0.2]
     """
     cosines, norms = unit_diagonal(gramian)
-    zero = norms == 0
+    zero = norms == 0 if normal is None else (norms == 0) & (normal > 0)
     if zero.any():
         return np.asarray(zero / zero.sum(), dtype=np.float64)
-    a = norms.min() / norms
+    inverse = norms[norms > 0].min() / np.where(norms > 0, norms, np.inf)
+    a = inverse if normal is None else normal * inverse / (normal * inverse).max()
     factor = factor_of(cosines, roundings=0.0)
     system = np.empty((len(factor) + 1, len(a)))
     system[:-1], system[-1] = factor, a
     target = np.zeros(len(system))
     target[-1] = 1.0
-    w = nnls(system, target) * a
+    w = nnls(system, target) * inverse
     return np.asarray(w / w.sum(), dtype=np.float64)

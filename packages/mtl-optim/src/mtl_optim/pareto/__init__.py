@@ -1,4 +1,4 @@
-"""Pareto tools: preference vectors, indicators of a front, certificates of its points."""
+"""Pareto tools: preferences, indicators of a front, certificates of its points, navigation."""
 
 from .adaptive import Gap, arc_spaced, largest_gap
 from .certificates import KKTResidual, constraint_slack, kkt_residual, ray_error
@@ -10,11 +10,29 @@ from .hypervolumes import (
     hypervolume_samples,
 )
 from .indicators import delta_m, igd_plus, r2, spread
+from .navigation import (
+    Cost,
+    Local,
+    Metrics,
+    NavigationError,
+    ParetoNavigator,
+    Point,
+    Preview,
+    Settings,
+)
 from .preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
 
 __all__ = [
+    "Cost",
     "Gap",
     "KKTResidual",
+    "Local",
+    "Metrics",
+    "NavigationError",
+    "ParetoNavigator",
+    "Point",
+    "Preview",
+    "Settings",
     "arc_spaced",
     "constraint_slack",
     "das_dennis",

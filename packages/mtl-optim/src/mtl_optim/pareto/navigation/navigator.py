@@ -1,0 +1,389 @@
+"""A walk along a Pareto front, one wish at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..._preference import as_ideal
+from . import storage
+from .around import Place, Surroundings
+from .objective import Losses, Objective
+from .points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
+from .record import record
+from .request import Names, as_request
+from .sampling import Meter
+from .stepping import Taken, descend, take
+from .tangent import frame
+from .tree import Tree
+
+
+class ParetoNavigator:
+    """Moves a trained model along the Pareto front of its losses, as a person asks.
+
+    At a Pareto point Jᵀα = 0: α is the normal of the front, and along the front αᵀ dL = 0. A wish
+    becomes a change d of the losses with αᵀ d = 0; the change of the parameters v solves
+
+        H v + Jᵀ dα = 0,  J v = d,  H = Σ α_k ∇²L_k
+
+    by conjugate gradients on Hessian-vector products; a corrector leads back onto the front.
+    Nothing is retrained. `preview` shows what a wish would bring before it is paid for.
+
+    Args:
+        model: Any module; between calls it carries the parameters of the current point.
+        losses: `losses(model, data)` gives (task,), or (task, sample) to be averaged: then the
+            standard errors over the samples are shown and respected. Twice differentiable. It is
+            called in eval mode.
+        data: What `losses` takes.
+        metrics: Further quantities in which wishes may be said.
+        tasks: Names of the losses; None is "task 0", "task 1", …
+        curvature_data: A fixed sample for the Hessian-vector products; None is `data`.
+        ideal: z (task,), the point that rays start from; None is 0.
+        settings: How to compute.
+        progress: Told in a few words what is being computed.
+
+    Raises:
+        ValueError: Names clash, or the model has nothing to train.
+
+    Examples:
+        Two goals for one number, t² and (1 − t)²; from the middle towards the first:
+
+        >>> import torch
+        >>> class Number(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.t = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
+        >>> def losses(model, data):
+        ...     return torch.stack([model.t**2, (1 - model.t) ** 2])
+        >>> nav = ParetoNavigator(Number(), losses, tasks=["low", "high"])
+        >>> nav.start().alpha
+        tensor([0.5000, 0.5000], dtype=torch.float64)
+        >>> preview = nav.preview(improve="low", give_up={"high": 0.05})
+        >>> preview.share, preview.change
+        (1.0, tensor([-0.0450,  0.0500], dtype=torch.float64))
+        >>> nav.step(preview).realised.round(decimals=3)
+        tensor([-0.0450,  0.0500], dtype=torch.float64)
+
+    Reference:
+        Amakor, Sonntag and Peitz, Preference Pareto Exploration, arXiv 2606.19521, 2026, for
+        predictor and corrector steps by Krylov methods along a decision maker's preference; the
+        equations here are derived in docs/navigation-maths.md.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        losses: Losses,
+        data: Any = None,
+        metrics: Metrics | None = None,
+        *,
+        tasks: Sequence[str] | None = None,
+        curvature_data: Any = None,
+        ideal: Sequence[float] | Tensor | None = None,
+        settings: Settings | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = Settings() if settings is None else settings
+        self._names = Names(tasks, metrics)
+        self._objective = Objective(
+            model,
+            losses,
+            data,
+            data if curvature_data is None else curvature_data,
+            second_order=self.settings.second_order,
+        )
+        self._meter = None if metrics is None else Meter(self._objective, metrics, data)
+        self._ideal = ideal
+        self._tell = progress if progress is not None else lambda _: None
+        self._tree = Tree()
+        self._place: Place | None = None
+        self._around: Surroundings | None = None
+        self._radius: float | None = None
+
+    # --- where one is
+
+    @property
+    def model(self) -> nn.Module:
+        """The model, at the current point."""
+        return self._objective.model
+
+    @property
+    def point(self) -> Point:
+        """The current point.
+
+        Raises:
+            RuntimeError: `start` was not called.
+        """
+        return self._tree.current
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All points visited, in order; `parent` makes them a tree."""
+        return self._tree.points
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the losses; known from the start where they were given."""
+        return self._names.tasks
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return self._names.metrics
+
+    def parameters(self, point: Point | int | str | None = None) -> dict[str, Tensor]:
+        """Copies of the trainable parameters at a point, by name; None is the current one."""
+        found = self.point if point is None else self._tree.find(point)
+        return self._objective.as_named(self._tree.theta(found))
+
+    # --- the walk
+
+    def start(self) -> Point:
+        """Measures the model where it is, and corrects it first where it is far from the front.
+
+        Where the relative KKT residual is above `settings.correct_above` the losses descend
+        together, at constant differences, until it is not. Points visited before are forgotten.
+
+        Returns:
+            The first point.
+
+        Raises:
+            ValueError: A loss or gradient is not finite, or names do not fit.
+            RuntimeError: The losses cannot be differentiated twice, or evaluating changes a buffer
+                of the model.
+        """
+        self._tell("measuring the start")
+        objective = self._objective
+        before, theta = objective.cost, objective.read()
+        self._names.fix_tasks(objective.begin(theta))
+        self._tree, self._place, self._around, self._radius = Tree(), None, None, None
+        taken = descend(objective, theta, self.settings, self._trust(), self._tell)
+        return self._arrive(taken, before)
+
+    def local(self) -> Local:
+        """The front around the current point: exchange rates, ends, curvature, slopes of metrics.
+
+        The first call at a point solves for its K − 1 tangents; previews then cost nothing more.
+        """
+        return self._surroundings().local(self._names)
+
+    def preview(
+        self,
+        *,
+        improve: str | Mapping[str, float] | None = None,
+        give_up: Mapping[str, float] | None = None,
+        protect: Sequence[str] | None = None,
+        change: Mapping[str, float] | None = None,
+        direction: Sequence[float] | Tensor | None = None,
+        toward: Sequence[float] | Tensor | None = None,
+    ) -> Preview:
+        """What a wish would bring, without training.
+
+        A wish is one of `improve` (with `give_up` and `protect`), `change`, `direction`, `toward`.
+
+        Args:
+            improve: A task or metric to improve as far as may be, or amounts by name.
+            give_up: Most that may be lost, by name.
+            protect: What may lose nothing. None protects the tasks that are not named, unless the
+                wish names metrics, or amounts without anything to give up. () protects nothing.
+            change: Changes by name, exactly; the smallest move that has them is taken.
+            direction: Change of the losses (task,), which is projected onto the front.
+            toward: Losses above `ideal` (task,) in the wanted proportions.
+
+        Returns:
+            The preview, for `step`.
+
+        Raises:
+            ValueError: A name is unknown or an amount not positive; not exactly one wish was made.
+            TypeError: An amount is no number.
+        """
+        request = as_request(
+            self._names,
+            improve=improve,
+            give_up=give_up,
+            protect=protect,
+            change=change,
+            direction=direction,
+            toward=toward,
+        )
+        ideal = as_ideal(self._ideal, len(self.tasks))
+        around = self._surroundings()
+        return around.preview(request, self.point, self._names, ideal, self.settings)
+
+    def step(self, preview: Preview) -> Point:
+        """Takes a previewed move: predictor, step-size control, gain test, corrector.
+
+        Args:
+            preview: Made at the current point.
+
+        Returns:
+            The new point, with what was predicted and what was realised.
+
+        Raises:
+            NavigationError: The preview was refused or made elsewhere, or the move could not be
+                realised. The model is where it was.
+        """
+        if preview.point != self.point.id:
+            raise NavigationError(
+                f"`preview` was made at point {preview.point}, the current one is {self.point.id}"
+            )
+        if preview.refused is not None:
+            raise NavigationError(preview.refused)
+        if preview.share <= 0:
+            raise NavigationError("; ".join(preview.messages) or "nothing of it is feasible")
+        around, before = self._surroundings(), self._objective.cost
+        self._tell("stepping")
+        try:
+            taken = take(self._objective, around, preview, self.settings, self._trust())
+        finally:
+            self._objective.write(around.place.theta)
+        return self._arrive(taken, before - around.cost, preview)
+
+    def undo(self) -> Point:
+        """Back to the point that the current one was reached from, to the bit.
+
+        The point that is left stays in the tree.
+
+        Raises:
+            NavigationError: The current point is a start.
+        """
+        return self.goto(self._tree.parent())
+
+    def branch(self, name: str | None = None) -> Point:
+        """Names the current point, so that `goto(name)` comes back to it.
+
+        Args:
+            name: None is "branch" with the point's number.
+
+        Raises:
+            ValueError: Another point has the name.
+        """
+        return self._tree.name(name)
+
+    def goto(self, point: Point | int | str) -> Point:
+        """Makes a visited point the current one, to the bit.
+
+        Raises:
+            ValueError: There is no such point.
+        """
+        found = self._tree.find(point)
+        self._objective.write(self._tree.theta(found))
+        self._tree.goto(found)
+        self._place, self._around = None, None
+        return found
+
+    # --- on disk
+
+    def save(self, path: str | Path) -> None:
+        """Writes the navigation into a folder: manifest.json and one safetensors file per point.
+
+        A folder that holds an earlier state of it is brought up to date; a kill in between leaves
+        that state.
+
+        Raises:
+            ImportError: safetensors is not installed (`pip install mtl-optim[navigate]`).
+            ValueError: The folder holds something else.
+        """
+        parameters = {point.id: self.parameters(point) for point in self.points}
+        scales = self._objective.scales
+        storage.save(
+            path,
+            self.points,
+            parameters,
+            current=self.point.id,
+            scales=scales,
+            names=self._names,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        model: nn.Module,
+        losses: Losses,
+        data: Any = None,
+        metrics: Metrics | None = None,
+        **arguments: Any,
+    ) -> ParetoNavigator:
+        """Opens a saved navigation, here or elsewhere, at the point where it was left.
+
+        Args:
+            path: The folder.
+            model: A model with the same parameters; it gets those of the current point.
+            losses: As in the constructor.
+            data: The same data: the losses at the current point are measured and compared.
+            metrics: As in the constructor.
+            **arguments: The other arguments of the constructor.
+
+        Raises:
+            FileNotFoundError: The folder or one of its files is missing.
+            ValueError: The files are damaged, or of another model, other tasks or other data; the
+                message says what differs.
+            ImportError: safetensors is not installed.
+        """
+        saved = storage.load(path)
+        navigator = cls(model, losses, data, metrics, **{"tasks": saved.tasks, **arguments})
+        storage.check_names(saved, navigator._names)
+        objective, tree = navigator._objective, navigator._tree
+        for point in saved.points.values():
+            tree.add(point, storage.as_theta(saved, point.id, objective))
+        tree.goto(saved.points[saved.current])
+        before = objective.read()
+        objective.write(tree.theta(tree.current))
+        try:
+            objective.scales = saved.scales
+            found = objective.losses(tree.theta(tree.current)).means * saved.scales
+            storage.check_losses(saved, found)
+        except ValueError:
+            objective.write(before)
+            raise
+        return navigator
+
+    # --- inside
+
+    def _here(self) -> Place:
+        """What is measured at the current point; measured again after a jump."""
+        if self._place is None:
+            theta = self._tree.theta(self.point)
+            values, J = self._objective.jacobian(theta)
+            metrics = None if self._meter is None else self._meter.measure(theta)
+            self._place = Place(theta, values, metrics, frame(values.means, J))
+        return self._place
+
+    def _surroundings(self) -> Surroundings:
+        """What is known around the current point; solved for once."""
+        if self._around is None:
+            self._around = Surroundings.explore(
+                self._here(), self._objective, self._meter, self.settings, self._tell
+            )
+        return self._around
+
+    def _trust(self) -> float:
+        """The corrector's trust radius; at first a tenth of the parameters' norm."""
+        if self._radius is None:
+            self._radius = 0.1 * float(self._objective.read().norm()) or 1.0
+        return self._radius
+
+    def _arrive(self, taken: Taken, before: Cost, preview: Preview | None = None) -> Point:
+        """Records a place as a point and makes it the current one."""
+        found, origin = taken.found, None if preview is None else self.point
+        metrics = None if self._meter is None else self._meter.measure(found.theta)
+        self._objective.write(found.theta)
+        place = Place(found.theta, found.values, metrics, found.at)
+        point = record(
+            self._tree.next_id,
+            place,
+            self._names,
+            self._objective.scales,
+            cost=self._objective.cost - before,
+            message=taken.message,
+            preview=preview,
+            origin=origin,
+            left=self._place,
+        )
+        self._tree.add(point, found.theta)
+        self._place, self._around, self._radius = place, None, found.radius
+        return point

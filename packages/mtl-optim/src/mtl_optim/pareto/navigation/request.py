@@ -1,0 +1,199 @@
+"""What a person asks for, checked: names become rows, amounts become numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..._checks import check_finite, check_length, unknown_name
+from .points import Metrics
+
+
+class Names:
+    """The names of tasks and metrics, as the rows 0, 1, … that wishes are computed with.
+
+    Args:
+        tasks: Names of the losses; None until `fix_tasks`.
+        metrics: The metrics, or None.
+
+    Raises:
+        ValueError: A name is there twice, or senses are not one per metric.
+    """
+
+    def __init__(self, tasks: Sequence[str] | None, metrics: Metrics | None) -> None:
+        self._given = None if tasks is None else tuple(tasks)
+        self.tasks: tuple[str, ...] = self._given or ()
+        self.metrics: tuple[str, ...] = () if metrics is None else tuple(metrics.names)
+        higher = np.asarray(True if metrics is None else metrics.higher_is_better, dtype=bool)
+        if higher.ndim and higher.shape != (len(self.metrics),):
+            raise ValueError(
+                f"`higher_is_better` must have one entry per metric: got {higher.size} entries "
+                f"for {len(self.metrics)} metrics"
+            )
+        self.higher_is_better = np.broadcast_to(higher, len(self.metrics)).copy()
+        self._check()
+
+    def fix_tasks(self, count: int) -> None:
+        """Takes the number of losses, now that it is known.
+
+        Raises:
+            ValueError: Names were given for another number.
+        """
+        if self._given is None:
+            self.tasks = tuple(f"task {k}" for k in range(count))
+            self._check()
+        check_length("tasks", len(self.tasks), count)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Tasks, then metrics."""
+        return self.tasks + self.metrics
+
+    @property
+    def signs(self) -> Tensor:
+        """(row,): 1 where a larger number is worse, −1 where it is better."""
+        senses = np.where(self.higher_is_better, -1.0, 1.0)
+        return torch.from_numpy(np.concatenate([np.ones(len(self.tasks)), senses]))
+
+    def row(self, parameter: str, name: str) -> int:
+        """The row with this name."""
+        if name not in self.rows:
+            raise unknown_name(parameter, name, self.rows)
+        return self.rows.index(name)
+
+    def _check(self) -> None:
+        for name in self.rows:
+            if self.rows.count(name) > 1:
+                raise ValueError(f"`tasks` and metrics must be named apart, got {name!r} twice")
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A wish, in rows; one of the four is set.
+
+    Attributes:
+        wish: As it was said, in JSON's types.
+        improve: Wanted amount by row; None is as much as may be.
+        caps: Most that may be lost, by row.
+        change: Changes by row.
+        direction: (task,), unscaled.
+        toward: (task,), unscaled.
+    """
+
+    wish: dict[str, Any]
+    improve: Mapping[int, float | None] | None = None
+    caps: Mapping[int, float] | None = None
+    change: Mapping[int, float] | None = None
+    direction: Tensor | None = None
+    toward: Tensor | None = None
+
+
+def as_request(
+    names: Names,
+    *,
+    improve: str | Mapping[str, float] | None,
+    give_up: Mapping[str, float] | None,
+    protect: Sequence[str] | None,
+    change: Mapping[str, float] | None,
+    direction: Sequence[float] | Tensor | None,
+    toward: Sequence[float] | Tensor | None,
+) -> Request:
+    """The wish, or a ValueError that names the argument that is wrong."""
+    kinds = {"improve": improve, "change": change, "direction": direction, "toward": toward}
+    made = [name for name, value in kinds.items() if value is not None]
+    if len(made) != 1:
+        raise ValueError(
+            "a wish is exactly one of `improve`, `change`, `direction` and `toward`, "
+            f"got {', '.join(made) or 'none'}"
+        )
+    if improve is None and (give_up is not None or protect is not None):
+        raise ValueError("`give_up` and `protect` go with `improve`")
+    if improve is not None:
+        return _trade(names, improve, give_up or {}, protect)
+    if change is not None:
+        if not change:
+            raise ValueError("`change` must name something, got nothing")
+        rows = {names.row("change", n): _number("change", n, x) for n, x in change.items()}
+        if not any(rows.values()):
+            raise ValueError("`change` must ask for some change, got zeros")
+        return Request({"change": dict(change)}, change=rows)
+    if direction is not None:
+        vector = _vector("direction", direction, len(names.tasks))
+        if not bool(vector.any()):
+            raise ValueError("`direction` must not be zero")
+        return Request({"direction": vector.tolist()}, direction=vector)
+    assert toward is not None  # noqa: S101 - one of the four is set
+    ray = _vector("toward", toward, len(names.tasks))
+    if not bool((ray > 0).all()):
+        raise ValueError(f"`toward` must be positive, got {ray.tolist()}")
+    return Request({"toward": ray.tolist()}, toward=ray)
+
+
+def _trade(
+    names: Names,
+    improve: str | Mapping[str, float],
+    give_up: Mapping[str, float],
+    protect: Sequence[str] | None,
+) -> Request:
+    wanted: dict[int, float | None]
+    if isinstance(improve, str):
+        wanted = {names.row("improve", improve): None}
+    else:
+        wanted = {
+            names.row("improve", n): _number("improve", n, x, above=0) for n, x in improve.items()
+        }
+        if not wanted:
+            raise ValueError("`improve` must name something, got nothing")
+    caps = {names.row("give_up", n): _number("give_up", n, x, least=0) for n, x in give_up.items()}
+    if isinstance(protect, str):
+        raise TypeError(f"`protect` must be a sequence of names, got the string {protect!r}")
+    if protect is not None:
+        kept = [names.row("protect", name) for name in protect]
+    else:
+        losses_alone = all(row < len(names.tasks) for row in (*wanted, *caps))
+        floats = not losses_alone or (not isinstance(improve, str) and not give_up)
+        kept = [] if floats else [k for k in range(len(names.tasks)) if k not in (*wanted, *caps)]
+    for row in (*caps, *kept):
+        if row in wanted:
+            raise ValueError(f"{names.rows[row]!r} cannot be improved and given up or protected")
+    for row in kept:
+        if row in caps and caps[row] > 0:
+            raise ValueError(f"{names.rows[row]!r} cannot be given up and protected")
+        caps[row] = 0.0
+    wish = {
+        "improve": improve if isinstance(improve, str) else dict(improve),
+        "give_up": dict(give_up),
+        "protect": [names.rows[row] for row in kept],
+    }
+    return Request(wish, improve=wanted, caps=caps)
+
+
+def _number(
+    parameter: str,
+    name: str,
+    value: float,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"`{parameter}` must have numbers, got {value!r} for {name!r}")
+    if not math.isfinite(value) or value <= above or value < least:
+        bound = "positive" if above == 0 else "at least 0" if least == 0 else "finite"
+        raise ValueError(f"`{parameter}` must be {bound}, got {value} for {name!r}")
+    return float(value)
+
+
+def _vector(parameter: str, values: Sequence[float] | Tensor, tasks: int) -> Tensor:
+    vector = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
+    if vector.ndim != 1:
+        raise ValueError(f"`{parameter}` must have shape (task,), got {tuple(vector.shape)}")
+    check_length(parameter, len(vector), tasks)
+    check_finite(vector, f"`{parameter}`: the entry")
+    return vector

@@ -1,0 +1,143 @@
+"""Metrics and sampling noise: means over samples, and their slopes from moves along the front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..._checks import check_finite, check_length
+from .objective import Objective, Values, evaluating, summarise
+from .points import Cost, Metrics
+from .tangent import Tangents
+
+
+def standard_errors(values: Values) -> Tensor | None:
+    """Standard errors (row,) of the means over samples, or None without samples.
+
+    Examples:
+        >>> samples = torch.tensor([[1.0, 2.0, 3.0, float("nan")]])
+        >>> standard_errors(Values(samples.nanmean(dim=1), samples))    # 1 / √3
+        tensor([0.5774])
+    """
+    return (
+        None if values.samples is None else _covariance(values.samples[..., None])[:, 0, 0].sqrt()
+    )
+
+
+def paired_errors(before: Values, after: Values) -> Tensor | None:
+    """Standard errors (row,) of the change of the means, sample against the same sample."""
+    if before.samples is None or after.samples is None:
+        return None
+    if before.samples.shape != after.samples.shape:
+        return None
+    return _covariance((after.samples - before.samples)[..., None])[:, 0, 0].sqrt()
+
+
+class Meter:
+    """Measures the metrics of a model.
+
+    Args:
+        objective: Has the model.
+        metrics: What to measure.
+        data: The data of the losses, for metrics without their own.
+    """
+
+    def __init__(self, objective: Objective, metrics: Metrics, data: Any) -> None:
+        self._objective = objective
+        self._metrics = metrics
+        self._data = data if metrics.data is None else metrics.data
+
+    def measure(self, theta: Tensor) -> Values:
+        """The metrics at θ (param,), with their samples.
+
+        Raises:
+            ValueError: They are not one per name, or a mean is not finite.
+        """
+        objective = self._objective
+        objective.write(theta)
+        objective.cost += Cost(forwards=1)
+        with torch.no_grad(), evaluating(objective.model):
+            values = summarise(self._metrics.measure(objective.model, self._data), "`metrics`")
+        check_length("names", len(self._metrics.names), len(values.means))
+        check_finite(values.means, "`metrics`: the mean")
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """How rows change along the tangents, from one step to either side along each.
+
+    Attributes:
+        slopes: (row, direction): change per unit of z.
+        bend: (row, direction): half the second difference over the reach: what is not linear.
+        covariance: (row, direction, direction) of the slopes, over the samples; None without them.
+        reach: (direction,): the steps.
+    """
+
+    slopes: Tensor
+    bend: Tensor
+    covariance: Tensor | None
+    reach: Tensor
+
+    def model_error(self, z: Tensor) -> Tensor:
+        """What a move z adds that is not linear (row,)."""
+        return self.bend @ (z / self.reach) ** 2
+
+    def noise(self, z: Tensor, *, jumps: bool) -> Tensor:
+        """Standard errors (row,) of the change that a move z brings; 0 without samples.
+
+        Args:
+            z: The move.
+            jumps: Whether the rows change by jumps, as ranks do: then over a share t < 1 of the
+                reach the changes of single samples are as rare as t, and their standard error falls
+                with √t rather than t.
+        """
+        if self.covariance is None:
+            return torch.zeros(len(self.slopes), dtype=torch.float64)
+        linear = torch.einsum("i,rij,j->r", z, self.covariance, z).clamp_min(0).sqrt()
+        share = float((z / self.reach).norm())
+        return linear / min(1.0, share) ** 0.5 if jumps and share > 0 else linear
+
+
+def measure_slopes(
+    measure: Callable[[Tensor], Values], theta: Tensor, here: Values, front: Tangents, step: float
+) -> Slopes:
+    """The slopes of rows along the front.
+
+    Args:
+        measure: The rows at given parameters.
+        theta: θ (param,) of the point.
+        here: The rows there.
+        front: The tangents.
+        step: Largest change of a scaled loss over which to measure.
+
+    Returns:
+        The slopes, from 2 evaluations per direction.
+    """
+    reach = step / front.B.abs().max(dim=0).values.clamp_min(1e-300)
+    slopes, bends, samples = [], [], []
+    for v, h in zip(front.V.T, reach.tolist(), strict=True):
+        up, down = measure(theta + h * v), measure(theta - h * v)
+        slopes.append((up.means - down.means) / (2 * h))
+        bends.append(((up.means + down.means) / 2 - here.means).abs())
+        if up.samples is not None and down.samples is not None:
+            samples.append((up.samples - down.samples) / (2 * h))
+    rows = len(here.means)
+    covariance = _covariance(torch.stack(samples, dim=2)) if samples else None
+    if not slopes:
+        none = torch.zeros(rows, 0, dtype=torch.float64)
+        return Slopes(none, none, None, reach)
+    return Slopes(torch.stack(slopes, dim=1), torch.stack(bends, dim=1), covariance, reach)
+
+
+def _covariance(samples: Tensor) -> Tensor:
+    """Covariance (row, direction, direction) of the mean over samples, those with NaN left out."""
+    present = ~samples.isnan().any(dim=2, keepdim=True)
+    count = present.sum(dim=1, keepdim=True)
+    kept = torch.where(present, samples, 0.0)
+    centred = torch.where(present, samples - kept.sum(dim=1, keepdim=True) / count, 0.0)
+    return torch.einsum("rsi,rsj->rij", centred, centred) / (count * (count - 1).clamp_min(1))

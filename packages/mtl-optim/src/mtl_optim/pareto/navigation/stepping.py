@@ -1,0 +1,143 @@
+"""A step along the front: predictor, step-size control, gain test, corrector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .around import Surroundings
+from .corrector import Corrected, correct
+from .objective import Objective, Values
+from .points import NavigationError, Preview, Settings
+from .tangent import frame
+
+_HALVINGS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """Where a step ended.
+
+    Attributes:
+        found: What the corrector found.
+        message: What there is to know, or "".
+    """
+
+    found: Corrected
+    message: str
+
+
+def take(
+    objective: Objective,
+    around: Surroundings,
+    preview: Preview,
+    settings: Settings,
+    radius: float,
+) -> Taken:
+    """Takes a previewed move.
+
+    The target is the predicted place, inside the caps by as much as the corrector may miss them,
+    since the second-order drift of the predictor breaks them.
+
+    Raises:
+        NavigationError: Less than a tenth of the move could be realised.
+    """
+    change = preview.change / around.scales
+    size = float(change.abs().max())
+    miss = settings.accuracy * size / 2
+    held = (preview.free == 0).to(change)
+    start = around.place.at.losses
+    theta, known = predict(objective, around, preview.coordinates, settings)
+    found = correct(
+        objective,
+        theta,
+        start + change - miss * held,
+        preview.free,
+        settings=settings,
+        corrections=settings.corrections,
+        tolerance=max(settings.tolerance, around.place.at.kkt),
+        accuracy=miss,
+        radius=radius,
+        known=known,
+    )
+    realised = found.at.losses - start
+    if float(realised @ change) < 0.1 * float(change @ change):
+        raise NavigationError(
+            f"the move could not be realised: for {_percent(change)} of their scale the losses "
+            f"changed by {_percent(realised)}; ask for less"
+        )
+    messages = list(preview.messages)
+    if found.ended:
+        messages.append("the front ended on the way")
+    if not found.reached:
+        messages.append(
+            f"the target was missed by {found.missed / size:.1%} of the step, "
+            f"with a KKT residual of {found.at.kkt:.2g}"
+        )
+    return Taken(found, "; ".join(messages))
+
+
+def descend(
+    objective: Objective,
+    theta: Tensor,
+    settings: Settings,
+    radius: float,
+    tell: Callable[[str], None],
+) -> Taken:
+    """Down to the front where it is far, at constant differences of the losses."""
+    values, J = objective.jacobian(theta)
+    before = frame(values.means, J).kkt
+    far = before > settings.correct_above and settings.start_corrections > 0
+    if far:
+        tell("correcting towards the front")
+    found = correct(
+        objective,
+        theta,
+        values.means,
+        torch.ones_like(values.means),
+        settings=settings,
+        corrections=settings.start_corrections if far else 0,
+        tolerance=settings.correct_above,
+        accuracy=settings.largest_step,
+        radius=radius,
+        known=(values, J),
+    )
+    after = found.at.kkt
+    message = f"corrected first: the KKT residual went from {before:.2g} to {after:.2g}"
+    return Taken(found, message if far else "")
+
+
+def predict(
+    objective: Objective, around: Surroundings, z: Tensor, settings: Settings
+) -> tuple[Tensor, tuple[Values, Tensor] | None]:
+    """Along the tangent V z, or along the first-order step J⁺d where that ends nearer the front.
+
+    The step is halved until the losses change as they should, to half of that change.
+
+    Returns:
+        θ (param,), and the losses and the Jacobian there where the gain test took them.
+    """
+    theta, at, wanted = around.place.theta, around.place.at, around.front.B @ z
+    v, first = around.front.V @ z.to(theta), around.place.at.Q @ z.to(theta)
+    half = float(wanted.abs().max()) / 2
+    for halvings in range(_HALVINGS):
+        share = 0.5**halvings
+        found = objective.losses(theta + share * v, finite=False).means - at.losses
+        if float((found - share * wanted).abs().max()) <= share * half:
+            break
+    else:
+        return theta, None  # the corrector goes all the way
+    ends = [theta + share * v, theta + share * first]
+    if not settings.second_order:
+        return ends[0], None
+    known = [objective.jacobian(end) for end in ends]
+    kkt = [frame(values.means, J).kkt for values, J in known]
+    best = int(kkt[1] < kkt[0])
+    return ends[best], known[best]
+
+
+def _percent(change: Tensor) -> str:
+    return "(" + ", ".join(f"{x:+.2%}" for x in change.tolist()) + ")"

@@ -1,0 +1,167 @@
+"""The front's tangents at a point, and what the losses and α do along them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..._solvers import min_norm_point
+from .curvature import Product, solve_across
+
+_RANK = 1e-7  # singular values below this share of the largest are dependent gradients
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """First derivatives at a point, split into along and across the front.
+
+    Attributes:
+        losses: ℓ (task,), scaled, float64.
+        J: Jacobian (task, param) of ℓ.
+        alpha: α (task,) on the simplex, float64.
+        residual: r = Jᵀ α (param,).
+        kkt: min_{β ∈ Δ} ‖Jᵀβ‖ / max_k ‖g_k‖.
+        D: Orthonormal columns (task, constraint), float64: Dᵀ ℓ is what is constrained.
+        Q: Orthonormal columns (param, direction) that span the gradients' differences.
+        inverse: (direction, task), float64: c = inverse d gives J Q c = d, up to the free
+            direction.
+    """
+
+    losses: Tensor
+    J: Tensor
+    alpha: Tensor
+    residual: Tensor
+    kkt: float
+    D: Tensor
+    Q: Tensor
+    inverse: Tensor
+
+
+def frame(
+    losses: Tensor,
+    J: Tensor,
+    free: Tensor | None = None,
+    released: Tensor | None = None,
+) -> Frame:
+    """The frame at a point.
+
+    α ≥ 0 minimises ‖Jᵀ α‖ with uᵀ α fixed, for a free direction u in loss space: the multipliers of
+    "least τ with ℓ ≤ target + τ u". Losses are constrained up to multiples of u. With D an
+    orthonormal basis of what is constrained, A = Dᵀ J = U S Qᵀ: Q spans the changes of parameters
+    that change it, and c = S⁻¹ Uᵀ Dᵀ d.
+
+    Args:
+        losses: ℓ (task,).
+        J: (task, param).
+        free: u (task,); None is (1, …, 1), so that Q spans the differences of the gradients. The
+            least-norm r is orthogonal to these.
+        released: Mask (task,) of those that are not constrained; None is none.
+
+    Returns:
+        The frame. Dependent gradients leave Q with fewer columns.
+    """
+    wide = J.double()
+    gramian = (wide @ wide.T).cpu().numpy()
+    u = torch.ones(len(losses), dtype=torch.float64) if free is None else free.double()
+    alpha = torch.from_numpy(min_norm_point(gramian, u.numpy()))
+    least = torch.from_numpy(min_norm_point(gramian)).to(wide)
+    largest = float(wide.norm(dim=1).max())
+    kkt = float((wide.T @ least).norm()) / largest if largest else 0.0
+    spanned = u[None]
+    if released is not None:
+        spanned = torch.cat([spanned, torch.eye(len(losses), dtype=torch.float64)[released]])
+    rank = int(torch.linalg.matrix_rank(spanned))
+    D = torch.linalg.svd(spanned, full_matrices=True)[2][rank:].T
+    U, S, Qt = torch.linalg.svd(D.T.to(wide) @ wide, full_matrices=False)
+    kept = _RANK * largest < S
+    inverse = ((U[:, kept] / S[kept]).T @ D.T.to(wide)).cpu()
+    residual = J.T @ alpha.to(J)
+    return Frame(losses, J, alpha, residual, min(kkt, 1.0), D, Qt[kept].T.to(J), inverse)
+
+
+@dataclass(frozen=True, eq=False)
+class Tangents:
+    """One tangent per direction along the front; a move is V z. All but V are float64, on the CPU.
+
+    Attributes:
+        V: (param, direction): the change of parameters, with its part across the front.
+        B: J V (task, direction): the change of the scaled losses.
+        M: Vᵀ H V (direction, direction): the second derivative of αᵀ ℓ along the front.
+        dalpha: (task, direction): the change of α.
+        gain: ‖P H v‖ over that of the first-order step, by direction: below 1 where the part across
+            the front pays.
+    """
+
+    V: Tensor
+    B: Tensor
+    M: Tensor
+    dalpha: Tensor
+    gain: Tensor
+
+    @property
+    def directions(self) -> int:
+        """Number of directions along the front: K − 1, fewer where gradients are dependent."""
+        return self.V.shape[1]
+
+
+def tangents(
+    at: Frame,
+    product: Product,
+    *,
+    damping: float,
+    iterations: int,
+    residual: float,
+    told: Callable[[int], None] = lambda _: None,
+) -> Tangents:
+    """The tangents of the front at a point.
+
+    Of [H Jᵀ; J 0] (v, dα) = (0, d) with αᵀ d = 0: v = Q c + w, with w across the front,
+    (P H P + λ I) w = −P H Q c, and then Qᵀ Jᵀ dα = −Qᵀ H v with 1ᵀ dα = 0. One solve for each unit
+    vector c answers every later question by algebra in as many numbers.
+
+    Args:
+        at: The frame at the point.
+        product: v ↦ H v.
+        damping: See `solve_across`.
+        iterations: See `solve_across`.
+        residual: See `solve_across`.
+        told: Called with the number of each direction before its solve.
+
+    Returns:
+        The tangents.
+    """
+    V, HV, gains = [], [], []
+    for i, q in enumerate(at.Q.T):
+        told(i)
+        Hq = product(q)
+        across = solve_across(
+            product, -Hq, at.Q, damping=damping, iterations=iterations, residual=residual
+        )
+        before = float((Hq - at.Q @ (at.Q.T @ Hq)).norm())
+        Hv = Hq + across.Hw
+        after = float((Hv - at.Q @ (at.Q.T @ Hv)).norm())
+        V.append(q + across.w)
+        HV.append(Hv)
+        gains.append(after / before if before else 1.0)
+    columns = at.Q.shape[1]
+    v = torch.stack(V, dim=1) if V else at.Q
+    Hv = torch.stack(HV, dim=1) if HV else at.Q
+    B = (at.J.double() @ v.double()).cpu()
+    M = (v.double().T @ Hv.double()).cpu()
+    system = torch.cat(
+        [(at.J.double() @ at.Q.double()).T.cpu(), torch.ones(1, len(at.losses)).double()]
+    )
+    known = torch.cat([-(at.Q.double().T @ Hv.double()).cpu(), torch.zeros(1, columns).double()])
+    dalpha = torch.linalg.pinv(system) @ known
+    return Tangents(v, B, (M + M.T) / 2, dalpha, torch.tensor(gains, dtype=torch.float64))
+
+
+def to_the_end(alpha: Tensor, dalpha: Tensor) -> float:
+    """The t at which α + t dα first leaves the simplex: where the front would end."""
+    falling = dalpha < 0
+    if not bool(falling.any()):
+        return torch.inf
+    return float((alpha[falling] / -dalpha[falling]).min())

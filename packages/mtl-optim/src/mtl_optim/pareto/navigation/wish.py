@@ -1,0 +1,239 @@
+"""From what a person wants to a move along the front: algebra in K − 1 numbers.
+
+A move z changes the scaled losses by B z, α by A z and all that can be wished for by a linear
+function of z, so that a wish is a small linear program or a least squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+from torch import Tensor
+
+from .tangent import Tangents, to_the_end
+
+Array = NDArray[np.float64]
+
+_NOTHING = 1e-9  # a gain, in units of the largest step, that rounding can leave of none
+_NEAR_END = 0.9  # of the way to where α would leave the simplex
+_HERE = 0.01  # of a move: not worth a step
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """A move along the front.
+
+    Attributes:
+        z: Coordinates (direction,) in the tangents.
+        share: Of the wish, in [0, 1].
+        free: (task,): the direction in loss space that stays free when the move is corrected.
+        messages: What there is to know.
+    """
+
+    z: Tensor
+    share: float
+    free: Tensor
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What wishes may name, and how it changes along the front.
+
+    Attributes:
+        names: One per row: the tasks, then the metrics.
+        slopes: (row, direction): change per unit of z, in the row's own unit.
+        signs: (row,): 1 where larger is worse, −1 where it is better.
+        scales: (row,): a unit to compare rows by.
+    """
+
+    names: tuple[str, ...]
+    slopes: Tensor
+    signs: Tensor
+    scales: Tensor
+
+    def worse(self) -> Array:
+        """(row, direction): how much worse each row becomes, in its own unit."""
+        return np.asarray((self.signs[:, None] * self.slopes).numpy())
+
+
+def trade(
+    terms: Terms,
+    front: Tangents,
+    alpha: Tensor,
+    *,
+    improve: Mapping[int, float | None],
+    caps: Mapping[int, float],
+    largest: float,
+) -> Move:
+    """Improve some rows as far as the caps on others allow.
+
+        max σ  with  gain_j(z) ≥ σ a_j on the improved rows, loss_k(z) ≤ x_k under the caps
+
+    where a_j is the wanted amount and then σ ≤ 1, or the row's scale and σ is free. Among the moves
+    that reach the best σ the one is taken that gives up least elsewhere.
+
+    Args:
+        terms: What can be named.
+        front: The tangents.
+        alpha: α (task,).
+        improve: Wanted amount by row, or None for as much as possible.
+        caps: What may be given up by row; 0 protects it.
+        largest: Most change of a scaled loss.
+
+    Returns:
+        The move.
+    """
+    tasks, directions = front.B.shape
+    worse = terms.worse()
+    scale = terms.scales.numpy()
+    wanted = np.array([scale[j] if a is None else a for j, a in improve.items()])
+    bounded = all(a is not None for a in improve.values())
+    B = front.B.numpy()
+    # Unknowns z, σ.
+    rows = np.vstack(
+        [
+            np.column_stack([worse[list(improve)], wanted]) / wanted[:, None],
+            np.column_stack([worse[list(caps)], np.zeros(len(caps))]) / scale[list(caps), None],
+            np.column_stack([np.vstack([B, -B]), np.zeros(2 * tasks)]),
+        ]
+    )
+    limits = np.concatenate(
+        [
+            np.zeros(len(improve)),
+            np.array(list(caps.values())) / scale[list(caps)],
+            np.full(2 * tasks, largest),
+        ]
+    )
+    box: list[tuple[float | None, float | None]] = [(None, None)] * directions
+    best = linprog(
+        np.append(np.zeros(directions), -1.0),
+        A_ub=rows,
+        b_ub=limits,
+        bounds=[*box, (0, 1 if bounded else None)],
+        method="highs",
+    )
+    free = _free(tasks, improve, caps)
+    sigma = 0.0 if best.x is None else float(best.x[-1])
+    if best.x is None or sigma * (wanted / scale[list(improve)]).max() <= _NOTHING * largest:
+        none = torch.zeros(directions, dtype=torch.float64)
+        names = ", ".join(terms.names[j] for j in improve)
+        message = f"along the front {names} improves only where more is given up"
+        return Move(none, 0.0, free, (message,))
+    # Among those of the same σ: least Σ_k max(0, loss_k) / scale, with one unknown more per row.
+    others = [k for k in range(tasks) if k not in improve]
+    count = len(others)
+    least = np.block(
+        [
+            [rows[:, :-1], np.zeros((len(rows), count))],
+            [worse[others] / scale[others, None], -np.eye(count)],
+        ]
+    )
+    kept = sigma * (1 - 1e-9)
+    limits = np.concatenate([limits - kept * rows[:, -1], np.zeros(count)])
+    gentle = linprog(
+        np.concatenate([np.zeros(directions), np.ones(count)]),
+        A_ub=least,
+        b_ub=limits,
+        bounds=[*box, *[(0, None)] * count],
+        method="highs",
+    )
+    found = best.x if gentle.x is None else gentle.x
+    z = torch.from_numpy(np.array(found[:directions], dtype=np.float64))
+    messages = []
+    if float((front.B @ z).abs().max()) >= largest * (1 - 1e-6):
+        messages.append("limited to the largest step")
+    share, z, end = _before_the_end(z, front, alpha)
+    if bounded and sigma < 1 - 1e-6:
+        messages.append(f"the caps allow {sigma:.0%} of the wish")
+    return Move(z, share * (sigma if bounded else 1.0), free, (*messages, *end))
+
+
+def exactly(
+    terms: Terms, front: Tangents, alpha: Tensor, *, changes: Mapping[int, float], largest: float
+) -> Move:
+    """The smallest move with these changes of some rows; the nearest one where there is none."""
+    tasks = front.B.shape[0]
+    rows = list(changes)
+    wanted = torch.tensor(list(changes.values()), dtype=torch.float64) / terms.scales[rows]
+    slopes = terms.slopes[rows] / terms.scales[rows, None]
+    # With B = Q R and x = R z, ‖x‖ = ‖B z‖ is what the least norm is taken of.
+    R = torch.linalg.qr(front.B)[1]
+    x = torch.linalg.pinv(slopes @ torch.linalg.inv(R), rtol=1e-9) @ wanted
+    z = torch.linalg.solve(R, x)
+    missed = float((slopes @ z - wanted).norm())
+    share = 1 - missed / float(wanted.norm()) if bool(wanted.any()) else 1.0
+    messages = () if share > 1 - 1e-6 else ("no move along the front has all these changes",)
+    free = _free(tasks, {}, dict.fromkeys((k for k in rows if k < tasks), 0.0))
+    return _limited(Move(z, share, free, messages), front, alpha, largest)
+
+
+def along(direction: Tensor, front: Tangents, alpha: Tensor, *, largest: float) -> Move:
+    """The projection of a change (task,) of the scaled losses onto the front."""
+    z = torch.linalg.pinv(front.B) @ direction
+    share = min(1.0, float((front.B @ z).norm() / direction.norm()))
+    free = torch.ones_like(direction)
+    messages: tuple[str, ...] = ()
+    if share < _NOTHING:
+        messages = ("the front is at right angles to the direction: nothing there to gain",)
+        z = torch.zeros_like(z)
+    return _limited(Move(z, share, free, messages), front, alpha, largest)
+
+
+def toward(
+    losses: Tensor, ray: Tensor, ideal: Tensor, front: Tangents, alpha: Tensor, *, largest: float
+) -> Move:
+    """The move to where the front's tangent plane meets a ray: αᵀ(z + τ q − ℓ) = 0.
+
+    Args:
+        losses: ℓ (task,), scaled.
+        ray: q (task,), scaled.
+        ideal: z (task,), scaled.
+        front: The tangents.
+        alpha: α (task,).
+        largest: Most change of a scaled loss.
+
+    Returns:
+        The move. `share` is how much of the way to the ray it goes.
+    """
+    tau = (alpha @ (losses - ideal)) / (alpha @ ray)
+    wanted = ideal + tau * ray - losses
+    z = torch.linalg.pinv(front.B) @ wanted
+    return _limited(Move(z, 1.0, torch.ones_like(ray)), front, alpha, largest)
+
+
+def _free(tasks: int, improve: Mapping[int, float | None], caps: Mapping[int, float]) -> Tensor:
+    """What floats: tasks of no amount and no cap; else the improved ones; else all alike."""
+    floating = [
+        k for k in range(tasks) if k not in caps and (k not in improve or improve[k] is None)
+    ]
+    improved = [k for k in improve if k < tasks and improve[k] is None]
+    free = torch.zeros(tasks, dtype=torch.float64)
+    free[improved or floating or [k for k in improve if k < tasks] or list(range(tasks))] = 1.0
+    return free
+
+
+def _limited(move: Move, front: Tangents, alpha: Tensor, largest: float) -> Move:
+    """The move within the largest step and before the end of the front."""
+    size = float((front.B @ move.z).abs().max()) if len(move.z) else 0.0
+    cut = min(1.0, largest / size) if size > 0 else 1.0
+    messages = (f"limited to the largest step, {cut:.0%} of the way",) if cut < 1 else ()
+    share, z, end = _before_the_end(cut * move.z, front, alpha)
+    return Move(z, move.share * cut * share, move.free, (*move.messages, *messages, *end))
+
+
+def _before_the_end(
+    z: Tensor, front: Tangents, alpha: Tensor
+) -> tuple[float, Tensor, Sequence[str]]:
+    """The share of a move that stays on the front, the move, and a message where it is cut."""
+    allowed = _NEAR_END * to_the_end(alpha, front.dalpha @ z)
+    if allowed >= 1:
+        return 1.0, z, ()
+    if allowed <= _HERE:
+        return 0.0, torch.zeros_like(z), ("the front ends here",)
+    return allowed, allowed * z, (f"the front ends near: {allowed:.0%} of the way is taken",)
