@@ -3,6 +3,7 @@
 import pytest
 
 from mtl2r_bench.config import StudyConfig, to_toml, validate
+from mtl2r_bench.selection import position
 from mtl2r_bench.study import plan, preferences, task_sets
 
 TASKS = ("relevance", "click")
@@ -90,6 +91,45 @@ def test_task_sets_are_named_as_the_labels_are():
         task_sets(study(task_sets=[["click", "click"]]), TASKS)
 
 
+@pytest.mark.parametrize("tasks", [3, 5])
+def test_a_number_of_preferences_is_spread_over_the_simplex(tasks):
+    vectors = preferences(study(preferences=12), tasks)
+    assert len(set(vectors)) == 12
+    assert [sum(vector) for vector in vectors] == pytest.approx([1] * 12, abs=5e-4)
+    assert min(min(vector) for vector in vectors) >= 0.05
+    assert max(max(vector) for vector in vectors) == pytest.approx(1 - 0.05 * (tasks - 1), abs=1e-3)
+
+
+def test_bounds_are_derived_from_preferences_or_given():
+    given = {"tasks": ["relevance", "click"], "values": {"click": [0.5, 1.0, 2.0]}}
+    method = {"name": "ec", "options": {"mu": 2.0}}
+    labels = ("relevance", "click", "quality")
+    runs = plan(
+        study(
+            data={"tasks": labels},
+            task_sets=[["relevance", "click"], ["relevance", "quality"]],
+            methods=[method],
+            preferences=2,
+            bounds=[given],
+        ),
+        labels,
+    )
+    ec = {name: run.method for name, run in runs.items() if run.method.name == "ec"}
+    assert list(ec) == [
+        "relevance+click-ec-click0.5-mu2.0-s42",
+        "relevance+click-ec-click1-mu2.0-s42",
+        "relevance+click-ec-click2-mu2.0-s42",
+        "relevance+quality-ec-r0.05_0.95-mu2.0-s42",
+        "relevance+quality-ec-r0.95_0.05-mu2.0-s42",
+    ]
+    assert [position(run) for run in runs.values() if run.method.name == "ec"] == [
+        *(0, 0.5, 1),
+        *(0.05, 0.95),
+    ]
+    assert {m.label for m in ec.values()} == {"ec (mu=2.0)"}
+    assert [m.rule for m in ec.values()] == [None] * 3 + ["payoff"] * 2
+
+
 @pytest.mark.parametrize(
     ("tables", "tasks", "message"),
     [
@@ -98,7 +138,7 @@ def test_task_sets_are_named_as_the_labels_are():
         ({"loss": {"options": {"sigm": 2}}}, TASKS, "unknown option 'sigm'.*'sigma'"),
         ({"preferences": [[0.2, 0.9]]}, TASKS, "must sum to 1"),
         ({"preferences": [[0.2, 0.3, 0.5]]}, TASKS, r"vectors of 2 entries.*\[0.2, 0.3, 0.5\]"),
-        ({"preferences": 4}, ("a", "b", "c"), "a list of vectors for 3 tasks"),
+        ({"methods": ["ec"], "baselines": False}, TASKS, "bounds of method 'ec'.*set `baselines`"),
     ],
 )
 def test_mistakes_end_a_study_before_its_first_run(tables, tasks, message):

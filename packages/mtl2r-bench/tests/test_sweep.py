@@ -2,22 +2,26 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from io import StringIO
 
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from mtl2r_bench import sweep as module
+from mtl2r_bench.backends import gpu_share
 from mtl2r_bench.choose import choose, parse_bound
 from mtl2r_bench.config import StudyConfig, to_toml, validate
 from mtl2r_bench.estimate import estimate
 from mtl2r_bench.record import RunFolder
 from mtl2r_bench.report import write_report
-from mtl2r_bench.status import seconds_left, study_status
+from mtl2r_bench.status import seconds_left, status_table, study_status
 from mtl2r_bench.study import plan
 from mtl2r_bench.sweep import StudyFolder, sweep
 from mtl2r_bench.train import TrainingError, train
@@ -308,3 +312,122 @@ def test_a_score_per_task_is_of_the_tasks_that_are_trained(tables, tmp_path, qui
     assert set(outcomes) == {"stl-click-s42", "stl-relevance-s42", "click+relevance-mgda-s42"}
     ranker = Ranker.load(StudyFolder(tmp_path).runs / "click+relevance-mgda-s42" / "ranker")
     assert ranker.tasks == ("click", "relevance")
+
+
+def test_derived_bounds_come_from_the_baselines(tables, tmp_path, quiet):
+    study = validate(StudyConfig, {**tables, "methods": ["ec"], "preferences": 2})
+    outcomes = {o.name: o.record for o in sweep(study, tmp_path, jobs=1, console=quiet)}
+    best, worst = (
+        outcomes[f"stl-{task}-s42"]["certificate"]["training_losses"]["quality"]
+        for task in ("quality", "relevance")
+    )
+    for share in (0.05, 0.95):
+        record = outcomes[f"ec-r{share}_{round(1 - share, 2)}-s42"]
+        assert record["bounds"] == {
+            "rule": "payoff",
+            "values": {"quality": pytest.approx(best + share * (worst - best))},
+        }
+        assert record["position"] == share
+        assert record["label"] == "ec"
+
+
+def test_a_run_whose_baseline_failed_says_so(tables, tmp_path, quiet, monkeypatch):
+    def failing(config, splits, folder):
+        if config.method.name == "stl":
+            raise TrainingError("a loss is nan")
+        return train(config, splits, folder)
+
+    monkeypatch.setattr(module, "train", failing)
+    study = validate(StudyConfig, {**tables, "methods": ["ec", "mgda"], "preferences": 1})
+    errors = {o.name: o.error for o in sweep(study, tmp_path, jobs=1, console=quiet)}
+    assert errors["mgda-s42"] is None
+    assert "need the run stl-relevance-s42, which failed" in errors["ec-r0.5_0.5-s42"]
+
+
+@pytest.mark.parametrize(("failures", "error"), [(2, None), (3, "RuntimeError: out of memory")])
+def test_a_run_that_fails_is_begun_again_a_named_number_of_times(
+    study, tmp_path, quiet, monkeypatch, failures, error
+):
+    attempts = []
+
+    def failing(config, splits, folder):
+        if config.method.name == "mgda":
+            attempts.append(config)
+            if len(attempts) <= failures:
+                raise RuntimeError("out of memory")
+        return train(config, splits, folder)
+
+    monkeypatch.setattr(module, "train", failing)
+    outcomes = {o.name: o for o in sweep(study, tmp_path, jobs=1, console=quiet)}
+    assert study.retries == 2
+    assert len(attempts) == 3
+    assert outcomes["mgda-s42"].error == error
+
+
+def test_vectors_are_added_in_the_largest_gap_and_found_again(tables, tmp_path, quiet):
+    study = validate(
+        StudyConfig, {**tables, "methods": ["ls"], "preferences": 3, "adaptive": 2, "seeds": [1, 2]}
+    )
+    outcomes = sweep(study, tmp_path, jobs=1, console=quiet)
+    planned = plan(study, ("relevance", "quality"))
+    added = [o for o in outcomes if o.name not in planned]
+    assert len(added) in (2, 4)  # a second gap need not be there
+    assert {o.record["seed"] for o in added} == {1, 2}
+    first = added[0].record["method"]["preference"]
+    vectors = [(0.05, 0.95), (0.5, 0.5), (0.95, 0.05)]
+    middles = {((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a in vectors for b in vectors if a != b}
+    assert any(first == pytest.approx(middle, abs=1e-5) for middle in middles)
+    before = files(tmp_path)
+    again = sweep(study, tmp_path, jobs=1, console=quiet)
+    assert [o.name for o in again] == [o.name for o in outcomes]
+    assert files(tmp_path) == before
+    assert {run.name for run in study_status(tmp_path)} == {o.name for o in outcomes}
+
+
+def test_a_folder_is_one_sweeps_and_a_run_is_one_processs(study, tmp_path, quiet, monkeypatch):
+    held = StudyFolder(tmp_path)
+    assert held.lock.acquire()
+    with pytest.raises(ValueError, match="another sweep is at work"):
+        sweep(study, tmp_path, jobs=1, console=quiet)
+    held.lock.release()
+    run = RunFolder(tmp_path / "run")
+    run.open("")
+    monkeypatch.setattr("mtl2r_bench.record._PATIENCE", 1)
+    with run.held():
+        assert RunFolder(tmp_path / "run").lock.taken()
+        with (
+            pytest.raises(ValueError, match="another process trains"),
+            RunFolder(tmp_path / "run").held(),
+        ):
+            pass
+    assert not run.lock.taken()
+
+
+def test_places_on_gpus_go_to_the_one_with_most_left(tmp_path):
+    with ExitStack() as stack:
+        taken = [stack.enter_context(gpu_share(2, 2, tmp_path)) for _ in range(4)]
+        assert taken == [0, 1, 0, 1]
+    with gpu_share(2, 2, tmp_path) as gpu:
+        assert gpu == 0
+    with gpu_share(0, 1, tmp_path) as gpu:
+        assert gpu is None
+
+
+def test_the_table_of_a_study_says_what_runs_and_what_failed(study, tmp_path, quiet, monkeypatch):
+    def failing(config, splits, folder):
+        if config.method.name == "mgda":
+            RunFolder(folder).open("")
+            raise TrainingError("a loss is nan")
+        return train(config, splits, folder)
+
+    monkeypatch.setattr(module, "train", failing)
+    sweep(study, tmp_path, jobs=1, console=quiet)
+    run = RunFolder(tmp_path / "runs" / "ls-r0.05_0.95-s42")
+    run.record.unlink()
+    console = Console(width=200, file=StringIO())
+    with run.held():
+        console.print(status_table(study_status(tmp_path), 2))
+    text = console.file.getvalue()
+    assert re.search(r"ls-r0.05_0.95-s42 .*running .*3/3 .*relevance \d", text)
+    assert re.search(r"mgda-s42 .*failed .*TrainingError: a loss is nan", text)
+    assert "3 finished, 1 running, 1 failed of 5 runs" in text

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mtl2r_models import Ranker
 
 from .config import StudyConfig, did_you_mean, load_study, validate
+from .folder import StudyFolder
 from .report.results import Result, collect, standard_error
-from .sweep import StudyFolder
 
 __all__ = ["Choice", "choose", "parse_bound", "parse_preference"]
 

@@ -17,7 +17,6 @@ __all__ = [
     "Out",
     "Tasks",
     "console",
-    "duration",
     "names",
     "override",
     "vector",
@@ -42,19 +41,6 @@ Config = Annotated[
     Path | None,
     typer.Argument(help="TOML file, or a name of `list studies`; options here override it."),
 ]
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that suits them.
-
-    Examples:
-        >>> [duration(seconds) for seconds in (80, 600, 86_400)]
-        ['80 s', '10.0 min', '24.0 h']
-    """
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def override(tables: dict[str, Any], key: tuple[str, ...], value: Any) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from .backends import Backend
 from .choose import choose, parse_bound, parse_preference
 from .cli_options import (
     Config,
@@ -19,7 +20,6 @@ from .cli_options import (
     Out,
     Tasks,
     console,
-    duration,
     names,
     override,
     vectors,
@@ -27,15 +27,41 @@ from .cli_options import (
 from .config import RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
 from .estimate import estimate
+from .folder import StudyFolder
 from .report import write_report
-from .status import seconds_left, study_status
-from .study import plan
-from .sweep import StudyFolder, sweep
-from .train import TrainingError
+from .selection import trained_tasks
+from .status import duration, status_table, study_status
+from .study import data_of_folds, plan
+from .sweep import sweep
+from .train import TrainingError, pick_device
 
 __all__ = ["app"]
 
 app = typer.Typer()
+
+
+class BackendName(StrEnum):
+    """Where `mtl2r-bench sweep` can compute."""
+
+    local = "local"
+    ray = "ray"
+
+
+Methods = Annotated[str | None, typer.Option(help="Comma-separated code names.")]
+TaskSets = Annotated[
+    str | None,
+    typer.Option(help="Labels that are trained together: 'pairs', or 'relevance,click; ...'."),
+]
+Preferences = Annotated[
+    str | None,
+    typer.Option(help="How many evenly spread vectors, or the vectors: '.2,.8; .5,.5'."),
+]
+Seeds = Annotated[str | None, typer.Option(help="Comma-separated seeds.")]
+Folds = Annotated[
+    str | None,
+    typer.Option("--folds", "--fold", help="Comma-separated folds of a root with Fold1..Fold5."),
+]
+RunsPerGpu = Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")]
 
 
 @app.command()
@@ -43,7 +69,7 @@ def demo(out: Out = Path("runs/demo"), jobs: Jobs = None, epochs: Epochs = None)
     """Trains several methods on synthetic lists with two conflicting labels and draws the front."""
     tables = load_study("demo")
     override(tables, ("train", "epochs"), epochs)
-    _sweep(validate(StudyConfig, tables, "demo.toml"), out, jobs)
+    _sweep(validate(StudyConfig, tables, "demo.toml"), out, Backend(jobs=jobs))
 
 
 @app.command(name="sweep")
@@ -52,85 +78,133 @@ def sweep_command(
     out: Out = Path("runs/sweep"),
     data: Data = None,
     tasks: Tasks = None,
-    methods: Annotated[str | None, typer.Option(help="Comma-separated code names.")] = None,
-    preferences: Annotated[
-        str | None,
-        typer.Option(help="How many evenly spaced vectors, or the vectors: '.2,.8; .5,.5'."),
-    ] = None,
+    task_sets: TaskSets = None,
+    methods: Methods = None,
+    preferences: Preferences = None,
     epochs: Epochs = None,
-    seeds: Annotated[str | None, typer.Option(help="Comma-separated seeds.")] = None,
-    fold: Annotated[int | None, typer.Option(min=1, help="Fold of a root with folds.")] = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
     jobs: Jobs = None,
+    backend: Annotated[
+        BackendName, typer.Option(help="Processes of this machine, or a Ray cluster.")
+    ] = BackendName.local,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster to join, like 127.0.0.1:6379.")
+    ] = None,
+    runs_per_gpu: RunsPerGpu = 1,
 ) -> None:
-    """Trains every method, preference and seed of a study, and reports. Resumes what was begun."""
-    tables = load_study(config) if config is not None else {}
-    override(tables, ("data", "path"), data)
-    override(tables, ("data", "fold"), fold)
-    override(tables, ("data", "tasks"), names(tasks))
-    override(tables, ("train", "epochs"), epochs)
-    override(tables, ("methods",), names(methods))
-    override(tables, ("preferences",), vectors(preferences))
-    override(tables, ("seeds",), names(seeds))
-    _sweep(validate(StudyConfig, tables, str(config or "options")), out, jobs)
+    """Trains every run of a study, and reports. Goes on with what was begun."""
+    study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
+    on_gpu = pick_device(study.train.device).type == "cuda"
+    place = Backend(
+        name="ray" if backend is BackendName.ray else "local",
+        jobs=jobs,
+        address=address,
+        runs_per_gpu=runs_per_gpu,
+        gpu=on_gpu,
+    )
+    _sweep(study, out, place)
 
 
 @app.command(name="plan")
-def plan_command(config: Config = None, data: Data = None, jobs: Jobs = None) -> None:
+def plan_command(
+    config: Config = None,
+    data: Data = None,
+    tasks: Tasks = None,
+    task_sets: TaskSets = None,
+    methods: Methods = None,
+    preferences: Preferences = None,
+    epochs: Epochs = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    jobs: Jobs = None,
+    runs_per_gpu: RunsPerGpu = 1,
+) -> None:
     """Says what a study would take: its runs, time and disk. Times a few steps of each method."""
-    tables = load_study(config) if config is not None else {}
-    override(tables, ("data", "path"), data)
-    study = validate(StudyConfig, tables, str(config or "options"))
-    splits = load_splits(study.data, study.evaluation)
+    study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
+    splits = load_splits(data_of_folds(study)[0], study.evaluation)
     runs = plan(study, splits.tasks)
-    jobs = min(jobs or os.cpu_count() or 1, len(runs))
-    kinds: dict[str, list[RunConfig]] = {}
+    on_gpu = pick_device(study.train.device).type == "cuda"
+    jobs = Backend(jobs=jobs, runs_per_gpu=runs_per_gpu, gpu=on_gpu).processes(len(runs))
+    kinds: dict[tuple[str, int], list[RunConfig]] = {}
     for run in runs.values():
-        kinds.setdefault(run.method.name, []).append(run)
-    table = Table("method", "runs", "s per step", "steps", "epochs", "on one core")
-    seconds, size = 0.0, 0
-    for name, members in kinds.items():
+        trained = trained_tasks(run, splits.tasks)
+        kinds.setdefault((run.method.name, len(trained)), []).append(run)
+    table = Table("method", "tasks", "runs", "s per step", "steps", "epochs", "one at a time")
+    seconds, size, parameters = 0.0, 0, 0
+    for (name, size_of_set), members in kinds.items():
         found = estimate(members[0], splits)
-        seconds += found.seconds * len(members)
-        size += found.bytes * len(members)
+        count = len(members)
+        if members[0].method.preference is not None and study.adaptive:
+            vectors = {member.method.preference for member in members}
+            count += study.adaptive * len(members) // len(vectors)
+        seconds += found.seconds * count
+        size += found.bytes * count
+        parameters = max(parameters, found.parameters)
         table.add_row(
             name,
-            str(len(members)),
+            str(size_of_set),
+            str(count),
             f"{found.step_seconds:.3f}",
             str(found.steps),
             str(members[0].train.epochs),
-            duration(found.seconds * len(members)),
+            duration(found.seconds * count),
         )
     console.print(table)
     console.print(
-        f"{len(runs)} runs of {found.parameters:,} parameters on {len(splits.train)} training "
+        f"{len(runs)} runs of {parameters:,} parameters on {len(splits.train)} training "
         f"lists: about {duration(seconds / jobs)} with {jobs} at a time, {size / 1e6:,.0f} MB.",
         soft_wrap=True,
         highlight=False,
     )
 
 
+def _study(
+    config: Path | None,
+    data: Path | None,
+    tasks: str | None,
+    task_sets: str | None,
+    methods: str | None,
+    preferences: str | None,
+    epochs: int | None,
+    seeds: str | None,
+    folds: str | None,
+) -> StudyConfig:
+    """A study from its file and the options that override it."""
+    tables = load_study(config) if config is not None else {}
+    override(tables, ("data", "path"), data)
+    override(tables, ("data", "tasks"), names(tasks))
+    sets = task_sets
+    if sets is not None and sets.strip() != "pairs":
+        override(tables, ("task_sets",), [names(one) for one in sets.split(";")])
+    else:
+        override(tables, ("task_sets",), sets)
+    override(tables, ("train", "epochs"), epochs)
+    override(tables, ("methods",), names(methods))
+    override(tables, ("preferences",), vectors(preferences))
+    override(tables, ("seeds",), names(seeds))
+    numbers = names(folds)
+    if numbers is not None and len(numbers) == 1:
+        override(tables, ("data", "fold"), numbers[0])
+        tables.pop("folds", None)
+    else:
+        override(tables, ("folds",), numbers)
+    return validate(StudyConfig, tables, str(config or "options"))
+
+
 @app.command()
 def status(
-    folder: Annotated[Path, typer.Argument(help="A study's folder.")], jobs: Jobs = None
+    folder: Annotated[Path, typer.Argument(help="A study's folder.")],
+    jobs: Jobs = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All runs, not only those that run or failed.")
+    ] = False,
 ) -> None:
-    """Shows how far a study is, also while it runs."""
+    """Shows how far a study is, also while it runs: what runs, what failed, what is left."""
     runs = study_status(folder)
-    counts = Counter(run.state for run in runs)
-    table = Table("run", "state", "epochs", "minutes", "error")
-    for run in runs:
-        table.add_row(
-            run.name,
-            run.state,
-            f"{run.epoch}/{run.epochs}",
-            f"{run.seconds / 60:.1f}",
-            run.error or "",
-        )
-    console.print(table)
-    left = seconds_left(runs, jobs or os.cpu_count() or 1)
-    ahead = "" if left is None or left == 0 else f"; about {duration(left)} left"
+    running = sum(run.state == "running" for run in runs)
     console.print(
-        ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) + ahead,
-        highlight=False,
+        status_table(runs, jobs or running or os.cpu_count() or 1, every=every), highlight=False
     )
 
 
@@ -182,8 +256,8 @@ def report(folder: Annotated[Path, typer.Argument(help="A study's folder.")]) ->
     _report(folder)
 
 
-def _sweep(study: StudyConfig, out: Path, jobs: int | None) -> None:
-    outcomes = sweep(study, out, jobs=jobs, console=console)
+def _sweep(study: StudyConfig, out: Path, backend: Backend) -> None:
+    outcomes = sweep(study, out, console=console, backend=backend)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(failed) < len(outcomes):
         _report(out)

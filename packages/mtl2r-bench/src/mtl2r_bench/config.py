@@ -32,6 +32,7 @@ from mtl2r_models.feature_layers import FeatureLayers
 
 __all__ = [
     "STUDIES",
+    "BoundsConfig",
     "DataConfig",
     "EvaluationConfig",
     "LatentCrossConfig",
@@ -313,20 +314,30 @@ class MethodConfig(_Config):
 
     Attributes:
         name: The code name.
-        preference: On the simplex, for the methods that take one.
+        preference: On the simplex, for the methods that take one, and for those with bounds that
+            are derived from it.
         task: For ``stl`` only: the task that is trained.
+        rule: How ``options.bounds`` came about, where a study set them, see `mtl2r_bench.bounds`.
+        position: Where the run stands along its method's sweep, from 0 to 1, where no preference
+            says so: 1 is all for the main task.
         options: Further arguments of the method's constructor.
     """
 
     name: str
     preference: tuple[float, ...] | None = None
     task: str | None = None
+    rule: Literal["payoff", "bits_per_pair"] | None = None
+    position: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     options: dict[str, Any] = {}
 
     @property
     def label(self) -> str:
-        """What a legend shows: the code name, with the task of a baseline and with options."""
-        options = ", ".join(f"{key}={value}" for key, value in self.options.items())
+        """What a legend shows: the code name, with the task of a baseline and with options.
+
+        Bounds are left out: as preferences, they tell the runs of one method's sweep apart.
+        """
+        shown = {key: value for key, value in self.options.items() if key != "bounds"}
+        options = ", ".join(f"{key}={value}" for key, value in shown.items())
         task = f" {self.task}" if self.task else ""
         return f"{self.name}{task}" + (f" ({options})" if options else "")
 
@@ -354,6 +365,31 @@ class RunConfig(_Shared):
     seed: NonNegativeInt = 42
 
 
+class BoundsConfig(_Config):
+    """Bounds of the epsilon-constraint method for one task set, given rather than derived.
+
+    Attributes:
+        tasks: The task set.
+        values: Per bounded task its bounds, one per run; all lists are equally long and go from the
+            tightest to the loosest.
+        unit: ``"loss"`` is that of the losses; ``"bits_per_pair"`` is that of DeepMTL2R's
+            LambdaLoss, a mean over pairs of documents with base-2 logarithms.
+    """
+
+    tasks: tuple[str, ...]
+    values: dict[str, tuple[PositiveFloat, ...]]
+    unit: Literal["loss", "bits_per_pair"] = "loss"
+
+    @model_validator(mode="after")
+    def _as_many_of_each(self) -> BoundsConfig:
+        lengths = {len(bounds) for bounds in self.values.values()}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                f"`values` must be lists of one length, got {[*map(len, self.values.values())]}"
+            )
+        return self
+
+
 class StudyConfig(_Shared):
     """Many trainings on the same data: every task set, method, preference, fold and seed.
 
@@ -364,7 +400,11 @@ class StudyConfig(_Shared):
         methods: Code names, or tables with a name and options.
         task_sets: Which labels are trained together, the main one first: a list of sets, or
             ``"pairs"`` for every pair; None is one set of all labels.
-        preferences: How many evenly spaced vectors (two tasks), or the vectors.
+        preferences: How many vectors, spread evenly, or the vectors.
+        bounds: Of the epsilon-constraint method, for the task sets that are named here; for others
+            they are derived from the baselines, one per preference.
+        adaptive: How many more vectors every method is trained at, one after the other, each where
+            its front so far has the largest gap.
         folds: Of a root with folds; one training each. None takes ``data.fold`` alone.
         seeds: One training each.
         baselines: Whether to train each task alone, which Δm and the hypervolume are scaled by.
@@ -375,10 +415,12 @@ class StudyConfig(_Shared):
     methods: Annotated[tuple[str | MethodConfig, ...], Field(min_length=1)] = ("ls", "wc", "mgda")
     task_sets: Literal["pairs"] | tuple[tuple[str, ...], ...] | None = None
     preferences: PositiveInt | tuple[tuple[float, ...], ...] = 5
+    bounds: tuple[BoundsConfig, ...] = ()
+    adaptive: NonNegativeInt = 0
     folds: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | None = None
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
     baselines: bool = True
-    retries: NonNegativeInt = 3
+    retries: NonNegativeInt = 2
 
 
 C = TypeVar("C", bound=_Config)

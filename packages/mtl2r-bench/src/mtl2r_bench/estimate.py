@@ -14,6 +14,7 @@ from .epoch import Engine, Progress
 from .evaluate import evaluate, label_scores, scorer
 from .group import ProcessGroup
 from .selection import trained_tasks
+from .study import provisional
 from .tables import build_loss
 from .train import initial_state, pick_device
 
@@ -67,6 +68,8 @@ class _EnoughError(Exception):
 
 def _estimate(config: RunConfig, splits: Splits) -> Estimate:
     trained = trained_tasks(config, splits.tasks)
+    method = provisional(config.method, [splits.tasks[i] for i in trained])
+    config = config.model_copy(update={"method": method})
     group = ProcessGroup(device=pick_device(config.train.device))
     state = initial_state(config, splits, trained, group)
     engine = Engine(config, splits.train, state, build_loss(config.loss), trained)

@@ -6,6 +6,7 @@ last.safetensors    everything that is needed to go on after the last finished e
 ranker/             the ranker of the chosen epoch (`mtl2r_models.Ranker.load`)
 queries.parquet     metrics per query of the chosen epoch
 error.json          why the run failed the last time, if it did
+lock                held by the process that trains
 record.json         the result, and what it was made with; written last: there is one only
 where the run finished
 """
@@ -16,6 +17,9 @@ import json
 import os
 import platform
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,9 +30,55 @@ import torch
 
 from ltr_data import atomic_write
 
-__all__ = ["RunFolder", "environment", "write_parquet"]
+try:
+    import fcntl
+except ImportError:  # Windows: a folder is then not guarded against a second process
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FileLock", "RunFolder", "environment", "write_parquet"]
 
 _PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
+
+_PATIENCE = 50
+"""Tenths of a second that a process waits for another to leave its folder."""
+
+
+class FileLock:
+    """A file that one process at a time can hold; a kill lets it go."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Takes hold of the file; False where another process has it."""
+        if fcntl is None:
+            return True
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except OSError:  # a network file system that locks no files
+            pass
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Lets it go."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def taken(self) -> bool:
+        """Whether a process holds it at the moment."""
+        if not self.path.is_file():
+            return False
+        if not self.acquire():
+            return True
+        self.release()
+        return False
 
 
 class RunFolder:
@@ -43,6 +93,27 @@ class RunFolder:
         self.queries = self.path / "queries.parquet"
         self.record = self.path / "record.json"
         self.error = self.path / "error.json"
+        self.lock = FileLock(self.path / "lock")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other processes from training in this folder.
+
+        A process that was just killed may need a moment to end.
+
+        Raises:
+            ValueError: When another process does.
+        """
+        for _ in range(_PATIENCE):
+            if self.lock.acquire():
+                break
+            time.sleep(0.1)
+        else:
+            raise ValueError(f"{self.path}: another process trains in this folder")
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def open(self, config_toml: str) -> None:
         """Makes the folder, or takes up one that holds the same config.

@@ -79,4 +79,6 @@ def selection_value(measured: Evaluation, weights: NDArray[np.float64], config: 
 def position(config: RunConfig) -> float | None:
     """Where a run stands along its method's sweep: of two tasks, the weight of the first."""
     preference = config.method.preference
-    return preference[0] if preference is not None and len(preference) == 2 else None
+    if preference is None:
+        return config.method.position
+    return preference[0] if len(preference) == 2 else None

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .config import StudyConfig, load_study, validate
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .config import RunConfig
+from .folder import StudyFolder
+from .gaps import all_runs
 from .record import RunFolder
-from .study import plan
-from .sweep import StudyFolder
 
-__all__ = ["RunStatus", "seconds_left", "study_status"]
+__all__ = ["RunStatus", "StudyWatch", "duration", "seconds_left", "status_table", "study_status"]
 
-State = Literal["finished", "failed", "begun", "waiting"]
+State = Literal["finished", "failed", "running", "begun", "waiting"]
+
+_SHOWN = 12
+"""Running and failed runs that a live table has room for."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,11 @@ class RunStatus:
 
     Attributes:
         name: Its folder's name.
-        state: ``"begun"`` runs at the moment, or was interrupted.
+        state: ``"running"`` at the moment; ``"begun"`` was interrupted.
         epoch: Epochs done.
         epochs: How many there are.
         seconds: That the epochs done took.
+        losses: Of the last epoch by task; empty before the first.
         error: Why it failed, if it did.
     """
 
@@ -36,6 +45,7 @@ class RunStatus:
     epoch: int
     epochs: int
     seconds: float
+    losses: Mapping[str, float]
     error: str | None
 
     @property
@@ -44,50 +54,110 @@ class RunStatus:
         return 0 if self.state == "finished" else self.epochs - self.epoch
 
 
-def study_status(path: str | Path) -> list[RunStatus]:
-    """Every run of a study's plan and where it stands.
+class StudyWatch:
+    """Looks at the runs of a study again and again; what is finished is read once.
 
-    Raises:
-        FileNotFoundError: When the folder holds no study.
+    Args:
+        folder: The study's.
+        runs: The runs by name.
     """
-    folder = StudyFolder(path)
-    study, labels = begun(folder)
-    return [
-        _status(name, RunFolder(folder.runs / name), config.train.epochs)
-        for name, config in plan(study, labels).items()
-    ]
+
+    def __init__(self, folder: StudyFolder, runs: Mapping[str, RunConfig]) -> None:
+        self.folder = folder
+        self.runs = runs
+        self._finished: dict[str, RunStatus] = {}
+
+    def look(self) -> list[RunStatus]:
+        """Where every run stands now."""
+        found = []
+        for name, config in self.runs.items():
+            status = self._finished.get(name)
+            if status is None:
+                status = _status(name, RunFolder(self.folder.runs / name), config.train.epochs)
+                if status.state == "finished":
+                    self._finished[name] = status
+            found.append(status)
+        return found
 
 
-def begun(folder: StudyFolder) -> tuple[StudyConfig, tuple[str, ...]]:
-    """The config of the study in a folder, and the true names of its labels.
+def study_status(path: str | Path) -> list[RunStatus]:
+    """Every run of a study and where it stands.
 
     Raises:
         FileNotFoundError: When the folder holds no study that was begun.
     """
-    if folder.study.is_file():
-        study = validate(StudyConfig, load_study(folder.study), str(folder.study))
-        references = folder.references_of(None if study.folds is None else study.folds[0])
-        if references.is_file():
-            return study, tuple(json.loads(references.read_text("utf-8"))["data"]["tasks"])
-    raise FileNotFoundError(f"{folder.path}: expected a study that was begun, found none")
+    folder = StudyFolder(path)
+    study, labels = folder.begun()
+    return StudyWatch(folder, all_runs(study, labels, folder)).look()
 
 
-def seconds_left(runs: list[RunStatus], jobs: int) -> float | None:
+def seconds_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
     """Time until all runs are done, from the epochs seen; None where none was."""
     seen = [run.seconds / run.epoch for run in runs if run.epoch > 0]
     if not seen:
         return None
-    return statistics.mean(seen) * sum(run.remaining for run in runs) / jobs
+    left = [run for run in runs if run.state != "failed"]
+    return statistics.mean(seen) * sum(run.remaining for run in left) / jobs
+
+
+def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -> RenderableType:
+    """What runs at the moment and what failed, with the counts and the time left below.
+
+    Args:
+        runs: From `study_status`.
+        jobs: Runs at a time, for the time left.
+        every: Whether to show all runs, those that wait and those that are finished too.
+    """
+    table = Table("run", "state", "epochs", "minutes", "losses", "error")
+    wanted = list(runs) if every else [run for run in runs if run.state in ("running", "failed")]
+    wanted.sort(key=lambda run: run.state != "running") if not every else None
+    for run in wanted if every else wanted[:_SHOWN]:
+        table.add_row(
+            Text(run.name),
+            run.state,
+            f"{run.epoch}/{run.epochs}",
+            f"{run.seconds / 60:.1f}",
+            Text("  ".join(f"{task} {loss:.4g}" for task, loss in run.losses.items())),
+            Text(run.error or ""),
+        )
+    counts = Counter(run.state for run in runs)
+    left = seconds_left(runs, jobs)
+    ahead = "" if not left else f"; about {duration(left)} left with {jobs} at a time"
+    more = "" if every or len(wanted) <= _SHOWN else f" ({len(wanted) - _SHOWN} more not shown)"
+    line = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
+    foot = Text(f"{line} of {len(runs)} runs{ahead}{more}")
+    return Group(table, foot) if wanted else foot
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them.
+
+    Examples:
+        >>> [duration(seconds) for seconds in (80, 600, 86_400)]
+        ['80 s', '10.0 min', '24.0 h']
+    """
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+_ORDER: tuple[State, ...] = ("finished", "running", "begun", "waiting", "failed")
 
 
 def _status(name: str, run: RunFolder, epochs: int) -> RunStatus:
+    if not run.path.is_dir():
+        return RunStatus(name, "waiting", 0, epochs, 0.0, {}, None)
     log = run.epochs()
     error = run.failure()
     state: State = "waiting"
     if run.record.is_file():
         state, error = "finished", None
+    elif run.lock.taken():
+        state, error = "running", None
     elif error is not None:
         state = "failed"
     elif run.config.is_file():
         state = "begun"
-    return RunStatus(name, state, len(log), epochs, sum(line["seconds"] for line in log), error)
+    losses = log[-1]["loss"] if log else {}
+    return RunStatus(name, state, len(log), epochs, sum(e["seconds"] for e in log), losses, error)

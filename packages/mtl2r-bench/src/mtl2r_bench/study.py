@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from mtl_optim.pareto import evenly_spaced
+from mtl_optim.pareto import evenly_spaced, riesz
 
 from .config import DataConfig, MethodConfig, RunConfig, StudyConfig, did_you_mean
 from .tables import METHODS, build_loss, build_method, lookup
 
-__all__ = ["data_of_folds", "plan", "preferences", "run_name", "task_sets"]
+__all__ = ["data_of_folds", "plan", "preferences", "provisional", "run_name", "task_sets"]
 
 _MARGIN = 0.05
-"""Distance of evenly spaced preferences from the corners, which the baselines are."""
+"""The least entry of evenly spread preferences."""
+
+_DECIMALS = 4
+"""Of the entries of evenly spread preferences."""
 
 
 def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
@@ -40,7 +43,8 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
         named = None if study.task_sets is None else tasks
         planned += [(named, method) for method in _methods(study, tasks)]
     for named, method in planned:
-        build_method(method, named or tuple(labels))
+        tasks = named or tuple(labels)
+        build_method(provisional(method, tasks), tasks)
     shared = {name: getattr(study, name) for name in ("model", "loss", "train", "evaluation")}
     runs = {}
     for data in data_of_folds(study):
@@ -98,17 +102,24 @@ def data_of_folds(study: StudyConfig) -> list[DataConfig]:
 def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
     """The study's preference vectors.
 
+    A number of them is spread evenly over the simplex (for more than two tasks by their Riesz
+    energy), away from its corners and edges: the corners are the baselines, and methods that aim at
+    a ray divide by the entries.
+
     Raises:
-        ValueError: When a number is asked for with other than two tasks, or a vector has another
-            length than there are tasks.
+        ValueError: When a vector has another length than there are tasks.
+
+    Examples:
+        >>> preferences(StudyConfig(preferences=3), 2)
+        [(0.05, 0.95), (0.5, 0.5), (0.95, 0.05)]
     """
     if isinstance(study.preferences, int):
-        if num_tasks != 2:
-            raise ValueError(
-                f"`preferences` must be a list of vectors for {num_tasks} tasks "
-                f"(a number is for two), got {study.preferences}"
-            )
-        return [tuple(row) for row in evenly_spaced(study.preferences, margin=_MARGIN).tolist()]
+        if num_tasks == 2:
+            spread = evenly_spaced(study.preferences, margin=_MARGIN)
+        else:
+            spread = _MARGIN + (1 - num_tasks * _MARGIN) * riesz(study.preferences, num_tasks)
+        # Rounded, so that a vector is what the name of its folder says.
+        return [tuple(row) for row in spread.round(decimals=_DECIMALS).tolist()]
     for vector in study.preferences:
         if len(vector) != num_tasks:
             raise ValueError(
@@ -131,7 +142,11 @@ def run_name(config: RunConfig, study: StudyConfig) -> str:
         parts.append(method.task)
     if method.preference is not None:
         parts.append("r" + "_".join(f"{value:.4g}" for value in method.preference))
-    parts += [f"{key}{value}" for key, value in sorted(method.options.items())]
+    for key, value in sorted(method.options.items()):
+        if key == "bounds":
+            parts += [f"{task}{bound:.4g}" for task, bound in value.items()]
+        else:
+            parts.append(f"{key}{value}")
     if study.folds is not None:
         parts.append(f"f{config.data.fold}")
     parts.append(f"s{config.seed}")
@@ -155,8 +170,49 @@ def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[MethodConfi
         method = MethodConfig(name=entry) if isinstance(entry, str) else entry
         if method.name == "stl" or method.preference is not None:
             yield method
-        elif lookup(METHODS, method.name, "method").takes_preference:
+            continue
+        kind = lookup(METHODS, method.name, "method")
+        if kind.takes_preference:
             for vector in preferences(study, len(tasks)):
                 yield method.model_copy(update={"preference": vector})
+        elif kind.takes_bounds and "bounds" not in method.options:
+            yield from _bounded(study, method, tasks)
         else:
             yield method
+
+
+def _bounded(
+    study: StudyConfig, method: MethodConfig, tasks: tuple[str, ...]
+) -> Iterator[MethodConfig]:
+    """A method once per set of bounds: those given for the task set, else derived ones."""
+    given = [bounds for bounds in study.bounds if set(bounds.tasks) == set(tasks)]
+    if not given:
+        if not study.baselines:
+            raise ValueError(
+                f"the bounds of method {method.name!r} for {', '.join(tasks)} are derived from the "
+                "baselines: set `baselines`, or give them in `bounds`"
+            )
+        for vector in preferences(study, len(tasks)):
+            yield method.model_copy(update={"preference": vector, "rule": "payoff"})
+        return
+    for entry in given:
+        rows = [
+            dict(zip(entry.values, row, strict=True))
+            for row in zip(*entry.values.values(), strict=True)
+        ]
+        for i, row in enumerate(rows):
+            yield method.model_copy(
+                update={
+                    "options": {**method.options, "bounds": row},
+                    "rule": None if entry.unit == "loss" else entry.unit,
+                    "position": i / max(len(rows) - 1, 1),
+                }
+            )
+
+
+def provisional(method: MethodConfig, tasks: Sequence[str]) -> MethodConfig:
+    """A method as it can be built before its baselines are known: derived bounds are 1."""
+    if method.rule != "payoff" or "bounds" in method.options:
+        return method
+    bounds = dict.fromkeys(tasks[1:], 1.0)
+    return method.model_copy(update={"options": {**method.options, "bounds": bounds}})

@@ -1,62 +1,33 @@
-"""All runs of a study, in local processes; what is done is not done again."""
+"""All runs of a study; what is done is not done again."""
 
 from __future__ import annotations
 
 import json
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
-import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.live import Live
 
 from ltr_data import atomic_write
 
+from .backends import Backend, WorkerLostError, execute, joined
+from .bounds import with_bounds
 from .config import RunConfig, StudyConfig, to_toml
 from .data import Splits, load_splits
+from .folder import StudyFolder
+from .gaps import fill_gaps
 from .record import RunFolder
 from .references import references
+from .status import StudyWatch, status_table
 from .study import data_of_folds, plan
-from .train import TrainingError, train
+from .train import train
 
 __all__ = ["Outcome", "StudyFolder", "sweep"]
-
-
-class StudyFolder:
-    """The files of a study.
-
-    study.toml           its config, defaults included
-    references.json      random order and best single feature on its data; with several folds
-                         references-fold<n>.json for each
-    runs/<name>/         one folder a run, see `mtl2r_bench.record`
-    results.parquet, report.md, figures/    written by the report
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.study = self.path / "study.toml"
-        self.runs = self.path / "runs"
-        self.results = self.path / "results.parquet"
-        self.report = self.path / "report.md"
-        self.figures = self.path / "figures"
-
-    def references_of(self, fold: int | None) -> Path:
-        """The references of a fold of ``study.folds``; of the only one, None."""
-        return self.path / ("references.json" if fold is None else f"references-fold{fold}.json")
 
 
 @dataclass(frozen=True)
@@ -69,73 +40,181 @@ class Outcome:
 
 
 def sweep(
-    study: StudyConfig, out: str | Path, *, jobs: int | None = None, console: Console | None = None
+    study: StudyConfig,
+    out: str | Path,
+    *,
+    jobs: int | None = None,
+    console: Console | None = None,
+    backend: Backend | None = None,
 ) -> list[Outcome]:
     """Trains every run of a study that is not finished yet.
 
-    Each run is a process of one thread, so that its result does not depend on how many run at
-    once. A run that fails is reported at the end; the others go on. When a process is killed, the
-    runs that are not finished are begun again, `study.retries` times at most.
+    The baselines come first, since bounds may be derived from them; then all other runs; then, as
+    often as the study says, one more vector for every method and task set, where its front has its
+    largest gap. Each run is a process of one thread, so that its result does not depend on how many
+    run at once. A run that fails, or whose process is killed, is begun again `study.retries` times
+    at most, from its last checkpoint; the others go on, and its error is reported at the end.
 
     Args:
         study: What to train.
         out: The study's folder.
-        jobs: Processes at a time; None takes one per core.
+        jobs: Runs at a time; None takes what the backend has room for. Not with `backend`.
         console: Where progress is shown.
+        backend: Where the runs are computed; None is this machine.
 
     Returns:
         One outcome per run, in the plan's order.
 
     Raises:
-        ValueError: For a study that does not fit its data, before anything is trained.
+        ValueError: For a study that does not fit its data, before anything is trained; or a folder
+            in which another sweep is at work.
         OSError: When a file cannot be written; what was finished is kept.
     """
     console = console or Console()
+    backend = backend or Backend(jobs=jobs)
     folder = StudyFolder(out)
     data = data_of_folds(study)
     runs = plan(study, load_splits(data[0], study.evaluation).tasks)
     folder.runs.mkdir(parents=True, exist_ok=True)
-    _write(folder.study, to_toml(study))
-    for each in data:
-        fold = None if study.folds is None else each.fold
-        _write_references(folder.references_of(fold), load_splits(each, study.evaluation), study)
-    jobs = min(len(runs), jobs or os.cpu_count() or 1)
-    outcomes: dict[str, Outcome] = {}
-    with _progress(folder, runs, console) as report:
-        for attempt in range(study.retries + 1):
-            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-            left = {name: config for name, config in runs.items() if name not in outcomes}
-            calls = (
-                joblib.delayed(_run)(name, config, folder.runs / name)
-                for name, config in left.items()
+    if not folder.lock.acquire():
+        raise ValueError(f"{folder.path}: another sweep is at work in this folder")
+    try:
+        _write(folder.study, to_toml(study))
+        for each in data:
+            fold = None if study.folds is None else each.fold
+            _write_references(
+                folder.references_of(fold), load_splits(each, study.evaluation), study
             )
-            try:
-                for outcome in parallel(calls):
-                    outcomes[outcome.name] = outcome
-                    report(outcome)
+        with joined(backend):
+            return _Sweep(study, folder, runs, backend, console).outcomes()
+    finally:
+        folder.lock.release()
+
+
+class _Sweep:
+    """The stages of a sweep, each of runs that do not depend on one another."""
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        folder: StudyFolder,
+        runs: dict[str, RunConfig],
+        backend: Backend,
+        console: Console,
+    ) -> None:
+        self.study, self.folder, self.backend, self.console = study, folder, backend, console
+        self.runs = runs
+        self.done: dict[str, Outcome] = {}
+
+    def outcomes(self) -> list[Outcome]:
+        """Trains everything."""
+        with self._live():
+            self._stage(lambda config: config.method.name == "stl")
+            self._stage(lambda config: True)
+            for _ in range(self.study.adaptive):
+                records = {name: outcome.record for name, outcome in self.done.items()}
+                self.runs |= fill_gaps(self.study, self.runs, records)
+                self._stage(lambda config: True)
+        return [self.done[name] for name in self.runs]
+
+    def _stage(self, belongs: Callable[[RunConfig], bool]) -> None:
+        """Trains those of the runs that belong to a stage and are not done."""
+        left: dict[str, RunConfig] = {}
+        for name, config in self.runs.items():
+            if name not in self.done and belongs(config):
+                try:
+                    left[name] = self._prepared(config)
+                except _BaselineError as error:
+                    self._end(Outcome(name, None, str(error)))
+        failed: dict[str, Outcome] = {}
+        for attempt in range(self.study.retries + 1):
+            calls = [(name, config, self.folder.runs / name) for name, config in left.items()]
+            if not calls:
                 break
-            except TerminatedWorkerError:
-                console.print(
-                    f"a process was killed, perhaps for want of memory (fewer --jobs need less); "
-                    f"attempt {attempt + 1} of {study.retries + 1}",
-                    highlight=False,
-                    soft_wrap=True,
+            try:
+                for outcome in execute(_run, calls, self.backend):
+                    if outcome.error is None:
+                        del left[outcome.name]
+                        failed.pop(outcome.name, None)
+                        self._end(outcome)
+                    else:
+                        failed[outcome.name] = outcome
+            except WorkerLostError as error:
+                self._say(
+                    f"{error} (fewer --jobs need less); attempt {attempt + 1} of "
+                    f"{self.study.retries + 1}"
                 )
-    lost = f"its process, or one beside it, was killed {study.retries + 1} times"
-    return [outcomes.get(name, Outcome(name, None, lost)) for name in runs]
+        lost = f"its process, or one beside it, was killed {self.study.retries + 1} times"
+        for name in left:
+            self._end(failed.get(name, Outcome(name, None, lost)))
+
+    def _prepared(self, config: RunConfig) -> RunConfig:
+        """The run's config with its bounds, which may depend on its baselines."""
+        if config.method.rule is None:
+            return config
+        splits = load_splits(config.data, config.evaluation)
+        tasks = config.tasks or splits.tasks
+        baselines = {}
+        for name, outcome in self.done.items():
+            other = self.runs[name]
+            same = (other.data, other.seed) == (config.data, config.seed)
+            if other.method.name == "stl" and same and other.method.task in tasks:
+                if outcome.record is None:
+                    raise _BaselineError(f"its bounds need the run {name}, which failed")
+                baselines[str(other.method.task)] = outcome.record
+        method = with_bounds(config.method, tasks, splits.train, baselines)
+        return config.model_copy(update={"method": method})
+
+    def _end(self, outcome: Outcome) -> None:
+        self.done[outcome.name] = outcome
+        self._say(_line(outcome))
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def _live(self) -> Iterator[None]:
+        """Shows a table of what runs, and the lines of finished runs above it."""
+        if not self.console.is_terminal:
+            yield
+            return
+        watch, stop = StudyWatch(self.folder, self.runs), threading.Event()
+        jobs = self.backend.processes(len(self.runs))
+        live = Live(console=self.console, auto_refresh=False, transient=True)
+
+        def update() -> None:
+            watch.runs = dict(self.runs)
+            live.update(status_table(watch.look(), jobs), refresh=True)
+
+        def keep_looking() -> None:
+            while not stop.wait(1.0):
+                update()
+
+        watcher = threading.Thread(target=keep_looking, daemon=True)
+        with live:
+            watcher.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                watcher.join()
+
+
+class _BaselineError(RuntimeError):
+    """A run needs another, which failed."""
 
 
 def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
     """One run in a worker process.
 
-    What is wrong with the machine, such as a full disk, would end the other runs as well: an
-    `OSError` is let through and ends the sweep.
+    A `RuntimeError` is a training's own, or torch's, such as a GPU's lack of memory. What is wrong
+    with the machine, such as a full disk, would end the other runs as well: an `OSError` is let
+    through and ends the sweep.
     """
-    torch.set_num_threads(1)
     try:
         splits = load_splits(config.data, config.evaluation)
         return Outcome(name, train(config, splits, folder), None)
-    except (TrainingError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         message = f"{type(error).__name__}: {error}"
         RunFolder(folder).fail(message)
         return Outcome(name, None, message)
@@ -165,57 +244,11 @@ def _write(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-@contextmanager
-def _progress(folder: StudyFolder, runs: dict[str, RunConfig], console: Console) -> Iterator[Any]:
-    """Shows epochs done over all runs, read from their logs, and a line per finished run."""
-    total = sum(config.train.epochs for config in runs.values())
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-    logs = [RunFolder(folder.runs / name) for name in runs]
-    stop = threading.Event()
-
-    def update() -> None:
-        bar.update(row, completed=sum(_lines(log.log) for log in logs))
-
-    def watch() -> None:
-        while not stop.wait(0.5):
-            update()
-
-    with bar:
-        row = bar.add_task(f"{len(runs)} runs", total=total)
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-
-        def report(outcome: Outcome) -> None:
-            bar.console.print(_line(outcome), highlight=False, markup=False, soft_wrap=True)
-
-        try:
-            yield report
-        finally:
-            stop.set()
-            watcher.join()
-            update()
-
-
-def _lines(path: Path) -> int:
-    try:
-        return path.read_bytes().count(b"\n")
-    except FileNotFoundError:
-        return 0
-
-
 def _line(outcome: Outcome) -> str:
     if outcome.record is None:
         return f"failed    {outcome.name}: {outcome.error}"
     split = "test" if "test" in outcome.record["metrics"] else "validation"
     metric = f"ndcg@{outcome.record['select_cutoff']}"
-    values = outcome.record["metrics"][split][metric]
+    values: Mapping[str, float] = outcome.record["metrics"][split][metric]
     shown = "  ".join(f"{task} {value:.3f}" for task, value in values.items())
     return f"finished  {outcome.name:<22} {shown}  ({outcome.record['seconds']:.0f} s)"

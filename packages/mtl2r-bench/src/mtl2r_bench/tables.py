@@ -50,12 +50,17 @@ class MethodEntry:
             ``tasks`` (their names) and ``generator`` are filled in.
         takes_preference: Whether a preference vector is its first argument. A study trains it once
             per vector; a method without is trained once per seed.
+        takes_bounds: Whether its option ``bounds`` says which point of the front it aims at. A
+            study trains it once per set of bounds, given or derived from a preference.
+        aims_at_ray: Whether it brings the losses onto the ray 1/r of its preference.
         options: Arguments where the WEB30K study (DeepMTL2R) has other values than the factory's
             defaults, or the factory has none.
     """
 
     factory: Callable[..., Method]
     takes_preference: bool = False
+    takes_bounds: bool = False
+    aims_at_ray: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -97,11 +102,13 @@ METHODS: Mapping[str, MethodEntry] = {
     # The 21 of DeepMTL2R, under its code names. ``stl`` (a single task) is a run of one loss.
     "ls": MethodEntry(mtl_optim.LinearScalarization, takes_preference=True),
     "scaleinvls": MethodEntry(mtl_optim.ScaleInvariantScalarization, takes_preference=True),
-    "wc": MethodEntry(mtl_optim.WeightedChebyshev, takes_preference=True),
-    "soft_wc": MethodEntry(mtl_optim.SmoothChebyshev, takes_preference=True, options={"mu": 0.1}),
-    "epo": MethodEntry(mtl_optim.EPO, takes_preference=True),
-    "wc_mgda": MethodEntry(mtl_optim.WCMGDA, takes_preference=True),
-    "ec": MethodEntry(_epsilon_constraint),
+    "wc": MethodEntry(mtl_optim.WeightedChebyshev, takes_preference=True, aims_at_ray=True),
+    "soft_wc": MethodEntry(
+        mtl_optim.SmoothChebyshev, takes_preference=True, aims_at_ray=True, options={"mu": 0.1}
+    ),
+    "epo": MethodEntry(mtl_optim.EPO, takes_preference=True, aims_at_ray=True),
+    "wc_mgda": MethodEntry(mtl_optim.WCMGDA, takes_preference=True, aims_at_ray=True),
+    "ec": MethodEntry(_epsilon_constraint, takes_bounds=True),
     "rlw": MethodEntry(mtl_optim.RandomLossWeighting),
     "uw": MethodEntry(mtl_optim.UncertaintyWeighting),
     "dwa": MethodEntry(mtl_optim.DynamicWeightAverage),
@@ -119,7 +126,7 @@ METHODS: Mapping[str, MethodEntry] = {
     # Beyond them.
     "mean": MethodEntry(mtl_optim.Mean),
     "sum": MethodEntry(mtl_optim.Sum),
-    "pbi": MethodEntry(mtl_optim.PBI, takes_preference=True),
+    "pbi": MethodEntry(mtl_optim.PBI, takes_preference=True, aims_at_ray=True),
     "gls": MethodEntry(mtl_optim.GeometricLossStrategy),
     "imtl_l": MethodEntry(mtl_optim.IMTLL),
     "gradnorm": MethodEntry(mtl_optim.GradNorm),
@@ -210,7 +217,8 @@ def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) ->
     entry = lookup(METHODS, config.name, "method")
     if entry.takes_preference and config.preference is None:
         raise ValueError(f"method {config.name!r} needs a `preference`")
-    if not entry.takes_preference and config.preference is not None:
+    derived = entry.takes_bounds and config.rule is not None
+    if not (entry.takes_preference or derived) and config.preference is not None:
         raise ValueError(f"method {config.name!r} takes no `preference`")
     given = {
         "preference": config.preference,

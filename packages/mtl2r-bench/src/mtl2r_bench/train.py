@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ltr_data import RankingBatch
 from mtl2r_models import Ranker
 
 from .batching import training_loader
+from .certificate import certificate
 from .config import RunConfig, to_toml
 from .data import Splits
 from .epoch import Engine, Progress, TrainingError
@@ -56,18 +58,21 @@ def train(
     Raises:
         TrainingError: For a loss or gradient that is not finite, with task, epoch and batch; or
             when another process of the group is gone.
-        ValueError: For a config that does not fit the data or the folder.
+        ValueError: For a config that does not fit the data or the folder, or a folder in which
+            another process trains.
     """
     # All that a config can get wrong comes first, so that a mistake leaves no folder behind.
     trained = trained_tasks(config, splits.tasks)
     weights = selection_weights(config, splits.tasks, trained)
     device = pick_device(config.train.device)
     loss = build_loss(config.loss)
-    with process_group(device) as group:
+    run = RunFolder(folder)
+    with ExitStack() as stack:
+        group = stack.enter_context(process_group(device))
         state = initial_state(config, splits, trained, group)
-        run = RunFolder(folder)
         if group.first:
             run.open(to_toml(config))
+            stack.enter_context(run.held())
         group.wait()
         finished = run.finished()
         if finished is not None:
@@ -108,7 +113,7 @@ def train(
                 run.append(line)
             state.save(run.last)
         group.wait()
-        return _finish(config, splits, state, run, trained)
+        return _finish(config, splits, state, run, loss, trained)
 
 
 def _checkpoints(
@@ -183,7 +188,12 @@ def _sample(splits: Splits) -> Tensor:
 
 
 def _finish(
-    config: RunConfig, splits: Splits, state: TrainingState, run: RunFolder, trained: list[int]
+    config: RunConfig,
+    splits: Splits,
+    state: TrainingState,
+    run: RunFolder,
+    loss: Callable[..., Tensor],
+    trained: list[int],
 ) -> dict[str, Any]:
     """Measures the chosen epoch's ranker on validation and test and writes the record."""
     group = state.group
@@ -194,10 +204,10 @@ def _finish(
         for name, dataset in splits.items().items()
         if name != "train"
     }
-    log = run.epochs()
+    log, method = run.epochs(), config.method
     record = {
-        "method": config.method.model_dump(mode="json"),
-        "label": config.method.label,
+        "method": method.model_dump(mode="json"),
+        "label": method.label,
         "position": position(config),
         "tasks": list(ranker.tasks),
         "labels": list(splits.tasks),
@@ -208,10 +218,16 @@ def _finish(
         "epochs": config.train.epochs,
         "parameters": sum(p.numel() for p in state.ranker.parameters()),
         "loss": log[state.best_epoch - 1]["loss"],
+        "bounds": None
+        if "bounds" not in method.options
+        else {"rule": method.rule or "given", "values": method.options["bounds"]},
         "metrics": {name: result.named(result.means()) for name, result in measured.items()},
         "standard_errors": {
             name: result.named(result.standard_errors()) for name, result in measured.items()
         },
+        "certificate": certificate(config, splits, ranker, loss, trained, group.device)
+        if group.first
+        else None,
         "seconds": sum(line["seconds"] for line in log),
         "data": splits.checksums,
         "environment": environment(group.device) | {"processes": group.size},
@@ -271,7 +287,8 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # torchrun's processes have one GPU each
+        # torchrun's processes have one GPU each, and so have a sweep's.
+        name = f"cuda:{os.environ.get('LOCAL_RANK') or torch.cuda.current_device()}"
     try:
         return torch.device(name)
     except RuntimeError as error:
