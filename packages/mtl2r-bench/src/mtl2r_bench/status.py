@@ -96,8 +96,7 @@ def seconds_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
     seen = [run.seconds / run.epoch for run in runs if run.epoch > 0]
     if not seen:
         return None
-    left = [run for run in runs if run.state != "failed"]
-    return statistics.mean(seen) * sum(run.remaining for run in left) / jobs
+    return statistics.mean(seen) * sum(run.remaining for run in runs) / jobs
 
 
 def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -> RenderableType:
