@@ -407,6 +407,8 @@ class StudyConfig(_Shared):
             its front so far has the largest gap.
         folds: Of a root with folds; one training each. None takes ``data.fold`` alone.
         seeds: One training each.
+        repeats: Seeds of a method that takes no preference, from each of `seeds` on: as many runs
+            as others have vectors, where figures are to show them alike.
         baselines: Whether to train each task alone, which Δm and the hypervolume are scaled by.
         retries: How often a run is begun again that failed or whose process was killed, by a
             machine short of memory, say. It goes on from its last checkpoint.
@@ -419,6 +421,7 @@ class StudyConfig(_Shared):
     adaptive: NonNegativeInt = 0
     folds: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | None = None
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
+    repeats: PositiveInt = 1
     baselines: bool = True
     retries: NonNegativeInt = 2
 

@@ -50,8 +50,9 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
     for data in data_of_folds(study):
         for seed in study.seeds:
             for named, method in planned:
-                config = RunConfig(**shared, data=data, method=method, tasks=named, seed=seed)
-                runs[run_name(config, study)] = config
+                for draw in range(seed, seed + _repeats(study, method)):
+                    config = RunConfig(**shared, data=data, method=method, tasks=named, seed=draw)
+                    runs[run_name(config, study)] = config
     return runs
 
 
@@ -151,6 +152,12 @@ def run_name(config: RunConfig, study: StudyConfig) -> str:
         parts.append(f"f{config.data.fold}")
     parts.append(f"s{config.seed}")
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", "-".join(parts))
+
+
+def _repeats(study: StudyConfig, method: MethodConfig) -> int:
+    """How many seeds a method is trained with, for each of the study's."""
+    one_of_many = method.preference is not None or "bounds" in method.options
+    return 1 if one_of_many or method.name == "stl" else study.repeats
 
 
 _Planned = tuple[tuple[str, ...] | None, MethodConfig]
