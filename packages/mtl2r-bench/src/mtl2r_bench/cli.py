@@ -17,7 +17,7 @@ from rich.table import Table
 
 from mtl2r_models.export import export_onnx, export_program
 
-from . import cli_data, cli_study
+from . import cli_data, cli_navigate, cli_study
 from . import predict as prediction
 from . import train as training
 from .cli_options import Config, Data, Epochs, Out, Tasks, console, names, override, vector
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.app, name="data")
 app.registered_commands += cli_study.app.registered_commands
+app.registered_commands += cli_navigate.app.registered_commands
 
 
 class Listing(StrEnum):

@@ -1,0 +1,149 @@
+"""A navigation of its own for every browser, and no more of them than memory allows."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..commands import Places
+from ..session import Session
+
+__all__ = ["Browsers", "Seat"]
+
+LIMIT = 8
+"""Browsers at a time. Each holds a model and its visited points."""
+
+IDLE_SECONDS = 1_800.0
+"""After so long without a sign of it, a browser may lose its place to another; it is saved then."""
+
+
+@dataclass
+class Activity:
+    """What is being done at the moment, in words.
+
+    Attributes:
+        text: Empty where nothing is.
+    """
+
+    text: str = ""
+
+    def tell(self, what: str) -> None:
+        """Says what is being done."""
+        self.text = what
+
+
+@dataclass
+class Seat:
+    """One browser's navigation.
+
+    Attributes:
+        session: Its navigation.
+        places: Where its files go.
+        activity: What is being done.
+        seen: When it was last heard of.
+        kept: How many of its points are on disk.
+    """
+
+    session: Session
+    places: Places
+    activity: Activity
+    seen: float = field(default_factory=time.monotonic)
+    kept: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """One command at a time.
+
+        Raises:
+            ValueError: While another command of the same browser, from a second tab say, runs.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise ValueError("another command of this browser is being computed; wait for it")
+        self.seen = time.monotonic()
+        try:
+            yield
+        finally:
+            self.activity.tell("")
+            self.seen = time.monotonic()
+            self._lock.release()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command runs."""
+        return self._lock.locked()
+
+    def save(self) -> Path | None:
+        """Writes what is not on disk yet, and says where."""
+        if len(self.session.points) <= self.kept:
+            return None
+        self.places.saved = self.session.save(self.places.navigation(None))
+        self.kept = len(self.session.points)
+        return self.places.saved
+
+
+class Browsers:
+    """The seats, by the value of a browser's cookie.
+
+    Args:
+        origin: Where every browser's navigation begins; it is never moved itself.
+        run: The run's folder, where files go.
+        limit: The most seats there are.
+        idle: Seconds after which a seat may be given to another browser.
+    """
+
+    def __init__(
+        self, origin: Session, run: Path, *, limit: int = LIMIT, idle: float = IDLE_SECONDS
+    ) -> None:
+        self._origin = origin
+        self._run = run
+        self._limit = limit
+        self._idle = idle
+        self._seats: dict[str, Seat] = {}
+        self._lock = threading.Lock()
+
+    def seat(self, key: str) -> Seat:
+        """The seat of a browser, made where it has none.
+
+        Raises:
+            ValueError: When all seats are taken by browsers that are in use.
+        """
+        with self._lock:
+            if key not in self._seats:
+                self._make_room()
+                self._seats[key] = self._new()
+            self._seats[key].seen = time.monotonic()
+            return self._seats[key]
+
+    def save(self) -> list[Path]:
+        """Saves every seat that has something new; where to."""
+        with self._lock:
+            return [path for seat in self._seats.values() if (path := seat.save()) is not None]
+
+    @staticmethod
+    def new_key() -> str:
+        """A key for a browser that has none."""
+        return uuid.uuid4().hex
+
+    def _new(self) -> Seat:
+        places = Places(home=self._run / "navigations", exports=self._run / "rankers")
+        activity = Activity()
+        session = self._origin.fork(activity.tell)
+        return Seat(session, places, activity, kept=len(session.points))
+
+    def _make_room(self) -> None:
+        if len(self._seats) < self._limit:
+            return
+        key, oldest = min(self._seats.items(), key=lambda item: item[1].seen)
+        if oldest.busy or time.monotonic() - oldest.seen < self._idle:
+            raise ValueError(
+                f"{self._limit} browsers navigate already, and that is the most there can be; "
+                "close one, and try again in half an hour"
+            )
+        oldest.save()
+        del self._seats[key]

@@ -1,0 +1,309 @@
+"""What the page does: every press of a button or key is a command of the browser's navigation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
+from flask import request
+
+from ..commands import execute
+from ..problem import Problem
+from ..sentences import parse
+from .browsers import Browsers, Seat
+from .figure import figure
+from .layout import slider_id
+from .reach import reach
+from .views import outlook, points_table
+
+__all__ = ["COOKIE", "fault", "register"]
+
+COOKIE = "mtl2r"
+
+_STATE = [
+    Output("state", "data", allow_duplicate=True),
+    Output("forecast", "data", allow_duplicate=True),
+    Output("message", "children", allow_duplicate=True),
+]
+
+
+def register(app: Dash, problem: Problem, browsers: Browsers) -> None:
+    """Connects the page of a problem to the browsers' navigations."""
+
+    def seat() -> Seat:
+        key = request.cookies.get(COOKIE)
+        if not key:
+            raise ValueError(
+                "this page needs a cookie of its own: allow it, and load the page again"
+            )
+        return browsers.seat(key)
+
+    _clientside(app)
+    _open(app, problem, seat)
+    _wishes(app, problem, seat)
+    _walk(app, problem, seat)
+    _keep(app, seat)
+    _show(app, problem)
+
+    @app.callback(Output("doing", "children"), Input("tick", "n_intervals"))
+    def doing(ticks: int | None) -> str:
+        return seat().activity.text if ticks else ""
+
+
+def fault(error: Exception) -> None:
+    """What the page says where this program has a fault; the terminal has the traceback."""
+    logging.getLogger(__name__).error("a fault in a callback of the page", exc_info=error)
+    set_props("message", {"children": f"⚠ A fault of this program: {error!r}; see the terminal."})
+
+
+def _clientside(app: Dash) -> None:
+    app.clientside_callback(  # type: ignore[no-untyped-call]  # dash's own
+        ClientsideFunction("navigate", "theme"), Output("theme", "data"), Input("page", "id")
+    )
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("navigate", "couple"),
+        Output(slider_id(ALL), "value"),
+        Output({"kind": "wanted", "task": ALL}, "children"),
+        Input(slider_id(ALL), "value"),
+        Input({"kind": "hold", "task": ALL}, "value"),
+        Input("state", "data"),
+        Input("reset", "n_clicks"),
+        State("tasks", "data"),
+    )
+
+
+def _state(seat: Seat, problem: Problem) -> dict[str, Any]:
+    """What the page shows of where one stands; computes the trade-offs where they are not known."""
+    local = execute(seat.session, seat.places, {"command": "local"})
+    tree = execute(seat.session, seat.places, {"command": "points"})
+    weights = [local["point"]["weights"][task] for task in problem.tasks]
+    return {"local": local, "tree": tree, **reach(problem, local, weights)}
+
+
+Answer = tuple[Any, Any, Any]
+
+
+def _try(what: Callable[[], Answer]) -> Answer:
+    """The outputs of an action, or its mistake as a message."""
+    try:
+        return what()
+    except (ValueError, OSError) as error:
+        return no_update, no_update, f"⚠ {error}"
+
+
+def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
+    @app.callback(
+        Output("front", "data"),
+        *_STATE,
+        Input("page", "id"),
+        running=_busy(),
+        prevent_initial_call="initial_duplicate",
+    )
+    def open_page(_: str) -> tuple[Any, ...]:
+        def begin() -> Answer:
+            mine = seat()
+            with mine.alone():
+                return _state(mine, problem), None, ""
+
+        front: Any = no_update
+        outputs = _try(begin)
+        if outputs[0] is not no_update:
+            mine = seat()
+            front = execute(mine.session, mine.places, {"command": "front"})
+        return front, *outputs
+
+
+def _wishes(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
+    """Previews, of the sliders and of what is typed."""
+
+    @app.callback(*_STATE[1:], Input("wish", "data"), prevent_initial_call=True)
+    def slide(wish: Mapping[str, Any] | None) -> tuple[Any, Any]:
+        def look() -> Answer:
+            if wish is None:
+                return no_update, None, ""
+            mine = seat()
+            with mine.alone():
+                command = {"command": "preview", "change": wish["change"]}
+                return no_update, execute(mine.session, mine.places, command), ""
+
+        return _try(look)[1:]
+
+    @app.callback(
+        *_STATE,
+        Output("say", "value"),
+        Input("say", "n_submit"),
+        State("say", "value"),
+        running=_busy(),
+        prevent_initial_call=True,
+    )
+    def say(_: int, text: str | None) -> tuple[Any, ...]:
+        def obey() -> Answer:
+            command = parse(text or "", problem.tasks)
+            if command["command"] in ("help", "quit"):
+                raise ValueError(
+                    f"the buttons do that here; say a wish, such as: improve {problem.tasks[0]}"
+                )
+            mine = seat()
+            with mine.alone():
+                return _do(mine, problem, command)
+
+        outputs = _try(obey)
+        return *outputs, no_update
+
+
+def _walk(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
+    """Steps, and going back and elsewhere."""
+
+    @app.callback(
+        *_STATE,
+        Input("step", "n_clicks"),
+        Input("undo", "n_clicks"),
+        Input({"kind": "go", "point": ALL}, "n_clicks"),
+        Input("chosen", "data"),
+        running=_busy(),
+        prevent_initial_call=True,
+    )
+    def walk(*_: Any) -> Answer:
+        if not ctx.triggered or not ctx.triggered[0]["value"]:
+            return no_update, no_update, no_update  # a button was drawn, not pressed
+        pressed = ctx.triggered_id
+        if pressed == "chosen":
+            command = {"command": "go", "point": ctx.triggered[0]["value"]["point"]}
+        elif isinstance(pressed, str):
+            command = {"command": pressed}
+        else:
+            command = {"command": "go", "point": pressed["point"]}
+
+        def move() -> Answer:
+            mine = seat()
+            with mine.alone():
+                return _do(mine, problem, command)
+
+        return _try(move)
+
+    @app.callback(Output("chosen", "data"), Input("graph", "clickData"), prevent_initial_call=True)
+    def choose(click: Mapping[str, Any]) -> Any:
+        """A click on a visited point of the figure goes there."""
+        point = click["points"][0].get("customdata")
+        return no_update if point is None else {"point": point}
+
+
+def _do(mine: Seat, problem: Problem, command: Mapping[str, Any]) -> Answer:
+    """Executes a command that may move; what is planned is shown until something else is."""
+    answer = execute(mine.session, mine.places, command)
+    if answer["command"] == "preview":
+        return no_update, answer, ""
+    message = ""
+    if answer["command"] == "step":
+        point = answer["point"]["name"] or answer["point"]["id"]
+        message = f"Step taken, to point {point}, in {answer['seconds']:.1f} s."
+    elif answer["command"] in ("undo", "go"):
+        point = answer["point"]["name"] or answer["point"]["id"]
+        message = f"At point {point}."
+    elif answer["command"] in ("export", "save"):
+        message = f"Written: {answer['folder']}"
+    taken = answer if answer["command"] == "step" else None
+    return _state(mine, problem), taken, message
+
+
+def _keep(app: Dash, seat: Callable[[], Seat]) -> None:
+    @app.callback(
+        Output("message", "children", allow_duplicate=True),
+        Input("export", "n_clicks"),
+        Input("save", "n_clicks"),
+        Input("export-name", "n_submit"),
+        Input("save-name", "n_submit"),
+        State("export-name", "value"),
+        State("save-name", "value"),
+        running=_busy(),
+        prevent_initial_call=True,
+    )
+    def keep(*given: Any) -> str:
+        export, save = given[-2:]
+        what = str(ctx.triggered_id).partition("-")[0]
+        command: dict[str, Any] = {"command": what}
+        if what == "export":
+            command["folder"] = export or ""
+        elif save:
+            command["folder"] = save
+        try:
+            if what == "export" and not export:
+                raise ValueError("give the ranker a name first")
+            mine = seat()
+            with mine.alone():
+                answer = execute(mine.session, mine.places, command)
+                if what == "save":
+                    mine.kept = answer["points"]
+        except (ValueError, OSError) as error:
+            return f"⚠ {error}"
+        return f"Written: {answer['folder']}"
+
+
+def _show(app: Dash, problem: Problem) -> None:
+    """Everything that is drawn, from what is known."""
+    names = {"metric": problem.metric, "loss": f"{problem.loss} loss"}
+
+    @app.callback(
+        Output("graph", "figure"),
+        Input("state", "data"),
+        Input("front", "data"),
+        Input("forecast", "data"),
+        Input("quantity", "value"),
+        Input("across", "value"),
+        Input("up", "value"),
+        Input("theme", "data"),
+        prevent_initial_call=True,
+    )
+    def draw(
+        state: Mapping[str, Any] | None,
+        front: Mapping[str, Any] | None,
+        forecast: Mapping[str, Any] | None,
+        quantity: str,
+        across: str,
+        up: str,
+        theme: str,
+    ) -> Any:
+        if state is None:
+            return no_update
+        return figure(
+            state["tree"],
+            front or {"runs": []},
+            forecast,
+            quantity=quantity,
+            axes=(across, up),
+            name=names[quantity],
+            dark=theme == "dark",
+        )
+
+    @app.callback(
+        Output("points", "children"),
+        Input("state", "data"),
+        Input("quantity", "value"),
+        prevent_initial_call=True,
+    )
+    def tabulate(state: Mapping[str, Any] | None, quantity: str) -> Any:
+        if state is None:
+            return no_update
+        return points_table(state["tree"], problem.tasks, quantity, names[quantity])
+
+    @app.callback(
+        Output("outlook", "children"),
+        Output("step", "disabled"),
+        Output("undo", "disabled"),
+        Input("forecast", "data"),
+        Input("state", "data"),
+    )
+    def foresee(
+        forecast: Mapping[str, Any] | None, state: Mapping[str, Any] | None
+    ) -> tuple[Any, bool, bool]:
+        planned = forecast is not None and forecast["command"] == "preview"
+        root = state is None or state["local"]["point"]["parent"] is None
+        ready = planned and forecast is not None and forecast["feasible"]
+        return outlook(forecast, problem.tasks, problem.metric), not ready, root
+
+
+def _busy() -> list[tuple[Output, Any, Any]]:
+    """While a command runs: words of what it does, and a page that says so."""
+    return [(Output("tick", "disabled"), False, True), (Output("page", "className"), "busy", "")]

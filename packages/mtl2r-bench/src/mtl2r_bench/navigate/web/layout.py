@@ -1,0 +1,198 @@
+"""What the page consists of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc, html
+
+from ..problem import Problem
+from .views import aria
+
+__all__ = ["INDEX", "layout", "slider_id"]
+
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
+<body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+</html>"""
+
+
+def slider_id(task: int | Any) -> dict[str, Any]:
+    """The id of a task's slider; give `dash.ALL` for all of them."""
+    return {"kind": "slider", "task": task}
+
+
+def layout(problem: Problem) -> html.Div:
+    """The page of a problem, before anything is known of where one stands."""
+    return html.Div(
+        [
+            *_stores(problem),
+            html.Header(
+                [
+                    html.H1(["Navigate ", html.Span(problem.name)]),
+                    html.P(
+                        f"{problem.metric} on validation · front of {problem.loss}, "
+                        f"{problem.documents:,} training documents",
+                        title=" ".join(problem.notes),
+                    ),
+                ]
+            ),
+            html.Main(
+                [
+                    html.Div([_picture(problem), _table()], className="column"),
+                    html.Div([_controls(problem), _keep()], className="column"),
+                ]
+            ),
+            html.Div(id="message", role="status", **aria(live="polite")),
+        ],
+        id="page",
+    )
+
+
+def _stores(problem: Problem) -> list[Any]:
+    return [
+        dcc.Store(id="tasks", data=list(problem.tasks)),
+        dcc.Store(id="state"),
+        dcc.Store(id="front"),
+        dcc.Store(id="wish"),
+        dcc.Store(id="forecast"),
+        dcc.Store(id="theme", data="light"),
+        dcc.Store(id="chosen"),
+        dcc.Interval(id="tick", interval=400, disabled=True),
+    ]
+
+
+def _picture(problem: Problem) -> html.Section:
+    tasks = list(problem.tasks)
+    quantities = [
+        {"label": problem.metric, "value": "metric"},
+        {"label": f"{problem.loss} loss", "value": "loss"},
+    ]
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.H2("The front"),
+                    dcc.RadioItems(quantities, "metric", id="quantity", inline=True),
+                    html.Div(
+                        [
+                            html.Label("across", htmlFor="across"),
+                            dcc.Dropdown(tasks, tasks[0], id="across", clearable=False),
+                            html.Label("up", htmlFor="up"),
+                            dcc.Dropdown(tasks, tasks[1], id="up", clearable=False),
+                        ],
+                        className="axes",
+                        hidden=len(tasks) == 2,
+                    ),
+                ],
+                className="bar",
+            ),
+            dcc.Graph(
+                id="graph",
+                config={"displaylogo": False, "displayModeBar": False, "responsive": True},
+                responsive=True,
+                style={"height": "310px"},
+            ),
+        ],
+        className="card picture",
+        **aria(label="The front and the visited points; the table below has its numbers"),
+    )
+
+
+def _table() -> html.Section:
+    return html.Section(
+        [html.Div(html.H2("Visited points"), className="bar"), html.Div(id="points")],
+        className="card points",
+    )
+
+
+def _controls(problem: Problem) -> html.Section:
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.H2("The next step"),
+                    html.P(
+                        "Right is better; the numbers are changes of the loss.", className="hint"
+                    ),
+                ],
+                className="bar",
+            ),
+            *(_slider(problem, i) for i in range(len(problem.tasks))),
+            html.Div(
+                [
+                    html.Label("Or say it", htmlFor="say"),
+                    dcc.Input(
+                        id="say",
+                        type="text",
+                        autoComplete="off",
+                        placeholder=f"improve {problem.tasks[-1]} give {problem.tasks[0]} 0.01",
+                    ),
+                ],
+                className="say",
+            ),
+            html.Div(id="outlook"),
+            html.Div(
+                [
+                    html.Button("Take the step", id="step", className="primary", disabled=True),
+                    html.Button("Undo", id="undo"),
+                    html.Button("Reset", id="reset"),
+                    html.Span(id="doing", **aria(live="polite")),
+                ],
+                className="buttons",
+            ),
+        ],
+        className="card controls",
+    )
+
+
+def _slider(problem: Problem, task: int) -> html.Div:
+    name = problem.tasks[task]
+    data: dict[str, Any] = {"data-task": name}
+    hold = [{"label": "hold", "value": "hold"}]
+    lock = dcc.Checklist(hold, [], id={"kind": "hold", "task": task})
+    return html.Div(
+        [
+            html.Span(name, className="task", id=f"task-{task}"),
+            html.Div(
+                dcc.Slider(
+                    min=-1,
+                    max=1,
+                    step=0.01,
+                    value=0,
+                    marks=None,
+                    included=False,
+                    updatemode="drag",
+                    allow_direct_input=False,
+                    id=slider_id(task),
+                ),
+                className="track",
+                **data,
+            ),
+            html.Output(id={"kind": "wanted", "task": task}),
+            html.Div(lock, hidden=len(problem.tasks) == 2, className="hold"),
+        ],
+        className="slide",
+    )
+
+
+def _keep() -> html.Section:
+    return html.Section(
+        [
+            html.Div(html.H2("Keep"), className="bar"),
+            _named("export", "Export the ranker", "name of the ranker"),
+            _named("save", "Save the navigation", "name, or nothing"),
+        ],
+        className="card keep",
+    )
+
+
+def _named(what: str, label: str, placeholder: str) -> html.Div:
+    return html.Div(
+        [
+            dcc.Input(id=f"{what}-name", type="text", placeholder=placeholder, autoComplete="off"),
+            html.Button(label, id=what),
+        ],
+        className="named",
+    )

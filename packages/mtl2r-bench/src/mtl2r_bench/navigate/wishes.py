@@ -1,0 +1,224 @@
+"""What a person wants of the next step, as data and as a sentence."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..config import did_you_mean
+
+__all__ = ["VERBS", "Unit", "Wish", "parse_wish"]
+
+Unit: TypeAlias = Literal["loss", "metric"]
+"""What amounts are counted in: the smooth loss, or the validation metric."""
+
+VERBS = ("improve", "move", "toward")
+"""What a wish begins with."""
+
+FILLERS = frozenset({"and", "up", "at", "most", "by", "the", "=", "to", "towards"})
+"""Words that make a sentence of a wish and mean nothing."""
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Wish(BaseModel):
+    """What is wanted; at most one of `improve`, `change` and `toward`.
+
+    Attributes:
+        improve: The task that shall improve.
+        by: By how much; None for as much as `give` allows.
+        give: Per task the most that it may lose.
+        protect: Tasks that shall lose nothing.
+        change: Per task the change of its loss (negative is better), or of its metric; the tasks
+            left out are free.
+        toward: Per task its share of the losses: the ray whose point of the front is aimed at.
+        unit: What the amounts are counted in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    improve: str | None = None
+    by: Amount | None = None
+    give: dict[str, Amount] = {}
+    protect: tuple[str, ...] = ()
+    change: dict[str, Finite] | None = None
+    toward: dict[str, Amount] | None = None
+    unit: Unit = "loss"
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is said."""
+        return not self.model_dump(exclude_defaults=True, exclude={"unit"})
+
+    def check(self, tasks: Sequence[str]) -> None:
+        """Raises ValueError where it contradicts itself or names what is not among the tasks."""
+        kinds = {"improve": self.improve, "change": self.change, "toward": self.toward}
+        said = [name for name, value in kinds.items() if value is not None]
+        if len(said) > 1:
+            named = " and ".join(said)
+            raise ValueError(f"expected one of improve, change and toward, got {named}")
+        if self.improve is None and (self.by is not None or self.give or self.protect):
+            raise ValueError("`by`, `give` and `protect` need a task to `improve`")
+        aims = [] if self.improve is None else [self.improve]
+        for name in (*aims, *self.give, *self.protect, *(self.change or {}), *(self.toward or {})):
+            if name not in tasks:
+                raise ValueError(f"unknown task {name!r}; {did_you_mean(name, list(tasks))}")
+        both = [name for name in aims if name in self.give or name in self.protect]
+        both += [name for name in self.give if name in self.protect]
+        if both:
+            raise ValueError(f"task {both[0]!r} is named twice, with different wishes")
+        if self.change is not None and not self.change:
+            raise ValueError("`change` needs a task and a number")
+        missing = [task for task in tasks if self.toward is not None and task not in self.toward]
+        if missing:
+            raise ValueError(f"`toward` needs a share of every task, {missing[0]!r} has none")
+
+
+def parse_wish(text: str, tasks: Sequence[str]) -> Wish:
+    """A wish from a sentence.
+
+    Args:
+        text: ``improve TASK [AMOUNT] give TASK AMOUNT ... protect TASK ...``, or
+            ``move TASK CHANGE ...``, or ``toward TASK SHARE ...``.
+        tasks: Their names; one with a space in it is quoted.
+
+    Raises:
+        ValueError: For a word that is none of these or of `tasks`, with the nearest; or an amount
+            that is no number above 0.
+
+    Examples:
+        >>> tasks = ("relevance", "click", "quality")
+        >>> said = parse_wish("improve click, give up at most relevance 0.01", tasks)
+        >>> said.improve, said.give
+        ('click', {'relevance': 0.01})
+        >>> parse_wish("move click -0.02 relevance +0.01", tasks).change
+        {'click': -0.02, 'relevance': 0.01}
+        >>> parse_wish("improve klick", tasks)
+        Traceback (most recent call last):
+        ValueError: unknown task 'klick'; did you mean 'click'? Known: relevance, click, quality
+    """
+    words, unit = _unit(_words(text))
+    if not words:
+        raise ValueError(f"expected a wish, like: improve {tasks[0]}")
+    head, rest = words[0], words[1:]
+    if head == "improve":
+        wish = _improve(rest, tasks, unit)
+    elif head == "move":
+        wish = Wish(change=dict(_pairs(rest, tasks, head)), unit=unit)
+    elif head == "toward":
+        shares = dict(_pairs(rest, tasks, head))
+        for task, share in shares.items():
+            if share <= 0:
+                raise ValueError(f"the share of {task} must be above 0, got {share:g}")
+        wish = Wish(toward=shares)
+    else:
+        raise ValueError(f"unknown wish {head!r}; {did_you_mean(head, list(VERBS))}")
+    wish.check(tasks)
+    return wish
+
+
+def _unit(words: list[str]) -> tuple[list[str], Unit]:
+    """The words without an ending like "in metric", and what it says."""
+    if len(words) < 2 or words[-2].lower() != "in":
+        return words, "loss"
+    unit = words[-1].lower()
+    for known in get_args(Unit):
+        if unit in (known, f"{known}s", f"{known}es"):
+            return words[:-2], known
+    raise ValueError(f"unknown unit {unit!r}; {did_you_mean(unit, list(get_args(Unit)))}")
+
+
+def _words(text: str) -> list[str]:
+    """Words and quoted words; commas and fillers fall away."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
+    lexer.whitespace += ",="
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        words = list(lexer)
+    except ValueError as error:
+        raise ValueError(f"a quotation mark is open in {text!r}") from error
+    # "towards" where it begins the wish is the verb.
+    if words and words[0].lower() == "towards":
+        words[0] = "toward"
+    kept = [word for i, word in enumerate(words) if i == 0 or word.lower() not in FILLERS]
+    return [kept[0].lower(), *kept[1:]] if kept else []
+
+
+def _improve(words: Sequence[str], tasks: Sequence[str], unit: Unit) -> Wish:
+    """What follows "improve"."""
+    parts: dict[str, list[str]] = {"improve": [], "give": [], "protect": []}
+    part, due = "improve", True
+    for word in words:
+        # Where a task is due, one of that name is meant.
+        if word.lower() in ("give", "protect") and not (due and word in tasks):
+            part, due = word.lower(), True
+        else:
+            parts[part].append(word)
+            due = False
+    aims = list(_tasks_and_amounts(parts["improve"], tasks))
+    if len(aims) != 1:
+        raise ValueError(f"`improve` takes one task, got {len(aims)} in {' '.join(words)!r}")
+    (task, by), given = aims[0], list(_tasks_and_amounts(parts["give"], tasks))
+    for name, amount in [*aims, *given]:
+        if amount is not None and amount <= 0:
+            raise ValueError(f"the amount of {name} must be above 0, got {amount:g}")
+    protected = list(_tasks_and_amounts(parts["protect"], tasks))
+    for name, amount in protected:
+        if amount is not None:
+            raise ValueError(f"`protect {name}` takes no amount, got {amount:g}")
+    give: dict[str, float] = {}
+    for name, amount in given:
+        if amount is None:
+            raise ValueError(f"`give {name}` needs the most it may lose, like: give {name} 0.01")
+        give[name] = amount
+    names = tuple(name for name, _ in protected)
+    return Wish(improve=task, by=by, give=give, protect=names, unit=unit)
+
+
+def _pairs(words: Sequence[str], tasks: Sequence[str], verb: str) -> Iterator[tuple[str, float]]:
+    found = list(_tasks_and_amounts(words, tasks))
+    if not found:
+        raise ValueError(f"`{verb}` needs tasks and numbers, like: {verb} {tasks[0]} 0.01")
+    for name, amount in found:
+        if amount is None:
+            raise ValueError(f"`{verb} {name}` needs a number, like: {verb} {name} 0.01")
+        yield name, amount
+
+
+def _tasks_and_amounts(
+    words: Iterable[str], tasks: Sequence[str]
+) -> Iterator[tuple[str, float | None]]:
+    """Names, each with the number that follows it, if one does."""
+    name: str | None = None
+    for word in words:
+        number = _number(word)
+        if number is not None and word not in tasks:
+            if name is None:
+                raise ValueError(f"expected the name of a task before {word}")
+            yield name, number
+            name = None
+            continue
+        if name is not None:
+            yield name, None
+        if word not in tasks:
+            raise ValueError(f"unknown task {word!r}; {did_you_mean(word, list(tasks))}")
+        name = word
+    if name is not None:
+        yield name, None
+
+
+def _number(word: str) -> float | None:
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, got {word}")
+    return number
