@@ -31,7 +31,15 @@ from mtl_optim.pareto import (
     riesz,
     spread,
 )
-from mtl_optim.pareto.problems import simplex, spheres
+from mtl_optim.pareto.problems import (
+    dtlz2,
+    linear,
+    quadratics,
+    simplex,
+    spheres,
+    zdt1,
+    zdt2,
+)
 
 tasks = st.integers(2, 5)
 seeds = st.integers(0, 2**32 - 1)
@@ -345,3 +353,74 @@ def test_certificates_of_the_simplex_problem():
     found = kkt_residual(J @ J.T)
     torch.testing.assert_close(found.alpha, x)
     assert found.relative < 1e-7
+
+
+# --- problems with known fronts
+
+
+def sampled(problem, points):
+    return torch.stack([problem(x) for x in points])
+
+
+def line(n, rest, size=3):
+    """Points (t, rest, rest, …) with t from 0 to 1."""
+    points = torch.full((n, size), rest, dtype=torch.float64)
+    points[:, 0] = torch.linspace(0, 1, n, dtype=torch.float64)
+    return points
+
+
+@pytest.mark.parametrize(
+    ("problem", "rest", "expected"),
+    [
+        (zdt1, 0.0, 2 / 3),
+        (zdt2, 0.0, 1 / 3),
+        (lambda x: dtlz2(x, 2), 0.5, 1 - math.pi / 4),
+    ],
+)
+def test_fronts_of_two_tasks_have_their_hypervolumes_and_nothing_is_better(problem, rest, expected):
+    pytest.importorskip("moocore")
+    front = sampled(problem, line(1500, rest))
+    found = hypervolume(front, [1, 1])
+    assert expected - 1e-3 <= found <= expected + 1e-12
+    # What lies off the Pareto set adds nothing.
+    off = torch.rand(300, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert hypervolume(sampled(problem, off), [1, 1]) < expected
+    assert hypervolume_improvement(sampled(problem, off), front, [1, 1]) < 1e-3
+
+
+@pytest.mark.parametrize(("K", "top", "expected"), [(2, 1.0, 1 / 2), (3, 1.0, 5 / 6)])
+def test_linear_fronts_have_their_hypervolumes(K, top, expected):
+    pytest.importorskip("moocore")
+    shares = das_dennis(K, 60 if K == 3 else 1000)
+    points = torch.cat([shares.clamp_min(1e-12), torch.zeros(len(shares), 2)], dim=1)
+    front = sampled(lambda x: linear(x, K), points)
+    assert expected - 0.03 <= hypervolume(front, [top] * K) <= expected
+    torch.testing.assert_close(front.sum(dim=1), torch.ones(len(front), dtype=torch.float64))
+
+
+def test_dtlz2_of_three_tasks_has_its_hypervolume_within_1_1():
+    pytest.importorskip("moocore")
+    grid = torch.linspace(0, 1, 45, dtype=torch.float64)
+    points = torch.cartesian_prod(grid, grid)
+    points = torch.cat([points, torch.full((len(points), 1), 0.5)], dim=1)
+    front = sampled(lambda x: dtlz2(x, 3), points)
+    torch.testing.assert_close(front.norm(dim=1), torch.ones(len(front), dtype=torch.float64))
+    expected = 1.1**3 - math.pi / 6
+    assert expected == pytest.approx(0.8074012, abs=1e-6)
+    assert expected - 0.05 <= hypervolume(front, [1.1] * 3) <= expected
+
+
+@several
+@given(K=tasks, seed=seeds)
+def test_the_pareto_set_of_the_quadratics_is_stationary_for_its_alpha(K, seed):
+    losses, pareto = quadratics(K, 7, seed=seed % 1000)
+    alpha = random(K, seed=seed).softmax(dim=0)
+    J = torch.autograd.functional.jacobian(losses, pareto(alpha))
+    found = kkt_residual(J @ J.T)
+    assert float((J.T @ alpha).norm()) < 1e-12
+    assert found.absolute < 1e-7
+    # Not a straight set: the middle of two optima is no optimum.
+    ends = torch.eye(K, dtype=torch.float64)
+    middle = (pareto(ends[0]) + pareto(ends[1])) / 2
+    J = torch.autograd.functional.jacobian(losses, middle)
+    assert kkt_residual((J @ J.T)[:2, :2]).relative > 1e-3
