@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
-from .dropout import Noise, apply, is_drawn_here
+from .dropout import Noise
+from .products import Linear, apply, is_plain, linear
 
 __all__ = ["AttentionScale", "SelfAttention", "attention_mask"]
 
@@ -58,37 +59,45 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.dropout = dropout
         self.scale = 1.0 / math.sqrt(hidden if scale == "model" else hidden // heads)
-        self.query = nn.Linear(hidden, hidden)
-        self.key = nn.Linear(hidden, hidden)
-        self.value = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, hidden)
+        self.query = Linear(hidden, hidden)
+        self.key = Linear(hidden, hidden)
+        self.value = Linear(hidden, hidden)
+        self.out = Linear(hidden, hidden)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """Attends; `hidden` is (batch, list, hidden), `mask` comes from `attention_mask`."""
         batch, length, width = hidden.shape
         parts = (self.query, self.key, self.value)
         weight, bias = torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])
-        # One product for the three projections, then (3, batch, head, list, width / heads).
-        projected = linear(hidden, weight, bias)
-        split = projected.view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4)
-        attended = self._attend(query, key, value, mask)
-        merged: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, width))
+        # One product for the three projections.
+        projected = linear(hidden, weight, bias).view(
+            batch, length, 3, self.heads, width // self.heads
+        )
+        merged: Tensor = self.out(self._attend(projected, mask).reshape(batch, length, width))
         return merged
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    def _attend(self, projected: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, list, 3, head, width) to (batch, list, head, width)."""
         dropout = self.dropout if self.training else 0.0
-        if dropout and query.dtype == torch.float32 and is_drawn_here(query) and query.numel():
-            # torch has no fused kernel with dropout on the CPU.
-            seed = Noise(dropout).seed
-            return apply(_DropoutAttention, query, key, value, mask, self.scale, dropout, seed)
+        if _is_attended_here(projected, dropout):
+            noise = Noise(dropout) if dropout else None
+            return apply(_Attention, projected, mask, self.scale, noise)
+        query, key, value = projected.permute(2, 0, 3, 1, 4)
         return scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=dropout, scale=self.scale
-        )
+        ).transpose(1, 2)
 
 
-class _DropoutAttention(torch.autograd.Function):
-    """dropout(softmax(scale Q Kᵀ)) V, some lists at a time.
+def _is_attended_here(projected: Tensor, dropout: float) -> bool:
+    if not is_plain(projected) or not projected.numel() or projected.dtype == torch.float64:
+        return False
+    # torch has no fused kernel with dropout on the CPU, and its own has no second derivative and
+    # a backward pass that is slower than the one here.
+    return dropout > 0.0 or (projected.dtype == torch.float32 and projected.requires_grad)
+
+
+class _Attention(torch.autograd.Function):
+    """dropout(softmax(scale Q Kᵀ)) V in float32, some lists at a time.
 
     The weights live in the cache and are computed again in the backward pass, so that memory does
     not grow with list²; as in FlashAttention (Dao et al., 2022, appendix B), the row sums of
@@ -97,89 +106,134 @@ class _DropoutAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Tensor | None,
-        scale: float,
-        dropout: float,
-        seed: int,
+        ctx: Any, projected: Tensor, mask: Tensor | None, scale: float, noise: Noise | None
     ) -> Tensor:
-        # In memory (batch, list, head, width), as the next projection reads it.
-        out = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
-        out = out.transpose(1, 2)
-        for block in _blocks(query, key, value, mask, scale, Noise(dropout, seed)):
-            _put(block.weights.mul_(block.noise) @ block.value, out[block.rows])
+        out = torch.empty_like(projected[:, :, 0], memory_format=torch.contiguous_format)
+        for block in _blocks(projected, mask, scale, noise):
+            block.put(_bmm(block.kept, block.value, block.gain), out)
+        ctx.save_for_backward(projected, mask, out)
+        ctx.scale, ctx.noise = scale, noise
         return out
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        query, key, value, mask, ctx.scale, ctx.dropout, ctx.seed = inputs
-        ctx.save_for_backward(query, key, value, mask, output)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, mask, out = ctx.saved_tensors
-        noise = Noise(ctx.dropout, ctx.seed)
-        batch, heads, length, width = query.shape
-        # In memory as the projections gave them.
-        grads = query.new_empty(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, None]:
+        projected, mask, out = ctx.saved_tensors
+        noise = None if ctx.noise is None else ctx.noise.again()
+        if torch.is_grad_enabled() or not is_plain(grad):
+            return _differentiable(projected, mask, ctx.scale, noise, grad), None, None, None
+        for_projected = torch.empty_like(projected)
+        products = (grad * out).float().sum(-1, keepdim=True)
         buffer: Tensor | None = None
-        for block in _blocks(query, key, value, mask, ctx.scale, noise):
-            rows, weights = block.rows, block.weights
-            incoming = _take(grad[rows])
-            products = (incoming * _take(out[rows])).sum(-1, keepdim=True)
-            buffer = torch.empty_like(weights) if buffer is None else buffer
-            inner = torch.bmm(incoming, block.value.mT, out=buffer[: len(weights)])
-            inner.mul_(block.noise).sub_(products).mul_(weights)
-            _put(inner @ block.key, grads[0][rows])
-            _put(inner.mT @ block.query, grads[1][rows])
-            _put(weights.mul_(block.noise).mT @ incoming, grads[2][rows])
-        grads[0].mul_(ctx.scale)
-        grads[2].mul_(noise.scale)
-        return grads[0], grads[1], grads[2], None, None, None, None
+        for block in _blocks(projected, mask, ctx.scale, noise):
+            incoming, weights = block.take(grad), block.weights
+            if buffer is None or buffer.shape[1:] != weights.shape[1:]:
+                buffer = torch.empty_like(weights)
+            inner = _bmm(incoming, block.value.mT, block.gain, out=buffer[: len(weights)])
+            # dropout(P) ∘ dP − P ∘ (row sums)
+            inner.mul_(block.kept).addcmul_(weights, block.take(products), value=-1.0)
+            block.put(_bmm(inner, block.key, ctx.scale), for_projected[:, :, 0])
+            block.add(_bmm(inner.mT, block.query, ctx.scale), for_projected[:, :, 1])
+            block.add(_bmm(block.kept.mT, incoming, block.gain), for_projected[:, :, 2])
+        return for_projected, None, None, None
+
+
+def _differentiable(
+    projected: Tensor, mask: Tensor | None, scale: float, noise: Noise | None, grad: Tensor
+) -> Tensor:
+    """The gradient of the attention in operations that have a gradient of their own."""
+    query, key, value = projected.permute(2, 0, 3, 1, 4).unbind()
+    logits = query @ key.mT * scale
+    if mask is not None:
+        logits = logits.masked_fill(~mask, -math.inf)
+    weights = torch.softmax(logits, dim=-1)
+    incoming = grad.transpose(1, 2)
+    inner = incoming @ value.mT
+    kept = weights
+    if noise is not None:
+        passed = noise.fill_(torch.empty(weights.shape)) * noise.scale
+        kept, inner = weights * passed, inner * passed
+    inner = weights * (inner - (weights * inner).sum(-1, keepdim=True)) * scale
+    parts = [inner @ key, inner.mT @ query, kept.mT @ incoming]
+    return torch.stack(parts).permute(1, 3, 0, 2, 4)
 
 
 class _Block(NamedTuple):
-    """Some lists, (lists × head, list, ·) each; valid until the next block is made."""
+    """Some queries of some heads of some lists, (lists × head, list, ·) each.
 
-    rows: slice
+    Valid until the next block is made.
+    """
+
+    lists: slice
+    heads: slice
+    queries: slice
     query: Tensor
-    """Times the scale of the logits."""
     key: Tensor
     value: Tensor
-    """Times the scale of the noise."""
     weights: Tensor
-    noise: Tensor
+    kept: Tensor
+    """The weights times the noise."""
+    gain: float
+    """The scale of the noise."""
+
+    def take(self, x: Tensor) -> Tensor:
+        """The block's queries of (batch, list, head, width)."""
+        return _by_head(x[self.lists, self.queries, self.heads])
+
+    def put(self, values: Tensor, x: Tensor) -> None:
+        """Writes what belongs to the queries to (batch, list, head, width)."""
+        place = x[self.lists, self.queries, self.heads].transpose(1, 2)
+        place.copy_(values.view(place.shape))
+
+    def add(self, values: Tensor, x: Tensor) -> None:
+        """Writes what belongs to the keys, or adds it to that of the queries before."""
+        place = x[self.lists, :, self.heads].transpose(1, 2)
+        if self.queries.start:
+            place.add_(values.view(place.shape))
+        else:
+            place.copy_(values.view(place.shape))
 
 
 def _blocks(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, noise: Noise
+    projected: Tensor, mask: Tensor | None, scale: float, noise: Noise | None
 ) -> Iterator[_Block]:
-    batch, heads, length, _ = query.shape
-    lists = max(1, torch.get_num_threads() * _BLOCK // (heads * length * length))
+    batch, length, _, heads, _ = projected.shape
+    size = _BLOCK * torch.get_num_threads()
+    lists = size // (heads * length * length)
+    # Whole lists, or some queries of one head where a list is long.
+    some_heads, rows = (heads, length) if lists else (1, max(1, size // length))
+    lists = min(max(lists, 1), batch)
     # The same memory for every block: pages that are new to the process cost more than arithmetic.
-    buffers = torch.empty(2, min(lists, batch), heads, length, length)
-    for start in range(0, batch, lists):
-        rows = slice(start, start + lists)
-        weights, numbers = buffers[:, : len(query[rows])]
-        queries, keys, values = _take(query[rows]) * scale, _take(key[rows]), _take(value[rows])
-        flat = weights.flatten(0, 1)
-        torch.bmm(queries, keys.mT, out=flat)
-        if mask is not None:
+    buffers = torch.empty(1 if noise is None else 2, lists * some_heads, min(rows, length), length)
+    for i, head, row in itertools.product(
+        range(0, batch, lists), range(0, heads, some_heads), range(0, length, rows)
+    ):
+        where = slice(i, i + lists), slice(head, head + some_heads), slice(row, row + rows)
+        lanes = where[0], slice(None), where[1]
+        query = _by_head(projected[where[0], where[2], 0, where[1]])
+        key, value = (_by_head(projected[:, :, part][lanes]) for part in (1, 2))
+        weights, *numbers = buffers[:, : len(key), : query.shape[1]]
+        if mask is None:
+            _bmm(query, key.mT, scale, out=weights)
+        else:
             # A sum runs several times as fast as a masked fill.
-            weights += torch.where(mask[rows], 0.0, -math.inf)
-        torch.softmax(flat, dim=-1, out=flat)
-        drawn = noise.fill_(numbers).flatten(0, 1)
-        yield _Block(rows, queries, keys, values * noise.scale, flat, drawn)
+            added = torch.where(mask[where[0], 0], 0.0, -math.inf).repeat_interleave(some_heads, 0)
+            torch.baddbmm(added, query, key.mT, alpha=scale, out=weights)
+        torch.softmax(weights, dim=-1, out=weights)
+        kept = weights if noise is None else noise.fill_(numbers[0]).mul_(weights)
+        gain = 1.0 if noise is None else noise.scale
+        yield _Block(*where, query, key, value, weights, kept, gain)
 
 
-def _take(x: Tensor) -> Tensor:
-    """(lists, head, list, width) to (lists × head, list, width); one list is not copied."""
-    return x.flatten(0, 1)
+def _bmm(left: Tensor, right: Tensor, factor: float, out: Tensor | None = None) -> Tensor:
+    """The products of matrices times a factor; in float32, whatever autocast says."""
+    if out is None:
+        out = torch.empty(len(left), left.shape[1], right.shape[2])
+    return torch.baddbmm(out, left, right, beta=0.0, alpha=factor, out=out)
 
 
-def _put(values: Tensor, place: Tensor) -> None:
-    """The reverse of `_take`, into memory of any strides."""
-    place.copy_(values.view(place.shape))
+def _by_head(x: Tensor) -> Tensor:
+    """(lists, ·, head, width) to (lists × head, ·, width) in float32; one list is not copied."""
+    swapped = x.transpose(1, 2)
+    if len(x) == 1:
+        return swapped[0].float()
+    return torch.empty(swapped.shape).copy_(swapped).flatten(0, 1)

@@ -13,18 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import dropout, relu
 
-__all__ = ["Dropout", "Noise", "ReLUDropout", "apply", "is_drawn_here"]
+from .products import apply, is_plain
+
+__all__ = ["Dropout", "Noise", "ReLUDropout"]
 
 _LEVELS = 1 << 16
 _BLOCK = 1 << 18  # elements at a time: what the cache holds
-
-
-def is_drawn_here(tensor: Tensor) -> bool:
-    """Whether dropout of this tensor is drawn here and not by torch."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class Noise:
@@ -44,19 +40,24 @@ class Noise:
     """
 
     def __init__(self, probability: float, seed: int | None = None) -> None:
+        self._probability = probability
         zeros = min(round(probability * _LEVELS), _LEVELS - 1)
         self.seed = int(torch.randint(2**62, ())) if seed is None else seed
         self.scale = _LEVELS / (_LEVELS - zeros)
         self._threshold = zeros - _LEVELS // 2
         self._bits = np.random.SFC64(self.seed)
 
+    def again(self) -> Noise:
+        """The same stream from its beginning."""
+        return Noise(self._probability, self.seed)
+
     def fill_(self, out: Tensor) -> Tensor:
         """The next numbers, into a contiguous float32 tensor.
 
-        A number is the same however many rows of the first axis are filled at a time.
+        A number is the same however many rows of the last axis are filled at a time.
         """
-        rows = out.view(len(out), -1) if out.dim() > 1 else out[None]
-        count = rows.shape[1]
+        count = out.shape[-1]
+        rows = out.view(-1, count)
         words = self._bits.random_raw(len(rows) * -(-count // 4)).reshape(len(rows), -1)
         # NumPy compares small integers several times as fast as torch.
         lanes = words.view(np.int16)[:, :count]
@@ -79,9 +80,16 @@ class Dropout(nn.Module):
         """A tensor of the same shape."""
         if not self.training or self.probability == 0.0:
             return x
-        if not is_drawn_here(x):
+        if not is_plain(x):
             return dropout(x, self.probability)
         return apply(_Dropout, x, self.probability, Noise(self.probability).seed)
+
+    def added(self, residual: Tensor, x: Tensor) -> Tensor:
+        """``residual + dropout(x)``, in one pass."""
+        if not self.training or self.probability == 0.0 or not is_plain(x):
+            dropped: Tensor = self(x)
+            return residual + dropped
+        return apply(_AddedDropout, residual, x, self.probability, Noise(self.probability).seed)
 
     def extra_repr(self) -> str:
         """The probability, for `repr`."""
@@ -93,29 +101,31 @@ class ReLUDropout(Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """A tensor of the same shape."""
-        if not self.training or self.probability == 0.0 or not is_drawn_here(x):
+        if not self.training or self.probability == 0.0 or not is_plain(x):
             return super().forward(relu(x))
         return apply(_ReLUDropout, x, self.probability)
 
 
-def apply(function: Any, *arguments: Any) -> Tensor:
-    """`torch.autograd.Function.apply`, with a type."""
-    result: Tensor = function.apply(*arguments)
-    return result
-
-
-def _times_noise(x: Tensor, noise: Noise, *, least: float | None = None) -> Tensor:
+def _times_noise(
+    x: Tensor, noise: Noise, *, least: float | None = None, plus: Tensor | None = None
+) -> Tensor:
     """x, or max(x, least), times the noise and its scale; in blocks that stay in the cache."""
+    if not is_plain(x):  # a batch of gradients
+        return x * noise.fill_(torch.empty(x.numel())).mul_(noise.scale).view(x.shape)
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    source, target = x.flatten(), out.view(-1)
+    source, target = x.reshape(-1), out.view(-1)
+    added = None if plus is None else plus.reshape(-1)
     numbers = torch.empty(min(len(source), _BLOCK))
     for start in range(0, len(source), _BLOCK):
         block = slice(start, start + _BLOCK)
         values, result = source[block], target[block]
         if least is not None:
             values = torch.clamp(values, min=least, out=result)
-        scaled = noise.fill_(numbers[: len(values)]).mul_(noise.scale)
-        torch.mul(values, scaled, out=result)
+        drawn = noise.fill_(numbers[: len(values)])
+        if added is None:
+            torch.mul(values, drawn.mul_(noise.scale), out=result)
+        else:
+            torch.addcmul(added[block], values, drawn, value=noise.scale, out=result)
     return out
 
 
@@ -133,6 +143,20 @@ class _Dropout(torch.autograd.Function):
         return apply(_Dropout, grad, ctx.probability, ctx.seed), None, None
 
 
+class _AddedDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(residual: Tensor, x: Tensor, probability: float, seed: int) -> Tensor:
+        return _times_noise(x, Noise(probability, seed), plus=residual)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float, int], output: Tensor) -> None:
+        _, _, ctx.probability, ctx.seed = inputs
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        return grad, apply(_Dropout, grad, ctx.probability, ctx.seed), None, None
+
+
 class _ReLUDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, probability: float) -> Tensor:
@@ -143,8 +167,9 @@ class _ReLUDropout(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (out,) = ctx.saved_tensors
         # What is above zero was neither cut off nor dropped.
+        if torch.is_grad_enabled() or not is_plain(grad):
+            return grad * ((out > 0).to(grad.dtype) * ctx.scale), None
         return torch.ops.aten.threshold_backward(grad, out, 0.0).mul_(ctx.scale), None

@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from .attention import AttentionScale, SelfAttention
-from .dropout import Dropout, ReLUDropout
+from .dropout import Dropout
+from .feedforward import FeedForward
 
 __all__ = ["Norm", "TransformerBlock"]
 
@@ -45,23 +46,17 @@ class TransformerBlock(nn.Module):
         self.norm = norm
         self.attention = SelfAttention(hidden, heads, dropout=dropout, scale=attention_scale)
         self.attention_norm = nn.LayerNorm(hidden)
-        self.feedforward = nn.Sequential(
-            nn.Linear(hidden, feedforward),
-            ReLUDropout(dropout),
-            nn.Linear(feedforward, hidden),
-        )
+        self.feedforward = FeedForward(hidden, feedforward, dropout=dropout)
         self.feedforward_norm = nn.LayerNorm(hidden)
         self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """One block; `hidden` is (batch, list, hidden), `mask` comes from `attention_mask`."""
         if self.norm == "pre":
-            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), mask))
-            return hidden + self._feed(self.feedforward_norm(hidden))
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, mask)))
-        out: Tensor = self.feedforward_norm(hidden + self._feed(hidden))
-        return out
-
-    def _feed(self, hidden: Tensor) -> Tensor:
-        out: Tensor = self.dropout(self.feedforward(hidden))
-        return out
+            attended = self.attention(self.attention_norm(hidden), mask)
+            hidden = self.dropout.added(hidden, attended)
+            return self.dropout.added(hidden, self.feedforward(self.feedforward_norm(hidden)))
+        hidden = self.attention_norm(self.dropout.added(hidden, self.attention(hidden, mask)))
+        out = self.dropout.added(hidden, self.feedforward(hidden))
+        normed: Tensor = self.feedforward_norm(out)
+        return normed

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .checks import check_dropout, check_sizes
 from .dropout import ReLUDropout
+from .products import Linear
 from .scorer import Scorer
 
 __all__ = ["MLPScorer"]
@@ -73,7 +74,7 @@ class MLPScorer(Scorer):
         widths = [self.inputs.width, *hidden]
         layers: list[nn.Module] = []
         for before, after in zip(widths, hidden, strict=False):
-            layers += [nn.Linear(before, after), ReLUDropout(dropout)]
+            layers += [Linear(before, after), ReLUDropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.head = self._make_head(hidden[-1])
         self.reset_parameters(generator)

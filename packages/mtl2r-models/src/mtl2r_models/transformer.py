@@ -12,6 +12,7 @@ from .attention import AttentionScale, attention_mask
 from .checks import check_dropout, check_sizes
 from .layers import Norm, TransformerBlock
 from .positions import LearnedPositions, Positions, make_positions
+from .products import Linear
 from .scorer import Scorer
 
 __all__ = ["ListTransformer"]
@@ -100,7 +101,7 @@ class ListTransformer(Scorer):
             "num_tasks": num_tasks,
         }
         super().__init__(config)
-        self.input = nn.Linear(self.inputs.width, hidden)
+        self.input = Linear(self.inputs.width, hidden)
         self.blocks = nn.ModuleList(
             TransformerBlock(
                 hidden,
