@@ -3,25 +3,41 @@
 import numpy as np
 import pytest
 
-from mtl2r_bench.report.analysis import Box, analyse
-from mtl2r_bench.report.results import Point, standard_error
+from mtl2r_bench.report.analysis import analyse
+from mtl2r_bench.report.box import Box
+from mtl2r_bench.report.points import Measured, Point
+from mtl2r_bench.report.results import standard_error
+from mtl_optim.pareto import delta_m, hypervolume
 
 TASKS = ("a", "b")
 RANDOM = {"a": 0.1, "b": 0.2}
 
 
-def point(method, values, preference=None, queries=None):
+def point(method, values, preference=None, queries=None, validation=None, by_seed=None):
     values = np.array(values, dtype=float)
     if queries is None:
         queries = np.repeat(values[:, None], 4, axis=1)
-    return Point(method, preference, values, np.asarray(queries, dtype=float), {}, 1, 1.0)
+    return Point(
+        method,
+        preference,
+        np.asarray(queries, dtype=float),
+        None if preference is None else preference[0],
+        np.array(values if validation is None else validation, dtype=float),
+        by_seed or {},
+    )
 
 
 BASELINES = [point("stl a", [0.9, 0.3]), point("stl b", [0.4, 0.8])]
 
 
-def run(*points):
-    return analyse(points, TASKS, "test", "ndcg@10", RANDOM)
+def run(*points, **options):
+    lists = points[0].queries.shape[1]
+    points = [
+        p if p.queries.shape[1] == lists else point(p.method, p.values, p.preference)
+        for p in points
+    ]
+    measured = Measured(TASKS, "test", "ndcg@10", tuple(points), np.zeros(lists, int))
+    return analyse(measured, RANDOM, resamples=200, **options)
 
 
 def test_the_box_is_that_of_the_baselines():
@@ -34,7 +50,7 @@ def test_without_baselines_the_reference_is_a_random_order():
     analysis = run(point("x", [0.6, 0.6]))
     assert analysis.box.ideal is None
     np.testing.assert_allclose(analysis.box.reference, [0.1, 0.2])
-    assert analysis.methods[0].hypervolume == pytest.approx((0.6 - 0.1) * (0.6 - 0.2))
+    assert analysis.methods[0].hypervolume.value == pytest.approx((0.6 - 0.1) * (0.6 - 0.2))
     assert analysis.delta_m == ()
 
 
@@ -49,23 +65,25 @@ def test_hypervolume_is_the_share_of_the_box():
     )
     left, right = (0.6 - 0.35) * (0.7 - 0.25), (0.8 - 0.6) * (0.4 - 0.25)
     expected = (left + right) / ((0.9 - 0.35) * (0.8 - 0.25))
-    assert analysis.methods[0].hypervolume == pytest.approx(expected)
-    assert analysis.methods[0].points == 2
+    assert analysis.methods[0].hypervolume.value == pytest.approx(expected)
+    assert analysis.methods[0].points == (2, 3)
+    assert analysis.pareto == analysis.methods
 
 
 def test_other_methods_do_not_move_a_hypervolume():
     one = run(*BASELINES, point("x", [0.6, 0.7]))
     two = run(*BASELINES, point("x", [0.6, 0.7]), point("y", [0.1, 0.1]))
-    volumes = {row.method: row.hypervolume for row in two.methods}
-    assert volumes["x"] == one.methods[0].hypervolume
+    volumes = {row.method: row.hypervolume.value for row in two.methods}
+    assert volumes["x"] == one.methods[0].hypervolume.value
     assert volumes["y"] == 0
 
 
 def test_delta_m_is_the_mean_relative_loss():
     analysis = run(*BASELINES, point("x", [0.45, 0.88]))
     expected = 100 / 2 * ((0.9 - 0.45) / 0.9 + (0.8 - 0.88) / 0.8)
-    assert analysis.delta_m[2] == pytest.approx(expected)
-    assert analysis.methods[0].best_delta_m == pytest.approx(expected)
+    assert analysis.delta_m[2].value == pytest.approx(expected)
+    assert analysis.methods[0].delta_m.value == pytest.approx(expected)
+    assert expected == pytest.approx(delta_m([0.45, 0.88], [0.9, 0.8]))
 
 
 def test_the_front_is_what_nothing_dominates():
@@ -105,3 +123,143 @@ def test_standard_errors_leave_out_lists_that_count_for_nothing():
     values = np.array([[0.1, np.nan, 0.5, 0.6]])
     expected = np.std([0.1, 0.5, 0.6], ddof=1) / np.sqrt(3)
     assert standard_error(values)[0] == pytest.approx(expected)
+
+
+def noisy(method, values, preference=None, seed=0, **options):
+    """A point whose mean over 400 lists is exactly what is given."""
+    noise = np.random.default_rng(seed).normal(size=(2, 400)) * 0.1
+    noise -= noise.mean(axis=1, keepdims=True)
+    queries = np.array(values)[:, None] + noise
+    return point(method, values, preference, queries, **options)
+
+
+NOISY = [noisy("stl a", [0.9, 0.3], seed=1), noisy("stl b", [0.4, 0.8], seed=2)]
+
+
+def test_intervals_are_two_standard_errors():
+    analysis = run(*NOISY, noisy("x", [0.6, 0.6]))
+    found = analysis.values[2][0]
+    error = standard_error(analysis.points[2].queries)[0]
+    assert found.value == pytest.approx(0.6)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.25)
+    assert found.seed_spread is None
+
+
+def test_the_improvement_is_over_the_named_points():
+    ls = [noisy("ls", [0.8, 0.4], (0.9, 0.1)), noisy("ls", [0.5, 0.7], (0.1, 0.9))]
+    x = noisy("x", [0.7, 0.6])
+    for against, named in (("stl", NOISY), ("ls", ls)):
+        analysis = run(*NOISY, *ls, x, against=against)
+        box = {"maximize": True, "ideal": analysis.box.ideal}
+        old = np.stack([p.values for p in named])
+        before = hypervolume(old, analysis.box.reference, **box)
+        after = hypervolume(np.vstack([old, x.values]), analysis.box.reference, **box)
+        row = next(row for row in analysis.methods if row.method == "x")
+        assert row.improvement.value == pytest.approx(after - before)
+        assert 0 <= row.improvement.low <= row.improvement.high
+    assert next(row for row in analysis.methods if row.method == "ls").improvement.value == 0
+
+
+def test_delta_m_is_at_the_preference_that_validation_prefers():
+    """Not at the one that happens to be best on the lists that are reported."""
+    analysis = run(
+        *NOISY,
+        noisy("x", [0.85, 0.75], (0.9, 0.1), validation=[0.5, 0.5]),
+        noisy("x", [0.60, 0.60], (0.1, 0.9), validation=[0.7, 0.7]),
+    )
+    row = analysis.methods[0]
+    assert row.chosen == 3
+    assert row.delta_m.value == pytest.approx(delta_m([0.6, 0.6], [0.9, 0.8]))
+
+
+def test_methods_with_a_front_come_first_then_the_others_by_delta_m():
+    analysis = run(
+        *NOISY,
+        noisy("one", [0.5, 0.5]),
+        noisy("two", [0.7, 0.7]),
+        noisy("low", [0.45, 0.5], (0.1, 0.9)),
+        noisy("low", [0.5, 0.45], (0.9, 0.1)),
+        noisy("high", [0.6, 0.7], (0.1, 0.9)),
+        noisy("high", [0.7, 0.6], (0.9, 0.1)),
+    )
+    assert [row.method for row in analysis.methods] == ["high", "low", "two", "one"]
+    assert [row.method for row in analysis.pareto] == ["high", "low"]
+    volume, delta = analysis.families
+    assert [(c.first, c.second) for c in volume.comparisons] == [("high", "low")]
+    assert volume.beaten_by("high") == ["low"]
+    assert len(delta.comparisons) == 6
+    assert delta.beaten_by("two") == ["high", "low", "one"]
+    # What the test is about is the difference that the tables show.
+    shown = {row.method: row.delta_m.value for row in analysis.methods}
+    for one in delta.comparisons:
+        assert one.difference == pytest.approx(shown[one.first] - shown[one.second])
+        assert one.low < one.difference < one.high
+
+
+def test_without_baselines_the_mean_metric_is_compared():
+    analysis = run(noisy("x", [0.6, 0.6]), noisy("y", [0.3, 0.6], seed=3))
+    (family,) = analysis.families
+    assert family.quantity == "mean metric"
+    assert family.comparisons[0].difference == pytest.approx(0.15)
+    assert family.beaten_by("x") == ["y"]
+    assert analysis.methods[0].delta_m is None
+
+
+def test_how_often_a_point_is_on_the_front():
+    analysis = run(
+        *NOISY,
+        noisy("x", [0.6, 0.6]),
+        noisy("worse", [0.5, 0.5]),
+        noisy("as good", [0.6, 0.6], seed=4),
+    )
+    assert analysis.probability_optimal[2] > 0.5
+    assert analysis.probability_optimal[3] == 0
+    assert 0.05 < analysis.probability_optimal[4] < 1
+
+
+def test_seeds_give_a_spread():
+    seeds = {
+        "stl a": {1: [0.9, 0.3], 2: [0.8, 0.3]},
+        "stl b": {1: [0.4, 0.8], 2: [0.4, 0.8]},
+        "x": {1: [0.6, 0.7], 2: [0.5, 0.7]},
+    }
+    found = [
+        noisy(m, np.mean(list(s.values()), axis=0), by_seed={k: np.array(v) for k, v in s.items()})
+        for m, s in seeds.items()
+    ]
+    analysis = run(*found)
+    assert analysis.values[2][0].seed_spread == pytest.approx(np.std([0.6, 0.5], ddof=1))
+    deltas = [delta_m([0.6, 0.7], [0.9, 0.8]), delta_m([0.5, 0.7], [0.8, 0.8])]
+    assert analysis.delta_m[2].seed_spread == pytest.approx(np.std(deltas, ddof=1))
+    volumes = [analysis.box.volume(np.array([v])) for v in seeds["x"].values()]
+    row = analysis.methods[0]
+    assert row.hypervolume.seed_spread == pytest.approx(np.std(volumes, ddof=1))
+
+
+def test_the_rank_correlation_of_a_sweep():
+    rows = {trade.task: trade for trade in run(*sweep(0.1, 0.5, 0.4)).trades}
+    assert rows["a"].rank_correlation == pytest.approx(0.5)  # 1 − 6·(1 + 1)/(3·8)
+    assert rows["b"].rank_correlation == pytest.approx(0.5)
+    flat = run(*sweep(0.3, 0.3, 0.3)).trades[0]
+    assert flat.rank_correlation == 0
+
+
+def test_draws_in_which_a_baseline_is_0_are_left_out():
+    """Δm is relative to the baselines: with few lists a draw may have a baseline of 0."""
+    rare = [[0.9] * 12, [1.0] + [0.0] * 11]
+    other = [[0.5] * 12, [0.2] * 12]
+    found = run(
+        point("stl a", [0.9, 1 / 12], queries=rare),
+        point("stl b", [0.9, 1 / 12], queries=rare),
+        point("x", [0.5, 0.2], queries=other),
+    )
+    assert 100 < found.resamples < 160  # of 200: (11/12)¹² of the draws lack the one list
+    assert np.isfinite(found.delta_m[2].high)
+    nothing = [[0.9] * 12, [0.0] * 12]
+    found = run(
+        point("stl a", [0.9, 0], queries=nothing),
+        point("stl b", [0.9, 0], queries=nothing),
+        point("x", [0.5, 0.2], queries=other),
+    )
+    assert found.resamples == 200
+    assert found.delta_m == ()

@@ -20,7 +20,7 @@ from mtl2r_bench.choose import choose, parse_bound
 from mtl2r_bench.config import StudyConfig, to_toml, validate
 from mtl2r_bench.estimate import estimate
 from mtl2r_bench.record import RunFolder
-from mtl2r_bench.report import write_report
+from mtl2r_bench.report import study_report, write_report
 from mtl2r_bench.status import seconds_left, status_table, study_status
 from mtl2r_bench.study import plan
 from mtl2r_bench.sweep import StudyFolder, sweep
@@ -41,7 +41,8 @@ def test_a_study_end_to_end(study, tmp_path, quiet):
     outcomes = sweep(study, tmp_path, jobs=1, console=quiet)
     assert [outcome.name for outcome in outcomes] == list(plan(study, ("relevance", "quality")))
     assert all(outcome.error is None for outcome in outcomes)
-    analysis, rows = write_report(tmp_path)
+    (section,) = write_report(tmp_path).sections
+    analysis = section.analysis
     folder = StudyFolder(tmp_path)
 
     results = pq.read_table(folder.results).to_pandas()
@@ -57,10 +58,11 @@ def test_a_study_end_to_end(study, tmp_path, quiet):
     assert len({outcome.record["parameters"] for outcome in outcomes}) == 1
 
     report = folder.report.read_text()
-    for name in ("front", "losses", "curves"):
+    for name in ("front", "losses", "validation", "delta_m", "curves"):
         assert f"figures/{name}.png" in report
         assert (folder.figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert analysis.split == "test"
+    rows = section.tables[1].plain()
     assert len(rows) == 1 + 2 + len(analysis.points)
     for row in rows[1:]:
         assert row[0] in report
@@ -209,23 +211,24 @@ def test_a_broken_disk_ends_the_sweep(study, tmp_path, quiet, monkeypatch):
 def test_seeds_are_averaged(tables, tmp_path, quiet):
     study = validate(StudyConfig, {**tables, "methods": ["mgda"], "seeds": [1, 2]})
     outcomes = sweep(study, tmp_path, jobs=1, console=quiet)
-    analysis, _ = write_report(tmp_path)
+    analysis = study_report(tmp_path).sections[0].analysis
     point = next(point for point in analysis.points if point.method == "mgda")
     values = [
         outcome.record["metrics"]["test"]["ndcg@10"]["quality"]
         for outcome in outcomes
         if outcome.name.startswith("mgda")
     ]
-    assert point.seeds == len(values) == 2
+    assert len(point.runs) == len(values) == 2
     assert point.values[1] == pytest.approx(sum(values) / 2)
 
 
 def test_one_task_has_a_report_without_a_front(tables, tmp_path, quiet):
     tables["data"]["tasks"] = ["relevance"]
     sweep(validate(StudyConfig, tables), tmp_path, jobs=1, console=quiet)
-    analysis, _ = write_report(tmp_path)
+    (section,) = write_report(tmp_path).sections
+    analysis = section.analysis
     folder = StudyFolder(tmp_path)
-    assert [path.name for path in folder.figures.iterdir()] == ["curves.png"]
+    assert {path.name for path in folder.figures.iterdir()} == {"curves.png", "curves.pdf"}
     assert [point.method for point in analysis.points] == ["stl relevance"]
 
 

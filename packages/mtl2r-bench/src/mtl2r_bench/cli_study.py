@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -27,8 +27,8 @@ from .cli_options import (
 from .config import RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
 from .estimate import estimate
-from .folder import StudyFolder
 from .report import write_report
+from .report.table import Table as ReportTable
 from .selection import trained_tasks
 from .status import duration, status_table, study_status
 from .study import data_of_folds, plan
@@ -251,9 +251,21 @@ def select(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="A study's folder.")]) -> None:
-    """Writes report.md, results.parquet and figures/ from the finished runs of a study."""
-    _report(folder)
+def report(
+    folder: Annotated[Path, typer.Argument(help="A study's folder.")],
+    against: Annotated[
+        str,
+        typer.Option(
+            help="Method over whose points the hypervolume is to improve; stl: the baselines."
+        ),
+    ] = "stl",
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Draws of the bootstrap over lists.")
+    ] = 1_000,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+) -> None:
+    """Writes a study's report from its finished runs: text, page, tables, figures, numbers."""
+    _report(folder, against=against, resamples=resamples, level=level)
 
 
 def _sweep(study: StudyConfig, out: Path, backend: Backend) -> None:
@@ -266,23 +278,33 @@ def _sweep(study: StudyConfig, out: Path, backend: Backend) -> None:
         raise TrainingError(f"{len(failed)} of {len(outcomes)} runs failed:\n{lines}")
 
 
-def _report(path: Path) -> None:
-    analysis, rows = write_report(path)
-    table = Table(title=f"{analysis.metric} on {analysis.split}")
-    for heading in rows[0]:
-        table.add_column(heading, overflow="fold")
-    for row in rows[1:]:
-        table.add_row(*row)
+def _report(path: Path, **options: Any) -> None:
+    report = write_report(path, **options)
+    for section in report.sections:
+        # All points where they fit a screen, else the methods alone.
+        shown = ("points", "methods") if len(report.sections) == 1 else ("methods",)
+        for name in shown:
+            for found in section.tables:
+                if found.name == name:
+                    _print(found, " + ".join(section.analysis.tasks))
+    folder = report.folder
+    for what, place in [
+        ("Page", folder.page),
+        ("Report", folder.report),
+        ("Tables", folder.tables),
+        ("Figures", folder.figures),
+        ("Numbers", folder.results),
+    ]:
+        console.print(f"{what + ':':<9}{place}", soft_wrap=True, highlight=False)
+
+
+def _print(found: ReportTable, tasks: str) -> None:
+    table = Table(title=f"{found.title}, {tasks}")
+    for row in found.plain(intervals=False):
+        if table.columns:
+            table.add_row(*row)
+        else:
+            for heading in row:
+                longest = max(map(len, heading.split()))
+                table.add_column(heading, overflow="fold", min_width=longest)
     console.print(table)
-    if len(analysis.tasks) > 1:
-        summary_table = Table("method", "points", "hypervolume", "best Δm %")
-        for method in analysis.methods:
-            summary_table.add_row(
-                method.method,
-                str(method.points),
-                f"{method.hypervolume:.4f}",
-                "–" if method.best_delta_m is None else f"{method.best_delta_m:+.2f}",
-            )
-        console.print(summary_table)
-    folder = StudyFolder(path)
-    console.print(f"Report:  {folder.report}\nFigures: {folder.figures}\nNumbers: {folder.results}")

@@ -18,7 +18,7 @@ class StudyFolder:
     references.json      random order and best single feature on its data; with several folds
                          references-fold<n>.json for each
     runs/<name>/         one folder a run, see `mtl2r_bench.record`
-    results.parquet, report.md, figures/    written by the report
+    report.html, report.md, report.json, results.parquet, tables/, figures/    by the report
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -27,6 +27,9 @@ class StudyFolder:
         self.runs = self.path / "runs"
         self.results = self.path / "results.parquet"
         self.report = self.path / "report.md"
+        self.page = self.path / "report.html"
+        self.data = self.path / "report.json"
+        self.tables = self.path / "tables"
         self.figures = self.path / "figures"
         self.lock = FileLock(self.path / "lock")
 

@@ -1,207 +1,186 @@
-"""What a study shows: fronts, their hypervolume, Δm, and whether they trade."""
+"""What a task set shows: its points, fronts, hypervolumes, Δm, and which differences hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_optim.pareto import delta_m, hypervolume, non_dominated
+from mtl_optim.pareto import non_dominated, probability_non_dominated
 
-from .results import Point, standard_error
+from .bootstrap import Bootstrap, Estimate, estimates
+from .box import Box, payoff
+from .compare import Family, compare_means, compare_resampled
+from .delta import delta_by_seed, delta_m, own_baselines
+from .points import Measured, Point
+from .summaries import MethodSummary, summarise
+from .trades import Trade, trades
 
-__all__ = ["Analysis", "Box", "MethodSummary", "Trade", "analyse"]
-
-
-@dataclass(frozen=True)
-class Box:
-    """In what hypervolumes are measured: one box for all methods, which none of them can move.
-
-    With single-task baselines the ideal point is each task's own baseline, and the reference point
-    lies a tenth of the range below the worst that a baseline of another task does (the nadir of
-    the payoff table), so that the ends of a front count too. Without them, or where a baseline is
-    no better than the others, the reference is the expected metric of a random order and nothing
-    is scaled.
-
-    Attributes:
-        reference: (task,) the reference point.
-        ideal: (task,) with `reference` the corners of a box of volume 1; None for no scaling.
-    """
-
-    reference: NDArray[np.float64]
-    ideal: NDArray[np.float64] | None
-
-    @classmethod
-    def of(cls, payoff: NDArray[np.float64] | None, random_order: NDArray[np.float64]) -> Box:
-        """The box of a payoff table (baseline, task)."""
-        if payoff is not None:
-            ideal, nadir = payoff.diagonal().copy(), payoff.min(axis=0)
-            if (ideal > nadir).all():
-                return cls(nadir - 0.1 * (ideal - nadir), ideal)
-        return cls(random_order, None)
-
-
-@dataclass(frozen=True)
-class Trade:
-    """How one task's metric moves along a method's preferences for it.
-
-    Attributes:
-        method: As in legends.
-        task: The task.
-        gain: Its metric at the largest preference for it less that at the smallest.
-        gain_error: Standard error of `gain`, paired over queries.
-        largest_drop: The largest drop of the metric from one preference to the next larger one;
-            0 where it never drops.
-        drop_error: The standard error of that difference, paired over queries.
-    """
-
-    method: str
-    task: str
-    gain: float
-    gain_error: float
-    largest_drop: float
-    drop_error: float
-
-    @property
-    def is_monotone(self) -> bool:
-        """Whether no drop is larger than two standard errors."""
-        return self.largest_drop <= 2 * self.drop_error
-
-
-@dataclass(frozen=True)
-class MethodSummary:
-    """A method's points as a whole.
-
-    Attributes:
-        method: As in legends.
-        points: How many there are.
-        hypervolume: Of its points, in the units of the analysis' box.
-        best_delta_m: The smallest Δm% of its points; None without baselines.
-        seconds: Mean time of a run.
-    """
-
-    method: str
-    points: int
-    hypervolume: float
-    best_delta_m: float | None
-    seconds: float
+__all__ = ["Analysis", "analyse"]
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A study's points and what follows from them. Larger metrics are better.
+    """The points of a task set and what follows from them. Larger metrics are better.
 
     Attributes:
-        tasks: Names.
-        split: Which split the numbers are of.
-        metric: Which metric.
-        points: Methods at preferences, baselines among them.
+        measured: The points, baselines among them, and what they were measured on.
         box: In what the hypervolume is measured, the same for all methods.
+        against: Method whose points `MethodSummary.improvement` is over; "stl" are the single-task
+            baselines.
+        values: (point, task) metrics, as estimates.
         delta_m: Δm% per point; empty without baselines.
         optimal: Whether a point is dominated by no other.
-        methods: One summary a method, baselines left out, the largest hypervolume first.
+        probability_optimal: In how many of the resamples it was dominated by no other, 0 to 1.
+        methods: One summary a method, baselines left out: those with several points first, the
+            largest hypervolume first, then the others by Δm.
+        families: Which methods differ: in hypervolume, those that have several points, and in Δm,
+            all, each at its chosen point.
         trades: One per method with several preferences and task.
+        resamples: Draws of the bootstrap that were used.
+        level: Of the intervals.
     """
 
-    tasks: tuple[str, ...]
-    split: str
-    metric: str
-    points: tuple[Point, ...]
+    measured: Measured
     box: Box
-    delta_m: tuple[float, ...]
+    against: str
+    values: tuple[tuple[Estimate, ...], ...]
+    delta_m: tuple[Estimate, ...]
     optimal: tuple[bool, ...]
+    probability_optimal: tuple[float, ...]
     methods: tuple[MethodSummary, ...]
+    families: tuple[Family, ...]
     trades: tuple[Trade, ...]
+    resamples: int
+    level: float
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points."""
+        return self.measured.points
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+        return self.measured.tasks
+
+    @property
+    def split(self) -> str:
+        """Which split the numbers are of."""
+        return self.measured.split
+
+    @property
+    def metric(self) -> str:
+        """Which metric."""
+        return self.measured.metric
+
+    @property
+    def pareto(self) -> tuple[MethodSummary, ...]:
+        """The methods with several points: those that find a front."""
+        return tuple(row for row in self.methods if len(row.points) > 1)
 
 
 def analyse(
-    found: Sequence[Point],
-    tasks: tuple[str, ...],
-    split: str,
-    metric: str,
+    measured: Measured,
     random_order: Mapping[str, float],
+    *,
+    against: str = "stl",
+    resamples: int = 1_000,
+    level: float = 0.95,
 ) -> Analysis:
-    """Compares the points of a study.
+    """Compares the points of a task set.
+
+    The box and its reference point are held at what the baselines give on the lists there are;
+    everything else is computed anew for each draw of lists, from the same draws.
 
     Args:
-        found: From `mtl2r_bench.report.results.points`.
-        tasks: Names.
-        split: Which split the points are of.
-        metric: Which metric.
+        measured: From `mtl2r_bench.report.points.gather`.
         random_order: The expected metric of a random order by task.
+        against: Method over whose points hypervolume is to improve.
+        resamples: Draws of the bootstrap.
+        level: Of the intervals.
     """
-    payoff = _payoff(found, tasks)
-    box = Box.of(payoff, np.array([random_order[task] for task in tasks]))
-    deltas = (
-        tuple(delta_m(point.values, payoff.diagonal()) for point in found)
-        if payoff is not None
-        else ()
-    )
-    values = np.stack([point.values for point in found])
+    points, tasks = measured.points, measured.tasks
+    values = np.stack([point.values for point in points])
+    bootstrap = Bootstrap(measured.counted, measured.strata, resamples=resamples)
+    redrawn = bootstrap.means(np.stack([point.queries for point in points]))
+    base = payoff(points, tasks)
+    table = None if base is None else values[base]
+    box = Box.of(table, np.array([random_order[task] for task in tasks]))
+    deltas = tuple[Estimate, ...]()
+    redrawn_deltas = None
+    if table is not None and base is not None and (table.diagonal() > 0).all():
+        # Δm is relative: a draw in which some baseline is 0 is left out, of everything.
+        redrawn = redrawn[(own_baselines(redrawn[:, base])[:, 0] > 0).all(axis=1)]
+        redrawn_deltas = delta_m(redrawn, own_baselines(redrawn[:, base]))
+        by_seed = [delta_by_seed(point, [points[i] for i in base]) for point in points]
+        deltas = estimates(delta_m(values, table.diagonal()), redrawn_deltas, level, by_seed)
+    summaries, volumes = summarise(measured, values, redrawn, deltas, box, against, level)
     return Analysis(
-        tasks=tasks,
-        split=split,
-        metric=metric,
-        points=tuple(found),
+        measured=measured,
         box=box,
+        against=against,
+        values=tuple(
+            estimates(
+                values[i],
+                redrawn[:, i],
+                level,
+                [[seed[k] for seed in point.by_seed.values()] for k in range(len(tasks))],
+            )
+            for i, point in enumerate(points)
+        ),
         delta_m=deltas,
         optimal=tuple(bool(b) for b in non_dominated(values, maximize=True)),
-        methods=_summaries(found, deltas, box),
-        trades=tuple(_trades(found, tasks)),
+        probability_optimal=tuple(probability_non_dominated(redrawn, maximize=True).tolist()),
+        methods=summaries,
+        families=_families(
+            measured, summaries, volumes, redrawn, redrawn_deltas, table if deltas else None, level
+        ),
+        trades=tuple(trades(measured)),
+        resamples=len(redrawn),
+        level=level,
     )
 
 
-def _payoff(found: Sequence[Point], tasks: tuple[str, ...]) -> NDArray[np.float64] | None:
-    """(baseline, task) metrics of the single-task baselines; None unless all are there."""
-    baselines = {point.method: point.values for point in found if point.is_baseline}
-    names = [f"stl {task}" for task in tasks]
-    if not all(name in baselines for name in names):
-        return None
-    return np.stack([baselines[name] for name in names])
-
-
-def _summaries(
-    found: Sequence[Point], deltas: Sequence[float], box: Box
-) -> tuple[MethodSummary, ...]:
-    rows = []
-    for method in dict.fromkeys(point.method for point in found if not point.is_baseline):
-        mine = [i for i, point in enumerate(found) if point.method == method]
-        front = np.stack([found[i].values for i in mine])
-        rows.append(
-            MethodSummary(
-                method=method,
-                points=len(mine),
-                hypervolume=hypervolume(front, box.reference, maximize=True, ideal=box.ideal),
-                best_delta_m=min(deltas[i] for i in mine) if deltas else None,
-                seconds=float(np.mean([found[i].seconds for i in mine])),
+def _families(
+    measured: Measured,
+    summaries: Sequence[MethodSummary],
+    volumes: Mapping[str, NDArray[np.float64]],
+    redrawn: NDArray[np.float64],
+    redrawn_deltas: NDArray[np.float64] | None,
+    table: NDArray[np.float64] | None,
+    level: float,
+) -> tuple[Family, ...]:
+    found = []
+    fronts = [row for row in summaries if len(row.points) > 1]
+    if len(fronts) > 1:
+        found.append(
+            compare_resampled(
+                "hypervolume",
+                [row.method for row in fronts],
+                np.array([row.hypervolume.value for row in fronts]),
+                np.stack([volumes[row.method] for row in fronts], axis=1),
+                larger_is_better=True,
+                level=level,
             )
         )
-    return tuple(sorted(rows, key=lambda row: -row.hypervolume))
-
-
-def _trades(found: Sequence[Point], tasks: tuple[str, ...]) -> list[Trade]:
-    trades = []
-    for method in dict.fromkeys(point.method for point in found):
-        mine = [point for point in found if point.method == method and point.preference]
-        if len(mine) < 2 or len(tasks) != 2:
-            continue  # With more tasks the vectors have no order.
-        for index, task in enumerate(tasks):
-            ordered = sorted(mine, key=lambda point: (point.preference or ())[index])
-            steps = [b.queries[index] - a.queries[index] for a, b in pairwise(ordered)]
-            means = [float(np.nanmean(step)) for step in steps]
-            worst = int(np.argmin(means))
-            whole = ordered[-1].queries[index] - ordered[0].queries[index]
-            trades.append(
-                Trade(
-                    method=method,
-                    task=task,
-                    gain=float(np.nanmean(whole)),
-                    gain_error=float(standard_error(whole)),
-                    largest_drop=max(0.0, -means[worst]),
-                    drop_error=float(standard_error(steps[worst])),
-                )
+    if len(summaries) > 1:
+        chosen = [row.chosen for row in summaries]
+        # What a list adds to Δm, or to the mean metric of the tasks without baselines.
+        tasks = len(measured.tasks)
+        scale = np.full(tasks, 1.0) if table is None else -100 / table.diagonal()
+        weights = scale / tasks / measured.counted.sum(axis=1)
+        queries = np.stack([np.nan_to_num(measured.points[i].queries) for i in chosen])
+        found.append(
+            compare_means(
+                "mean metric" if redrawn_deltas is None else "Δm %",
+                [row.method for row in summaries],
+                np.einsum("mkq,k->mq", queries, weights),
+                (redrawn.mean(axis=-1) if redrawn_deltas is None else redrawn_deltas)[:, chosen],
+                larger_is_better=redrawn_deltas is None,
+                level=level,
             )
-    return trades
+        )
+    return tuple(found)

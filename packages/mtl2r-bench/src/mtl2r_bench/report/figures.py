@@ -1,184 +1,201 @@
-"""The report's figures, legible in print and for colour-blind readers."""
+"""Fronts and losses: a point per method and preference, for every pair of tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
-from ltr_data import atomic_write
+from numpy.typing import NDArray
 
 from .analysis import Analysis
-from .results import Point, Result
+from .points import Point
+from .style import COLOURS, FEW, GREY, grid, legend, style
 
-__all__ = ["curves", "front", "losses", "save"]
-
-# Okabe & Ito's palette, without yellow, which is too light for lines.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+__all__ = ["front", "losses", "validation"]
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG beside its place and renames it."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=160)
-    with atomic_write(path) as file:
-        file.write(buffer.getvalue())
+@dataclass(frozen=True)
+class _Series:
+    """A method's points in one plane, along its sweep."""
+
+    name: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    errors: NDArray[np.float64] | None  # (2, low and high, point)
+    line: str
 
 
-def front(analysis: Analysis, references: Mapping[str, Any]) -> Figure:
-    """Every pair of tasks: a point per method and preference, larger is better on both axes."""
-    pairs = list(combinations(range(len(analysis.tasks)), 2))
-    figure, grid = _grid(len(pairs), 6.8, 5.4)
-    found = [point for point in analysis.points if not point.is_baseline]
-    for axes, (x, y) in zip(grid, pairs, strict=True):
-        for style, (method, mine) in zip(_styles(), _by_method(found).items(), strict=False):
-            ordered = sorted(mine, key=lambda point: point.preference or ())
-            values = np.stack([point.values for point in ordered])
-            errors = np.stack([point.standard_errors for point in ordered])
-            axes.errorbar(
-                values[:, x],
-                values[:, y],
-                xerr=errors[:, x],
-                yerr=errors[:, y],
-                label=method,
-                linestyle=_line(ordered, analysis),
-                linewidth=1.1,
-                elinewidth=0.6,
-                **style,
-            )
-        _landmarks(axes, analysis, references, x, y)
-        axes.set_xlabel(f"{analysis.metric} {analysis.tasks[x]} ({analysis.split})")
-        axes.set_ylabel(f"{analysis.metric} {analysis.tasks[y]} ({analysis.split})")
-        axes.grid(alpha=0.25)
-    _legend(figure, grid[0])
-    return figure
+Landmarks = Callable[[Axes, int, int], None]
 
 
-def _landmarks(
-    axes: Axes, analysis: Analysis, references: Mapping[str, Any], x: int, y: int
-) -> None:
-    """The baselines of both tasks, and a random order."""
+def front(analysis: Analysis, random_order: Mapping[str, float]) -> Figure:
+    """The metric that is reported, with its intervals; larger is better on both axes."""
     tasks = analysis.tasks
-    random = references["random"][analysis.split][analysis.metric]
-    axes.plot(
-        random[tasks[x]], random[tasks[y]], "k+", markersize=9, label="random order", zorder=1
-    )
-    first = "single-task baseline"
-    for point in analysis.points:
-        if point.method in (f"stl {tasks[x]}", f"stl {tasks[y]}"):
-            axes.plot(
-                point.values[x],
-                point.values[y],
-                linestyle="none",
-                marker="*",
-                markersize=13,
-                markerfacecolor="none",
-                markeredgecolor="black",
-                label=first,
-                zorder=5,
-            )
-            first = "_again"
+    values = np.array([[[e.value, e.low, e.high] for e in row] for row in analysis.values])
+
+    def landmarks(axes: Axes, x: int, y: int) -> None:
+        axes.plot(
+            random_order[tasks[x]],
+            random_order[tasks[y]],
+            "k+",
+            markersize=8,
+            label="random order",
+            zorder=1,
+        )
+        _baselines(axes, analysis, values[..., 0], x, y)
+
+    def label(k: int) -> str:
+        return f"{analysis.metric} {tasks[k]} ({analysis.split})"
+
+    return _planes(analysis, values, label, landmarks)
 
 
 def losses(analysis: Analysis) -> Figure:
-    """Training losses at the chosen epochs for every pair of tasks; smaller is better."""
-    pairs = list(combinations(analysis.tasks, 2))
-    figure, grid = _grid(len(pairs), 6.4, 5.2)
-    trained = [point for point in analysis.points if not point.is_baseline]
-    for axes, (x, y) in zip(grid, pairs, strict=True):
-        for style, (method, mine) in zip(_styles(), _by_method(trained).items(), strict=False):
-            ordered = sorted(mine, key=lambda point: point.preference or ())
-            axes.plot(
-                [point.losses[x] for point in ordered],
-                [point.losses[y] for point in ordered],
-                label=method,
-                linestyle=_line(ordered, analysis),
-                linewidth=1.2,
-                **style,
+    """Training losses at the chosen epochs; smaller is better. Figure 3 of DeepMTL2R."""
+    values = np.array(
+        [[point.losses.get(task, np.nan) for task in analysis.tasks] for point in analysis.points]
+    )
+    return _planes(
+        analysis, values[..., None], lambda k: f"training loss {analysis.tasks[k]}", _nothing
+    )
+
+
+def validation(analysis: Analysis, metric: str) -> Figure:
+    """A metric on validation at the chosen epochs. Figure 4 of DeepMTL2R."""
+    values = np.array(
+        [
+            [
+                np.mean([r.record["metrics"]["validation"][metric][task] for r in point.runs])
+                for task in analysis.tasks
+            ]
+            for point in analysis.points
+        ]
+    )
+    return _planes(
+        analysis,
+        values[..., None],
+        lambda k: f"{metric} {analysis.tasks[k]} (validation)",
+        lambda axes, x, y: _baselines(axes, analysis, values, x, y),
+    )
+
+
+def _nothing(axes: Axes, x: int, y: int) -> None:
+    """No landmarks."""
+
+
+def _baselines(axes: Axes, analysis: Analysis, values: NDArray[np.float64], x: int, y: int) -> None:
+    names = [f"stl {analysis.tasks[k]}" for k in (x, y)]
+    places = [i for i, point in enumerate(analysis.points) if point.method in names]
+    axes.plot(
+        values[places, x],
+        values[places, y],
+        linestyle="none",
+        marker="*",
+        markersize=11,
+        markerfacecolor="white",
+        markeredgecolor="black",
+        label="single-task baseline" if places else None,
+        zorder=5,
+    )
+
+
+def _planes(
+    analysis: Analysis,
+    values: NDArray[np.float64],
+    label: Callable[[int], str],
+    landmarks: Landmarks,
+) -> Figure:
+    """A panel per pair of tasks; with two tasks and many methods a panel per method.
+
+    Args:
+        analysis: The task set.
+        values: (point, task, 1) values, or (point, task, 3) with their intervals.
+        label: Of an axis.
+        landmarks: Draws what does not belong to a method.
+    """
+    pairs = list(combinations(range(len(analysis.tasks)), 2))
+    names = [row.method for row in analysis.methods]
+    if len(pairs) == 1 and len(names) > FEW:
+        return _multiples(analysis, values, label, landmarks)
+    figure, panels = grid(len(pairs), 6.4, 5.0)
+    for axes, (x, y) in zip(panels, pairs, strict=True):
+        landmarks(axes, x, y)
+        for number, series in enumerate(_series(analysis, values, x, y)):
+            if number < FEW:
+                _draw(axes, series, number)
+            else:
+                axes.plot(series.x, series.y, "o", color=GREY, markersize=3, zorder=0)
+        axes.set_xlabel(label(x))
+        axes.set_ylabel(label(y))
+    legend(figure, panels)
+    return figure
+
+
+def _multiples(
+    analysis: Analysis,
+    values: NDArray[np.float64],
+    label: Callable[[int], str],
+    landmarks: Landmarks,
+) -> Figure:
+    """A panel per method, the points of the others in grey."""
+    found = _series(analysis, values, 0, 1)
+    figure, panels = grid(len(found), 2.3, 2.1, columns=5)
+    for axes, series in zip(panels, found, strict=True):
+        for other in found:
+            if other is not series:
+                axes.plot(other.x, other.y, "o", color=GREY, markersize=2.5, zorder=0)
+        landmarks(axes, 0, 1)
+        _draw(axes, series, 0, labelled=False)
+        axes.set_title(series.name, fontsize=9, loc="left")
+    figure.supxlabel(label(0), fontsize=9)
+    figure.supylabel(label(1), fontsize=9)
+    panels[0].plot([], [], "o", color=COLOURS[0], markersize=5, label="the panel's method")
+    panels[0].plot([], [], "o", color=GREY, markersize=3, label="the other methods")
+    legend(figure, panels)
+    return figure
+
+
+def _draw(axes: Axes, series: _Series, number: int, *, labelled: bool = True) -> None:
+    axes.errorbar(
+        series.x,
+        series.y,
+        xerr=None if series.errors is None else series.errors[0],
+        yerr=None if series.errors is None else series.errors[1],
+        label=series.name if labelled else None,
+        linestyle=series.line,
+        linewidth=1.2,
+        elinewidth=0.7,
+        zorder=3,
+        **style(number),
+    )
+
+
+def _series(analysis: Analysis, values: NDArray[np.float64], x: int, y: int) -> Sequence[_Series]:
+    """The methods' points, the largest hypervolumes first."""
+    found = []
+    for row in analysis.methods:
+        places = sorted(row.points, key=lambda i: _place(analysis.points[i]))
+        mine = values[places]
+        errors = None
+        if mine.shape[-1] == 3:
+            middle, low, high = mine[:, (x, y)].transpose(2, 1, 0)
+            errors = np.stack([middle - low, high - middle], axis=1)
+        found.append(
+            _Series(
+                row.method,
+                mine[:, x, 0],
+                mine[:, y, 0],
+                errors,
+                # With more than two tasks the vectors have no order.
+                "-" if len(places) > 1 and len(analysis.tasks) == 2 else "none",
             )
-        axes.set_xlabel(f"training loss {x}")
-        axes.set_ylabel(f"training loss {y}")
-        axes.grid(alpha=0.25)
-    _legend(figure, grid[0])
-    return figure
+        )
+    return found
 
 
-def curves(results: Sequence[Result], metric: str) -> Figure:
-    """The validation metric over epochs, one panel a task, one line a run."""
-    tasks = results[0].record["labels"]
-    figure, grid = _grid(len(tasks), 5.6, 4.2)
-    # Baselines last, so that a method has the colour it has in the other figures.
-    methods = sorted({result.method for result in results}, key=lambda m: (m.startswith("stl "), m))
-    styles = dict(zip(methods, _styles(), strict=False))
-    for axes, task in zip(grid, tasks, strict=True):
-        for method in methods:
-            for number, result in enumerate(r for r in results if r.method == method):
-                log = result.folder.epochs()
-                axes.plot(
-                    [line["epoch"] for line in log],
-                    [line["validation"][metric][task] for line in log],
-                    color=styles[method]["color"],
-                    linewidth=0.9,
-                    alpha=0.75,
-                    label=method if number == 0 else None,
-                )
-                chosen = result.record["epoch"]
-                axes.plot(
-                    chosen,
-                    log[chosen - 1]["validation"][metric][task],
-                    linestyle="none",
-                    **{**styles[method], "markersize": 4},
-                )
-        axes.set_xlabel("epoch (markers: the chosen ones)")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylabel(f"{metric} {task} (validation)")
-        axes.grid(alpha=0.25)
-    _legend(figure, grid[0])
-    return figure
-
-
-def _grid(panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    columns = min(panels, 3)
-    lines = -(-panels // columns)
-    figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
-    grid = [figure.add_subplot(lines, columns, i + 1) for i in range(panels)]
-    return figure, grid
-
-
-def _line(ordered: Sequence[Point], analysis: Analysis) -> str:
-    """A line along a sweep's preferences; with more than two tasks they have no order."""
-    return "-" if len(ordered) > 1 and len(analysis.tasks) == 2 else "none"
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, above them, where it hides nothing."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
-
-
-def _by_method(found: Sequence[Point]) -> dict[str, list[Point]]:
-    groups: dict[str, list[Point]] = {}
-    for point in found:
-        groups.setdefault(point.method, []).append(point)
-    return groups
-
-
-def _styles() -> list[dict[str, Any]]:
-    """Colour and marker together tell methods apart, in print without colour as well."""
-    return [
-        {
-            "color": COLOURS[i % len(COLOURS)],
-            "marker": MARKERS[i % len(MARKERS)],
-            "markersize": 5,
-            "markerfacecolor": "white" if i >= len(COLOURS) else COLOURS[i % len(COLOURS)],
-        }
-        for i in range(len(COLOURS) * len(MARKERS))
-    ]
+def _place(point: Point) -> tuple[float, tuple[float, ...]]:
+    return (point.position or 0.0, point.preference or ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ..folder import StudyFolder
 from ..record import RunFolder
-from ..sweep import StudyFolder
 
-__all__ = ["Point", "Result", "collect", "load_references", "points", "table"]
+__all__ = ["Result", "collect", "standard_error", "table"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,7 @@ class Result:
     @property
     def method(self) -> str:
         """Code name, with the task of a baseline and with options: what a legend shows."""
-        config = self.record["method"]
-        options = ", ".join(f"{key}={value}" for key, value in config["options"].items())
-        task = f" {config['task']}" if config["task"] else ""
-        return f"{config['name']}{task}" + (f" ({options})" if options else "")
+        return str(self.record["label"])
 
     @property
     def preference(self) -> tuple[float, ...] | None:
@@ -47,49 +43,56 @@ class Result:
         preference = self.record["method"]["preference"]
         return None if preference is None else tuple(preference)
 
-    def query_values(self, split: str, metric: str) -> NDArray[np.float64]:
-        """(task, query) values of a metric; NaN where a list has no relevant document."""
-        queries = pq.read_table(
-            self.folder.queries, filters=[("split", "==", split), ("metric", "==", metric)]
-        )
-        rows = [
-            queries.filter(pc.equal(queries["task"], task))["value"].to_numpy()
-            for task in self.record["labels"]
-        ]
-        return np.stack(rows).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Point:
-    """A method at a preference: the mean of its runs over seeds.
-
-    Attributes:
-        method: As in legends.
-        preference: None for methods that take none.
-        values: (task,) means over queries and seeds.
-        queries: (task, query) means over seeds.
-        losses: Training losses at the chosen epochs by task; those that were trained.
-        seeds: How many runs it averages.
-        seconds: Mean time of a run.
-    """
-
-    method: str
-    preference: tuple[float, ...] | None
-    values: NDArray[np.float64]
-    queries: NDArray[np.float64]
-    losses: Mapping[str, float]
-    seeds: int
-    seconds: float
+    @property
+    def position(self) -> float | None:
+        """Where it stands along its method's sweep: the weight of the first of two tasks."""
+        position = self.record["position"]
+        return None if position is None else float(position)
 
     @property
-    def standard_errors(self) -> NDArray[np.float64]:
-        """(task,) standard errors of `values` over queries."""
-        return standard_error(self.queries)
+    def tasks(self) -> tuple[str, ...]:
+        """The labels it was trained on."""
+        return tuple(self.record["tasks"])
 
     @property
     def is_baseline(self) -> bool:
         """Whether it was trained on a single task."""
-        return self.method.startswith("stl ")
+        return bool(self.record["method"]["name"] == "stl")
+
+    @property
+    def fold(self) -> int | None:
+        """Which fold of the data, where the study says so."""
+        fold = self.record["fold"]
+        return None if fold is None else int(fold)
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+        return int(self.record["seed"])
+
+    def query_values(self, split: str, metric: str) -> NDArray[np.float64]:
+        """(label, query) values of a metric; NaN where a list has no relevant document."""
+        return self.measured(split)[1][metric]
+
+    def measured(self, split: str) -> tuple[NDArray[np.str_], dict[str, NDArray[np.float64]]]:
+        """The lists of a split, and by metric the values (label, query)."""
+        table = pq.read_table(self.folder.queries, filters=[("split", "==", split)])
+        labels = self.record["labels"]
+        values = {
+            metric: np.stack(
+                [
+                    table.filter(
+                        pc.and_(pc.equal(table["metric"], metric), pc.equal(table["task"], label))
+                    )["value"]
+                    .to_numpy()
+                    .astype(np.float64)
+                    for label in labels
+                ]
+            )
+            for metric in self.record["metrics"][split]
+        }
+        names = table["query"][: next(iter(values.values())).shape[1]].to_numpy()
+        return names.astype(np.str_), values
 
 
 def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,7 +104,7 @@ def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def collect(folder: StudyFolder) -> list[Result]:
-    """All finished runs, ordered by method, preference and seed.
+    """All finished runs, ordered by tasks, method, preference, fold and seed.
 
     Raises:
         FileNotFoundError: When there is no study, or no finished run.
@@ -116,41 +119,17 @@ def collect(folder: StudyFolder) -> list[Result]:
             results.append(Result(path.name, record, run))
     if not results:
         raise FileNotFoundError(f"{folder.path}: no finished run to report")
-    return sorted(results, key=lambda r: (r.method, r.preference or (), r.record["seed"]))
-
-
-def load_references(folder: StudyFolder) -> dict[str, Any]:
-    """Random order, single features, and the data's size."""
-    references: dict[str, Any] = json.loads(folder.references_of(None).read_text(encoding="utf-8"))
-    return references
-
-
-def points(results: Sequence[Result], split: str, metric: str) -> list[Point]:
-    """Runs that differ in nothing but their seed, as one point."""
-    groups: dict[tuple[str, tuple[float, ...] | None], list[Result]] = {}
-    for result in results:
-        groups.setdefault((result.method, result.preference), []).append(result)
-    found = []
-    for (method, preference), runs in groups.items():
-        queries = np.mean([run.query_values(split, metric) for run in runs], axis=0)
-        tasks = runs[0].record["labels"]
-        means = [[run.record["metrics"][split][metric][task] for task in tasks] for run in runs]
-        losses = {
-            task: float(np.mean([run.record["loss"][task] for run in runs]))
-            for task in runs[0].record["loss"]
-        }
-        found.append(
-            Point(
-                method=method,
-                preference=preference,
-                values=np.mean(means, axis=0),
-                queries=queries,
-                losses=losses,
-                seeds=len(runs),
-                seconds=float(np.mean([run.record["seconds"] for run in runs])),
-            )
-        )
-    return found
+    return sorted(
+        results,
+        key=lambda r: (
+            r.tasks,
+            r.method,
+            r.preference or (),
+            r.position or 0.0,
+            r.fold or 0,
+            r.seed,
+        ),
+    )
 
 
 def table(results: Sequence[Result]) -> pa.Table:
@@ -158,9 +137,11 @@ def table(results: Sequence[Result]) -> pa.Table:
     rows = [
         {
             "run": result.name,
+            "tasks": list(result.tasks),
             "method": result.method,
             "preference": result.preference,
-            "seed": result.record["seed"],
+            "fold": result.fold,
+            "seed": result.seed,
             "epoch": result.record["epoch"],
             "split": split,
             "task": task,
@@ -177,8 +158,10 @@ def table(results: Sequence[Result]) -> pa.Table:
     schema = pa.schema(
         [
             ("run", pa.string()),
+            ("tasks", pa.list_(pa.string())),
             ("method", pa.string()),
             ("preference", pa.list_(pa.float64())),
+            ("fold", pa.int64()),
             ("seed", pa.int64()),
             ("epoch", pa.int64()),
             ("split", pa.string()),

@@ -1,0 +1,331 @@
+"""A task set's part of the report: its analysis and the tables that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .analysis import Analysis
+from .compare import LEVEL, Family
+from .points import Point
+from .references import NAMES, References
+from .table import Cell, Number, Table
+
+__all__ = ["Section", "comparisons", "section", "vector"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A task set's part of the report.
+
+    Attributes:
+        analysis: What it shows.
+        tables: In the order they are shown.
+        long_tables: Those that are too long for the text.
+        random_order: The expected values of a random order by metric, one per task.
+    """
+
+    analysis: Analysis
+    tables: tuple[Table, ...]
+    long_tables: tuple[Table, ...]
+    random_order: Mapping[str, Sequence[float]]
+
+
+def section(analysis: Analysis, references: References) -> Section:
+    """The part of a task set."""
+    tables = [
+        _methods(analysis) if analysis.methods else None,
+        _points(analysis, references),
+        _differences(analysis) if len(analysis.methods) > 1 else None,
+        _sweeps(analysis) if analysis.trades else None,
+        _weights(analysis) if analysis.methods else None,
+        _certificates(analysis),
+    ]
+    return Section(
+        analysis,
+        tuple(one for one in tables if one is not None),
+        (_cutoffs(analysis), *([comparisons(analysis)] if analysis.families else [])),
+        {
+            name: [values[task] for task in analysis.tasks]
+            for name, values in references.values["random"][analysis.split].items()
+        },
+    )
+
+
+def _methods(analysis: Analysis) -> Table:
+    """One row a method: hypervolume, what it adds to the baselines' front, Δm."""
+    over = "the baselines" if analysis.against == "stl" else analysis.against
+    rows: list[tuple[Cell, ...]] = [
+        (
+            row.method,
+            Number(len(row.points), 0),
+            Number(row.hypervolume),
+            None if row.improvement is None else Number(row.improvement),
+            None if row.delta_m is None else Number(row.delta_m, 2, signed=True),
+            vector(analysis.points[row.chosen]),
+            Number(row.seconds, 0),
+        )
+        for row in analysis.methods
+    ]
+    return Table(
+        "methods",
+        "Methods",
+        (
+            "method",
+            "points",
+            "hypervolume",
+            f"HVI over {over}",
+            "Δm %",
+            "at preference",
+            "seconds a run",
+        ),
+        tuple(rows),
+        (
+            "Hypervolume: larger is better, one box for all methods. HVI: the hypervolume that a "
+            f"method's points add to that of {over}. Δm %: mean relative loss against the "
+            "single-task baselines, lower is better, at the preference with the best Δm on "
+            f"validation. {_intervals(analysis)}"
+        ),
+    )
+
+
+def _points(analysis: Analysis, references: References) -> Table:
+    """One row a point: references, baselines, methods."""
+    tasks = analysis.tasks
+    rows: list[tuple[Cell, ...]] = []
+    for name, title in NAMES:
+        values = references.values[name][analysis.split][analysis.metric]
+        rows.append((title, "", *(Number(values[task]) for task in tasks), None, None, ""))
+    order = sorted(range(len(analysis.points)), key=lambda i: not analysis.points[i].is_baseline)
+    for i in order:
+        point = analysis.points[i]
+        rows.append(
+            (
+                point.method,
+                vector(point),
+                *(Number(value) for value in analysis.values[i]),
+                Number(analysis.delta_m[i], 2, signed=True) if analysis.delta_m else None,
+                Number(analysis.probability_optimal[i], 2),
+                "yes" if analysis.optimal[i] else "",
+            )
+        )
+    return Table(
+        "points",
+        f"Points: {analysis.metric} on {analysis.split}",
+        ("method", "preference", *tasks, "Δm %", "P(front)", "front"),
+        tuple(rows),
+        (
+            "front: no other point is better in one task and no worse in the rest; P(front): in "
+            f"how many of the resamples that was so. {_intervals(analysis)}"
+        ),
+    )
+
+
+def _differences(analysis: Analysis) -> Table:
+    """One row a method: which others it beats beyond chance, by each quantity."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            row.method,
+            *(
+                ", ".join(family.beaten_by(row.method)) or "–"
+                if row.method in _members(family)
+                else ""
+                for family in analysis.families
+            ),
+        )
+        for row in analysis.methods
+    ]
+    tests = "; ".join(
+        f"{family.quantity}: {family.test}, {len(family.comparisons)} comparisons"
+        for family in analysis.families
+    )
+    return Table(
+        "differences",
+        "Which differences hold",
+        ("method", *(f"better than, in {family.quantity}" for family in analysis.families)),
+        tuple(rows),
+        (
+            f"Named where Holm's adjusted p-value is below {LEVEL}. {tests}, all pairs, paired "
+            "over lists. The trained rankers are taken as they are: another seed may turn a "
+            "difference that is small beside the spread over seeds."
+        ),
+    )
+
+
+def comparisons(analysis: Analysis) -> Table:
+    """Every comparison with its interval and p-values."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            family.quantity,
+            one.first,
+            one.second,
+            Number(one.difference, signed=True),
+            Number(one.low, signed=True),
+            Number(one.high, signed=True),
+            Number(one.p),
+            Number(one.adjusted),
+        )
+        for family in analysis.families
+        for one in family.comparisons
+    ]
+    return Table(
+        "comparisons",
+        "All comparisons",
+        ("quantity", "first", "second", "difference", "low", "high", "p", "Holm p"),
+        tuple(rows),
+        f"Difference: first less second, with its {analysis.level:.0%} interval.",
+    )
+
+
+def _cutoffs(analysis: Analysis) -> Table:
+    """Every metric of every point."""
+    names = list(analysis.points[0].metrics)
+    return Table(
+        "cutoffs",
+        f"All metrics on {analysis.split}",
+        ("method", "preference", *(f"{name} {task}" for name in names for task in analysis.tasks)),
+        tuple(
+            (
+                point.method,
+                vector(point),
+                *(
+                    Number(float(value))
+                    for name in names
+                    for value in np.nanmean(point.metrics[name], axis=1)
+                ),
+            )
+            for point in analysis.points
+        ),
+    )
+
+
+def _sweeps(analysis: Analysis) -> Table:
+    """One row a method and task: whether its sweep trades."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            trade.method,
+            trade.task,
+            Number(trade.rank_correlation, 2, signed=True),
+            f"{trade.gain:+.4f} ± {trade.gain_error:.4f}".replace("-", "−"),
+            "none"
+            if trade.largest_drop == 0
+            else f"{trade.largest_drop:.4f} ± {trade.drop_error:.4f}",
+            "yes" if trade.largest_drop == 0 else ("up to noise" if trade.is_monotone else "no"),
+        )
+        for trade in analysis.trades
+    ]
+    return Table(
+        "sweeps",
+        "Do the sweeps trade?",
+        ("method", "task", "Spearman's ρ", "gain over the sweep", "largest drop", "monotone"),
+        tuple(rows),
+        (
+            "How a task's metric moves from the smallest to the largest preference for it; ρ is "
+            "between the two. Differences are paired over lists; ± is one standard error. A drop "
+            "of at most two standard errors from one preference to the next counts as noise."
+        ),
+    )
+
+
+def _weights(analysis: Analysis) -> Table:
+    """One row a method: how the first task's share of the weights moves over the epochs."""
+    first = analysis.tasks[0]
+    rows: list[tuple[Cell, ...]] = []
+    for method in analysis.methods:
+        middle = min(
+            (analysis.points[i] for i in method.points),
+            key=lambda p: 0.0 if p.position is None else abs(p.position - 0.5),
+        )
+        logs = [run.folder.epochs() for run in middle.runs]
+        shares = [
+            float(np.mean([_share(log[epoch]["weight"], first) for log in logs]))
+            for epoch in range(min(len(log) for log in logs))
+        ]
+        rows.append(
+            (
+                method.method,
+                vector(middle),
+                *(Number(v, 3) for v in (shares[0], shares[-1], min(shares), max(shares))),
+            )
+        )
+    return Table(
+        "weights",
+        f"The weight of {first}",
+        ("method", "preference", "first epoch", "last epoch", "smallest", "largest"),
+        tuple(rows),
+        (
+            f"The share of {first} in the weights (in size) that the method gave the tasks, mean "
+            "of an epoch and over runs; with preferences, at the one nearest to equal."
+        ),
+    )
+
+
+def _certificates(analysis: Analysis) -> Table | None:
+    """One row a point: how near the trained ranker is to Pareto criticality; None without any."""
+    rows: list[tuple[Cell, ...]] = []
+    for point in analysis.points:
+        found = [c for run in point.runs if (c := run.record.get("certificate")) is not None]
+        if point.is_baseline or not found:
+            continue
+        slack = [s for c in found if (s := c["constraint_slack"]) is not None]
+        rows.append(
+            (
+                point.method,
+                vector(point),
+                _mean([c["kkt_relative"] for c in found], 3),
+                " ".join(
+                    f"{np.mean([c['alpha'][task] for c in found]):.2f}" for task in analysis.tasks
+                ),
+                _mean([c["ray_error"] for c in found], 3),
+                " ".join(
+                    f"{task} {np.mean([s[task] for s in slack]):+.4f}".replace("-", "−")
+                    for task in (slack[0] if slack else ())
+                ),
+            )
+        )
+    if not rows:
+        return None
+    return Table(
+        "certificates",
+        "Certificates",
+        ("method", "preference", "KKT residual", "α", "ray error", "slack"),
+        tuple(rows),
+        (
+            "Of the chosen epoch's ranker on a fixed sample of training lists, dropout off, mean "
+            "over runs. KKT residual: the norm of the shortest convex combination (weights α) of "
+            "the tasks' gradients, over the shortest gradient's; 0 at a Pareto-critical point. "
+            "Ray error: how far the losses are from the ray that the preference asks for. Slack: "
+            "bound less loss, negative where a constraint is violated."
+        ),
+    )
+
+
+def vector(point: Point) -> str:
+    """A preference as text."""
+    return "" if point.preference is None else " ".join(f"{v:.3g}" for v in point.preference)
+
+
+def _share(weights: dict[str, Any], task: str) -> float:
+    total = sum(abs(value) for value in weights.values())
+    return abs(weights[task]) / total if total > 0 else 0.0
+
+
+def _members(family: Family) -> set[str]:
+    return {name for one in family.comparisons for name in (one.first, one.second)}
+
+
+def _mean(values: Sequence[float | None], decimals: int) -> Number | None:
+    known = [value for value in values if value is not None]
+    return Number(float(np.mean(known)), decimals) if known else None
+
+
+def _intervals(analysis: Analysis) -> str:
+    seeds = max(len(point.by_seed) for point in analysis.points)
+    spread = f" ±: standard deviation over {seeds} seeds." if seeds > 1 else ""
+    return (
+        f"Brackets: {analysis.level:.0%} intervals by the bootstrap over lists "
+        f"({analysis.resamples:,} resamples).{spread}"
+    )

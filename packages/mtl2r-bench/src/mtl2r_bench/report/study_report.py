@@ -1,0 +1,93 @@
+"""From a study's folder to what its report says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import StudyConfig, load_study, validate
+from ..folder import StudyFolder
+from ..study import task_sets
+from .analysis import analyse
+from .overview import Overview, overview
+from .paper import paper_table
+from .points import gather
+from .references import load_references
+from .results import Result, collect
+from .sections import Section, section
+from .table import Table
+
+__all__ = ["StudyReport", "study_report"]
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What the report of a study says.
+
+    Attributes:
+        folder: The study's.
+        study: Its config.
+        results: Its finished runs.
+        overview: What was studied, and what is missing.
+        paper: The table over all task sets; None without methods.
+        sections: One per task set of which runs are finished.
+    """
+
+    folder: StudyFolder
+    study: StudyConfig
+    results: tuple[Result, ...]
+    overview: Overview
+    paper: Table | None
+    sections: tuple[Section, ...]
+
+
+def study_report(
+    path: str | Path, *, against: str = "stl", resamples: int = 1_000, level: float = 0.95
+) -> StudyReport:
+    """Compares the finished runs of a study; nothing is trained or evaluated anew.
+
+    Args:
+        path: The study's folder.
+        against: Method over whose points the hypervolume is to improve; "stl" are the single-task
+            baselines.
+        resamples: Draws of the bootstrap over lists.
+        level: Of the intervals.
+
+    Raises:
+        FileNotFoundError: When there is no study or no finished run in the folder.
+        ValueError: When runs were measured on different lists, or no method is called `against`.
+    """
+    folder = StudyFolder(path)
+    results = collect(folder)
+    study = validate(StudyConfig, load_study(folder.study), str(folder.study))
+    labels = tuple(results[0].record["labels"])
+    split = "test" if "test" in results[0].record["metrics"] else "validation"
+    sections = []
+    for tasks in task_sets(study, labels):
+        measured = gather(results, tasks, study.evaluation, split)
+        if not measured.points:
+            continue
+        known = dict.fromkeys(point.method for point in measured.points if not point.is_baseline)
+        if against != "stl" and against not in known:
+            raise ValueError(
+                f"`against` must be one of {', '.join(['stl', *known])}, got {against!r}"
+            )
+        references = load_references(folder, study, measured.folds)
+        analysis = analyse(
+            measured,
+            references.values["random"][split][measured.metric],
+            against=against,
+            resamples=resamples,
+            level=level,
+        )
+        sections.append(section(analysis, references))
+    folds = {fold for one in sections for fold in one.analysis.measured.folds}
+    references = load_references(folder, study, sorted(folds, key=lambda fold: fold or 0))
+    return StudyReport(
+        folder,
+        study,
+        tuple(results),
+        overview(folder, study, results, references, split),
+        paper_table([one.analysis for one in sections]),
+        tuple(sections),
+    )

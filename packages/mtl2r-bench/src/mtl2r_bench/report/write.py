@@ -1,0 +1,130 @@
+"""The files of a study's report."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ltr_data import atomic_write
+
+from ..record import write_parquet
+from .curves import delta_m_curves, validation_curves
+from .figures import front, losses, validation
+from .markdown import markdown
+from .page import page
+from .payload import payload
+from .results import table
+from .sections import Section
+from .study_report import StudyReport, study_report
+from .style import FEW, save
+from .table import Table, to_csv, to_latex
+
+__all__ = ["write_report"]
+
+FIGURE_CUTOFF = 30
+"""The figures over epochs show NDCG at this cut-off, as the paper's do, where it was measured."""
+
+
+def write_report(
+    path: str | Path, *, against: str = "stl", resamples: int = 1_000, level: float = 0.95
+) -> StudyReport:
+    """Writes a study's report from its finished runs; nothing is trained or evaluated anew.
+
+    Args:
+        path: The study's folder.
+        against: See `study_report`.
+        resamples: Draws of the bootstrap over lists.
+        level: Of the intervals.
+
+    Returns:
+        What was written.
+
+    Raises:
+        FileNotFoundError: When there is no study or no finished run in the folder.
+        ValueError: When runs were measured on different lists, or no method is called `against`.
+    """
+    found = study_report(path, against=against, resamples=resamples, level=level)
+    folder = found.folder
+    folder.figures.mkdir(exist_ok=True)
+    folder.tables.mkdir(exist_ok=True)
+    captions = []
+    for section in found.sections:
+        prefix = "" if found.study.task_sets is None else _slug(section.analysis.tasks) + "-"
+        for one in [*section.tables, *section.long_tables]:
+            _write_table(one, folder.tables / f"{prefix}{one.name}")
+        drawn = _figures(section, found.study.evaluation.cutoffs)
+        for name, _, figure in drawn:
+            save(figure, folder.figures / f"{prefix}{name}")
+        captions.append(
+            [(f"{folder.figures.name}/{prefix}{name}.png", caption) for name, caption, _ in drawn]
+        )
+    if found.paper is not None:
+        _write_table(found.paper, folder.tables / found.paper.name)
+    write_parquet(folder.results, table(found.results))
+    _write(folder.report, markdown(found, captions))
+    data = payload(found)
+    _write(folder.data, json.dumps(data, allow_nan=False) + "\n")
+    _write(folder.page, page(data))
+    return found
+
+
+def _figures(section: Section, cutoffs: Sequence[int]) -> list[tuple[str, str, Figure]]:
+    """Name, caption and figure."""
+    analysis = section.analysis
+    metric, split = analysis.metric, analysis.split
+    cutoff = FIGURE_CUTOFF if FIGURE_CUTOFF in cutoffs else max(cutoffs)
+    late = f"ndcg@{cutoff}"
+    found = []
+    if analysis.methods and len(analysis.tasks) > 1:
+        random_order = dict(zip(analysis.tasks, section.random_order[metric], strict=True))
+        found = [
+            (
+                "front",
+                f"{metric} on {split}, larger is better, with {analysis.level:.0%} intervals.",
+                front(analysis, random_order),
+            ),
+            ("losses", "Training losses at the chosen epochs.", losses(analysis)),
+            (
+                "validation",
+                f"{late} on validation at the chosen epochs.",
+                validation(analysis, late),
+            ),
+        ]
+        if analysis.delta_m:
+            found.append(
+                (
+                    "delta_m",
+                    (
+                        f"Δm of {late} on validation over epochs: mean over a method's "
+                        "preferences, and their range. Lower is better."
+                    ),
+                    delta_m_curves(analysis, late),
+                )
+            )
+    if len(analysis.methods) <= FEW:
+        found.append(
+            (
+                "curves",
+                f"{metric} on validation over epochs, a line for each preference.",
+                validation_curves(analysis, metric),
+            )
+        )
+    return found
+
+
+def _slug(tasks: Sequence[str]) -> str:
+    return "+".join(re.sub(r"[^A-Za-z0-9._-]+", "-", task) for task in tasks)
+
+
+def _write_table(one: Table, path: Path) -> None:
+    _write(path.with_name(f"{path.name}.csv"), to_csv(one))
+    _write(path.with_name(f"{path.name}.tex"), to_latex(one))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode())
