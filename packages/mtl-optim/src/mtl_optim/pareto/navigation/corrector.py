@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .curvature import solve_across
+from .curvature import Solution, solve_across
 from .objective import Objective, Values
 from .points import Settings
 from .tangent import Frame, frame
 
 _HALVINGS = 7
+_RESTORATIONS = 3  # most steps to the target alone, once on the front or out of corrections
 _INACTIVE = 1e-9  # a multiplier below this share of the largest is 0
 
 
@@ -59,7 +60,8 @@ def correct(
     trust radius on ‖w‖. It is halved until φ = αᵀ(ℓ − target) + ‖D Dᵀ(ℓ − target)‖₁ falls. With u
     a coordinate j this is the ε-constraint program of the other losses, which holds caps; with
     u = (1, …, 1) it is the normal boundary intersection. A task within its target whose multiplier
-    vanishes is released: the front ends there.
+    vanishes is released: the front ends there. Where the KKT residual is small already, the step is
+    Q c alone, which costs no products.
 
     Args:
         objective: The losses.
@@ -83,43 +85,56 @@ def correct(
     values, J = objective.jacobian(theta) if known is None else known
     at = frame(values.means, J, free)
     released = torch.zeros_like(target, dtype=torch.bool)
-    for done in range(corrections + 1):
+    for done in range(corrections + _RESTORATIONS + 1):
         within = at.losses <= target + accuracy
         released = within & (released | (at.alpha <= _INACTIVE * at.alpha.max()))
         if bool(released.any()):
             at = frame(values.means, J, free, released)
         gap = at.D @ (at.D.T @ (target - at.losses))
         missed = float(gap.abs().max())
-        reached = at.kkt <= tolerance and missed <= accuracy
-        if reached or done == corrections:
+        off_front = at.kkt > tolerance and done < corrections
+        if (missed <= accuracy and not off_front) or done == corrections + _RESTORATIONS:
             break
-        product = objective.curvature(theta, at.alpha)
-        along = at.Q @ (at.inverse @ gap).to(at.Q)
-        curved = product(along) if missed > 0 else torch.zeros_like(along)
-        across = solve_across(
-            product,
-            -(curved + at.residual),
-            at.Q,
-            damping=settings.damping,
-            iterations=settings.iterations,
-            residual=settings.residual,
-            radius=radius,
-        )
-        v = along + across.w
+        v = at.Q @ (at.inverse @ gap).to(at.Q)
+        across = None
+        if off_front:
+            across = _newton(objective, theta, v, at, settings, radius)
+            v = v + across.w
         share = _backtrack(objective, theta, v, at, target)
+        if across is not None:
+            radius = _new_radius(radius, across, share)
         if share == 0:
-            radius /= 2**_HALVINGS
             break
-        length = share * float(across.w.norm())
-        if share < 1:
-            radius = max(length, radius / 2**_HALVINGS)
-        elif across.end in ("radius", "negative curvature"):
-            radius = 2 * radius
         theta = theta + share * v
         values, J = objective.jacobian(theta)
         at = frame(values.means, J, free)
+    reached = at.kkt <= tolerance and missed <= accuracy
     ended = bool(released.any())
     return Corrected(theta, values, at, radius, missed, reached, ended)
+
+
+def _newton(
+    objective: Objective, theta: Tensor, along: Tensor, at: Frame, settings: Settings, radius: float
+) -> Solution:
+    """The solution of (P H P + λ I) w = −P (H Q c + r)."""
+    product = objective.curvature(theta, at.alpha)
+    curved = product(along) if bool(along.any()) else along
+    return solve_across(
+        product,
+        -(curved + at.residual),
+        at.Q,
+        damping=settings.damping,
+        iterations=settings.iterations,
+        residual=settings.residual,
+        radius=radius,
+    )
+
+
+def _new_radius(radius: float, across: Solution, share: float) -> float:
+    """The trust radius after a step of which a share was taken."""
+    if share < 1:
+        return max(share * float(across.w.norm()), radius * 0.5**_HALVINGS)
+    return 2 * radius if across.end in ("radius", "negative curvature") else radius
 
 
 def _merit(losses: Tensor, target: Tensor, at: Frame) -> float:

@@ -20,6 +20,8 @@ from .stepping import Taken, descend, take
 from .tangent import frame
 from .tree import Tree
 
+_SLACK = 1.5  # KKT residual of a point over that of the first
+
 
 class ParetoNavigator:
     """Moves a trained model along the Pareto front of its losses, as a person asks.
@@ -237,7 +239,9 @@ class ParetoNavigator:
         around, before = self._surroundings(), self._objective.cost
         self._tell("stepping")
         try:
-            taken = take(self._objective, around, preview, self.settings, self._trust())
+            taken = take(
+                self._objective, around, preview, self.settings, self._tolerance(), self._trust()
+            )
         finally:
             self._objective.write(around.place.theta)
         return self._arrive(taken, before - around.cost, preview)
@@ -360,6 +364,10 @@ class ParetoNavigator:
                 self._here(), self._objective, self._meter, self.settings, self._tell
             )
         return self._around
+
+    def _tolerance(self) -> float:
+        """The KKT residual that a step may leave: little above that of the first point."""
+        return max(self.settings.tolerance, _SLACK * self.points[0].kkt)
 
     def _trust(self) -> float:
         """The corrector's trust radius; at first a tenth of the parameters' norm."""

@@ -35,6 +35,7 @@ def take(
     around: Surroundings,
     preview: Preview,
     settings: Settings,
+    tolerance: float,
     radius: float,
 ) -> Taken:
     """Takes a previewed move.
@@ -58,7 +59,7 @@ def take(
         preview.free,
         settings=settings,
         corrections=settings.corrections,
-        tolerance=max(settings.tolerance, around.place.at.kkt),
+        tolerance=tolerance,
         accuracy=miss,
         radius=radius,
         known=known,
