@@ -1,0 +1,300 @@
+"""Navigation of the demo's ranker against retraining it.
+
+    python benchmarks/navigation.py                # writes results/navigation.md
+    python benchmarks/navigation.py --quick        # 40 lists instead of 300, nothing written
+
+The demo's data and transformer, ListNet on its two labels plus weight decay in the losses, trained
+by Adam on all lists at once. Then a walk of 10 steps: each lets one label's loss rise by at most
+CAP and improves the other as far as that buys. For some steps the same is asked of retraining from
+the same start: to the KKT residual that the walk has there,
+
+* with the weight known: that of the walk's point, which nobody knows before;
+* with the weight unknown: bisection until the capped loss has risen by CAP ± 10 %, each run from
+  where the last one ended.
+
+A gradient of one scalar loss counts 1, a Hessian-vector product 2, a forward pass 1/3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# This folder, where other scripts' names would stand for the packages.
+sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
+
+from ltr_data import RankingBatch, RankingDataset
+from ltr_losses import listnet_loss, ndcg
+from mtl2r_bench.config import StudyConfig, load_study, validate
+from mtl2r_bench.data import load_splits
+from mtl2r_bench.tables import build_model
+from mtl2r_models import Scorer
+from mtl_optim.pareto import NavigationError, ParetoNavigator, Point
+
+CAP = 0.02  # of a loss of about 3.4
+DECAY = 1e-3
+RATES = (3e-4, 1e-3)
+COMPARED = (1, 6)  # steps that retraining is asked for
+RESULT = Path(__file__).parent / "results" / "navigation.md"
+
+Batches = list[RankingBatch]
+
+
+@dataclass
+class Taken:
+    """A step of the walk."""
+
+    capped: int
+    before: Point
+    parameters: dict[str, Tensor]
+    point: Point
+    seconds: float
+
+
+def demo(lists: int | None) -> tuple[Scorer, Batches, Batches, tuple[str, ...]]:
+    """The demo's untrained network, and its lists in batches of like length."""
+    tables = load_study("demo")
+    if lists is not None:
+        sizes = {"train_queries": lists, "validation_queries": lists, "test_queries": 2}
+        tables["data"]["synthetic"] = tables["data"]["synthetic"] | sizes
+    study = validate(StudyConfig, tables)
+    splits = load_splits(study.data, study.evaluation)
+    generator = torch.Generator().manual_seed(0)
+    model = build_model(study.model, splits.train.features.shape[1], 2, generator)
+    train, validation = (
+        batches(split.transformed(splits.transform)) for split in (splits.train, splits.validation)
+    )
+    return model, train, validation, splits.tasks
+
+
+def batches(dataset: RankingDataset) -> Batches:
+    order = np.argsort(dataset.lengths, kind="stable")
+    return [dataset.batch(part.tolist()) for part in np.array_split(order, 6)]
+
+
+def losses(model: Scorer, data: Batches) -> Tensor:
+    """ListNet by task and list, and half the decay times ‖θ‖²."""
+    lists = [
+        listnet_loss(
+            model(batch.features, batch.mask), batch.labels, mask=batch.mask, reduction="none"
+        )
+        for batch in data
+    ]
+    decay = DECAY / 2 * sum((p**2).sum() for p in model.parameters())
+    return torch.cat(lists, dim=1) + decay
+
+
+def weighted(model: Scorer, data: Batches, weights: Tensor) -> tuple[Tensor, float]:
+    """The losses, and the norm of the gradient of their weighted sum, left in `.grad`."""
+    model.zero_grad()
+    values = losses(model, data).mean(dim=1)
+    (weights.to(values) @ values).backward()
+    squares = [(p.grad**2).sum() for p in model.parameters() if p.grad is not None]
+    return values.detach(), float(torch.stack(squares).sum().sqrt())
+
+
+def train(model: Scorer, data: Batches, steps: int) -> None:
+    """Adam on the mean of both losses, with a rate that falls to nearly nothing."""
+    model.eval()  # no dropout: what is navigated is what is trained
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: max(0.02, 1 - n / steps))
+    for _ in range(steps):
+        weighted(model, data, torch.tensor([0.5, 0.5]))
+        optimizer.step()
+        schedule.step()
+
+
+def walk(navigator: ParetoNavigator, steps: int) -> list[Taken]:
+    """Half of the steps for the first label, half back for the second."""
+    taken = []
+    for n in range(steps):
+        improved, capped = (0, 1) if n < steps / 2 else (1, 0)
+        before, parameters, started = navigator.point, navigator.parameters(), time.perf_counter()
+        tasks = navigator.tasks
+        preview = navigator.preview(improve=tasks[improved], give_up={tasks[capped]: CAP})
+        try:
+            point = navigator.step(preview)
+        except NavigationError as error:
+            print(f"step {n + 1}: reported infeasible: {error}")
+            break
+        taken.append(Taken(capped, before, parameters, point, time.perf_counter() - started))
+    return taken
+
+
+@dataclass
+class Retrained:
+    """What a retraining took, and how the losses changed."""
+
+    gradients: int
+    reached: bool
+    change: Tensor
+
+
+def retrain(
+    model: Scorer, data: Batches, start: dict[str, Tensor], weights: Tensor, norm: float, most: int
+) -> list[Retrained]:
+    """Adam from a start until the gradient of the weighted losses is as short; one per rate."""
+    found = []
+    for rate in RATES:
+        put(model, start)
+        optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+        first, size = weighted(model, data, weights)
+        values, gradients = first, 1
+        while size > norm and gradients < most:
+            optimizer.step()
+            values, size = weighted(model, data, weights)
+            gradients += 1
+        found.append(Retrained(gradients, size <= norm, (values - first).double()))
+    return found
+
+
+def bisect(
+    model: Scorer, data: Batches, taken: Taken, norm: float, most: int
+) -> tuple[int, int, bool]:
+    """Gradients and runs until a weight is found with which the capped loss has risen by CAP."""
+    capped = taken.capped
+    low, high = 0.0, float(taken.before.alpha[capped])  # a smaller weight lets the loss rise more
+    start, gradients = taken.parameters, 0
+    for run in range(1, 9):
+        weights = torch.empty(2, dtype=torch.float64)
+        weights[capped], weights[1 - capped] = (low + high) / 2, 1 - (low + high) / 2
+        best = min(retrain(model, data, start, weights, norm, most), key=_by_success)
+        gradients += best.gradients
+        start = {n: p.detach().clone() for n, p in model.named_parameters()}
+        with torch.no_grad():
+            risen = float(losses(model, data).mean(dim=1)[capped] - taken.before.losses[capped])
+        if abs(risen - CAP) <= 0.1 * CAP:
+            return gradients, run, True
+        low, high = ((low + high) / 2, high) if risen > CAP else (low, (low + high) / 2)
+    return gradients, 8, False
+
+
+def _by_success(found: Retrained) -> tuple[bool, int]:
+    return not found.reached, found.gradients
+
+
+def put(model: Scorer, parameters: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(parameters[name])
+
+
+def gradient_norm(
+    model: Scorer, data: Batches, point: Point, parameters: dict[str, Tensor]
+) -> float:
+    put(model, parameters)
+    return weighted(model, data, point.alpha)[1]
+
+
+def ndcg_at_10(model: Scorer, data: Batches) -> list[float]:
+    with torch.no_grad():
+        values = [
+            ndcg(
+                model(batch.features, batch.mask),
+                batch.labels,
+                mask=batch.mask,
+                k=10,
+                reduction="none",
+            )
+            for batch in data
+        ]
+    return torch.cat(values, dim=1).nanmean(dim=1).tolist()
+
+
+def row(number: int, taken: Taken) -> str:
+    capped, point = taken.capped, taken.point
+    improved = 1 - capped
+    predicted, realised = point.predicted, point.realised
+    noise = point.change_errors
+    off = [abs(float(realised[k] - predicted[k]) / float(predicted[k])) for k in (improved, capped)]
+    return (
+        f"| {number} | {point.tasks[improved]} | {float(predicted[improved]):+.4f} "
+        f"| {float(realised[improved]):+.4f} | {off[0]:.0%} "
+        f"| {CAP:+.4f} | {float(realised[capped]):+.4f} | {off[1]:.0%} "
+        f"| {float(noise[capped]):.4f} | {point.kkt:.3f} "
+        f"| {point.cost.equivalents:.0f} | {taken.seconds:.1f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    steps, epochs, most = (4, 150, 150) if options.quick else (10, 300, 400)
+    model, data, validation, tasks = demo(40 if options.quick else None)
+    started = time.perf_counter()
+    train(model, data, epochs)
+    gradient = (time.perf_counter() - started) / epochs
+    navigator = ParetoNavigator(model, losses, data, tasks=tasks)
+    start = navigator.start()
+    quality = ndcg_at_10(model, validation)
+    taken = walk(navigator, steps)
+    what = (
+        f"`python benchmarks/navigation.py`, {os.cpu_count()} processors ({platform.machine()}), "
+        f"torch {torch.__version__}. The demo's data and transformer "
+        f"({sum(p.numel() for p in model.parameters()):,} parameters), ListNet on {tasks[0]} and "
+        f"{tasks[1]}, {epochs} steps of Adam on all lists; then a walk in which one loss may rise "
+        f"by at most {CAP} a step. Start: losses {start.losses[0]:.3f} and {start.losses[1]:.3f}, "
+        f"relative KKT residual {start.kkt:.3f}, validation NDCG@10 {quality[0]:.3f} and "
+        f"{quality[1]:.3f}. A gradient takes {gradient:.2f} s."
+    )
+    columns = ["step", "improve", "foreseen", "realised", "off", "cap", "realised", "off"]
+    columns += ["s.e.", "KKT", "equivalents", "s"]
+    lines = [
+        "# Navigation",
+        "",
+        what,
+        "",
+        f"| {' | '.join(columns)} |",
+        "| --- " * 12 + "|",
+        *[row(n, one) for n, one in enumerate(taken, start=1)],
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+    cost = statistics.median(one.point.cost.equivalents for one in taken)
+    table = []
+    for n in COMPARED if not options.quick else (1,):
+        one = taken[n - 1]
+        goal = gradient_norm(model, data, one.point, navigator.parameters(one.point))
+        own = one.point.cost.equivalents
+        runs = retrain(model, data, one.parameters, one.point.alpha, goal, most)
+        best = min(runs, key=_by_success)
+        more = "" if best.reached else "more than "
+        gradients, tries, hit = bisect(model, data, one, goal, most)
+        found = "" if hit else ", not found"
+        table.append(
+            f"| {n} | {own:.0f} | {more}{best.gradients} ({best.change[0]:+.3f}, "
+            f"{best.change[1]:+.3f}) | {own / best.gradients:.2f} | {gradients} in {tries} runs"
+            f"{found} | {own / gradients:.2f} |"
+        )
+        print(table[-1], flush=True)
+    asked = (
+        f"Median of a step: {cost:.0f} gradient equivalents. Retraining from the same start to the "
+        f"same residual, Adam at the better of the rates {RATES}, at most {most} gradients a run, "
+        "with the changes of both losses that it ends with:"
+    )
+    lines += [
+        asked,
+        "",
+        "| step | walk | weight known | walk ÷ it | weight by bisection | walk ÷ it |",
+        "| --- " * 6 + "|",
+        *table,
+    ]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if not options.quick:
+        RESULT.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
