@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from mtl2r_bench.config import StudyConfig, validate
-from mtl2r_bench.report import write_report
+from mtl2r_bench.report import study_report
+from mtl2r_bench.report.page import page as page_of
+from mtl2r_bench.report.payload import payload
 from mtl2r_bench.sweep import StudyFolder, sweep
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -38,14 +40,14 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The page of a small study of three pairs, with one run that failed."""
+    """A small study of two pairs, and its page."""
     folder = StudyFolder(tmp_path_factory.mktemp("page"))
     study = validate(
         StudyConfig,
         {
             "methods": ["ls", "wc", "mgda"],
             "preferences": 2,
-            "task_sets": "pairs",
+            "task_sets": [["relevance", "quality"], ["quality", "click"]],
             "data": {
                 "tasks": ["relevance", "quality", "click"],
                 "synthetic": {
@@ -60,7 +62,9 @@ def report(tmp_path_factory):
         },
     )
     sweep(study, folder.path, jobs=1, console=Console(quiet=True))
-    return write_report(folder.path, resamples=100)
+    found = study_report(folder.path, resamples=100)
+    folder.page.write_text(page_of(payload(found)))
+    return found
 
 
 @pytest.fixture(scope="module")

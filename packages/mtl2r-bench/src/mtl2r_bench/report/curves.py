@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,14 +13,23 @@ from numpy.typing import NDArray
 from .analysis import Analysis
 from .delta import delta_m
 from .points import Point
-from .style import COLOURS, FEW, GREY, LINES, MARKERS, grid, legend
+from .style import (
+    COLOURS,
+    FEW,
+    GREY,
+    LINES,
+    MARKERS,
+    legend,
+    panels_side_by_side,
+    small_multiples,
+)
 
 __all__ = ["delta_m_curves", "validation_curves"]
 
 
 def validation_curves(analysis: Analysis, metric: str) -> Figure:
     """The validation metric over epochs, one panel a task, one line a point (mean of its runs)."""
-    figure, panels = grid(len(analysis.tasks), 5.2, 4.0)
+    figure, panels = panels_side_by_side(len(analysis.tasks))
     methods = [row.method for row in analysis.methods]
     methods += sorted({point.method for point in analysis.points} - set(methods))
     for index, axes in enumerate(panels):
@@ -62,11 +71,11 @@ def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
         found[row.method] = np.stack([curve[:epochs] for curve in mine])
     if len(found) > FEW:
         return _multiples(found, metric)
-    figure, panels = grid(1, 6.4, 4.6)
+    figure, panels = panels_side_by_side(1)
     for number, (method, curves) in enumerate(found.items()):
         _line(panels[0], curves.mean(axis=0), number, method)
         _range(panels[0], curves, COLOURS[number])
-    _zero(panels[0])
+    _zero(panels[0], found.values())
     panels[0].set_ylabel(f"Δm % of {metric} (validation), lower is better")
     _epochs(panels[0])
     legend(figure, panels)
@@ -75,17 +84,16 @@ def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
 
 def _multiples(found: Mapping[str, NDArray[np.float64]], metric: str) -> Figure:
     """A panel per method, the means of the others in grey."""
-    figure, panels = grid(len(found), 2.3, 2.0, columns=5)
-    for axes, (method, curves) in zip(panels, found.items(), strict=True):
+    figure, panels = small_multiples(list(found))
+    for axes, curves in zip(panels, found.values(), strict=True):
         for other in found.values():
-            axes.plot(*_xy(other.mean(axis=0)), color=GREY, linewidth=0.7, zorder=0)
-        axes.plot(*_xy(curves.mean(axis=0)), color=COLOURS[0], linewidth=1.8)
+            axes.plot(*_xy(other.mean(axis=0)), color=GREY, linewidth=0.5, zorder=0)
+        axes.plot(*_xy(curves.mean(axis=0)), color=COLOURS[0], linewidth=1.5)
         _range(axes, curves, COLOURS[0])
-        _zero(axes)
-        axes.set_title(method, fontsize=9, loc="left")
+        _zero(axes, found.values())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel(f"Δm % of {metric} (validation), lower is better", fontsize=9)
+    figure.supxlabel("epoch", fontsize=8.5)
+    figure.supylabel(f"Δm % of {metric} (validation), lower is better", fontsize=8.5)
     return figure
 
 
@@ -126,7 +134,12 @@ def _range(axes: Axes, curves: NDArray[np.float64], colour: str) -> None:
         axes.fill_between(x, low, curves.max(axis=0), color=colour, alpha=0.1, linewidth=0)
 
 
-def _zero(axes: Axes) -> None:
+def _zero(axes: Axes, found: Iterable[NDArray[np.float64]]) -> None:
+    """The baselines' line, unless it is so far off that it would flatten all the others."""
+    low = min(float(curves.min()) for curves in found)
+    high = max(float(curves.max()) for curves in found)
+    if low - (high - low) / 2 > 0:
+        return
     axes.axhline(0, color="black", linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .analysis import Analysis
 from .points import Point
-from .style import COLOURS, FEW, GREY, grid, legend, style
+from .style import COLOURS, FEW, GREY, legend, panels_side_by_side, small_multiples, style
 
 __all__ = ["front", "losses", "validation"]
 
@@ -121,7 +121,7 @@ def _planes(
     names = [row.method for row in analysis.methods]
     if len(pairs) == 1 and len(names) > FEW:
         return _multiples(analysis, values, label, landmarks)
-    figure, panels = grid(len(pairs), 6.4, 5.0)
+    figure, panels = panels_side_by_side(len(pairs))
     for axes, (x, y) in zip(panels, pairs, strict=True):
         landmarks(axes, x, y)
         for number, series in enumerate(_series(analysis, values, x, y)):
@@ -143,16 +143,17 @@ def _multiples(
 ) -> Figure:
     """A panel per method, the points of the others in grey."""
     found = _series(analysis, values, 0, 1)
-    figure, panels = grid(len(found), 2.3, 2.1, columns=5)
+    figure, panels = small_multiples([series.name for series in found])
     for axes, series in zip(panels, found, strict=True):
         for other in found:
             if other is not series:
-                axes.plot(other.x, other.y, "o", color=GREY, markersize=2.5, zorder=0)
+                axes.plot(other.x, other.y, "o", color=GREY, markersize=1.8, zorder=0)
         landmarks(axes, 0, 1)
+        for line in axes.lines:
+            line.set_markersize(min(line.get_markersize(), 6.0))
         _draw(axes, series, 0, labelled=False)
-        axes.set_title(series.name, fontsize=9, loc="left")
-    figure.supxlabel(label(0), fontsize=9)
-    figure.supylabel(label(1), fontsize=9)
+    figure.supxlabel(label(0), fontsize=8.5)
+    figure.supylabel(label(1), fontsize=8.5)
     panels[0].plot([], [], "o", color=COLOURS[0], markersize=5, label="the panel's method")
     panels[0].plot([], [], "o", color=GREY, markersize=3, label="the other methods")
     legend(figure, panels)
@@ -167,10 +168,10 @@ def _draw(axes: Axes, series: _Series, number: int, *, labelled: bool = True) ->
         yerr=None if series.errors is None else series.errors[1],
         label=series.name if labelled else None,
         linestyle=series.line,
-        linewidth=1.2,
+        linewidth=1.2 if labelled else 0.9,
         elinewidth=0.7,
         zorder=3,
-        **style(number),
+        **(style(number) | ({} if labelled else {"markersize": 3.5})),
     )
 
 

@@ -244,6 +244,8 @@ def _weights(analysis: Analysis) -> Table:
             float(np.mean([_share(log[epoch]["weight"], first) for log in logs]))
             for epoch in range(min(len(log) for log in logs))
         ]
+        if np.isnan(shares).any():
+            continue
         rows.append(
             (
                 method.method,
@@ -258,7 +260,8 @@ def _weights(analysis: Analysis) -> Table:
         tuple(rows),
         (
             f"The share of {first} in the weights (in size) that the method gave the tasks, mean "
-            "of an epoch and over runs; with preferences, at the one nearest to equal."
+            "of an epoch and over runs; with preferences, at the one nearest to equal. Methods "
+            "that take the gradients apart entry by entry have none."
         ),
     )
 
@@ -310,7 +313,7 @@ def vector(point: Point) -> str:
 
 def _share(weights: dict[str, Any], task: str) -> float:
     total = sum(abs(value) for value in weights.values())
-    return abs(weights[task]) / total if total > 0 else 0.0
+    return abs(weights[task]) / total if total > 0 else float("nan")
 
 
 def _members(family: Family) -> set[str]:

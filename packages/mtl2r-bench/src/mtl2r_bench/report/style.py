@@ -9,10 +9,22 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ltr_data import atomic_write
 
-__all__ = ["COLOURS", "FEW", "GREY", "MARKERS", "grid", "legend", "save", "style"]
+__all__ = [
+    "COLOURS",
+    "FEW",
+    "GREY",
+    "LINES",
+    "MARKERS",
+    "legend",
+    "panels_side_by_side",
+    "save",
+    "small_multiples",
+    "style",
+]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's palette, without yellow, which is too light for lines."""
@@ -35,32 +47,53 @@ def save(figure: Figure, path: Path) -> None:
         figure: The figure.
         path: Without its ending.
     """
-    for ending in ("png", "pdf"):
-        buffer = BytesIO()
-        # Without a date, so that the same numbers give the same file.
-        metadata = {"CreationDate": None} if ending == "pdf" else {"Software": None}
-        figure.savefig(buffer, format=ending, dpi=130, metadata=metadata)
+    # Without a date, so that the same numbers give the same file.
+    pdf, raw, png = BytesIO(), BytesIO(), BytesIO()
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    figure.savefig(raw, format="png", dpi=150)
+    # Lines and few colours: a palette makes a third of the size.
+    with Image.open(raw) as image:
+        image.convert("RGB").quantize(64).save(png, format="png", optimize=True)
+    for ending, buffer in (("pdf", pdf), ("png", png)):
         with atomic_write(path.with_name(f"{path.name}.{ending}")) as file:
             file.write(buffer.getvalue())
 
 
-def grid(panels: int, width: float, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """A figure of equal panels, inches each; small ones share their axes."""
-    columns = min(panels, columns)
+def panels_side_by_side(panels: int) -> tuple[Figure, list[Axes]]:
+    """A figure of panels with axes of their own."""
+    columns = min(panels, 3)
     lines = -(-panels // columns)
-    figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
+    figure = Figure(figsize=(5.6 * columns, 4.6 * lines), layout="constrained")
+    found = [figure.add_subplot(lines, columns, i + 1) for i in range(panels)]
+    for axes in found:
+        _plain(axes)
+    return figure, found
+
+
+def small_multiples(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A figure of small panels that share their axes, as wide as a page."""
+    columns = min(len(titles), 5)
+    lines = -(-len(titles) // columns)
+    figure = Figure(figsize=(1.56 * columns, 1.48 * lines + 0.4), layout="constrained")
     found: list[Axes] = []
-    for i in range(panels):
-        shared = found[0] if found and width < 4 else None
+    for i, title in enumerate(titles):
+        shared = found[0] if found else None
         axes = figure.add_subplot(lines, columns, i + 1, sharex=shared, sharey=shared)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        if shared is not None or width < 4:
-            axes.tick_params(
-                labelsize=7, labelbottom=i + columns >= panels, labelleft=i % columns == 0
-            )
+        _plain(axes)
+        axes.set_title(title, fontsize=8.5, loc="left", pad=3)
+        axes.tick_params(
+            labelsize=7,
+            length=2,
+            labelbottom=i + columns >= len(titles),
+            labelleft=i % columns == 0,
+        )
         found.append(axes)
     return figure, found
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def legend(figure: Figure, panels: Sequence[Axes]) -> None:
