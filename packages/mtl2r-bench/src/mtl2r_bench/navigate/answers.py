@@ -100,9 +100,11 @@ def points(session: Session) -> dict[str, Any]:
     }
 
 
-def front(session: Session) -> dict[str, Any]:
-    """The runs of the study, as trained: metrics on validation, losses on the sample."""
+def front(session: Session, *, losses: bool) -> dict[str, Any]:
+    """The runs of the study, as trained: metrics on validation, losses on the sample if wanted."""
+    problem = session.problem
     return {
+        "losses": losses,
         "runs": [
             {
                 "name": other.name,
@@ -110,10 +112,10 @@ def front(session: Session) -> dict[str, Any]:
                 "own": other.own,
                 "metric": _by_task(session, other.metrics),
                 "metric_error": _by_task(session, other.errors),
-                "loss": _by_task(session, session.problem.neighbour_losses(other)),
+                "loss": _by_task(session, problem.neighbour_losses(other) if losses else None),
             }
-            for other in session.problem.neighbours
-        ]
+            for other in problem.neighbours
+        ],
     }
 
 

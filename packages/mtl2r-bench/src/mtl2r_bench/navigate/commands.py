@@ -42,6 +42,16 @@ class Go(_Command):
     point: int | str
 
 
+class Front(_Command):
+    """The runs of the study.
+
+    Attributes:
+        losses: Whether their losses are wanted too, which takes a forward pass each.
+    """
+
+    losses: bool = False
+
+
 class Name(_Command):
     """Names the current point.
 
@@ -160,8 +170,8 @@ def _points(session: Session, places: Places, _: Nothing) -> dict[str, Any]:
     return answers.points(session)
 
 
-def _front(session: Session, places: Places, _: Nothing) -> dict[str, Any]:
-    return answers.front(session)
+def _front(session: Session, places: Places, command: Front) -> dict[str, Any]:
+    return answers.front(session, losses=command.losses)
 
 
 def _export(session: Session, places: Places, command: Export) -> dict[str, Any]:
@@ -188,7 +198,7 @@ COMMANDS: Mapping[str, tuple[type[BaseModel], Handler]] = {
     "go": (Go, _go),
     "name": (Name, _name),
     "points": (Nothing, _points),
-    "front": (Nothing, _front),
+    "front": (Front, _front),
     "export": (Export, _export),
     "save": (Save, _save),
 }

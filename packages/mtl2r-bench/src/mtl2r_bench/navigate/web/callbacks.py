@@ -78,8 +78,7 @@ def _state(seat: Seat, problem: Problem) -> dict[str, Any]:
     """What the page shows of where one stands; computes the trade-offs where they are not known."""
     local = execute(seat.session, seat.places, {"command": "local"})
     tree = execute(seat.session, seat.places, {"command": "points"})
-    weights = [local["point"]["weights"][task] for task in problem.tasks]
-    return {"local": local, "tree": tree, **reach(problem, local, weights)}
+    return {"local": local, "tree": tree, **reach(local, problem.tasks)}
 
 
 Answer = tuple[Any, Any, Any]
@@ -95,24 +94,37 @@ def _try(what: Callable[[], Answer]) -> Answer:
 
 def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
     @app.callback(
-        Output("front", "data"),
-        *_STATE,
-        Input("page", "id"),
-        running=_busy(),
-        prevent_initial_call="initial_duplicate",
+        *_STATE, Input("page", "id"), running=_busy(), prevent_initial_call="initial_duplicate"
     )
-    def open_page(_: str) -> tuple[Any, ...]:
+    def open_page(_: str) -> Answer:
         def begin() -> Answer:
             mine = seat()
             with mine.alone():
                 return _state(mine, problem), None, ""
 
-        front: Any = no_update
-        outputs = _try(begin)
-        if outputs[0] is not no_update:
+        return _try(begin)
+
+    @app.callback(
+        Output("front", "data"),
+        Output("message", "children", allow_duplicate=True),
+        Input("quantity", "value"),
+        State("front", "data"),
+        running=_busy(),
+        prevent_initial_call="initial_duplicate",
+    )
+    def find_front(quantity: str, known: Mapping[str, Any] | None) -> tuple[Any, Any]:
+        """The losses of the study's runs take a while: they are asked for when they are shown."""
+        losses = quantity == "loss"
+        if known is not None and (known["losses"] or not losses):
+            return no_update, no_update
+
+        def look() -> Answer:
             mine = seat()
-            front = execute(mine.session, mine.places, {"command": "front"})
-        return front, *outputs
+            command = {"command": "front", "losses": losses}
+            return execute(mine.session, mine.places, command), None, no_update
+
+        found = _try(look)
+        return found[0], found[2]
 
 
 def _wishes(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
@@ -253,6 +265,7 @@ def _show(app: Dash, problem: Problem) -> None:
         Input("quantity", "value"),
         Input("across", "value"),
         Input("up", "value"),
+        Input("window", "value"),
         Input("theme", "data"),
         prevent_initial_call=True,
     )
@@ -263,6 +276,7 @@ def _show(app: Dash, problem: Problem) -> None:
         quantity: str,
         across: str,
         up: str,
+        window: str,
         theme: str,
     ) -> Any:
         if state is None:
@@ -274,6 +288,7 @@ def _show(app: Dash, problem: Problem) -> None:
             quantity=quantity,
             axes=(across, up),
             name=names[quantity],
+            whole=window == "front",
             dark=theme == "dark",
         )
 

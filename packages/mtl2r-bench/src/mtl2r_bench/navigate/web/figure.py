@@ -37,6 +37,7 @@ def figure(
     quantity: str,
     axes: tuple[str, str],
     name: str,
+    whole: bool,
     dark: bool,
 ) -> dict[str, Any]:
     """A plotly figure from the answers to ``points``, ``front`` and ``preview`` or ``step``.
@@ -48,16 +49,18 @@ def figure(
         quantity: ``"metric"`` or ``"loss"``.
         axes: The tasks on x and y.
         name: Of the quantity, for the axes.
+        whole: Whether to show all runs, or what surrounds the walk.
         dark: Whether the page is dark.
     """
     colours = _DARK if dark else _LIGHT
     x, y = axes
-    better = "higher is better" if quantity == "metric" else "lower is better"
+    better = "better →" if quantity == "metric" else "← better"
     traces = [
         *_runs(front["runs"], quantity, x, y, colours),
         *_tree(points, quantity, x, y, colours),
         *_forecast(forecast, quantity, x, y, colours),
     ]
+    within = [] if whole else _walk(points["points"], forecast, quantity)
     axis = {
         "gridcolor": colours["grid"],
         "linecolor": colours["grid"],
@@ -68,30 +71,41 @@ def figure(
     return {
         "data": traces,
         "layout": {
-            "xaxis": {**axis, "title": {"text": f"{name} {x}"}},
-            "yaxis": {**axis, "title": {"text": f"{name} {y}"}},
+            "xaxis": {**axis, **_range(x, within), "title": {"text": f"{name} {x}  ({better})"}},
+            "yaxis": {**axis, **_range(y, within), "title": {"text": f"{name} {y}  ({better})"}},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": colours["text"], "family": "system-ui, sans-serif", "size": 13},
+            "font": {"color": colours["text"], "family": "system-ui, sans-serif", "size": 12},
             "margin": {"l": 60, "r": 12, "t": 8, "b": 48},
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
             "hoverlabel": {"bgcolor": colours["paper"], "font": {"color": colours["text"]}},
-            "uirevision": f"{quantity} {x} {y}",  # a zoom stays until the axes change
-            "annotations": [
-                {
-                    "text": better,
-                    "xref": "paper",
-                    "yref": "paper",
-                    "x": 1,
-                    "y": 1.02,
-                    "xanchor": "right",
-                    "yanchor": "bottom",
-                    "showarrow": False,
-                    "font": {"size": 12, "color": colours["muted"]},
-                }
-            ],
         },
     }
+
+
+Place = tuple[Mapping[str, float | None], Mapping[str, float | None]]
+
+
+def _walk(
+    points: Sequence[Mapping[str, Any]], forecast: Mapping[str, Any] | None, quantity: str
+) -> list[Place]:
+    """The visited points and the predicted one, with their errors."""
+    places = [(point[quantity], point[f"{quantity}_error"]) for point in points]
+    if forecast is not None:
+        predicted = forecast["predicted"]
+        places.append((predicted[quantity], predicted[f"{quantity}_error"]))
+    return places
+
+
+def _range(task: str, within: Sequence[Place]) -> dict[str, Any]:
+    """Two standard errors around these places on the axis of a task; all there is for none."""
+    ends = [
+        place[task] + sign * 2 * (error[task] or 0.0)
+        for place, error in within
+        for sign in (-1, 1)
+        if place[task] is not None
+    ]
+    return {"range": [min(ends), max(ends)]} if ends and max(ends) > min(ends) else {}
 
 
 def _runs(

@@ -75,6 +75,15 @@ def _picture(problem: Problem) -> html.Section:
                 [
                     html.H2("The front"),
                     dcc.RadioItems(quantities, "metric", id="quantity", inline=True),
+                    dcc.RadioItems(
+                        [
+                            {"label": "around the walk", "value": "walk"},
+                            {"label": "whole front", "value": "front"},
+                        ],
+                        "walk" if len(problem.neighbours) > 1 else "front",
+                        id="window",
+                        inline=True,
+                    ),
                     html.Div(
                         [
                             html.Label("across", htmlFor="across"),
@@ -92,7 +101,7 @@ def _picture(problem: Problem) -> html.Section:
                 id="graph",
                 config={"displaylogo": False, "displayModeBar": False, "responsive": True},
                 responsive=True,
-                style={"height": "310px"},
+                style={"height": "300px"},
             ),
         ],
         className="card picture",

@@ -7,29 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from ..problem import Problem
-
 __all__ = ["reach"]
 
-SHARE_OF_FRONT = 0.25
-"""A slider's end is this share of what the study's runs span in that loss ..."""
-
-SHARE_OF_LOSS = 0.02
-"""... or, where there are no other runs, this share of the loss itself."""
+SHARE_OF_LOSS = 0.03
+"""A slider's end is this share of its task's loss: a few of the steps that a walk is made of."""
 
 
-def reach(problem: Problem, local: Mapping[str, Any], weights: Sequence[float]) -> dict[str, Any]:
-    """The largest weighted change of a loss that the sliders offer.
+def reach(local: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, Any]:
+    """The largest weighted change of a loss that the sliders offer, and the weights.
 
     With the weights α, a slider at the share s of its way lets its loss fall by s · reach / α_k, so
     that the sliders are on the front, Σ α_k dL_k = 0, where their shares sum to 0; and no loss
     changes by more than its own range.
+
+    Examples:
+        >>> point = {"loss": {"a": 1.0, "b": 1.0}, "weights": {"a": 0.25, "b": 0.75}}
+        >>> reach({"point": point}, ["a", "b"])
+        {'reach': 0.0075, 'weights': [0.25, 0.75]}
     """
-    losses = np.array([local["point"]["loss"][task] for task in problem.tasks])
-    ranges = SHARE_OF_LOSS * np.abs(losses)
-    if len(problem.neighbours) > 1:
-        others = np.stack([problem.neighbour_losses(run) for run in problem.neighbours])
-        spans = np.ptp(np.vstack([others, losses]), axis=0)
-        ranges = np.where(spans > 0, SHARE_OF_FRONT * spans, ranges)
-    least = np.maximum(np.asarray(weights), 1e-3)
-    return {"reach": float(np.min(least * ranges)), "weights": least.tolist()}
+    losses = np.array([local["point"]["loss"][task] for task in tasks])
+    weights = np.maximum([local["point"]["weights"][task] for task in tasks], 1e-3)
+    return {
+        "reach": float(np.min(weights * SHARE_OF_LOSS * np.abs(losses))),
+        "weights": weights.tolist(),
+    }

@@ -31,6 +31,7 @@ def points_table(
         html.Th("point"),
         html.Th("from"),
         *(html.Th(f"{name} {task}", colSpan=2 if quantity == "metric" else 1) for task in tasks),
+        html.Th("weights", title="α: retrain with these for a ranker at this point"),
         html.Th("KKT", title="the relative KKT residual: how far from the front it is"),
     ]
     rows = [_row(point, tasks, quantity, answer["current"]) for point in answer["points"][::-1]]
@@ -55,6 +56,7 @@ def _row(point: Mapping[str, Any], tasks: Sequence[str], quantity: str, current:
         cells.append(html.Td(_pm(point[quantity][task], point[f"{quantity}_error"][task])))
         if quantity == "metric":
             cells.append(_since_start(point, task))
+    cells.append(html.Td(" ".join(f"{point['weights'][task]:.2f}" for task in tasks)))
     cells.append(html.Td(f"{point['kkt']:.3f}"))
     return html.Tr(cells, className="current" if here else "")
 
