@@ -1,7 +1,6 @@
 """The report's page, opened in a browser: it asks nobody for anything, and does what it says."""
 
 import json
-import shutil
 
 import pytest
 from rich.console import Console
@@ -14,28 +13,13 @@ from mtl2r_bench.sweep import StudyFolder, sweep
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None,
-        reason="chromium and chromedriver are needed, and are not installed",
-    ),
-    # selenium's own, of sockets that the garbage collector closes
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
-
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage"),
-)
+# selenium's own, of sockets that the garbage collector closes
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +52,10 @@ def report(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.add_argument("--window-size=1366,900")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+def browser(open_browser):
+    driver = open_browser()
+    driver.set_window_size(1366, 900)
+    return driver
 
 
 @pytest.fixture

@@ -99,12 +99,11 @@ def _walk(
 
 def _range(task: str, within: Sequence[Place]) -> dict[str, Any]:
     """Two standard errors around these places on the axis of a task; all there is for none."""
-    ends = [
-        place[task] + sign * 2 * (error[task] or 0.0)
-        for place, error in within
-        for sign in (-1, 1)
-        if place[task] is not None
-    ]
+    ends: list[float] = []
+    for place, errors in within:
+        value, error = place[task], errors[task] or 0.0
+        if value is not None:
+            ends += [value - 2 * error, value + 2 * error]
     return {"range": [min(ends), max(ends)]} if ends and max(ends) > min(ends) else {}
 
 
