@@ -20,6 +20,7 @@ from .style import (
     LINES,
     MARKERS,
     legend,
+    numbers,
     panels_side_by_side,
     small_multiples,
 )
@@ -31,9 +32,11 @@ def validation_curves(analysis: Analysis, metric: str) -> Figure:
     """The validation metric over epochs, one panel a task, one line a point (mean of its runs)."""
     figure, panels = panels_side_by_side(len(analysis.tasks))
     methods = [row.method for row in analysis.methods]
-    methods += sorted({point.method for point in analysis.points} - set(methods))
+    places = numbers(methods)
+    baselines = sorted({point.method for point in analysis.points} - set(methods))
+    places |= {method: len(places) + i for i, method in enumerate(baselines)}
     for index, axes in enumerate(panels):
-        for number, method in enumerate(methods):
+        for method, number in places.items():
             for nth, point in enumerate(p for p in analysis.points if p.method == method):
                 curve = _validation(point, metric, analysis.tasks)[:, index]
                 _line(axes, curve, number, method if nth == 0 else None)
@@ -72,9 +75,9 @@ def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
     if len(found) > FEW:
         return _multiples(found, metric)
     figure, panels = panels_side_by_side(1)
-    for number, (method, curves) in enumerate(found.items()):
-        _line(panels[0], curves.mean(axis=0), number, method)
-        _range(panels[0], curves, COLOURS[number])
+    for method, number in numbers(list(found)).items():
+        _line(panels[0], found[method].mean(axis=0), number, method)
+        _range(panels[0], found[method], COLOURS[number])
     _zero(panels[0], found.values())
     panels[0].set_ylabel(f"Δm % of {metric} (validation), lower is better")
     _epochs(panels[0])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .analysis import Analysis
 from .points import Point
-from .style import COLOURS, FEW, GREY, legend, panels_side_by_side, small_multiples, style
+from .style import COLOURS, FEW, GREY, legend, numbers, panels_side_by_side, small_multiples, style
 
 __all__ = ["front", "losses", "validation"]
 
@@ -121,10 +121,12 @@ def _planes(
     names = [row.method for row in analysis.methods]
     if len(pairs) == 1 and len(names) > FEW:
         return _multiples(analysis, values, label, landmarks)
+    places = numbers(names)
     figure, panels = panels_side_by_side(len(pairs))
     for axes, (x, y) in zip(panels, pairs, strict=True):
         landmarks(axes, x, y)
-        for number, series in enumerate(_series(analysis, values, x, y)):
+        for series in _series(analysis, values, x, y):
+            number = places[series.name]
             if number < FEW:
                 _draw(axes, series, number)
             else:

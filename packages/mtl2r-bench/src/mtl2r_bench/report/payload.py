@@ -163,7 +163,7 @@ def _select(
 
 def _summary(method: str) -> str:
     entry = METHODS.get(method.partition(" ")[0])
-    return "" if entry is None else summary(entry.factory)
+    return "" if entry is None else summary(entry.factory).replace("`", "")
 
 
 def _settings(study: StudyConfig) -> list[list[str]]:

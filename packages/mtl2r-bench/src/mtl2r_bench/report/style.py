@@ -20,6 +20,7 @@ __all__ = [
     "LINES",
     "MARKERS",
     "legend",
+    "numbers",
     "panels_side_by_side",
     "save",
     "small_multiples",
@@ -33,6 +34,16 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 GREY = "#B8B8B8"
 FEW = len(COLOURS)
 """So many methods are told apart by colour and marker together; more have a panel each."""
+
+
+def numbers(methods: Sequence[str]) -> dict[str, int]:
+    """Which colour and marker a method has: the same in all figures where there are few methods.
+
+    Args:
+        methods: The first of these have a colour where there are many.
+    """
+    ordered = sorted(methods) if len(methods) <= FEW else methods
+    return {method: number for number, method in enumerate(ordered)}
 
 
 def style(number: int) -> dict[str, Any]:

@@ -46,11 +46,11 @@ function errorBars(points, view, axis, colour, shown) {
 function traces(state) {
   const { set, view, x, y } = state;
   const known = (point) => { const values = view.of(point); return values && values[x][0] !== null && values[y][0] !== null; };
-  const found = set.methods.flatMap((method, place) => {
+  const found = set.methods.flatMap((method) => {
     if (!state.shown.has(method.name)) return [];
     const points = method.points.map((i) => set.points[i]).filter(known);
     points.sort((a, b) => (a.position ?? 0) - (b.position ?? 0));
-    const { colour, symbol } = look(place);
+    const { colour, symbol } = look(method.name);
     const line = points.length > 1 && points.every((point) => point.position !== null);
     return [{
       name: method.name,

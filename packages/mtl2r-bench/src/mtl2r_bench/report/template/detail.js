@@ -36,18 +36,22 @@ function certificateFacts(run) {
   if (!found) return null;
   const list = (values, decimals, signed) =>
     Object.entries(values).map(([task, value]) => `${task} ${number(value, decimals, signed)}`).join(", ");
-  return facts([
+  return [element("h3", {}, "Certificates, on training lists without dropout"), facts([
     ["KKT residual", found.kkt_relative === null ? null : number(found.kkt_relative, 4)],
     ["weights α", found.alpha ? list(found.alpha, 3) : null],
     ["ray error", found.ray_error === null ? null : number(found.ray_error, 4)],
     ["constraint slack", found.constraint_slack ? list(found.constraint_slack, 4, true) : null],
     ["losses", found.losses ? list(found.losses, 4) : null],
     ["training lists", String(found.lists)],
-  ]);
+  ])];
 }
 
 function runBlock(run, several) {
-  const options = Object.entries(run.options).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  const written = (value) =>
+    typeof value === "object" && value !== null
+      ? Object.entries(value).map(([name, one]) => `${name} ${written(one)}`).join(", ")
+      : typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value);
+  const options = Object.entries(run.options).map(([name, value]) => `${name}: ${written(value)}`);
   return [
     several ? element("h3", {}, `Run ${run.name}`) : element("h3", {}, "Run"),
     facts([
@@ -57,10 +61,11 @@ function runBlock(run, several) {
       ["chosen epoch", `${run.epoch} of ${run.epochs}`],
       ["time", `${run.seconds.toFixed(0)} s`],
       ["parameters", run.parameters.toLocaleString("en")],
-      ["options", options.length ? options.join(", ") : null],
+      ["options", options.length ? options.join("; ") : null],
     ]),
-    certificateFacts(run),
+    element("h3", {}, "Score a file with its ranker"),
     command(run.predict),
+    certificateFacts(run),
   ];
 }
 
@@ -91,6 +96,6 @@ function showDetail(set, point) {
     point.select
       ? element("div", {}, element("h3", {}, "Choose it by what it keeps on validation"), command(point.select))
       : element("p", { class: "note" }, point.baseline ? "" : "No bounds on validation choose it alone: take its folder."),
-    ...point.runs.flatMap((run) => runBlock(run, point.runs.length > 1)).filter(Boolean),
+    ...point.runs.flatMap((run) => runBlock(run, point.runs.length > 1)).flat().filter(Boolean),
   );
 }

@@ -45,8 +45,12 @@ const isDark = () => {
 };
 const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// One order for all task sets, so that a method looks the same in each.
+const ORDER = [...new Set(data.sets.flatMap((set) => set.methods.map((method) => method.name)))].sort();
+
 /** Colour and symbol of a method: together they name it, within a colour the symbols differ. */
-function look(place) {
+function look(method) {
+  const place = ORDER.indexOf(method);
   const turn = Math.floor(place / COLOURS.light.length);
   return {
     colour: COLOURS[isDark() ? "dark" : "light"][place % COLOURS.light.length],
@@ -54,8 +58,8 @@ function look(place) {
   };
 }
 
-function symbolPicture(place) {
-  const { colour, symbol } = look(place);
+function symbolPicture(method) {
+  const { colour, symbol } = look(method);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");

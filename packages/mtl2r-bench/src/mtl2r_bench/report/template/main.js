@@ -8,7 +8,7 @@ function options(select, entries, chosen) {
 }
 
 function chips() {
-  const buttons = state.set.methods.map((method, place) =>
+  const buttons = state.set.methods.map((method) =>
     element(
       "button",
       {
@@ -26,7 +26,7 @@ function chips() {
         onfocus: () => emphasise(method.name),
         onblur: () => emphasise(null),
       },
-      symbolPicture(place),
+      symbolPicture(method.name),
       method.name,
     ),
   );
