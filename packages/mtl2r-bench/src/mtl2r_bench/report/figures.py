@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .analysis import Analysis
 from .points import Point
+from .results import Result
 from .style import COLOURS, FEW, GREY, legend, numbers, panels_side_by_side, small_multiples, style
 
 __all__ = ["front", "losses", "validation"]
@@ -31,11 +32,14 @@ class _Series:
 
 Landmarks = Callable[[Axes, int, int], None]
 
+Shown = Sequence[NDArray[np.float64]]
+"""Per point of the analysis, (marker, task, 1) values, or (marker, task, 3) with intervals."""
+
 
 def front(analysis: Analysis, random_order: Mapping[str, float]) -> Figure:
     """The metric that is reported, with its intervals; larger is better on both axes."""
     tasks = analysis.tasks
-    values = np.array([[[e.value, e.low, e.high] for e in row] for row in analysis.values])
+    values = [np.array([[[e.value, e.low, e.high] for e in row]]) for row in analysis.values]
 
     def landmarks(axes: Axes, x: int, y: int) -> None:
         axes.plot(
@@ -46,7 +50,7 @@ def front(analysis: Analysis, random_order: Mapping[str, float]) -> Figure:
             label="random order",
             zorder=1,
         )
-        _baselines(axes, analysis, values[..., 0], x, y)
+        _baselines(axes, analysis, values, x, y)
 
     def label(k: int) -> str:
         return f"{analysis.metric} {tasks[k]} ({analysis.split})"
@@ -56,56 +60,64 @@ def front(analysis: Analysis, random_order: Mapping[str, float]) -> Figure:
 
 def losses(analysis: Analysis) -> Figure:
     """Training losses at the chosen epochs; smaller is better. Figure 3 of DeepMTL2R."""
-    values = np.array(
-        [[point.losses.get(task, np.nan) for task in analysis.tasks] for point in analysis.points]
-    )
-    return _planes(
-        analysis, values[..., None], lambda k: f"training loss {analysis.tasks[k]}", _nothing
-    )
+    values = _by_run(analysis, lambda run, task: run.record["loss"].get(task, np.nan))
+    return _planes(analysis, values, lambda k: f"training loss {analysis.tasks[k]}", _nothing)
 
 
 def validation(analysis: Analysis, metric: str) -> Figure:
     """A metric on validation at the chosen epochs. Figure 4 of DeepMTL2R."""
-    values = np.array(
-        [
-            [
-                np.mean([r.record["metrics"]["validation"][metric][task] for r in point.runs])
-                for task in analysis.tasks
-            ]
-            for point in analysis.points
-        ]
-    )
+    values = _by_run(analysis, lambda run, task: run.record["metrics"]["validation"][metric][task])
     return _planes(
         analysis,
-        values[..., None],
+        values,
         lambda k: f"{metric} {analysis.tasks[k]} (validation)",
         lambda axes, x, y: _baselines(axes, analysis, values, x, y),
     )
+
+
+def _by_run(analysis: Analysis, value: Callable[[Result, str], float]) -> Shown:
+    """A marker per point, the mean of its runs; of a method's only point one per seed."""
+    fronts = {row.method for row in analysis.pareto}
+    found = []
+    for point in analysis.points:
+        groups: dict[int, list[Result]] = {}
+        for run in point.runs:
+            groups.setdefault(0 if point.method in fronts else run.seed, []).append(run)
+        rows = [
+            [np.mean([value(run, task) for run in runs]) for task in analysis.tasks]
+            for runs in groups.values()
+        ]
+        found.append(np.array(rows)[..., None])
+    return found
 
 
 def _nothing(axes: Axes, x: int, y: int) -> None:
     """No landmarks."""
 
 
-def _baselines(axes: Axes, analysis: Analysis, values: NDArray[np.float64], x: int, y: int) -> None:
+def _baselines(axes: Axes, analysis: Analysis, values: Shown, x: int, y: int) -> None:
     names = [f"stl {analysis.tasks[k]}" for k in (x, y)]
-    places = [i for i, point in enumerate(analysis.points) if point.method in names]
+    stars = [
+        mine[:, :, 0].mean(axis=0)
+        for mine, point in zip(values, analysis.points, strict=True)
+        if point.method in names
+    ]
     axes.plot(
-        values[places, x],
-        values[places, y],
+        [star[x] for star in stars],
+        [star[y] for star in stars],
         linestyle="none",
         marker="*",
         markersize=11,
         markerfacecolor="white",
         markeredgecolor="black",
-        label="single-task baseline" if places else None,
+        label="single-task baseline" if stars else None,
         zorder=5,
     )
 
 
 def _planes(
     analysis: Analysis,
-    values: NDArray[np.float64],
+    values: Shown,
     label: Callable[[int], str],
     landmarks: Landmarks,
 ) -> Figure:
@@ -113,7 +125,7 @@ def _planes(
 
     Args:
         analysis: The task set.
-        values: (point, task, 1) values, or (point, task, 3) with their intervals.
+        values: What stands for each point.
         label: Of an axis.
         landmarks: Draws what does not belong to a method.
     """
@@ -139,7 +151,7 @@ def _planes(
 
 def _multiples(
     analysis: Analysis,
-    values: NDArray[np.float64],
+    values: Shown,
     label: Callable[[int], str],
     landmarks: Landmarks,
 ) -> Figure:
@@ -177,12 +189,12 @@ def _draw(axes: Axes, series: _Series, number: int, *, labelled: bool = True) ->
     )
 
 
-def _series(analysis: Analysis, values: NDArray[np.float64], x: int, y: int) -> Sequence[_Series]:
+def _series(analysis: Analysis, values: Shown, x: int, y: int) -> Sequence[_Series]:
     """The methods' points, the largest hypervolumes first."""
     found = []
     for row in analysis.methods:
         places = sorted(row.points, key=lambda i: _place(analysis.points[i]))
-        mine = values[places]
+        mine = np.concatenate([values[i] for i in places])
         errors = None
         if mine.shape[-1] == 3:
             middle, low, high = mine[:, (x, y)].transpose(2, 1, 0)

@@ -250,7 +250,7 @@ def _weights(analysis: Analysis) -> Table:
             (
                 method.method,
                 vector(middle),
-                *(Number(v, 3) for v in (shares[0], shares[-1], min(shares), max(shares))),
+                *(Number(v) for v in (shares[0], shares[-1], min(shares), max(shares))),
             )
         )
     return Table(

@@ -78,6 +78,8 @@ def _figures(section: Section, cutoffs: Sequence[int]) -> list[tuple[str, str, F
     metric, split = analysis.metric, analysis.split
     cutoff = FIGURE_CUTOFF if FIGURE_CUTOFF in cutoffs else max(cutoffs)
     late = f"ndcg@{cutoff}"
+    repeated = any(len(point.by_seed) > 1 for point in analysis.points if not point.is_baseline)
+    by_seed = "; of methods with one point, a marker per seed" if repeated else ""
     found = []
     if analysis.methods and len(analysis.tasks) > 1:
         random_order = dict(zip(analysis.tasks, section.random_order[metric], strict=True))
@@ -87,10 +89,14 @@ def _figures(section: Section, cutoffs: Sequence[int]) -> list[tuple[str, str, F
                 f"{metric} on {split}, larger is better, with {analysis.level:.0%} intervals.",
                 front(analysis, random_order),
             ),
-            ("losses", "Training losses at the chosen epochs.", losses(analysis)),
+            (
+                "losses",
+                f"Training losses at the chosen epochs{by_seed}.",
+                losses(analysis),
+            ),
             (
                 "validation",
-                f"{late} on validation at the chosen epochs.",
+                f"{late} on validation at the chosen epochs{by_seed}.",
                 validation(analysis, late),
             ),
         ]
