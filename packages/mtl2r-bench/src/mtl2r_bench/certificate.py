@@ -134,6 +134,8 @@ class _Sample:
                     mask=task_mask(batch),
                     reduction=_sum_and_count,
                 )
+                if sums.dim() == 3:  # members of an ensemble, each with losses of its own
+                    sums = sums.mean(dim=1)
                 total += sums.detach().double()
                 for row, task in enumerate(self.trained if gradients else ()):
                     found = torch.autograd.grad(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ltr_data import atomic_write
 from mtl2r_models import Ranker
 
 from .config import StudyConfig, did_you_mean, load_study, validate
@@ -46,7 +47,13 @@ class Choice:
     candidates: int
 
     def export(self, folder: str | Path) -> None:
-        """Copies the ranker to a folder of its own."""
+        """Copies the ranker to a folder of its own; of boosted trees, their file into it."""
+        trees = self.result.folder.trees
+        if trees.is_file():
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with atomic_write(Path(folder) / trees.name) as file:
+                file.write(trees.read_bytes())
+            return
         Ranker.load(self.result.folder.ranker).save(folder)
 
 

@@ -23,7 +23,7 @@ from . import train as training
 from .cli_options import Config, Data, Epochs, Out, Tasks, console, names, override, vector
 from .config import STUDIES, RunConfig, load_study, validate
 from .data import load_splits
-from .tables import LOSSES, METHODS, METRICS, summary
+from .tables import LOSSES, METHODS, METRICS, TREES, summary
 
 __all__ = ["app", "main"]
 
@@ -167,6 +167,8 @@ def list_command(what: Annotated[Listing, typer.Argument()]) -> None:
     }
     if what is Listing.methods:
         table.add_row("stl", "Single-task training: the baselines of a study.")
+        for name, trees in TREES.items():
+            table.add_row(name, trees.about)
     if what is Listing.datasets:
         table.add_row("(no --data)", "Synthetic lists shaped like WEB30K, five conflicting labels.")
         table.add_row("--data FOLDER", "LETOR's layout: train, vali, test as .txt or .txt.gz.")

@@ -152,7 +152,7 @@ def plan_command(
         )
     console.print(table)
     console.print(
-        f"{len(runs)} runs of {parameters:,} parameters on {len(splits.train)} training "
+        f"{len(runs)} runs of up to {parameters:,} parameters on {len(splits.train)} training "
         f"lists: about {duration(seconds / jobs)} with {jobs} at a time, {size / 1e6:,.0f} MB.",
         soft_wrap=True,
         highlight=False,

@@ -34,7 +34,9 @@ __all__ = [
     "STUDIES",
     "BoundsConfig",
     "DataConfig",
+    "DistillationConfig",
     "EvaluationConfig",
+    "GBDTConfig",
     "LatentCrossConfig",
     "LossConfig",
     "MLPConfig",
@@ -226,6 +228,44 @@ class LossConfig(_Config):
     options: dict[str, Any] = {}
 
 
+class GBDTConfig(_Config):
+    """LightGBM's boosted trees, see `mtl2r_bench.gbdt`.
+
+    Attributes:
+        num_leaves: Leaves of a tree at most.
+        learning_rate: What each tree counts.
+        min_documents: Documents in a leaf at least.
+        feature_fraction: Share of the features that a tree may use.
+        bagging_fraction: Share of the documents that a tree sees.
+        truncation: A pair of documents counts where one is among the top so many.
+        rounds: Trees at most.
+        patience: Boosting ends after so many trees without a better validation metric.
+    """
+
+    num_leaves: Annotated[int, Field(ge=2)] = 15
+    learning_rate: PositiveFloat = 0.05
+    min_documents: PositiveInt = 50
+    feature_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+    bagging_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+    truncation: PositiveInt = 30
+    rounds: PositiveInt = 1000
+    patience: PositiveInt = 100
+
+
+class DistillationConfig(_Config):
+    """Soft targets of boosted trees beside the labels, see `mtl2r_bench.distillation`.
+
+    Attributes:
+        weight: Of the loss against the trees' scores; 1 less it is that of the labels' loss.
+        temperature: Divides the trees' scores, which are in units of their standard deviation.
+        trees: LightGBM's options.
+    """
+
+    weight: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    temperature: PositiveFloat = 1.0
+    trees: GBDTConfig = GBDTConfig()
+
+
 class TrainConfig(_Config):
     """The optimisation; the defaults are the WEB30K study's.
 
@@ -252,6 +292,7 @@ class TrainConfig(_Config):
         route: How Gramian methods see the gradients: ``"exact"`` with respect to the shared
             parameters, ``"features"`` with respect to the scores (one backward pass whatever the
             number of tasks, an upper bound of the exact problem).
+        distillation: Soft targets of a LightGBM ranker beside the labels; None has none.
         precision: Of the model's arithmetic; losses are in float32 whatever it is.
         compile: Whether model and loss are compiled by torch.compile: the same results up to
             rounding, after a minute or so.
@@ -274,6 +315,7 @@ class TrainConfig(_Config):
     clip_norm: NonNegativeFloat = 1.0
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     route: Literal["exact", "features"] = "exact"
+    distillation: DistillationConfig | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: bool = False
     device: str = "auto"

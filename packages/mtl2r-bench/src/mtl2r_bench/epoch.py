@@ -13,6 +13,7 @@ from torch import Tensor
 
 import mtl_optim
 from ltr_data import Loader, RankingBatch, RankingDataset
+from ltr_losses import listnet_loss
 
 from .batching import training_loader
 from .config import RunConfig
@@ -56,7 +57,7 @@ class Engine:
 
     Attributes:
         config: The run.
-        dataset: The training split.
+        dataset: The training split, from `mtl2r_bench.distillation.training_data`.
         state: What is trained.
         loss: A loss of ltr_losses.
         trained: Indices of the tasks whose losses count.
@@ -135,18 +136,30 @@ class Engine:
         The mean of the group's losses is the mean over the lists of the whole batch that can teach
         something, wherever they are.
         """
-        group = self.state.group
-        with casting(self.config.train, group.device):
+        with casting(self.config.train, self.state.group.device):
             scores = self.state.ranker(batch.features, batch.mask)
+        losses = self._means(self.loss, scores, batch, self.trained)
+        distillation = self.config.train.distillation
+        if distillation is not None:
+            first = len(self.dataset.tasks) - len(self.trained)
+            teachers = list(range(first, len(self.dataset.tasks)))
+            soft = self._means(listnet_loss, scores, batch, teachers)
+            losses = losses.lerp(soft, distillation.weight)
+        return losses, scores
+
+    def _means(
+        self, loss: Callable[..., Tensor], scores: Tensor, batch: RankingBatch, rows: list[int]
+    ) -> Tensor:
+        """(task,) means of a loss against these rows of the labels."""
         mask = task_mask(batch)
-        mask = mask if mask.dim() == 2 else mask[self.trained]
-        total, count = self.loss(
-            scores, batch.labels[self.trained], mask=mask, reduction=_sum_and_count
-        )
+        mask = mask if mask.dim() == 2 else mask[rows]
+        total, count = loss(scores, batch.labels[rows], mask=mask, reduction=_sum_and_count)
         if total.dim() == 2:  # each member of an ensemble has losses of its own
             total, count = total.mean(0), count[0]
+        group = self.state.group
         count = group.total(count.detach().clone()).clamp(min=1)
-        return total * (group.size / count), scores
+        means: Tensor = total * (group.size / count)
+        return means
 
     def _step(self, batch: RankingBatch, other: RankingBatch | None, where: str) -> None:
         """One step of the optimizer."""

@@ -6,16 +6,19 @@ import contextlib
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from .config import RunConfig
+from .config import GBDTConfig, RunConfig, validate
 from .data import Splits
+from .distillation import training_data
 from .epoch import Engine, Progress
 from .evaluate import evaluate, label_scores, scorer
+from .gbdt import fit_trees
 from .group import ProcessGroup
 from .selection import trained_tasks
 from .study import provisional
-from .tables import build_loss
+from .tables import TREES, build_loss
 from .train import initial_state, pick_device
 
 __all__ = ["Estimate", "estimate"]
@@ -66,13 +69,39 @@ class _EnoughError(Exception):
     """The steps that are timed are done."""
 
 
+def _estimate_trees(config: RunConfig, splits: Splits) -> Estimate:
+    """Of all the trees there could be: where boosting ends earlier is not known before."""
+    options = validate(GBDTConfig, config.method.options)
+    alone = np.eye(len(splits.tasks))[0]
+    trees = fit_trees(
+        splits.train,
+        splits.validation,
+        preference=alone.tolist(),
+        weights=alone,
+        evaluation=config.evaluation,
+        options=options.model_copy(update={"rounds": STEPS}),
+    )
+    step = trees.seconds / STEPS
+    return Estimate(
+        steps=1,
+        step_seconds=step,
+        evaluation_seconds=0.0,
+        seconds=options.rounds * step,
+        parameters=options.rounds * (3 * options.num_leaves - 2),
+        bytes=0,
+    )
+
+
 def _estimate(config: RunConfig, splits: Splits) -> Estimate:
+    if config.method.name in TREES:
+        return _estimate_trees(config, splits)
     trained = trained_tasks(config, splits.tasks)
     method = provisional(config.method, [splits.tasks[i] for i in trained])
     config = config.model_copy(update={"method": method})
     group = ProcessGroup(device=pick_device(config.train.device))
-    state = initial_state(config, splits, trained, group)
-    engine = Engine(config, splits.train, state, build_loss(config.loss), trained)
+    learned = training_data(config, splits, trained)
+    state = initial_state(config, splits, trained, group, learned)
+    engine = Engine(config, learned, state, build_loss(config.loss), trained)
     times = [time.perf_counter()]
 
     def after_step(_: Progress) -> None:

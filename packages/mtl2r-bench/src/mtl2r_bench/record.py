@@ -4,6 +4,7 @@ config.toml         the run's config, defaults included
 log.jsonl           one line per finished epoch, appended
 last.safetensors    everything that is needed to go on after the last finished epoch
 ranker/             the ranker of the chosen epoch (`mtl2r_models.Ranker.load`)
+trees.txt          instead of these three, for boosted trees (`lightgbm.Booster`)
 queries.parquet     metrics per query of the chosen epoch
 error.json          why the run failed the last time, if it did
 lock                held by the process that trains
@@ -90,6 +91,7 @@ class RunFolder:
         self.log = self.path / "log.jsonl"
         self.last = self.path / "last.safetensors"
         self.ranker = self.path / "ranker"
+        self.trees = self.path / "trees.txt"
         self.queries = self.path / "queries.parquet"
         self.record = self.path / "record.json"
         self.error = self.path / "error.json"

@@ -9,7 +9,7 @@ from itertools import combinations
 from mtl_optim.pareto import evenly_spaced, riesz
 
 from .config import DataConfig, MethodConfig, RunConfig, StudyConfig, did_you_mean
-from .tables import METHODS, build_loss, build_method, lookup
+from .tables import METHODS, TREES, build_loss, check_method, takes_preference
 
 __all__ = ["data_of_folds", "plan", "preferences", "provisional", "run_name", "task_sets"]
 
@@ -44,7 +44,7 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
         planned += [(named, method) for method in _methods(study, tasks)]
     for named, method in planned:
         tasks = named or tuple(labels)
-        build_method(provisional(method, tasks), tasks)
+        check_method(provisional(method, tasks), tasks)
     shared = {name: getattr(study, name) for name in ("model", "loss", "train", "evaluation")}
     runs = {}
     for data in data_of_folds(study):
@@ -171,18 +171,18 @@ def _baselines(study: StudyConfig, sets: Sequence[tuple[str, ...]]) -> Iterator[
 
 
 def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[MethodConfig]:
-    if len(tasks) == 1:
-        return  # With one task every method is single-task training.
     for entry in study.methods:
         method = MethodConfig(name=entry) if isinstance(entry, str) else entry
-        if method.name == "stl" or method.preference is not None:
+        if len(tasks) == 1:  # every method of networks is single-task training
+            if method.name in TREES:
+                yield method.model_copy(update={"preference": (1.0,)})
+        elif method.name == "stl" or method.preference is not None:
             yield method
             continue
-        kind = lookup(METHODS, method.name, "method")
-        if kind.takes_preference:
+        if takes_preference(method.name):
             for vector in preferences(study, len(tasks)):
                 yield method.model_copy(update={"preference": vector})
-        elif kind.takes_bounds and "bounds" not in method.options:
+        elif METHODS[method.name].takes_bounds and "bounds" not in method.options:
             yield from _bounded(study, method, tasks)
         else:
             yield method

@@ -20,20 +20,25 @@ import mtl_optim
 from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Scorer, SetTransformer
 from mtl_optim import JacobianAggregator, Weighting
 
-from .config import LossConfig, MethodConfig, ModelConfig, did_you_mean
+from .config import GBDTConfig, LossConfig, MethodConfig, ModelConfig, did_you_mean, validate
+from .gbdt import require_lightgbm
 
 __all__ = [
     "ARCHITECTURES",
     "LOSSES",
     "METHODS",
     "METRICS",
+    "TREES",
     "Method",
     "MethodEntry",
+    "TreesEntry",
     "build_loss",
     "build_method",
     "build_model",
+    "check_method",
     "lookup",
     "summary",
+    "takes_preference",
 ]
 
 T = TypeVar("T")
@@ -145,6 +150,29 @@ METHODS: Mapping[str, MethodEntry] = {
     "cosmos": MethodEntry(mtl_optim.COSMOS, takes_preference=True),
 }
 
+
+@dataclass(frozen=True)
+class TreesEntry:
+    """LightGBM's LambdaMART under its code name: no network, and no losses per task.
+
+    Attributes:
+        aggregation: How the labels of several tasks become one, see `mtl2r_bench.gbdt`.
+        about: What `mtl2r-bench list methods` says.
+    """
+
+    aggregation: Literal["scalarised", "stochastic"]
+    about: str
+
+
+TREES: Mapping[str, TreesEntry] = {
+    "gbdt_ls": TreesEntry("scalarised", "LightGBM's LambdaMART on the weighted sum of the gains."),
+    "gbdt_sla": TreesEntry(
+        "stochastic", "LightGBM's LambdaMART, each document with the label of a task that is drawn."
+    ),
+}
+"""Baselines that take a preference; every option is one of `GBDTConfig`."""
+
+
 ARCHITECTURES: Mapping[str, Callable[..., Scorer]] = {
     "transformer": ListTransformer,
     "latent_cross": LatentCross,
@@ -198,6 +226,33 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
     if name not in table:
         raise ValueError(f"unknown {what} {name!r}; {did_you_mean(name, list(table))}")
     return table[name]
+
+
+def takes_preference(name: str) -> bool:
+    """Whether a study trains a method once per preference vector.
+
+    Raises:
+        ValueError: For an unknown name, with the nearest known one.
+    """
+    given = {code: entry.takes_preference for code, entry in METHODS.items()}
+    return lookup({**given, **dict.fromkeys(TREES, True)}, name, "method")
+
+
+def check_method(config: MethodConfig, tasks: tuple[str, ...]) -> None:
+    """Says what is wrong with a run's method before anything is trained.
+
+    Raises:
+        ValueError: For an unknown name or option, a missing option, or a preference given or
+            missing against the method's nature.
+        ImportError: For trees without ``pip install "mtl2r-bench[gbdt]"``.
+    """
+    if config.name not in TREES:
+        build_method(config, tasks)
+        return
+    if config.preference is None:
+        raise ValueError(f"method {config.name!r} needs a `preference`")
+    validate(GBDTConfig, config.options, f"method {config.name!r}")
+    require_lightgbm()
 
 
 def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) -> Method:

@@ -13,21 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltr_data import RankingBatch
+from ltr_data import RankingBatch, RankingDataset
 from mtl2r_models import Ranker
 
 from .batching import training_loader
 from .certificate import certificate
 from .config import RunConfig, to_toml
 from .data import Splits
+from .distillation import training_data
 from .epoch import Engine, Progress, TrainingError
 from .evaluate import Evaluation, evaluate, label_scores, query_table, scorer
 from .group import ProcessGroup, process_group
 from .optimization import averaged, build_optimizer, casting, loss_scaler
-from .record import RunFolder, environment, write_parquet
-from .selection import position, selection_value, selection_weights, trained_tasks
+from .record import RunFolder, write_parquet
+from .selection import selection_value, selection_weights, trained_tasks
 from .state import Tally, TrainingState
-from .tables import build_loss, build_method, build_model
+from .summary import summarise
+from .tables import TREES, build_loss, build_method, build_model
+from .trees import train_trees
 
 __all__ = ["Progress", "TrainingError", "initial_state", "pick_device", "train"]
 
@@ -61,6 +64,8 @@ def train(
         ValueError: For a config that does not fit the data or the folder, or a folder in which
             another process trains.
     """
+    if config.method.name in TREES:
+        return train_trees(config, splits, folder)
     # All that a config can get wrong comes first, so that a mistake leaves no folder behind.
     trained = trained_tasks(config, splits.tasks)
     weights = selection_weights(config, splits.tasks, trained)
@@ -69,7 +74,8 @@ def train(
     run = RunFolder(folder)
     with ExitStack() as stack:
         group = stack.enter_context(process_group(device))
-        state = initial_state(config, splits, trained, group)
+        learned = training_data(config, splits, trained)
+        state = initial_state(config, splits, trained, group, learned)
         if group.first:
             run.open(to_toml(config))
             stack.enter_context(run.held())
@@ -82,7 +88,7 @@ def train(
         if group.first:
             run.error.unlink(missing_ok=True)
             run.rewind(state.epoch)
-        engine = Engine(config, splits.train, state, loss, trained)
+        engine = Engine(config, learned, state, loss, trained)
         score = label_scores(_scorer(config, state), trained, len(splits.tasks))
         after_step = _checkpoints(config, state, run, on_progress)
         while state.epoch < config.train.epochs:
@@ -140,9 +146,21 @@ def _checkpoints(
 
 
 def initial_state(
-    config: RunConfig, splits: Splits, trained: list[int], group: ProcessGroup
+    config: RunConfig,
+    splits: Splits,
+    trained: list[int],
+    group: ProcessGroup,
+    learned: RankingDataset | None = None,
 ) -> TrainingState:
-    """What a run begins with; its seed alone decides."""
+    """What a run begins with; its seed alone decides.
+
+    Args:
+        config: The run.
+        splits: Its data.
+        trained: Indices of the trained tasks among the labels.
+        group: The processes that train together.
+        learned: The training lists with a teacher's scores; those of `splits` when not given.
+    """
     # Dropout draws from torch's own generator, everything else from generators of its own.
     torch.manual_seed(config.seed + group.rank)
     generator = torch.Generator().manual_seed(config.seed)
@@ -160,7 +178,7 @@ def initial_state(
     method = build_method(config.method, tasks, config.seed)
     loader = training_loader(
         config.train,
-        splits.train,
+        splits.train if learned is None else learned,
         seed=config.seed,
         device=group.device,
         group=group,
@@ -204,34 +222,23 @@ def _finish(
         for name, dataset in splits.items().items()
         if name != "train"
     }
-    log, method = run.epochs(), config.method
-    record = {
-        "method": method.model_dump(mode="json"),
-        "label": method.label,
-        "position": position(config),
-        "tasks": list(ranker.tasks),
-        "labels": list(splits.tasks),
-        "fold": config.data.fold,
-        "seed": config.seed,
-        "select_cutoff": config.evaluation.select_cutoff,
-        "epoch": state.best_epoch,
-        "epochs": config.train.epochs,
-        "parameters": sum(p.numel() for p in state.ranker.parameters()),
-        "loss": log[state.best_epoch - 1]["loss"],
-        "bounds": None
-        if "bounds" not in method.options
-        else {"rule": method.rule or "given", "values": method.options["bounds"]},
-        "metrics": {name: result.named(result.means()) for name, result in measured.items()},
-        "standard_errors": {
-            name: result.named(result.standard_errors()) for name, result in measured.items()
-        },
-        "certificate": certificate(config, splits, ranker, loss, trained, group.device)
-        if group.first
-        else None,
-        "seconds": sum(line["seconds"] for line in log),
-        "data": splits.checksums,
-        "environment": environment(group.device) | {"processes": group.size},
-    }
+    log = run.epochs()
+    record = summarise(
+        config,
+        splits,
+        ranker.tasks,
+        measured,
+        group.device,
+        epoch=state.best_epoch,
+        epochs=config.train.epochs,
+        parameters=sum(p.numel() for p in state.ranker.parameters()),
+        loss=log[state.best_epoch - 1]["loss"],
+        seconds=sum(line["seconds"] for line in log),
+    )
+    record["environment"]["processes"] = group.size
+    if group.first:
+        found = certificate(config, splits, ranker, loss, trained, group.device)
+        record["certificate"] = found
     if group.first:
         _describe(ranker, config, splits, state.best_epoch, measured)
         ranker.save(run.ranker)

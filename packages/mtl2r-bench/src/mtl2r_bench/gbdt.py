@@ -1,0 +1,265 @@
+"""LightGBM's LambdaMART, the baseline to beat: its training, and its scores for distillation.
+
+Several labels become one before the trees see them, in the two ways of Carmel et al. (2020),
+"Multi-objective ranking optimization for product search using stochastic label aggregation":
+a document's gains are weighted by the preference and summed, or the label of one task is drawn
+with the preference's probabilities.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ltr_data import RankingBatch, RankingDataset
+from ltr_losses import ndcg
+
+from .config import EvaluationConfig, GBDTConfig
+from .evaluate import Evaluation
+
+__all__ = ["Aggregation", "TreeRanker", "aggregated_gains", "fit_trees", "require_lightgbm"]
+
+Aggregation = Literal["scalarised", "stochastic"]
+
+LEVELS = 1024
+"""Gains are told apart in so many steps: LightGBM's labels are small integers."""
+
+_ROWS = 1 << 16
+
+
+@dataclass(frozen=True)
+class TreeRanker:
+    """A trained booster.
+
+    Attributes:
+        booster: LightGBM's.
+        count: How many trees were best on validation; those that are used.
+        seconds: Of the training.
+    """
+
+    booster: Any
+    count: int
+    seconds: float
+
+    def __call__(self, batch: RankingBatch) -> Tensor:
+        """Scores (batch, list) of a batch; 0 where there is padding."""
+        scores = torch.zeros(batch.mask.shape)
+        predicted = self.booster.predict(batch.features[batch.mask].numpy(), num_threads=_threads())
+        scores[batch.mask] = torch.from_numpy(predicted).float()
+        return scores
+
+    def predict(self, dataset: RankingDataset) -> NDArray[np.float32]:
+        """(document,) scores."""
+        rows = range(0, dataset.num_documents, _ROWS)
+        parts = [
+            self.booster.predict(
+                np.asarray(dataset.features[start : start + _ROWS]), num_threads=_threads()
+            )
+            for start in rows
+        ]
+        return np.concatenate(parts).astype(np.float32)
+
+    @property
+    def text(self) -> str:
+        """The trees that are used, as `lightgbm.Booster(model_str=...)` reads them."""
+        return str(self.booster.model_to_string(num_iteration=self.count))
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the trees consist of: a feature and a threshold a split, a value a leaf."""
+        model = self.booster.dump_model(num_iteration=self.count)
+        leaves = [tree["num_leaves"] for tree in model["tree_info"]]
+        return sum(3 * count - 2 for count in leaves)
+
+
+def aggregated_gains(
+    labels: NDArray[np.float32],
+    preference: Sequence[float],
+    *,
+    gain: Literal["exp2", "linear"],
+    aggregation: Aggregation,
+    seed: int,
+) -> NDArray[np.float64]:
+    r"""One gain in [0, 1] per document from the labels of all tasks.
+
+    With G_k the gain of task k, 2^label − 1 or the label, by the largest in these labels:
+    ``"scalarised"`` gives Σ_k r_k G_k, ``"stochastic"`` the G_k of a task drawn for each document
+    with the probabilities r.
+
+    Args:
+        labels: (task, document).
+        preference: r, on the simplex.
+        gain: As in the metric.
+        aggregation: How.
+        seed: Of the draws.
+
+    Returns:
+        (document,).
+
+    Raises:
+        ValueError: For a preference that is not on the simplex, or of another length.
+
+    Examples:
+        >>> labels = np.array([[2, 1, 0], [0, 4, 4]], dtype=np.float32)
+        >>> aggregated_gains(
+        ...     labels, (0.5, 0.5), gain="linear", aggregation="scalarised", seed=0
+        ... ).tolist()
+        [0.5, 0.75, 0.5]
+    """
+    weights = np.asarray(preference, dtype=np.float64)
+    if weights.shape != labels.shape[:1] or (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"`preference` must be {len(labels)} weights from 0 that sum to 1, "
+            f"got {list(preference)}"
+        )
+    values = np.maximum(labels.astype(np.float64), 0.0)
+    gains = np.exp2(values) - 1 if gain == "exp2" else values
+    largest = gains.max(axis=1, keepdims=True)
+    gains = gains / np.where(largest > 0, largest, 1.0)
+    if aggregation == "scalarised":
+        return np.asarray(weights @ gains)
+    drawn = np.random.default_rng(seed).choice(len(weights), size=gains.shape[1], p=weights)
+    return np.asarray(gains[drawn, np.arange(gains.shape[1])])
+
+
+def fit_trees(
+    train: RankingDataset,
+    validation: RankingDataset,
+    *,
+    preference: Sequence[float],
+    weights: NDArray[np.float64],
+    evaluation: EvaluationConfig,
+    aggregation: Aggregation = "scalarised",
+    options: GBDTConfig | None = None,
+    seed: int = 0,
+) -> TreeRanker:
+    """Trains LambdaMART, with the number of trees that is best on validation.
+
+    Args:
+        train: What is learned from; its features are used as they are, since trees see only their
+            order.
+        validation: What chooses the number of trees.
+        preference: Of the tasks, on the simplex.
+        weights: (task,) of the tasks' NDCG on validation.
+        evaluation: The cut-off, the gain, and what an empty list counts.
+        aggregation: How several labels become one.
+        options: Of the trees.
+        seed: Of all draws. The result repeats for the same number of threads.
+
+    Raises:
+        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
+        ValueError: For a bad preference, or when no validation list has a relevant document.
+    """
+    lightgbm = require_lightgbm()
+    options = options or GBDTConfig()
+    started = time.perf_counter()
+    gains = aggregated_gains(
+        train.labels, preference, gain=evaluation.gain, aggregation=aggregation, seed=seed
+    )
+    data = lightgbm.Dataset(
+        np.asarray(train.features[:]),
+        label=np.rint(gains * (LEVELS - 1)).astype(np.int32),
+        group=train.lengths,
+    )
+    held_out = _HeldOut(validation, weights, evaluation)
+    # LightGBM measures with the labels that it is given; ours are in `held_out`.
+    watched = lightgbm.Dataset(
+        np.asarray(validation.features[:]),
+        label=np.zeros(validation.num_documents),
+        group=validation.lengths,
+        reference=data,
+    )
+    booster = lightgbm.train(
+        {
+            "objective": "lambdarank",
+            "metric": "none",
+            "label_gain": np.linspace(0.0, 1.0, LEVELS).tolist(),
+            "lambdarank_truncation_level": options.truncation,
+            "num_leaves": options.num_leaves,
+            "learning_rate": options.learning_rate,
+            "min_data_in_leaf": options.min_documents,
+            "feature_fraction": options.feature_fraction,
+            "bagging_fraction": options.bagging_fraction,
+            "bagging_freq": 1,
+            "seed": seed,
+            "deterministic": True,
+            "force_col_wise": True,
+            "num_threads": _threads(),
+            "verbosity": -1,
+        },
+        data,
+        num_boost_round=options.rounds,
+        valid_sets=[watched],
+        feval=held_out,
+        callbacks=[lightgbm.early_stopping(options.patience, verbose=False)],
+    )
+    return TreeRanker(booster, booster.best_iteration, time.perf_counter() - started)
+
+
+class _HeldOut:
+    """The metric that stops the boosting, as LightGBM calls it after every tree."""
+
+    def __init__(
+        self, dataset: RankingDataset, weights: NDArray[np.float64], evaluation: EvaluationConfig
+    ) -> None:
+        lengths = torch.from_numpy(dataset.lengths)
+        self.mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        self.labels = torch.zeros(len(dataset.tasks), *self.mask.shape)
+        self.labels[:, self.mask] = torch.from_numpy(dataset.labels)
+        self.counted = self.mask
+        if dataset.label_mask is not None:
+            self.counted = torch.zeros(self.labels.shape, dtype=torch.bool)
+            self.counted[:, self.mask] = torch.from_numpy(dataset.label_mask)
+        self.dataset, self.weights, self.evaluation = dataset, weights, evaluation
+
+    def __call__(self, predictions: NDArray[np.float64], _: Any) -> tuple[str, float, bool]:
+        scores = torch.zeros(self.mask.shape)
+        scores[self.mask] = torch.from_numpy(predictions).float()
+        k = self.evaluation.select_cutoff
+        values = ndcg(
+            scores,
+            self.labels,
+            mask=self.counted,
+            k=k,
+            gain=self.evaluation.gain,
+            empty="skip",
+            reduction="none",
+        ).numpy()
+        measured = Evaluation(
+            self.dataset.tasks,
+            (k,),
+            self.dataset.query_ids,
+            values.astype(np.float64)[None],
+            self.evaluation.empty,
+        )
+        used = self.weights > 0
+        value = float(self.weights[used] @ measured.at(k)[used])
+        if np.isnan(value):
+            raise ValueError(
+                "no validation list has a relevant document: nothing says when to stop"
+            )
+        return f"ndcg@{k}", value, True
+
+
+def _threads() -> int:
+    return torch.get_num_threads()
+
+
+def require_lightgbm() -> Any:
+    """The module.
+
+    Raises:
+        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
+    """
+    try:
+        return importlib.import_module("lightgbm")
+    except ImportError as error:
+        raise ImportError('trees need LightGBM: pip install "mtl2r-bench[gbdt]"') from error

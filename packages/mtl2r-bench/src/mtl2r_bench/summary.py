@@ -1,0 +1,70 @@
+"""What the record of a finished run says, whatever was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from .config import RunConfig
+from .data import Splits
+from .evaluate import Evaluation
+from .record import environment
+from .selection import position
+
+__all__ = ["summarise"]
+
+
+def summarise(
+    config: RunConfig,
+    splits: Splits,
+    tasks: tuple[str, ...],
+    measured: Mapping[str, Evaluation],
+    device: torch.device,
+    *,
+    epoch: int,
+    epochs: int,
+    parameters: int,
+    loss: Mapping[str, float],
+    seconds: float,
+) -> dict[str, Any]:
+    """The entries that every record has.
+
+    Args:
+        config: The run.
+        splits: Its data.
+        tasks: Those that were trained.
+        measured: By split.
+        device: Where it was trained.
+        epoch: The one that was chosen; of boosted trees, how many there are.
+        epochs: How many there could have been.
+        parameters: Of the ranker.
+        loss: By task, in training, at the chosen epoch; none for trees.
+        seconds: Of the training.
+    """
+    method = config.method
+    return {
+        "method": method.model_dump(mode="json"),
+        "label": method.label,
+        "position": position(config),
+        "tasks": list(tasks),
+        "labels": list(splits.tasks),
+        "fold": config.data.fold,
+        "seed": config.seed,
+        "select_cutoff": config.evaluation.select_cutoff,
+        "epoch": epoch,
+        "epochs": epochs,
+        "parameters": parameters,
+        "loss": dict(loss),
+        "bounds": None
+        if "bounds" not in method.options
+        else {"rule": method.rule or "given", "values": method.options["bounds"]},
+        "metrics": {name: result.named(result.means()) for name, result in measured.items()},
+        "standard_errors": {
+            name: result.named(result.standard_errors()) for name, result in measured.items()
+        },
+        "seconds": seconds,
+        "data": splits.checksums,
+        "environment": environment(device),
+    }
