@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ltr_losses import listnet_loss
 from mtl2r_bench.choose import choose
-from mtl2r_bench.config import EvaluationConfig, GBDTConfig, StudyConfig, validate
+from mtl2r_bench.config import EvaluationConfig, GBDTConfig, StudyConfig, to_toml, validate
 from mtl2r_bench.data import load_splits
 from mtl2r_bench.distillation import training_data
 from mtl2r_bench.epoch import Engine
@@ -19,6 +19,7 @@ from mtl2r_bench.estimate import estimate
 from mtl2r_bench.evaluate import evaluate
 from mtl2r_bench.gbdt import aggregated_gains, fit_trees
 from mtl2r_bench.group import ALONE
+from mtl2r_bench.report import write_report
 from mtl2r_bench.study import plan
 from mtl2r_bench.sweep import sweep
 from mtl2r_bench.tables import build_loss
@@ -152,11 +153,11 @@ def test_a_study_lists_trees_beside_networks(tables, tmp_path):
     assert sum("gbdt_ls" in outcome.name for outcome in outcomes) == 2
     choice = choose(tmp_path, prefer={"relevance": 1.0})
     assert choice.candidates == len(outcomes)
+    report = write_report(tmp_path).read_text()
+    assert any(line.startswith("| gbdt_ls") for line in report.splitlines())
 
 
 def test_chosen_trees_are_exported(run_config, splits, study, tmp_path):
-    from mtl2r_bench.config import to_toml
-
     (tmp_path / "study.toml").write_text(to_toml(study))
     config = run_config("gbdt_ls", preference=(0.5, 0.5), options=SMALL)
     train(config, splits, tmp_path / "runs" / "trees")

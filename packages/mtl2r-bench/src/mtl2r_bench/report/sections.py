@@ -239,6 +239,8 @@ def _weights(analysis: Analysis) -> Table:
             (analysis.points[i] for i in method.points),
             key=lambda p: 0.0 if p.position is None else abs(p.position - 0.5),
         )
+        if not middle.losses:  # boosted trees have no weights either
+            continue
         logs = [run.folder.epochs() for run in middle.runs]
         shares = [
             float(np.mean([_share(log[epoch]["weight"], first) for log in logs]))
