@@ -17,11 +17,13 @@ import torch
 from ltr_data import BucketBatchSampler, LabelSpec, RankingDataset, batches
 from ltr_data.datasets import resolve_tasks, synthetic
 from mtl2r_bench import train as module
-from mtl2r_bench.config import LossConfig, to_toml
+from mtl2r_bench.config import LossConfig, RunConfig, to_toml, validate
 from mtl2r_bench.data import Splits
+from mtl2r_bench.epoch import Engine
+from mtl2r_bench.group import ALONE
 from mtl2r_bench.tables import ARCHITECTURES, build_loss
 from mtl2r_bench.tables import METHODS as METHOD_TABLE
-from mtl2r_bench.train import TrainingError, train
+from mtl2r_bench.train import TrainingError, initial_state, train
 from mtl2r_models import ListTransformer, Ranker
 from mtl_optim import MGDA, backward
 
@@ -410,3 +412,35 @@ def test_mistakes_end_a_run_before_it_leaves_a_folder(
     with pytest.raises(ValueError, match=message):
         train(run_config(name, **options), splits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("head", ["shared", "per_task"])
+def test_each_member_of_an_ensemble_has_losses_of_its_own(tables, splits, tmp_path, head):
+    tables["model"] |= {"members": 3, "head": head, "dropout": 0.0}
+    tables["model"] |= {"feature_layers": [{"kind": "piecewise_linear", "bins": 4}]}
+    config = validate(RunConfig, {**tables, "method": {"name": "mgda"}})
+    state = initial_state(config, splits, [0, 1], ALONE)
+    batch = splits.train.batch([0, 3, 5])
+    loss = build_loss(config.loss)
+    found, scores = Engine(config, splits.train, state, loss, [0, 1]).losses(batch)
+    members = [loss(member, batch.labels, mask=batch.mask) for member in scores]
+    torch.testing.assert_close(found, torch.stack(members).mean(0))
+    record = train(config, splits, tmp_path)
+    off, on = record["certificate"]["losses"], record["certificate"]["training_losses"]
+    assert on.keys() == off.keys() == {"relevance", "quality"}
+    assert all(np.isfinite(value) for value in on.values())
+
+
+def test_feature_layers_are_fitted_to_the_transformed_training_documents(tables, splits):
+    tables["model"]["feature_layers"] = [{"kind": "piecewise_linear", "bins": 4}]
+    config = validate(RunConfig, {**tables, "method": {"name": "mgda"}})
+    layer = initial_state(config, splits, [0, 1], ALONE).network.inputs[0]
+    documents = splits.transform.transform(np.array(splits.train.features))
+    edges = np.quantile(documents.astype(np.float64), [0, 0.25, 0.5, 0.75], axis=0).T
+    np.testing.assert_allclose(layer.left, edges, atol=1e-5)
+
+
+def test_a_mistake_in_a_feature_layer_is_named(tables):
+    tables["model"]["feature_layers"] = [{"kind": "piecewise"}]
+    with pytest.raises(ValueError, match="did you mean 'piecewise_linear'"):
+        validate(RunConfig, {**tables, "method": {"name": "mgda"}})

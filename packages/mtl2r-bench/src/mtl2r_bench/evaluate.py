@@ -132,6 +132,8 @@ def label_scores(
 
     def every(batch: RankingBatch) -> Tensor:
         scores = score(batch)
+        if scores.dim() == 4:  # in training, each member of an ensemble by itself
+            return scores if scores.shape[1] == 1 else scores[:, source]
         return scores if scores.dim() == 2 else scores[source]
 
     return every

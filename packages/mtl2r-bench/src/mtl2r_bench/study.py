@@ -176,7 +176,8 @@ def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[MethodConfi
         if len(tasks) == 1:  # every method of networks is single-task training
             if method.name in TREES:
                 yield method.model_copy(update={"preference": (1.0,)})
-        elif method.name == "stl" or method.preference is not None:
+            continue
+        if method.name == "stl" or method.preference is not None:
             yield method
             continue
         if takes_preference(method.name):
