@@ -35,9 +35,10 @@ def validation_curves(analysis: Analysis, metric: str) -> Figure:
     places = numbers(methods)
     baselines = sorted({point.method for point in analysis.points} - set(methods))
     places |= {method: len(places) + i for i, method in enumerate(baselines)}
+    points = [point for point in analysis.points if point.has_epochs]
     for index, axes in enumerate(panels):
         for method, number in places.items():
-            for nth, point in enumerate(p for p in analysis.points if p.method == method):
+            for nth, point in enumerate(p for p in points if p.method == method):
                 curve = _validation(point, metric, analysis.tasks)[:, index]
                 _line(axes, curve, number, method if nth == 0 else None)
         axes.set_ylabel(f"{metric} {analysis.tasks[index]} (validation)")
@@ -69,7 +70,10 @@ def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
         mine = [
             delta_m(_validation(analysis.points[i], metric, analysis.tasks), base)
             for i in row.points
+            if analysis.points[i].has_epochs
         ]
+        if not mine:
+            continue
         epochs = min(len(curve) for curve in mine)
         found[row.method] = np.stack([curve[:epochs] for curve in mine])
     if len(found) > FEW:

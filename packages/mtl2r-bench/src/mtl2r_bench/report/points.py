@@ -46,6 +46,11 @@ class Point:
         return means
 
     @property
+    def has_epochs(self) -> bool:
+        """Whether its runs have epochs, with losses and weights; boosted trees have none."""
+        return bool(self.losses)
+
+    @property
     def is_baseline(self) -> bool:
         """Whether it was trained on a single task."""
         return self.method.startswith("stl ")

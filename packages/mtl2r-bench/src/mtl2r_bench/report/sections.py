@@ -239,7 +239,7 @@ def _weights(analysis: Analysis) -> Table:
             (analysis.points[i] for i in method.points),
             key=lambda p: 0.0 if p.position is None else abs(p.position - 0.5),
         )
-        if not middle.losses:  # boosted trees have no weights either
+        if not middle.has_epochs:
             continue
         logs = [run.folder.epochs() for run in middle.runs]
         shares = [
