@@ -153,7 +153,8 @@ def test_a_study_lists_trees_beside_networks(tables, tmp_path):
     assert sum("gbdt_ls" in outcome.name for outcome in outcomes) == 2
     choice = choose(tmp_path, prefer={"relevance": 1.0})
     assert choice.candidates == len(outcomes)
-    report = write_report(tmp_path).read_text()
+    write_report(tmp_path, resamples=20)
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert any(line.startswith("| gbdt_ls") for line in report.splitlines())
 
 
