@@ -1,12 +1,17 @@
 """The command line: what a user types, and what a mistake ends with."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
+from ltr_data import write_svmrank
+from ltr_data.datasets import synthetic
 from mtl2r_bench import cli
 from mtl2r_bench.config import to_toml
+from mtl2r_bench.record import RunFolder
+from mtl2r_bench.status import study_status
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -149,3 +154,47 @@ def test_the_module_is_the_command():
     )
     assert done.returncode == 0
     assert "mgda" in done.stdout
+
+
+@pytest.fixture
+def web30k(tmp_path):
+    """A root in the layout and text format of MSLR-WEB30K, of a few short lists a split."""
+    root = tmp_path / "MSLR-WEB30K"
+    for fold in range(1, 6):
+        tables = synthetic.splits((6, 4, 4), seed=fold, mean_length=8)
+        (root / f"Fold{fold}").mkdir(parents=True)
+        for split, table in tables.items():
+            write_svmrank(root / f"Fold{fold}" / f"{split}.txt", table)
+    return root
+
+
+@pytest.mark.slow
+def test_the_papers_study_needs_nothing_but_a_path(mtl2r, web30k, tmp_path):
+    """A dry run: every pair and vector, fewer methods and epochs."""
+    out = tmp_path / "out"
+    code, text, error = mtl2r(
+        *("sweep", "web30k-bi", "--data", web30k, "--out", out),
+        *("--folds", "1,5", "--epochs", 1, "--methods", "ls,mgda", "--preferences", "0.3,0.7"),
+        *("--jobs", 1),
+    )
+    assert code == 0, error
+    runs = study_status(out)
+    assert len(runs) == 2 * (5 + 10 * (1 + 1))
+    assert {run.state for run in runs} == {"finished"}
+    run = RunFolder(out / "runs" / "relevance+dwell-mgda-f5-s42").finished()
+    assert run["parameters"] == 810_497
+    assert (run["fold"], run["select_cutoff"]) == (5, 5)
+    code, text, _ = mtl2r("status", out, "--all")
+    assert code == 0
+    assert "50 finished of 50 runs" in text
+
+
+def test_plan_of_the_papers_study(mtl2r, web30k):
+    code, text, error = mtl2r(
+        *("plan", "web30k-bi", "--data", web30k, "--methods", "ls,ec,mgda", "--jobs", 4)
+    )
+    assert code == 0, error
+    for name, runs in (("stl", 5), ("ls", 100), ("ec", 100), ("mgda", 10)):
+        assert re.search(rf"│ {name} +│ \d +│ {runs} +│", text), text
+    assert "215 runs of 810,497 parameters on 6 training lists" in text
+    assert "with 4 at a time" in text

@@ -1,8 +1,9 @@
 """A study's runs."""
 
+import numpy as np
 import pytest
 
-from mtl2r_bench.config import StudyConfig, to_toml, validate
+from mtl2r_bench.config import STUDIES, StudyConfig, load_study, to_toml, validate
 from mtl2r_bench.selection import position
 from mtl2r_bench.study import plan, preferences, task_sets
 
@@ -128,6 +129,48 @@ def test_bounds_are_derived_from_preferences_or_given():
     ]
     assert {m.label for m in ec.values()} == {"ec (mu=2.0)"}
     assert [m.rule for m in ec.values()] == [None] * 3 + ["payoff"] * 2
+
+
+FIVE = ("relevance", "quality", "quality2", "click", "dwell")
+THREE = FIVE[:2] + FIVE[3:4]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "runs"),
+    [
+        # Baselines, and per task set 7 methods with vectors or bounds and 14 without.
+        ("web30k-bi", FIVE, 5 + 10 * (7 * 10 + 14)),
+        ("web30k-five", FIVE, 5 + 7 * 10 + 14),
+        ("web30k-figures", FIVE, 2 + 3 * 10 + 3 * 10),
+        ("synthetic-web30k", THREE, 3 + 2 * (7 * 10 + 14)),
+        ("synthetic-small", THREE, 3 + 2 * (7 * 5 + 14)),
+        ("mslr-sample", THREE, 3 + 2 * (7 * 5 + 14)),
+        ("mq2008", ("relevance", "pagerank"), 3 * (2 + 7 * 5 + 14)),
+        ("demo", FIVE[:2], 2 + 2 * 5 + 3),
+    ],
+)
+def test_studies_of_the_package(name, labels, runs):
+    known = validate(StudyConfig, load_study(name))
+    assert len(plan(known, labels)) == runs
+    head = STUDIES[name].read_text().partition("\n\n")[0].splitlines()
+    assert any(line.startswith(f"# mtl2r-bench sweep {name}") for line in head) or name == "demo"
+    assert set(STUDIES) == {
+        *("web30k-bi", "web30k-five", "web30k-figures", "synthetic-web30k"),
+        *("synthetic-small", "mslr-sample", "mq2008", "demo"),
+    }
+
+
+def test_the_papers_study_has_its_settings():
+    known = validate(StudyConfig, load_study("web30k-bi"))
+    assert len(set(known.methods)) == 21
+    x = [0.001, 0.111, 0.221, 0.331, 0.441, 0.551, 0.661, 0.771, 0.881, 0.991]
+    assert known.preferences == tuple((a, pytest.approx(1 - a)) for a in x)
+    assert (known.train.batch_size, known.train.list_length) == (64, 240)
+    assert (known.evaluation.select_cutoff, known.evaluation.select_tasks) == (5, "main")
+    assert known.evaluation.empty == 1.0
+    for entry, ends in zip(known.bounds, [(1e-4, 1.5e-3), (1e-3, 1.5e-2)], strict=True):
+        (values,) = entry.values.values()
+        assert values == pytest.approx(np.linspace(*ends, 10), rel=5e-4)
 
 
 @pytest.mark.parametrize(
