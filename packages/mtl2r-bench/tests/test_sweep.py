@@ -172,8 +172,16 @@ def test_a_choice_keeps_the_bounds_and_serves_the_wish(study, tmp_path, quiet):
     chosen = choose(tmp_path, {"relevance": 7, "quality": 3})
     wish = {name: 0.7 * a + 0.3 * b for name, (a, b) in values.items()}
     first, second = sorted(wish.values(), reverse=True)[:2]
-    assert wish[chosen.result.name] == pytest.approx(first) == pytest.approx(chosen.value)
-    assert chosen.lead == pytest.approx(first - second)
+    assert wish[chosen.result.name] == pytest.approx(first)
+    assert chosen.value.value == pytest.approx(first)
+    assert chosen.value.low < first < chosen.value.high
+    assert chosen.lead.value == pytest.approx(first - second)
+    assert 0 < chosen.probability <= 1
+    for i, task in enumerate(chosen.tasks):
+        test = [o.record["metrics"]["test"]["ndcg@10"][task] for o in outcomes]
+        here = [o.name for o in outcomes].index(chosen.result.name)
+        assert chosen.reported[i].value == pytest.approx(test[here])
+        assert chosen.change[i].value == pytest.approx(100 * (test[here] / test[i] - 1))
     least = sorted(b for _, b in values.values())[2]
     chosen = choose(tmp_path, bounds={"quality": least})
     kept = {name: a for name, (a, b) in values.items() if b >= least}
@@ -434,3 +442,17 @@ def test_the_table_of_a_study_says_what_runs_and_what_failed(study, tmp_path, qu
     assert re.search(r"ls-r0.05_0.95-s42 .*running .*3/3 .*relevance \d", text)
     assert re.search(r"mgda-s42 .*failed .*TrainingError: a loss is nan", text)
     assert "3 finished, 1 running, 1 failed of 5 runs" in text
+
+
+def test_a_choice_is_made_within_a_task_set(pairs, tmp_path, quiet):
+    sweep(pairs, tmp_path, jobs=1, console=quiet)
+    found = choose(tmp_path, {"relevance": 0.7, "click": 0.3})
+    assert found.tasks == ("relevance", "click")
+    # Of both folds, the runs of one point; a baseline may serve a wish best.
+    assert {run.fold for run in found.point.runs} == {1, 2}
+    assert found.candidates == 3
+    assert choose(tmp_path, tasks=["click", "quality"]).tasks == ("quality", "click")
+    with pytest.raises(ValueError, match=r"several task sets fit.*relevance,quality; relevance,cl"):
+        choose(tmp_path, {"relevance": 1.0})
+    with pytest.raises(ValueError, match=r"`tasks` must be one of .*got \['click'\]"):
+        choose(tmp_path, tasks=["click"])

@@ -13,37 +13,53 @@ from numpy.typing import NDArray
 from ltr_data import atomic_write
 from mtl2r_models import Ranker
 
-from .config import StudyConfig, did_you_mean, load_study, validate
+from .config import did_you_mean
 from .folder import StudyFolder
-from .report.results import Result, collect, standard_error
+from .report.bootstrap import Bootstrap, Estimate, estimates
+from .report.points import Measured, Point, gather
+from .report.results import Result, collect
+from .study import task_sets
 
 __all__ = ["Choice", "choose", "parse_bound", "parse_preference"]
+
+LEVEL = 0.95
+"""Of the intervals."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A run that was chosen, and by how much.
+    """A ranker that was chosen, what it gives for what, and how sure that is.
+
+    Intervals are of 95 %, by the bootstrap over lists.
 
     Attributes:
-        result: The run.
-        metric: What was compared, on the validation lists.
-        value: Of the wish: the weighted mean of the tasks' metrics.
-        means: (task,) its metric on validation.
-        errors: (task,) their standard errors over queries.
-        runner_up: The next best run; None where there is no other.
-        lead: How much `value` is above the next best's.
-        lead_error: Its standard error, paired over queries.
-        candidates: How many runs there were to choose from, the bounds kept.
+        point: The method at its preference: the mean of its runs over folds and seeds.
+        result: The one of its runs that serves the wish best, whose ranker is taken.
+        tasks: The task set.
+        metric: What was compared.
+        value: Of the wish on validation: the weighted mean of the tasks' metrics.
+        validation: (task,) the metric on validation, which the choice was made by.
+        split: Which split `reported` is of: test, or validation where there is no test.
+        reported: (task,) the metric there.
+        change: (task,) its change there, in per cent of the task's own baseline; None without one.
+        runner_up: The next best point; None where there is no other.
+        lead: How much `value` is above the next best's, paired over lists; None without one.
+        probability: In how many of the resamples no other point served the wish better, 0 to 1.
+        candidates: How many points there were to choose from, the bounds kept.
     """
 
+    point: Point
     result: Result
+    tasks: tuple[str, ...]
     metric: str
-    value: float
-    means: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    runner_up: Result | None
-    lead: float
-    lead_error: float
+    value: Estimate
+    validation: tuple[Estimate, ...]
+    split: str
+    reported: tuple[Estimate, ...]
+    change: tuple[Estimate | None, ...]
+    runner_up: Point | None
+    lead: Estimate | None
+    probability: float
     candidates: int
 
     def export(self, folder: str | Path) -> None:
@@ -61,59 +77,139 @@ def choose(
     path: str | Path,
     prefer: Mapping[str, float] | None = None,
     bounds: Mapping[str, float] | None = None,
+    tasks: Sequence[str] | None = None,
 ) -> Choice:
-    """The finished run of a study that serves a wish best, on the validation lists.
+    """The method and preference of a study that serve a wish best, on the validation lists.
+
+    The baselines of the task set are among those to choose from.
 
     Args:
         path: The study's folder.
         prefer: Weights of the tasks; they are scaled to sum to 1. None weighs all alike, or, where
             there are bounds, those without one.
         bounds: The least value of a task's metric.
+        tasks: The task set, where the study has several; None takes the one that holds all tasks of
+            the wish, if there is only one.
 
     Returns:
         The choice, by NDCG at the cut-off that chose the epochs.
 
     Raises:
         FileNotFoundError: When there is no study or no finished run in the folder.
-        ValueError: For an unknown task, weights that are negative or all 0, or bounds that no run
-            keeps; the message has the nearest run's values.
+        ValueError: For an unknown task or task set, weights that are negative or all 0, or bounds
+            that no run keeps; the message has the nearest run's values.
     """
     folder = StudyFolder(path)
     results = collect(folder)
-    study = validate(StudyConfig, load_study(folder.study), str(folder.study))
-    metric = f"ndcg@{study.evaluation.select_cutoff}"
-    tasks = tuple(results[0].record["labels"])
+    study, labels = folder.begun()
     bounds = bounds or {}
-    weights = _weights(prefer, bounds, tasks)
-    means = np.array([_means(result, metric, tasks) for result in results])
-    least = np.array([bounds.get(task, -np.inf) for task in tasks])
+    _check_names([*(prefer or ()), *bounds], labels)
+    chosen = _task_set(task_sets(study, labels), [*(prefer or ()), *bounds], tasks)
+    weights = _weights(prefer, bounds, chosen)
+    measured = gather(results, chosen, study.evaluation, "validation")
+    means = np.stack([point.values for point in measured.points])
+    least = np.array([bounds.get(task, -np.inf) for task in chosen])
     kept = np.flatnonzero((means >= least).all(axis=1))
     if len(kept) == 0:
         nearest = int(np.argmin(np.maximum(least - means, 0).max(axis=1)))
-        shown = ", ".join(f"{t} {m:.4f}" for t, m in zip(tasks, means[nearest], strict=True))
+        shown = ", ".join(f"{t} {m:.4f}" for t, m in zip(chosen, means[nearest], strict=True))
         raise ValueError(
-            f"no run keeps the bounds; the nearest is {results[nearest].name} with {shown}"
+            f"no run keeps the bounds; the nearest is {measured.points[nearest].runs[0].name} "
+            f"with {shown}"
         )
     order = kept[np.argsort(-(means[kept] @ weights), kind="stable")]
-    best = results[order[0]]
-    values = best.query_values("validation", metric)
-    second = results[order[1]] if len(order) > 1 else None
-    lead, error = 0.0, 0.0
+    drawn = _resampled(measured)  # (resample, point, task)
+    wishes = drawn @ weights
+    best, second = int(order[0]), int(order[1]) if len(order) > 1 else None
+    point = measured.points[best]
+    lead = None
     if second is not None:
-        difference = values - second.query_values("validation", metric)
-        lead = float((means[order[0]] - means[order[1]]) @ weights)
-        error = float(np.sqrt((weights**2) @ standard_error(difference) ** 2))
+        gap = np.array([(means[best] - means[second]) @ weights])
+        (lead,) = estimates(gap, (wishes[:, best] - wishes[:, second])[:, None], LEVEL)
+    (value,) = estimates(means[[best]] @ weights, wishes[:, [best]], LEVEL)
+    split = "test" if "test" in point.runs[0].record["metrics"] else "validation"
+    there = measured
+    if split != "validation":
+        there = gather(results, chosen, study.evaluation, split)
+    reported, change = _reported(there, point)
     return Choice(
-        best,
-        metric,
-        float(means[order[0]] @ weights),
-        means[order[0]],
-        standard_error(values),
-        second,
-        lead,
-        error,
-        len(kept),
+        point=point,
+        result=_best_run(point, measured.metric, chosen, weights),
+        tasks=chosen,
+        metric=measured.metric,
+        value=value,
+        validation=estimates(means[best], drawn[:, best], LEVEL),
+        split=split,
+        reported=reported,
+        change=change,
+        runner_up=None if second is None else measured.points[second],
+        lead=lead,
+        probability=float((wishes[:, kept].argmax(axis=1) == np.flatnonzero(kept == best)).mean()),
+        candidates=len(kept),
     )
+
+
+def _resampled(measured: Measured) -> NDArray[np.float64]:
+    """(resample, point, task) means over lists drawn again and again."""
+    bootstrap = Bootstrap(measured.counted, measured.strata)
+    return bootstrap.means(np.stack([point.queries for point in measured.points]))
+
+
+def _reported(
+    measured: Measured, point: Point
+) -> tuple[tuple[Estimate, ...], tuple[Estimate | None, ...]]:
+    """A point's metric on a split, and its change in per cent of each task's own baseline."""
+    names = [(p.method, p.preference, p.position) for p in measured.points]
+    here = names.index((point.method, point.preference, point.position))
+    drawn = _resampled(measured)
+    values = np.stack([p.values for p in measured.points])
+    change: list[Estimate | None] = []
+    for k, task in enumerate(measured.tasks):
+        if (f"stl {task}", None, None) not in names:
+            change.append(None)
+            continue
+        base = names.index((f"stl {task}", None, None))
+        relative = 100 * (values[here, k] / values[base, k] - 1)
+        resampled = 100 * (drawn[:, here, k] / drawn[:, base, k] - 1)
+        change += estimates(np.array([relative]), resampled[:, None], LEVEL)
+    return estimates(values[here], drawn[:, here], LEVEL), tuple(change)
+
+
+def _best_run(
+    point: Point, metric: str, tasks: Sequence[str], weights: NDArray[np.float64]
+) -> Result:
+    """The run of a point that serves the wish best on its own validation lists."""
+
+    def wish(run: Result) -> float:
+        values = run.record["metrics"]["validation"][metric]
+        return float(weights @ [values[task] for task in tasks])
+
+    return max(point.runs, key=wish)
+
+
+def _check_names(names: Sequence[str], labels: Sequence[str]) -> None:
+    for name in names:
+        if name not in labels:
+            raise ValueError(f"unknown task {name!r}; {did_you_mean(name, list(labels))}")
+
+
+def _task_set(
+    sets: Sequence[tuple[str, ...]], wished: Sequence[str], tasks: Sequence[str] | None
+) -> tuple[str, ...]:
+    """The one task set that is meant."""
+    if tasks is not None:
+        fits = [one for one in sets if set(one) == set(tasks)]
+    else:
+        fits = [one for one in sets if set(wished) <= set(one)]
+        fits = [one for one in fits if set(wished) == set(one)] or fits
+    if len(fits) == 1:
+        return fits[0]
+    known = "; ".join(",".join(one) for one in sets)
+    if tasks is not None:
+        raise ValueError(f"`tasks` must be one of the study's task sets ({known}), got {[*tasks]}")
+    if not fits:
+        raise ValueError(f"no task set has {', '.join(wished)} together; there are {known}")
+    raise ValueError(f"several task sets fit the wish; say which by `tasks`: {known}")
 
 
 def parse_preference(text: str) -> dict[str, float]:
@@ -151,9 +247,7 @@ def _malformed(text: str, sign: str) -> tuple[str, float]:
 def _weights(
     prefer: Mapping[str, float] | None, bounds: Mapping[str, float], tasks: Sequence[str]
 ) -> NDArray[np.float64]:
-    for name in [*(prefer or ()), *bounds]:
-        if name not in tasks:
-            raise ValueError(f"unknown task {name!r}; {did_you_mean(name, list(tasks))}")
+    _check_names([*(prefer or ()), *bounds], tasks)
     if prefer is None:
         free = [task for task in tasks if task not in bounds] or list(tasks)
         prefer = dict.fromkeys(free, 1.0)
@@ -162,8 +256,3 @@ def _weights(
         raise ValueError(f"`prefer` must be weights from 0, one above it, got {dict(prefer)}")
     normalised: NDArray[np.float64] = weights / weights.sum()
     return normalised
-
-
-def _means(result: Result, metric: str, tasks: Sequence[str]) -> list[float]:
-    values = result.record["metrics"]["validation"][metric]
-    return [values[task] for task in tasks]

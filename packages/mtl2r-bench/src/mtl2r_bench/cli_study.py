@@ -28,6 +28,7 @@ from .config import RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
 from .estimate import estimate
 from .report import write_report
+from .report.bootstrap import Estimate
 from .report.table import Table as ReportTable
 from .selection import trained_tasks
 from .status import duration, status_table, study_status
@@ -217,6 +218,9 @@ def select(
     bound: Annotated[
         list[str] | None, typer.Option(help="The least metric of a task, like 'click>=0.45'.")
     ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="The task set, where the study has several.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for the ranker that is chosen.")
     ] = None,
@@ -226,28 +230,39 @@ def select(
         folder,
         None if prefer is None else parse_preference(prefer),
         dict(parse_bound(text) for text in bound or ()),
+        names(tasks),
     )
-    record = choice.result.record
-    shown = "test" if "test" in record["metrics"] else "validation"
-    table = Table("task", f"{choice.metric}, validation", f"{choice.metric}, {shown}")
-    for i, task in enumerate(record["labels"]):
-        there = record["metrics"][shown][choice.metric][task]
-        error = record["standard_errors"][shown][choice.metric][task]
+    table = Table(
+        "task",
+        f"{choice.metric}, validation",
+        f"{choice.metric}, {choice.split}",
+        "% of its baseline",
+    )
+    for i, task in enumerate(choice.tasks):
+        change = choice.change[i]
         table.add_row(
-            task, f"{choice.means[i]:.4f} ± {choice.errors[i]:.4f}", f"{there:.4f} ± {error:.4f}"
+            task,
+            _interval(choice.validation[i]),
+            _interval(choice.reported[i]),
+            "–" if change is None else _interval(change, "+.1f"),
         )
-    console.print(f"{choice.result.name}, of {choice.candidates} runs", highlight=False)
+    console.print(f"{choice.result.name}, of {choice.candidates} candidates", highlight=False)
     console.print(table)
-    if choice.runner_up is not None:
+    if choice.runner_up is not None and choice.lead is not None:
         console.print(
-            f"By the wish it leads {choice.runner_up.name} by {choice.lead:.4f} "
-            f"± {choice.lead_error:.4f} (one standard error, paired over validation lists).",
+            f"By the wish it leads {choice.runner_up.runs[0].name} by {_interval(choice.lead)} on "
+            f"validation; it is the best in {choice.probability:.0%} of the resamples. Brackets: "
+            "95 % intervals by the bootstrap over lists.",
             highlight=False,
             soft_wrap=True,
         )
     if out is not None:
         choice.export(out)
     console.print(f"Ranker: {out or choice.result.folder.ranker}", soft_wrap=True, highlight=False)
+
+
+def _interval(estimate: Estimate, form: str = ".4f") -> str:
+    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
 
 
 @app.command()

@@ -113,7 +113,9 @@ METHODS: Mapping[str, MethodEntry] = {
     ),
     "epo": MethodEntry(mtl_optim.EPO, takes_preference=True, aims_at_ray=True),
     "wc_mgda": MethodEntry(mtl_optim.WCMGDA, takes_preference=True, aims_at_ray=True),
-    "ec": MethodEntry(_epsilon_constraint, takes_bounds=True),
+    "ec": MethodEntry(
+        _epsilon_constraint, takes_bounds=True, options={"mu": 10.0, "violation": "relative"}
+    ),
     "rlw": MethodEntry(mtl_optim.RandomLossWeighting),
     "uw": MethodEntry(mtl_optim.UncertaintyWeighting),
     "dwa": MethodEntry(mtl_optim.DynamicWeightAverage),
