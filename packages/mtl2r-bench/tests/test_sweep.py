@@ -448,9 +448,10 @@ def test_a_choice_is_made_within_a_task_set(pairs, tmp_path, quiet):
     sweep(pairs, tmp_path, jobs=1, console=quiet)
     found = choose(tmp_path, {"relevance": 0.7, "click": 0.3})
     assert found.tasks == ("relevance", "click")
-    # Of both folds, the runs of one point; a baseline may serve a wish best.
-    assert {run.fold for run in found.point.runs} == {1, 2}
-    assert found.candidates == 3
+    assert (found.result.fold, found.candidates) == (1, 3)  # two baselines among them
+    assert choose(tmp_path, {"relevance": 0.7, "click": 0.3}, fold=2).result.fold == 2
+    with pytest.raises(ValueError, match="in fold 4; folds with one: 1, 2"):
+        choose(tmp_path, {"relevance": 0.7, "click": 0.3}, fold=4)
     assert choose(tmp_path, tasks=["click", "quality"]).tasks == ("quality", "click")
     with pytest.raises(ValueError, match=r"several task sets fit.*relevance,quality; relevance,cl"):
         choose(tmp_path, {"relevance": 1.0})

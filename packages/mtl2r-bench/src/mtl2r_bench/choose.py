@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from ltr_data import atomic_write
 from mtl2r_models import Ranker
 
-from .config import did_you_mean
+from .config import EvaluationConfig, did_you_mean
 from .folder import StudyFolder
 from .report.bootstrap import Bootstrap, Estimate, estimates
-from .report.points import Measured, Point, gather
 from .report.results import Result, collect
 from .study import task_sets
 
@@ -28,13 +27,12 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Choice:
-    """A ranker that was chosen, what it gives for what, and how sure that is.
+    """A run that was chosen, what its ranker gives for what, and how sure that is.
 
     Intervals are of 95 %, by the bootstrap over lists.
 
     Attributes:
-        point: The method at its preference: the mean of its runs over folds and seeds.
-        result: The one of its runs that serves the wish best, whose ranker is taken.
+        result: The run.
         tasks: The task set.
         metric: What was compared.
         value: Of the wish on validation: the weighted mean of the tasks' metrics.
@@ -42,13 +40,12 @@ class Choice:
         split: Which split `reported` is of: test, or validation where there is no test.
         reported: (task,) the metric there.
         change: (task,) its change there, in per cent of the task's own baseline; None without one.
-        runner_up: The next best point; None where there is no other.
+        runner_up: The next best run; None where there is no other.
         lead: How much `value` is above the next best's, paired over lists; None without one.
-        probability: In how many of the resamples no other point served the wish better, 0 to 1.
-        candidates: How many points there were to choose from, the bounds kept.
+        probability: In how many of the resamples no other run served the wish better, 0 to 1.
+        candidates: How many runs there were to choose from, the bounds kept.
     """
 
-    point: Point
     result: Result
     tasks: tuple[str, ...]
     metric: str
@@ -57,7 +54,7 @@ class Choice:
     split: str
     reported: tuple[Estimate, ...]
     change: tuple[Estimate | None, ...]
-    runner_up: Point | None
+    runner_up: Result | None
     lead: Estimate | None
     probability: float
     candidates: int
@@ -78,8 +75,9 @@ def choose(
     prefer: Mapping[str, float] | None = None,
     bounds: Mapping[str, float] | None = None,
     tasks: Sequence[str] | None = None,
+    fold: int | None = None,
 ) -> Choice:
-    """The method and preference of a study that serve a wish best, on the validation lists.
+    """The finished run of a study that serves a wish best, on the validation lists.
 
     The baselines of the task set are among those to choose from.
 
@@ -90,14 +88,15 @@ def choose(
         bounds: The least value of a task's metric.
         tasks: The task set, where the study has several; None takes the one that holds all tasks of
             the wish, if there is only one.
+        fold: Whose runs, where the study has several folds; None takes its first.
 
     Returns:
         The choice, by NDCG at the cut-off that chose the epochs.
 
     Raises:
         FileNotFoundError: When there is no study or no finished run in the folder.
-        ValueError: For an unknown task or task set, weights that are negative or all 0, or bounds
-            that no run keeps; the message has the nearest run's values.
+        ValueError: For an unknown task, task set or fold, weights that are negative or all 0, or
+            bounds that no run keeps; the message has the nearest run's values.
     """
     folder = StudyFolder(path)
     results = collect(folder)
@@ -106,85 +105,108 @@ def choose(
     _check_names([*(prefer or ()), *bounds], labels)
     chosen = _task_set(task_sets(study, labels), [*(prefer or ()), *bounds], tasks)
     weights = _weights(prefer, bounds, chosen)
-    measured = gather(results, chosen, study.evaluation, "validation")
-    means = np.stack([point.values for point in measured.points])
+    runs = _runs(results, chosen, results[0].fold if fold is None else fold)
+    validation = _Lists.of(runs, chosen, study.evaluation, "validation")
     least = np.array([bounds.get(task, -np.inf) for task in chosen])
-    kept = np.flatnonzero((means >= least).all(axis=1))
+    kept = np.flatnonzero((validation.means >= least).all(axis=1))
     if len(kept) == 0:
-        nearest = int(np.argmin(np.maximum(least - means, 0).max(axis=1)))
-        shown = ", ".join(f"{t} {m:.4f}" for t, m in zip(chosen, means[nearest], strict=True))
+        nearest = int(np.argmin(np.maximum(least - validation.means, 0).max(axis=1)))
+        values = zip(chosen, validation.means[nearest], strict=True)
+        shown = ", ".join(f"{task} {mean:.4f}" for task, mean in values)
         raise ValueError(
-            f"no run keeps the bounds; the nearest is {measured.points[nearest].runs[0].name} "
-            f"with {shown}"
+            f"no run keeps the bounds; the nearest is {runs[nearest].name} with {shown}"
         )
-    order = kept[np.argsort(-(means[kept] @ weights), kind="stable")]
-    drawn = _resampled(measured)  # (resample, point, task)
-    wishes = drawn @ weights
-    best, second = int(order[0]), int(order[1]) if len(order) > 1 else None
-    point = measured.points[best]
+    value, drawn = validation.means @ weights, validation.drawn @ weights  # of the wish
+    order = kept[np.argsort(-value[kept], kind="stable")]
+    best, others = int(order[0]), order[1:]
     lead = None
-    if second is not None:
-        gap = np.array([(means[best] - means[second]) @ weights])
-        (lead,) = estimates(gap, (wishes[:, best] - wishes[:, second])[:, None], LEVEL)
-    (value,) = estimates(means[[best]] @ weights, wishes[:, [best]], LEVEL)
-    split = "test" if "test" in point.runs[0].record["metrics"] else "validation"
-    there = measured
-    if split != "validation":
-        there = gather(results, chosen, study.evaluation, split)
-    reported, change = _reported(there, point)
+    if len(others) > 0:
+        gap = drawn[:, [best]] - drawn[:, [others[0]]]
+        (lead,) = estimates(value[[best]] - value[others[0]], gap, LEVEL)
+    split = "test" if "test" in runs[best].record["metrics"] else "validation"
+    reported = _Lists.of(runs, chosen, study.evaluation, split)
     return Choice(
-        point=point,
-        result=_best_run(point, measured.metric, chosen, weights),
+        result=runs[best],
         tasks=chosen,
-        metric=measured.metric,
-        value=value,
-        validation=estimates(means[best], drawn[:, best], LEVEL),
+        metric=f"ndcg@{study.evaluation.select_cutoff}",
+        value=estimates(value[[best]], drawn[:, [best]], LEVEL)[0],
+        validation=estimates(validation.means[best], validation.drawn[:, best], LEVEL),
         split=split,
-        reported=reported,
-        change=change,
-        runner_up=None if second is None else measured.points[second],
+        reported=estimates(reported.means[best], reported.drawn[:, best], LEVEL),
+        change=tuple(_change(reported, runs, best, k) for k in range(len(chosen))),
+        runner_up=runs[others[0]] if len(others) > 0 else None,
         lead=lead,
-        probability=float((wishes[:, kept].argmax(axis=1) == np.flatnonzero(kept == best)).mean()),
+        probability=float((kept[drawn[:, kept].argmax(axis=1)] == best).mean()),
         candidates=len(kept),
     )
 
 
-def _resampled(measured: Measured) -> NDArray[np.float64]:
-    """(resample, point, task) means over lists drawn again and again."""
-    bootstrap = Bootstrap(measured.counted, measured.strata)
-    return bootstrap.means(np.stack([point.queries for point in measured.points]))
+@dataclass(frozen=True)
+class _Lists:
+    """Runs on the lists of one split.
+
+    Attributes:
+        tasks: Names.
+        means: (run, task).
+        drawn: (resample, run, task), means over lists drawn again and again.
+    """
+
+    tasks: tuple[str, ...]
+    means: NDArray[np.float64]
+    drawn: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        runs: Sequence[Result],
+        tasks: tuple[str, ...],
+        config: EvaluationConfig,
+        split: str,
+    ) -> _Lists:
+        values = np.stack(
+            [
+                run.query_values(split, f"ndcg@{config.select_cutoff}")[
+                    [list(run.record["labels"]).index(task) for task in tasks]
+                ]
+                for run in runs
+            ]
+        )
+        if not isinstance(config.empty, str):
+            values = np.where(np.isnan(values), config.empty, values)
+        counted = ~np.isnan(values[0])
+        bootstrap = Bootstrap(counted, np.zeros(counted.shape[1], dtype=int))
+        return cls(tasks, np.nanmean(values, axis=-1), bootstrap.means(values))
 
 
-def _reported(
-    measured: Measured, point: Point
-) -> tuple[tuple[Estimate, ...], tuple[Estimate | None, ...]]:
-    """A point's metric on a split, and its change in per cent of each task's own baseline."""
-    names = [(p.method, p.preference, p.position) for p in measured.points]
-    here = names.index((point.method, point.preference, point.position))
-    drawn = _resampled(measured)
-    values = np.stack([p.values for p in measured.points])
-    change: list[Estimate | None] = []
-    for k, task in enumerate(measured.tasks):
-        if (f"stl {task}", None, None) not in names:
-            change.append(None)
-            continue
-        base = names.index((f"stl {task}", None, None))
-        relative = 100 * (values[here, k] / values[base, k] - 1)
-        resampled = 100 * (drawn[:, here, k] / drawn[:, base, k] - 1)
-        change += estimates(np.array([relative]), resampled[:, None], LEVEL)
-    return estimates(values[here], drawn[:, here], LEVEL), tuple(change)
+def _change(lists: _Lists, runs: Sequence[Result], run: int, task: int) -> Estimate | None:
+    """A run's change in per cent of the baseline of a task, of its own seed where there is one."""
+    found = [
+        i
+        for i, other in enumerate(runs)
+        if other.is_baseline and other.tasks == (lists.tasks[task],)
+    ]
+    if not found:
+        return None
+    base = next((i for i in found if runs[i].seed == runs[run].seed), found[0])
+    relative = 100 * (lists.means[[run], task] / lists.means[[base], task] - 1)
+    drawn = 100 * (lists.drawn[:, [run], task] / lists.drawn[:, [base], task] - 1)
+    return estimates(relative, drawn, LEVEL)[0]
 
 
-def _best_run(
-    point: Point, metric: str, tasks: Sequence[str], weights: NDArray[np.float64]
-) -> Result:
-    """The run of a point that serves the wish best on its own validation lists."""
-
-    def wish(run: Result) -> float:
-        values = run.record["metrics"]["validation"][metric]
-        return float(weights @ [values[task] for task in tasks])
-
-    return max(point.runs, key=wish)
+def _runs(results: Sequence[Result], tasks: tuple[str, ...], fold: int | None) -> list[Result]:
+    """The runs of a task set and a fold, with the baselines of its tasks."""
+    fits = [
+        run
+        for run in results
+        if run.tasks == tasks or (run.is_baseline and set(run.tasks) <= set(tasks))
+    ]
+    found = [run for run in fits if run.fold == fold]
+    if not found:
+        known = ", ".join(sorted({str(run.fold) for run in fits})) or "none"
+        raise ValueError(
+            f"no finished run of {', '.join(tasks)} in fold {fold}; folds with one: {known}"
+        )
+    return found
 
 
 def _check_names(names: Sequence[str], labels: Sequence[str]) -> None:

@@ -201,9 +201,14 @@ def main() -> None:
             soft_wrap=True,
         )
         sys.exit(143)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; the same command goes on from here")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer's, for Ctrl-C
+            Console(stderr=True).print("interrupted; the same command goes on from here")
+        raise
+
+
+_INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
 
 
 class _TerminatedError(BaseException):

@@ -221,6 +221,9 @@ def select(
     tasks: Annotated[
         str | None, typer.Option(help="The task set, where the study has several.")
     ] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=1, help="Whose runs, where the study has several folds.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for the ranker that is chosen.")
     ] = None,
@@ -231,6 +234,7 @@ def select(
         None if prefer is None else parse_preference(prefer),
         dict(parse_bound(text) for text in bound or ()),
         names(tasks),
+        fold,
     )
     table = Table(
         "task",
@@ -246,11 +250,11 @@ def select(
             _interval(choice.reported[i]),
             "–" if change is None else _interval(change, "+.1f"),
         )
-    console.print(f"{choice.result.name}, of {choice.candidates} candidates", highlight=False)
+    console.print(f"{choice.result.name}, of {choice.candidates} runs", highlight=False)
     console.print(table)
     if choice.runner_up is not None and choice.lead is not None:
         console.print(
-            f"By the wish it leads {choice.runner_up.runs[0].name} by {_interval(choice.lead)} on "
+            f"By the wish it leads {choice.runner_up.name} by {_interval(choice.lead)} on "
             f"validation; it is the best in {choice.probability:.0%} of the resamples. Brackets: "
             "95 % intervals by the bootstrap over lists.",
             highlight=False,

@@ -107,17 +107,18 @@ def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -
         jobs: Runs at a time, for the time left.
         every: Whether to show all runs, those that wait and those that are finished too.
     """
-    table = Table("run", "state", "epochs", "minutes", "losses", "error")
-    wanted = list(runs) if every else [run for run in runs if run.state in ("running", "failed")]
-    wanted.sort(key=lambda run: run.state != "running") if not every else None
+    table = Table("run", "state", "epochs", "time", "losses, or error")
+    wanted = list(runs)
+    if not every:
+        wanted = [run for state in ("running", "failed") for run in runs if run.state == state]
     for run in wanted if every else wanted[:_SHOWN]:
+        losses = "  ".join(f"{task} {loss:.4g}" for task, loss in run.losses.items())
         table.add_row(
             Text(run.name),
             run.state,
             f"{run.epoch}/{run.epochs}",
-            f"{run.seconds / 60:.1f}",
-            Text("  ".join(f"{task} {loss:.4g}" for task, loss in run.losses.items())),
-            Text(run.error or ""),
+            duration(run.seconds),
+            Text(run.error or losses),
         )
     counts = Counter(run.state for run in runs)
     left = seconds_left(runs, jobs)
