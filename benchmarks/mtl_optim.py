@@ -103,12 +103,12 @@ def read_speed() -> float:
     return x.numel() * 4 / min(timed(x.sum) for _ in range(7))
 
 
-def aggregate(method: torch.nn.Module, parameter: Tensor, rows: Rows) -> None:
+def aggregate(method: torch.nn.Module, parameter: Tensor, rows: Rows, losses: Tensor) -> None:
     """What the driver does with gradients: Gramian, weights, direction into `.grad`."""
     if isinstance(method, mtl_optim.JacobianAggregator):
         parameter.grad += method(torch.stack([row[0] for row in rows if row[0] is not None]))
         return
-    rows = method.track(rows, torch.ones(len(rows)), 1.0)
+    rows = method.track(rows, losses, 1.0)
     dtype = products_dtype(rows)
     matrix = gramian(rows, dtype)
     if dtype == torch.float32 and not resolved(matrix):
@@ -129,13 +129,14 @@ def aggregations(sizes: list[int], speed: float, seconds: float) -> list[str]:
             floor = (2 * tasks + 1) * 4 * n / speed
             parameter = torch.zeros(n, requires_grad=True)
             parameter.grad = torch.zeros(n)
+            losses = torch.ones(tasks)
             together: Rows = [[row] for row in J]
             apart: Rows = [[row.clone()] for row in J]
             for name, (make, other) in METHODS.items():
                 one, two = make(), make()
                 calls: list[Callable[[], object]] = [
-                    lambda m=one, p=parameter, r=together: aggregate(m, p, r),
-                    lambda m=two, p=parameter, r=apart: aggregate(m, p, r),
+                    lambda m=one, r=together: aggregate(m, parameter, r, losses),
+                    lambda m=two, r=apart: aggregate(m, parameter, r, losses),
                 ]
                 if torchjd is not None:
                     theirs = other(tasks)

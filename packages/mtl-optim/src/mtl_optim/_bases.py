@@ -156,7 +156,11 @@ class GramianWeighting(Weighting):
     @property
     def due(self) -> bool:
         """Whether the next step looks at the Gramian; where not, `weights` needs none."""
-        return self.held_weights.numel() == 0 or int(self.steps_held) >= self.update_every
+        return (
+            self.update_every == 1
+            or self.held_weights.numel() == 0
+            or int(self.steps_held) >= self.update_every
+        )
 
     @property
     def looks_at_gradients(self) -> bool:

@@ -74,6 +74,11 @@ def as_matrix(block: list[Tensor]) -> Tensor | None:
     return first.as_strided((len(block), size), (spacing, 1))
 
 
+def in_pieces(tensor: Tensor, width: int) -> Sequence[Tensor]:
+    """Views of at most `width` columns each: the last axis is cut."""
+    return [tensor] if tensor.shape[-1] <= width else torch.split(tensor, width, dim=-1)
+
+
 def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
     """Σ w_k g_k for one block, or None where no task reaches it."""
     total: Tensor | None = None
@@ -86,19 +91,20 @@ def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
 @torch.no_grad()
 def accumulate_combined(tensors: list[Tensor], rows: Rows, weights: Tensor) -> None:
     """Add Jᵀ w to `.grad`, with no other memory, in pieces that stay in the cache of a CPU core."""
-    numbers = weights.tolist()
     for tensor, block in zip(tensors, columns(rows), strict=True):
-        present = [(w, g) for w, g in zip(numbers, block, strict=True) if g is not None]
-        if not present:
+        parts = [g for g in block if g is not None]
+        if not parts:
             continue
-        fresh = tensor.grad is None
+        w = weights
+        if len(parts) < len(block):
+            w = weights[torch.tensor([g is not None for g in block])]
         total = torch.empty_like(tensor) if tensor.grad is None else tensor.grad
-        parts = [g for _, g in present]
         if total.numel() < _LARGE or not total.is_contiguous() or total.device.type != "cpu":
-            _add(total, parts, [w for w, _ in present], fresh=fresh)
+            _add(total, parts, w.tolist(), fresh=tensor.grad is None)
         else:
-            _add_in_pieces(total, parts, [w for w, _ in present], fresh=fresh)
-        tensor.grad = total
+            _add_in_pieces(total, parts, w, fresh=tensor.grad is None)
+        if tensor.grad is None:
+            tensor.grad = total
 
 
 def _add(total: Tensor, parts: Sequence[Tensor], weights: list[float], *, fresh: bool) -> None:
@@ -110,21 +116,20 @@ def _add(total: Tensor, parts: Sequence[Tensor], weights: list[float], *, fresh:
             total.add_(part, alpha=weight)
 
 
-def _add_in_pieces(
-    total: Tensor, parts: list[Tensor], weights: list[float], *, fresh: bool
-) -> None:
+def _add_in_pieces(total: Tensor, parts: list[Tensor], weights: Tensor, *, fresh: bool) -> None:
     """The same for a contiguous total, in pieces that stay in the cache of a CPU core."""
-    targets = torch.split(total.view(-1), _PIECE)
-    flat = [part.reshape(-1) for part in parts]
+    targets = in_pieces(total.view(-1), _PIECE)
+    flat = [part if part.ndim == 1 else part.reshape(-1) for part in parts]
     same = total.dtype in (torch.float32, torch.float64) and flat[0].dtype == total.dtype
     matrix = as_matrix(flat) if same else None
     if matrix is not None:
-        vector = torch.tensor(weights, dtype=total.dtype)
-        for target, chunk in zip(targets, torch.split(matrix, _PIECE, dim=1), strict=True):
+        vector = weights.to(total.dtype)
+        for target, chunk in zip(targets, in_pieces(matrix, _PIECE), strict=True):
             torch.addmv(target, chunk.T, vector, beta=0 if fresh else 1, out=target)
         return
-    for target, *pieces in zip(targets, *(torch.split(g, _PIECE) for g in flat), strict=True):
-        _add(target, pieces, weights, fresh=fresh)
+    numbers = weights.tolist()
+    for target, *pieces in zip(targets, *(in_pieces(g, _PIECE) for g in flat), strict=True):
+        _add(target, pieces, numbers, fresh=fresh)
 
 
 @torch.no_grad()

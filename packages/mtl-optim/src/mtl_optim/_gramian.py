@@ -1,30 +1,28 @@
 """The Gramian of gradients that come in blocks, without the matrix J."""
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations_with_replacement
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, combinations_with_replacement
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.linalg import lapack
 from torch import Tensor
 
-from ._gradients import as_matrix
-from ._solvers import unit_diagonal
+from ._gradients import as_matrix, in_pieces
 
+Array = NDArray[np.float64]
 Blocks = Sequence[Sequence[Tensor | None]]
 
-# On a CPU the columns pass in chunks that stay in the cache of a core; on an accelerator the number
-# of kernel launches matters more.
-# Not a power of two: rows at such distances fall on the same lines of the cache. Sums in float32 of
-# so many products are right to some tens of roundings; the sums over the chunks are in float64.
-_WIDTH_CPU, _WIDTH_ACCELERATOR = 2**14 + 16, 2**18
+# On a CPU the columns pass in chunks of so many bytes, which stay in the cache of a core; on an
+# accelerator in chunks of so many columns, since the number of kernel launches matters more there.
+# Sums in float32 of the widest's many products are right to some tens of roundings; the sums over
+# the chunks are in float64.
+_CACHE, _WIDEST, _WIDTH_ACCELERATOR = 2**21, 2**17, 2**18
 _LARGE = 2**14
-# Matrix products of more rows than this run at half the speed on a CPU.
-_MOST_ROWS = 12
-_SOME_ROWS = 10
-# Up to so many rows a CPU takes inner products faster than a copy into one matrix and its product.
-_DOT_ROWS = 4
-_DOT_WIDTH = 2**17
+# Of a symmetric product a CPU takes the upper triangle: single inner products for a few rows,
+# matrix-vector products from each row on for some, products of strips of rows for more.
+_DOT_ROWS, _VECTOR_ROWS, _STRIP = 3, 12, 8
 
 # Squares that underflow in float32 lose less than a float32 rounding of a squared norm above this,
 # for 10^11 columns.
@@ -64,9 +62,11 @@ def resolved(gramian: Tensor) -> bool:
         (True, False)
     """
     G = gramian.numpy()
-    if not np.isfinite(G).all() or not (G.diagonal() > _LEAST).all():
+    squares = G.diagonal()
+    if np.count_nonzero(np.isfinite(G)) < G.size or squares.min() <= _LEAST:
         return False
-    cosines, _ = unit_diagonal(G)
+    norms = np.sqrt(squares)
+    cosines = G / (norms[:, None] * norms)
     cosines.flat[:: len(G) + 1] -= _ROUNDINGS * len(G) * np.finfo(np.float32).eps
     return bool(lapack.dpotrf(cosines)[1] == 0)  # positive definite
 
@@ -108,7 +108,6 @@ def any_of(block: Sequence[Tensor | None]) -> bool:
     return any(g is not None for g in block)
 
 
-@torch.no_grad()
 def _products(jacobian: Blocks, rows: int, dtype: torch.dtype) -> Tensor:
     """The products of the first rows with the others; with themselves where there are no others."""
     by_device: dict[torch.device, list[list[Tensor]]] = {}
@@ -128,7 +127,7 @@ def _products(jacobian: Blocks, rows: int, dtype: torch.dtype) -> Tensor:
 def _flat(block: list[Tensor | None], like: Tensor) -> list[Tensor]:
     """The block's gradients as vectors, without a copy where all have one dense layout."""
     if all(g is not None and g.is_contiguous() for g in block):
-        return [g.view(-1) for g in block if g is not None]
+        return [g if g.ndim == 1 else g.view(-1) for g in block if g is not None]
     zero = like.new_zeros(()).expand(like.shape)
     present = [zero if g is None else g for g in block]
     if all(g is None or g.stride() == like.stride() for g in block):
@@ -141,43 +140,68 @@ def _on_one_device(
     blocks: list[list[Tensor]], device: torch.device, rows: int, columns: int, dtype: torch.dtype
 ) -> Tensor:
     tasks, cpu = len(blocks[0]), device.type == "cpu"
-    symmetric = tasks == rows
-    matrices: list[Tensor] = []
+    triangle = cpu and tasks == rows
+    # Not a power of two: rows at such distances fall on the same lines of the cache.
+    width = min(_CACHE // (tasks * dtype.itemsize), _WIDEST) + 16 if cpu else _WIDTH_ACCELERATOR
     dots: list[list[Tensor]] = []
     copied: list[list[Tensor]] = []
+    matrices: list[Tensor] = []
     for block in blocks:
         large = len(block[0]) >= _LARGE and all(row.dtype == dtype for row in block)
-        matrix = as_matrix(block) if large else None
-        if matrix is not None:
-            matrices.append(matrix)
-        elif large and cpu and symmetric and rows <= _DOT_ROWS:
+        if large and triangle and tasks <= _DOT_ROWS:
             dots.append(block)
+        elif large and (matrix := as_matrix(block)) is not None:
+            matrices.append(matrix)
         else:
             copied.append(block)
 
+    views = (chunk for matrix in matrices for chunk in in_pieces(matrix, width))
+    chunks = chain(views, _chunks(copied, width, dtype) if copied else ())
+    if triangle:
+        sums = np.zeros((tasks, tasks))
+        if dots:
+            sums += _dots(dots, tasks)
+        if matrices or copied:
+            sums += _triangle(chunks, tasks, dtype)
+        return torch.from_numpy(sums)
     total = torch.zeros(rows, columns, dtype=torch.float64, device=device)
-    if dots:
-        total += _dots(dots)
-    width = _WIDTH_CPU if cpu else _WIDTH_ACCELERATOR
-    for matrix in matrices:
-        # Nothing is copied, so that more columns at a time cost no cache. How many are best depends
-        # on the kernels of the matrix product.
-        chunks = torch.split(matrix, width * (2 if _DOT_ROWS < rows <= _MOST_ROWS else 8), dim=1)
-        parts = matrix.new_empty(len(chunks), rows, columns)
-        for chunk, part in zip(chunks, parts, strict=True):
-            # `out=` keeps autocast away.
-            torch.mm(chunk[:rows], chunk[-columns:].T, out=part)
-        total += parts.sum(dim=0, dtype=torch.float64)
-    if copied:
-        step = _SOME_ROWS if symmetric and cpu and rows > _MOST_ROWS else rows
-        upper, part = torch.zeros_like(total), torch.zeros_like(total, dtype=dtype)
-        for chunk in _chunks(copied, width, dtype):
-            for start in range(0, rows, step):
-                own, others = chunk[start : min(start + step, rows)], chunk[start - columns :]
-                torch.mm(own, others.T, out=part[start : start + step, -len(others) :])
-            upper += part
-        total += upper if step == rows else upper.triu() + upper.triu(1).T
+    part = torch.zeros_like(total, dtype=dtype)
+    for chunk in chunks:
+        # `out=` keeps autocast away.
+        torch.mm(chunk[:rows], chunk[-columns:].T, out=part)
+        total += part
     return total
+
+
+def _triangle(chunks: Iterable[Tensor], tasks: int, dtype: torch.dtype) -> Array:
+    """The Gramian of all rows, from the products of its upper triangle."""
+    sums, part = np.zeros((tasks, tasks)), torch.zeros(tasks, tasks, dtype=dtype)
+    for chunk in chunks:
+        if tasks <= _VECTOR_ROWS:
+            for k in range(tasks):
+                torch.mv(chunk[k:], chunk[k], out=part[k, k:])
+        else:
+            for k in range(0, tasks, _STRIP):
+                strip = slice(k, k + _STRIP)
+                torch.mm(chunk[strip], chunk[k:].T, out=part[strip, k:])
+        sums += part.numpy()
+    sums = np.triu(sums) if tasks > _VECTOR_ROWS else sums  # the strips' own lower triangles
+    sums = sums + sums.T
+    sums.flat[:: tasks + 1] /= 2
+    return sums
+
+
+def _dots(blocks: list[list[Tensor]], tasks: int) -> Array:
+    """The Gramian of few rows, without a copy."""
+    sums = np.zeros((tasks, tasks))
+    for block in blocks:
+        for pieces in zip(*(in_pieces(row, _WIDEST) for row in block), strict=True):
+            for i, j in combinations_with_replacement(range(tasks), 2):
+                product = torch.dot(pieces[i], pieces[j]).item()
+                sums[i, j] += product
+                if i < j:
+                    sums[j, i] += product
+    return sums
 
 
 def _chunks(blocks: list[list[Tensor]], width: int, dtype: torch.dtype) -> Iterator[Tensor]:
@@ -189,7 +213,7 @@ def _chunks(blocks: list[list[Tensor]], width: int, dtype: torch.dtype) -> Itera
     for block in blocks:
         size = len(block[0])
         if size >= width:
-            for pieces in zip(*(torch.split(row, width) for row in block), strict=True):
+            for pieces in zip(*(in_pieces(row, width) for row in block), strict=True):
                 yield torch.stack(pieces, out=buffer[:, : len(pieces[0])])
             continue
         if filled + size > width:
@@ -205,21 +229,6 @@ def _joined(blocks: list[list[Tensor]], chunk: Tensor) -> Tensor:
     for k, row in enumerate(chunk):
         torch.cat([block[k] for block in blocks], out=row)
     return chunk
-
-
-def _dots(blocks: list[list[Tensor]]) -> Tensor:
-    """The Gramian of few rows, without a copy."""
-    tasks = len(blocks[0])
-    pairs = list(combinations_with_replacement(range(tasks), 2))
-    found = [
-        torch.dot(pieces[i], pieces[j])
-        for block in blocks
-        for pieces in zip(*(torch.split(row, _DOT_WIDTH) for row in block), strict=True)
-        for i, j in pairs
-    ]
-    sums = torch.stack(found).view(-1, len(pairs)).sum(dim=0, dtype=torch.float64)
-    where = [[pairs.index((min(i, j), max(i, j))) for j in range(tasks)] for i in range(tasks)]
-    return sums[torch.tensor(where)]
 
 
 def _reduced_precision(device: str) -> bool:

@@ -29,15 +29,15 @@ def equal_cosines(gramian: Array) -> tuple[Array, Array]:
         ([1.0, 1.0], [2.0, 0.5])
     """
     cosines, norms = unit_diagonal(gramian)
-    x = np.zeros_like(norms)
     moves = norms > 0
-    if not moves.any():
+    present = np.count_nonzero(moves)
+    triangle = cholesky(cosines) if present == len(norms) else None
+    if triangle is not None:
+        found, _ = lapack.dpotrs(triangle, np.ones(len(norms)))
+        return np.asarray(found, dtype=np.float64), norms
+    x = np.zeros_like(norms)
+    if present == 0:
         return x, norms
-    if moves.all():
-        triangle = cholesky(cosines)
-        if triangle is not None:
-            found, _ = lapack.dpotrs(triangle, np.ones(len(norms)))
-            return np.asarray(found, dtype=np.float64), norms
     values, vectors = eigen(cosines[np.ix_(moves, moves)])
     # What rounding leaves of an eigenvalue 0, and of a component 0 of the vector 1.
     lost = 16 * len(values) * np.finfo(np.float64).eps

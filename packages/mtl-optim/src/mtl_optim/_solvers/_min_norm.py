@@ -2,8 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
-from ._factor import factor_of
+from ._factor import cholesky, factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
 
@@ -16,7 +17,7 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
     With G = S C S, u = S w and a = S⁻¹ n (scaled to a largest entry of 1), w is proportional to
     S⁻¹ u for the u ≥ 0 that minimises uᵀ C u + (aᵀ u − 1)²: one non-negative least squares on a
     factor of C. The largest entry of a keeps aᵀ u in [1/2, 1], so that no norm ratio and no rank
-    makes the system ill-scaled.
+    makes the system ill-scaled. Two gradients have a closed form (Désidéri, 2012).
 
     Args:
         gramian: G (task, task), positive semi-definite up to rounding.
@@ -30,16 +31,33 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
         >>> min_norm_point(np.array([[1.0, 0.0], [0.0, 4.0]])).round(12).tolist()
         [0.8, 0.2]
     """
+    if len(gramian) == 2 and normal is None:
+        return _between_two(*gramian.diagonal().tolist(), float(gramian[0, 1]))
     cosines, norms = unit_diagonal(gramian)
     zero = norms == 0 if normal is None else (norms == 0) & (normal > 0)
     if zero.any():
         return np.asarray(zero / zero.sum(), dtype=np.float64)
     inverse = norms[norms > 0].min() / np.where(norms > 0, norms, np.inf)
     a = inverse if normal is None else normal * inverse / (normal * inverse).max()
-    factor = factor_of(cosines, roundings=0.0)
+    factor = cholesky(cosines) if not (norms == 0).any() else None
+    if factor is not None:
+        # The multiple of C⁻¹ a is the solution where it is inside.
+        w = lapack.dpotrs(factor, a)[0] * inverse
+        if w.min() > 0:
+            return np.asarray(w / w.sum(), dtype=np.float64)
+    else:
+        factor = factor_of(cosines, roundings=0.0)
     system = np.empty((len(factor) + 1, len(a)))
     system[:-1], system[-1] = factor, a
     target = np.zeros(len(system))
     target[-1] = 1.0
     w = nnls(system, target) * inverse
     return np.asarray(w / w.sum(), dtype=np.float64)
+
+
+def _between_two(one: float, other: float, inner: float) -> Array:
+    """The closed form for the squared norms of two gradients and their inner product."""
+    if inner >= min(one, other):  # the shorter one
+        return np.array([one <= other, other <= one]) / (1.0 + (one == other))
+    apart = (other - inner) + (one - inner)
+    return np.array([(other - inner) / apart, (one - inner) / apart])

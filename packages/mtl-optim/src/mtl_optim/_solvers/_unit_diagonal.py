@@ -17,9 +17,8 @@ def unit_diagonal(gramian: Array) -> tuple[Array, Array]:
         ([[1.0, 0.5], [0.5, 1.0]], [2.0, 1.0])
     """
     norms = np.sqrt(gramian.diagonal())
-    safe = norms if norms.all() else np.where(norms > 0, norms, 1.0)
-    cosines = gramian / safe[:, None] / safe
-    cosines = (cosines + cosines.T) / 2
+    safe = norms if np.count_nonzero(norms) == len(norms) else np.where(norms > 0, norms, 1.0)
+    cosines = gramian / (safe[:, None] * safe)
     np.minimum(cosines, 1.0, out=cosines)
     np.maximum(cosines, -1.0, out=cosines)
     cosines.flat[:: len(norms) + 1] = 1.0

@@ -44,10 +44,13 @@ class IMTLG(GramianWeighting):
 
 def impartial(gramian: Array) -> Array:
     """The weights (task,) for the Gramian (task, task)."""
+    if len(gramian) == 2:
+        one, other = np.sqrt(gramian.diagonal()).tolist()
+        if gramian[0, 1] > -(1 - 1e-8) * one * other:  # two that are not opposite, in closed form
+            return np.array([other, one]) / (one + other)
     x, norms = equal_cosines(gramian)
-    u = np.zeros_like(x)
-    moves = norms > 0
-    if x.any():
-        u[moves] = x[moves] * (norms[moves].min() / norms[moves])
-        u /= max(u.sum(), np.abs(u).sum() / 2)
-    return u
+    if np.count_nonzero(x) == 0:
+        return x
+    lengths = np.where(norms > 0, norms, np.inf)  # x is 0 where a gradient vanishes
+    u = x * (lengths.min() / lengths)
+    return np.asarray(u / max(u.sum(), np.abs(u).sum() / 2), dtype=np.float64)
