@@ -48,7 +48,7 @@ def check_cross_gramian(gramian: Tensor) -> None:
 def check_gramian(gramian: Tensor) -> None:
     """Raise unless `gramian` is finite and square, with a diagonal of squared norms."""
     check_cross_gramian(gramian)
-    if gramian.numpy().diagonal().min() < 0:
+    if np.count_nonzero(gramian.numpy().diagonal() < 0):
         task = int(torch.nonzero(gramian.diagonal() < 0)[0])
         raise ValueError(
             f"`gramian` must have a non-negative diagonal, "

@@ -118,16 +118,17 @@ def _add(total: Tensor, parts: Sequence[Tensor], weights: list[float], *, fresh:
 
 def _add_in_pieces(total: Tensor, parts: list[Tensor], weights: Tensor, *, fresh: bool) -> None:
     """The same for a contiguous total, in pieces that stay in the cache of a CPU core."""
-    targets = in_pieces(total.view(-1), _PIECE)
+    total = total.view(-1)
     flat = [part if part.ndim == 1 else part.reshape(-1) for part in parts]
     same = total.dtype in (torch.float32, torch.float64) and flat[0].dtype == total.dtype
     matrix = as_matrix(flat) if same else None
     if matrix is not None:
         vector = weights.to(total.dtype)
-        for target, chunk in zip(targets, in_pieces(matrix, _PIECE), strict=True):
+        width = 4 * _PIECE  # a product reads its rows side by side
+        for target, chunk in zip(in_pieces(total, width), in_pieces(matrix, width), strict=True):
             torch.addmv(target, chunk.T, vector, beta=0 if fresh else 1, out=target)
         return
-    numbers = weights.tolist()
+    numbers, targets = weights.tolist(), in_pieces(total, _PIECE)
     for target, *pieces in zip(targets, *(in_pieces(g, _PIECE) for g in flat), strict=True):
         _add(target, pieces, numbers, fresh=fresh)
 

@@ -1,5 +1,6 @@
 """The Gramian of gradients that come in blocks, without the matrix J."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations_with_replacement
 
@@ -62,12 +63,18 @@ def resolved(gramian: Tensor) -> bool:
         (True, False)
     """
     G = gramian.numpy()
+    least = _ROUNDINGS * len(G) * np.finfo(np.float32).eps
+    if len(G) == 2:  # the eigenvalues are 1 ± cos
+        (one, inner), (_, other) = G.tolist()
+        squares_hold = _LEAST < min(one, other) and max(one, other) < math.inf
+        bound = (1 - float(least)) * math.sqrt(one) * math.sqrt(other) if squares_hold else 0.0
+        return abs(inner) < bound
     squares = G.diagonal()
-    if np.count_nonzero(np.isfinite(G)) < G.size or squares.min() <= _LEAST:
+    if np.count_nonzero(np.isfinite(G)) < G.size or np.count_nonzero(squares <= _LEAST):
         return False
     norms = np.sqrt(squares)
     cosines = G / (norms[:, None] * norms)
-    cosines.flat[:: len(G) + 1] -= _ROUNDINGS * len(G) * np.finfo(np.float32).eps
+    cosines.flat[:: len(G) + 1] -= least
     return bool(lapack.dpotrf(cosines)[1] == 0)  # positive definite
 
 
@@ -195,7 +202,7 @@ def _dots(blocks: list[list[Tensor]], tasks: int) -> Array:
     """The Gramian of few rows, without a copy."""
     sums = np.zeros((tasks, tasks))
     for block in blocks:
-        for pieces in zip(*(in_pieces(row, _WIDEST) for row in block), strict=True):
+        for pieces in zip(*(in_pieces(row, 2 * _WIDEST) for row in block), strict=True):
             for i, j in combinations_with_replacement(range(tasks), 2):
                 product = torch.dot(pieces[i], pieces[j]).item()
                 sums[i, j] += product

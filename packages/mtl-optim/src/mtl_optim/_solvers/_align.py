@@ -31,6 +31,8 @@ def align(gramian: Array) -> tuple[Array, Array]:
     moves = np.flatnonzero(norms > 0)
     if len(moves) == 0:
         return np.zeros(0), np.zeros((len(norms), 0))
+    if len(moves) == len(norms):
+        return _jacobi((factor_of(cosines) * norms).T)
     factor = factor_of(cosines[np.ix_(moves, moves)]) * norms[moves]
     values, right = _jacobi(factor.T)
     vectors = np.zeros((len(norms), len(values)))

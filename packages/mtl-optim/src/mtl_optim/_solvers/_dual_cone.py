@@ -2,12 +2,16 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
-from ._factor import factor_of
+from ._factor import cholesky, factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
 
 Array = NDArray[np.float64]
+
+_MAX_SUPPORTS = 10
+_TOLERANCE = 1e-14  # of a slope, as rounding leaves it
 
 
 def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
@@ -30,15 +34,35 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
         [[1.0, 0.5]]
     """
     cosines, norms = unit_diagonal(gramian)
-    factor = factor_of(cosines, roundings=0.0)
-    projected = np.zeros_like(combinations)
     moves = norms > 0
-    factor = factor[:, moves]
-    for row, combination in zip(projected, combinations, strict=True):
-        scaled = (combination * norms)[moves]
-        size = np.abs(scaled).max(initial=0.0)
-        if size > 0:  # the unit of the row, so that its scale plays no part
-            scaled /= size
-            added = nnls(factor, -factor @ scaled)
-            row[moves] = (scaled + added) * size / norms[moves]
-    return projected
+    scaled = combinations * norms
+    sizes = np.abs(scaled).max(axis=1)  # the units of the rows, so that their scale plays no part
+    scaled /= np.where(sizes > 0, sizes, 1.0)[:, None]
+    slopes = scaled @ cosines  # ⟨e_k, d⟩ before the projection
+    triangle = cholesky(cosines) if np.count_nonzero(moves) == len(norms) else None
+    factor = None
+    for row, slope in zip(scaled, slopes, strict=True):
+        if np.count_nonzero(slope < 0) == 0:
+            continue
+        added = None if triangle is None else _exchange(cosines, slope)
+        if added is None:
+            factor = factor_of(cosines, roundings=0.0)[:, moves] if factor is None else factor
+            added = np.zeros_like(row)
+            added[moves] = nnls(factor, -factor @ row[moves])
+        row += added
+    return scaled * sizes[:, None] / np.where(moves, norms, np.inf)
+
+
+def _exchange(C: Array, slope: Array) -> Array | None:
+    """The v ≥ 0 with r = C v + slope ≥ 0 and vᵀ r = 0, if a few exchanges of its support find it."""
+    support = slope < 0
+    for _ in range(_MAX_SUPPORTS):
+        inside = np.flatnonzero(support)
+        v = np.zeros(len(C))
+        if len(inside):
+            v[inside] = lapack.dposv(C[inside][:, inside], -slope[inside])[1]
+        wrong = np.where(support, v, C @ v + slope + _TOLERANCE) < 0
+        if np.count_nonzero(wrong) == 0:
+            return v
+        support ^= wrong
+    return None

@@ -23,6 +23,10 @@ def project_onto_simplex(vector: Array) -> Array:
         >>> project_onto_simplex(np.array([1.0, 0.5, -1.0])).tolist()
         [0.75, 0.25, 0.0]
     """
+    # Where the entries stay positive when a common τ is taken from them, that is the projection.
+    moved = vector - (vector.sum() - 1.0) / len(vector)
+    if np.count_nonzero(moved < 0) == 0:
+        return np.asarray(moved, dtype=np.float64)
     ordered = np.sort(vector)[::-1]
     thresholds = (np.cumsum(ordered) - 1.0) / np.arange(1, len(vector) + 1)
     last = int(np.flatnonzero(ordered > thresholds)[-1])

@@ -1,5 +1,7 @@
 """Stochastic multi-objective gradient correction."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -77,5 +79,5 @@ def follow_simplex(point: Tensor, gramian: Tensor, gamma: float, rho: float) -> 
     largest = np.abs(G).max()
     if largest > 0:
         G = G / largest
-        w = project_onto_simplex(w - gamma * ((G / np.linalg.norm(G)) @ w + rho * w))
+        w = project_onto_simplex(w - gamma * (G @ w / math.sqrt(np.vdot(G, G)) + rho * w))
     return torch.from_numpy(w)

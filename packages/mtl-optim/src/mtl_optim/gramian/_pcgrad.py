@@ -37,6 +37,10 @@ class PCGrad(Randomness, GramianWeighting):
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""
         tasks = len(gramian)
+        if tasks == 2:  # one order: nothing is drawn
+            (one, inner), (_, other) = gramian.tolist()
+            taken = [inner / square if inner < 0 else 0.0 for square in (one, other)]
+            return 1 - torch.tensor(taken, dtype=gramian.dtype)
         keys = torch.rand(tasks, tasks, generator=self.generator, dtype=gramian.dtype)
         keys.fill_diagonal_(2.0)  # i itself comes last, and is left out
         orders = keys.argsort(dim=1)[:, :-1]
