@@ -1,6 +1,8 @@
 """Randomness whose state is saved with the method."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ._bases import Method
@@ -33,3 +35,19 @@ class Randomness(Method):
     def set_extra_state(self, state: Tensor) -> None:
         """Put the generator back to a saved state."""
         self.generator.set_state(state.cpu())
+
+
+def random_orders(tasks: int, generator: torch.Generator) -> NDArray[np.int64]:
+    """For each task the others in a random order: (task, task − 1).
+
+    Two tasks have one order, for which nothing is drawn.
+
+    Examples:
+        >>> random_orders(2, torch.Generator()).tolist()
+        [[1], [0]]
+    """
+    if tasks == 2:
+        return np.array([[1], [0]])
+    keys = torch.rand(tasks, tasks, generator=generator, dtype=torch.float64).numpy()
+    np.fill_diagonal(keys, 2.0)  # the task itself comes last, and is left out
+    return keys.argsort(axis=1)[:, :-1]

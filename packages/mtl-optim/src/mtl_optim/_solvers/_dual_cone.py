@@ -59,7 +59,9 @@ def _exchange(C: Array, slope: Array) -> Array | None:
     for _ in range(_MAX_SUPPORTS):
         inside = np.flatnonzero(support)
         v = np.zeros(len(C))
-        if len(inside):
+        if len(inside) == 1:
+            v[inside] = -slope[inside]
+        elif len(inside):
             v[inside] = lapack.dposv(C[inside][:, inside], -slope[inside])[1]
         wrong = np.where(support, v, C @ v + slope + _TOLERANCE) < 0
         if np.count_nonzero(wrong) == 0:

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._random import Randomness
+from .._random import Randomness, random_orders
+from .._solvers import unit_diagonal
 
 
 class GradVac(Randomness, GramianWeighting):
@@ -55,24 +56,20 @@ class GradVac(Randomness, GramianWeighting):
                 f"`gramian` must keep its size: got {tasks} tasks after {len(self.targets)}"
             )
         targets = self.targets.to(gramian).clone().numpy()
-        keys = torch.rand(tasks, tasks, generator=self.generator, dtype=gramian.dtype)
-        keys.fill_diagonal_(2.0)  # i itself comes last, and is left out
-        G, V, rows = gramian.numpy(), np.eye(tasks), np.arange(tasks)
-        P, norms = G.copy(), np.sqrt(G.diagonal())
-        for j in keys.argsort(dim=1)[:, :-1].T.numpy():  # j[i]: the task that i meets now
+        C, norms = unit_diagonal(gramian.numpy())
+        moves, rows = norms > 0, np.arange(tasks)
+        V, P = np.eye(tasks), C.copy()  # in unit gradients: g_i / ‖g_i‖ is now V_i E, and P = V C
+        for j in random_orders(tasks, self.generator).T:  # j[i]: the task that i meets now
             size = np.sqrt(np.maximum(np.einsum("ik,ik->i", P, V), 0.0))
-            meets = (size > 0) & (norms[j] > 0)
-            ratio = size / np.where(meets, norms[j], 1.0)
-            cos = P[rows, j] / np.where(meets, size, 1.0) / np.where(meets, norms[j], np.inf)
-            cos = np.maximum(np.minimum(cos, 1.0), -1.0)
-            target = targets[rows, j]
+            meets = moves & moves[j] & (size > 0)
+            cos = P[rows, j] / np.where(meets, size, 1.0)
+            cos, target = np.maximum(np.minimum(cos, 1.0), -1.0), targets[rows, j]
             turns = meets & (cos < target) & (target < 1)
-            if turns.any():
-                sine = np.sqrt(np.where(turns, 1 - target**2, 1.0))
-                gain = ratio * (target * np.sqrt(1 - cos**2) / sine - cos)
-                coefficient = np.where(turns, gain, 0.0)
-                V[rows, j] += coefficient
-                P += coefficient[:, None] * G[j]
+            if np.count_nonzero(turns):
+                sine = np.sqrt(1 - np.where(turns, target, 0.0) ** 2)
+                gain = np.where(turns, target * np.sqrt(1 - cos**2) / sine - cos, 0.0) * size
+                V[rows, j] += gain
+                P += gain[:, None] * C[j]
             targets[rows, j] += np.where(meets, self.decay * (cos - target), 0.0)
         self.targets = torch.from_numpy(targets)
-        return torch.from_numpy(V.sum(axis=0))
+        return torch.from_numpy(np.where(moves, norms @ V / np.where(moves, norms, 1.0), 1.0))

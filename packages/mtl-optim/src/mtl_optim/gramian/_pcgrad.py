@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._random import Randomness
+from .._random import Randomness, random_orders
 
 
 class PCGrad(Randomness, GramianWeighting):
@@ -36,17 +36,14 @@ class PCGrad(Randomness, GramianWeighting):
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""
-        tasks = len(gramian)
-        if tasks == 2:  # one order: nothing is drawn
+        orders = random_orders(len(gramian), self.generator)
+        if len(gramian) == 2:
             (one, inner), (_, other) = gramian.tolist()
-            taken = [inner / square if inner < 0 else 0.0 for square in (one, other)]
-            return 1 - torch.tensor(taken, dtype=gramian.dtype)
-        keys = torch.rand(tasks, tasks, generator=self.generator, dtype=gramian.dtype)
-        keys.fill_diagonal_(2.0)  # i itself comes last, and is left out
-        orders = keys.argsort(dim=1)[:, :-1]
-        G, V, rows = gramian.numpy(), np.eye(tasks), np.arange(tasks)
+            lost = [inner / square if inner < 0 else 0.0 for square in (one, other)]
+            return 1 - torch.tensor(lost, dtype=gramian.dtype)
+        G, V, rows = gramian.numpy(), np.eye(len(gramian)), np.arange(len(gramian))
         P, squares = G.copy(), G.diagonal()
-        for j in orders.T.numpy():  # j[i]: the task that i meets now
+        for j in orders.T:  # j[i]: the task that i meets now
             conflict = np.minimum(P[rows, j], 0.0)
             if conflict.any():
                 coefficient = conflict / np.where(conflict < 0, squares[j], 1.0)
