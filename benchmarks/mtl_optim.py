@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 sys.path.pop(0)  # this folder, where the script's own name would stand for the package
 
 import mtl_optim  # after the path
-from mtl_optim._gradients import Rows, accumulate_combined
+from mtl_optim._gradients import Rows, accumulate, accumulate_combined, stacked
 from mtl_optim._gramian import gramian, products_dtype, resolved
 
 try:
@@ -106,7 +107,7 @@ def read_speed() -> float:
 def aggregate(method: torch.nn.Module, parameter: Tensor, rows: Rows, losses: Tensor) -> None:
     """What the driver does with gradients: Gramian, weights, direction into `.grad`."""
     if isinstance(method, mtl_optim.JacobianAggregator):
-        parameter.grad += method(torch.stack([row[0] for row in rows if row[0] is not None]))
+        accumulate([parameter], [method(stacked([row[0] for row in rows if row[0] is not None]))])
         return
     rows = method.track(rows, losses, 1.0)
     dtype = products_dtype(rows)
@@ -135,8 +136,8 @@ def aggregations(sizes: list[int], speed: float, seconds: float) -> list[str]:
             for name, (make, other) in METHODS.items():
                 one, two = make(), make()
                 calls: list[Callable[[], object]] = [
-                    lambda m=one, r=together: aggregate(m, parameter, r, losses),
-                    lambda m=two, r=apart: aggregate(m, parameter, r, losses),
+                    partial(aggregate, one, parameter, together, losses),
+                    partial(aggregate, two, parameter, apart, losses),
                 ]
                 if torchjd is not None:
                     theirs = other(tasks)

@@ -24,6 +24,7 @@ from mtl_optim import (
     WeightedChebyshev,
     backward,
 )
+from mtl_optim._random import uniforms
 from mtl_optim._solvers import ball_minimax, min_norm_point, project_onto_simplex
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
 from mtl_optim.testing import assert_same_direction, problems, random_jacobian
@@ -587,6 +588,18 @@ def test_sdmgrad_refuses(options):
 # --- GradDrop
 
 
+def test_uniform_numbers_are_uniform_and_repeat():
+    u = uniforms(seeded(0))(100_001)
+    assert u.dtype == torch.float32
+    assert float(u.abs().max()) < 1
+    counts = torch.histc(u.double(), bins=50, min=-1, max=1)
+    chi_squared = float(((counts - 2000.02) ** 2 / 2000.02).sum())  # 49 degrees of freedom
+    assert chi_squared < 49 + 5 * 98**0.5
+    assert abs(float(u.double().mean())) < 5 / (3 * 100_001) ** 0.5
+    draw = uniforms(seeded(0))
+    assert torch.equal(torch.cat([draw(50_000), draw(50_001)]), u)
+
+
 def graddrop_of_the_paper(J, u, leak):
     """Algorithm 1, entry by entry."""
     p = (1 + J.sum(dim=0) / J.abs().sum(dim=0)) / 2
@@ -597,7 +610,7 @@ def graddrop_of_the_paper(J, u, leak):
 @pytest.mark.parametrize("leak", [None, [0.0, 0.2, 1.0]])
 def test_graddrop_is_algorithm_1(leak):
     J = random_jacobian(3, 200, generator=seeded(0))
-    u = torch.rand(200, generator=seeded(7), dtype=torch.float32).double()
+    u = (1 + uniforms(seeded(7))(200).double()) / 2
     found = GradDrop(leak, generator=seeded(7))(J)
     parts = torch.zeros(3).double() if leak is None else double(*leak)
     torch.testing.assert_close(found, graddrop_of_the_paper(J, u, parts))
@@ -608,7 +621,7 @@ def test_graddrop_at_features_draws_once_per_unit():
     features = torch.randn(5, 4, generator=generator, dtype=torch.float64)
     J = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
     summed = (J * features.sign()).sum(dim=1)
-    u = torch.rand(4, generator=seeded(7), dtype=torch.float32).double()
+    u = (1 + uniforms(seeded(7))(4).double()) / 2
     p = (1 + summed.sum(dim=0) / summed.abs().sum(dim=0)) / 2
     mask = (p > u) * (summed > 0) + (p < u) * (summed < 0)
     found = GradDrop(generator=seeded(7)).at_features(J, features)

@@ -17,6 +17,8 @@ from ._gradients import (
     average,
     columns,
     combine,
+    finite_rows,
+    stacked,
     unique,
     within_budget,
 )
@@ -296,22 +298,19 @@ def _aggregate(
 ) -> Block:
     """The direction, block by block: one block per parameter, or per feature tensor."""
     direction: Block = []
-    finite = torch.ones(len(rows), dtype=torch.bool)
+    if not overflow:
+        nan = torch.full((len(rows),), torch.nan)
+        check_finite(torch.where(finite_rows(rows), 0.0, nan), "`losses`: the gradient")
     for b, block in enumerate(columns(rows)):
         like = next((g for g in block if g is not None), None)
         if like is None:
             direction.append(None)
             continue
-        jacobian = torch.stack([torch.zeros_like(like) if g is None else g for g in block])
-        flat = jacobian.flatten(start_dim=1)
-        finite = finite.to(like.device) & torch.isfinite(flat).all(dim=1)
+        jacobian = stacked([torch.zeros_like(like) if g is None else g for g in block])
         if features is None:
-            direction.append(method(flat).reshape(like.shape))
+            direction.append(method(jacobian.flatten(start_dim=1)).reshape(like.shape))
         else:
             direction.append(method.at_features(jacobian, features[b]))
-    if not overflow:
-        nan = torch.full(finite.shape, torch.nan)
-        check_finite(torch.where(finite.cpu(), 0.0, nan), "`losses`: the gradient")
     return direction
 
 

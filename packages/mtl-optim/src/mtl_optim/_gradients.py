@@ -74,6 +74,26 @@ def as_matrix(block: list[Tensor]) -> Tensor | None:
     return first.as_strided((len(block), size), (spacing, 1))
 
 
+def finite_rows(rows: Rows) -> Tensor:
+    """Which tasks' gradients are finite throughout: (task,), bool, on the CPU."""
+    flags = []
+    for row in rows:
+        # A sum of numbers is finite only where all are; one that is not may have overflowed.
+        sums = [g.sum() for g in row if g is not None]
+        finite = not sums or bool(torch.isfinite(torch.stack([s.to(sums[0]) for s in sums])).all())
+        flags.append(finite or all(bool(torch.isfinite(g).all()) for g in row if g is not None))
+    return torch.tensor(flags)
+
+
+def stacked(block: list[Tensor]) -> Tensor:
+    """Gradients of one shape as one tensor (task, *shape): a view, where they lie in one."""
+    if all(g.is_contiguous() for g in block) and block[0].numel() > 0:
+        matrix = as_matrix([g.view(-1) for g in block])
+        if matrix is not None:
+            return matrix.view(len(block), *block[0].shape)
+    return torch.stack(block)
+
+
 def in_pieces(tensor: Tensor, width: int) -> Sequence[Tensor]:
     """Views of at most `width` columns each: the last axis is cut."""
     return [tensor] if tensor.shape[-1] <= width else torch.split(tensor, width, dim=-1)

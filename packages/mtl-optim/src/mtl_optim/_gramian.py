@@ -66,7 +66,7 @@ def resolved(gramian: Tensor) -> bool:
     least = _ROUNDINGS * len(G) * np.finfo(np.float32).eps
     if len(G) == 2:  # the eigenvalues are 1 ± cos
         (one, inner), (_, other) = G.tolist()
-        squares_hold = _LEAST < min(one, other) and max(one, other) < math.inf
+        squares_hold = min(one, other) > _LEAST and max(one, other) < math.inf
         bound = (1 - float(least)) * math.sqrt(one) * math.sqrt(other) if squares_hold else 0.0
         return abs(inner) < bound
     squares = G.diagonal()

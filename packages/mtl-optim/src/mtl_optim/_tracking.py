@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._bases import Method
 from ._checks import check_finite
-from ._gradients import Block, Rows
+from ._gradients import Rows, finite_rows
 
 
 class TrackedGradients(Method):
@@ -67,7 +67,7 @@ class TrackedGradients(Method):
         Raises:
             ValueError: As `track`.
         """
-        finite = torch.stack([_is_finite(row) for row in jacobian]).cpu()
+        finite = finite_rows(jacobian)
         if not bool(finite.all()):
             if scale != 1:
                 return False
@@ -115,13 +115,6 @@ class TrackedGradients(Method):
         for key, value in found.items():
             k, b = key.removeprefix(own).split(".")
             self.averages[int(k)][int(b)] = value.clone()
-
-
-def _is_finite(row: Block) -> Tensor:
-    flags = [torch.isfinite(g).all() for g in row if g is not None]
-    return (
-        torch.stack([f.to(flags[0].device) for f in flags]).all() if flags else torch.tensor(True)
-    )
 
 
 def _move(

@@ -54,7 +54,7 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
 
 
 def _exchange(C: Array, slope: Array) -> Array | None:
-    """The v ≥ 0 with r = C v + slope ≥ 0 and vᵀ r = 0, if a few exchanges of its support find it."""
+    """The v ≥ 0 with r = C v + slope ≥ 0 and vᵀ r = 0, if a few exchanges of support find it."""
     support = slope < 0
     for _ in range(_MAX_SUPPORTS):
         inside = np.flatnonzero(support)

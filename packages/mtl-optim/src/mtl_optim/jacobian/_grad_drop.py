@@ -7,7 +7,11 @@ from torch import Tensor
 
 from .._bases import JacobianAggregator
 from .._checks import check_length
-from .._random import Randomness
+from .._gradients import in_pieces
+from .._random import Randomness, uniforms
+
+# Columns that pass at once: what is computed of them stays in the cache of a CPU core.
+_WIDTH_CPU = 2**15
 
 
 class GradDrop(Randomness, JacobianAggregator):
@@ -52,18 +56,27 @@ class GradDrop(Randomness, JacobianAggregator):
 
     def forward(self, jacobian: Tensor) -> Tensor:
         """Direction (param,) for the columns of the Jacobian (task, param)."""
-        sign = self._draw_sign(jacobian)
-        direction = torch.zeros_like(jacobian[0])
-        for row, leak in zip(jacobian, self._leaks(len(jacobian)), strict=True):
-            direction += torch.where(row * sign > 0, row, leak * row)
+        leaks, draw = self._leaks(len(jacobian)), uniforms(self.generator)
+        direction = torch.empty_like(jacobian[0])
+        width = _WIDTH_CPU if jacobian.device.type == "cpu" else jacobian.shape[1] or 1
+        for J, d in zip(in_pieces(jacobian, width), in_pieces(direction, width), strict=True):
+            positive, negative = _halves(J, [1.0] * len(J))
+            sign = _sign(positive, negative, draw(len(d)))
+            if any(leaks):
+                positive, negative = _halves(J, [1 - leak for leak in leaks])
+            torch.mul(positive, sign.relu(), out=d).addcmul_(negative, sign.neg_().relu_())
+            for row, leak in zip(J, leaks, strict=True):
+                if leak > 0:
+                    d.add_(row, alpha=leak)
         return direction
 
     def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
         """Direction (batch, *unit) for gradients (task, batch, *unit) at such features."""
-        summed = (jacobian * features.sign()).sum(dim=1)
-        sign = self._draw_sign(summed)
+        leaks, summed = self._leaks(len(jacobian)), (jacobian * features.sign()).sum(dim=1)
+        u = uniforms(self.generator)(summed[0].numel()).view(summed[0].shape)
+        sign = _sign(*_halves(summed, [1.0] * len(summed)), u)
         direction = torch.zeros_like(jacobian[0])
-        for row, total, leak in zip(jacobian, summed, self._leaks(len(jacobian)), strict=True):
+        for row, total, leak in zip(jacobian, summed, leaks, strict=True):
             direction += torch.where(total * sign > 0, row, leak * row)
         return direction
 
@@ -73,11 +86,19 @@ class GradDrop(Randomness, JacobianAggregator):
         check_length("leak", len(self.leak), tasks)
         return self.leak
 
-    def _draw_sign(self, jacobian: Tensor) -> Tensor:
-        """+1 where positive entries pass (p > u), −1 where negative ones do: (*element)."""
-        size = jacobian[0].abs()
-        for row in jacobian[1:]:
-            size += row.abs()
-        u = torch.rand(size.shape, generator=self.generator, dtype=torch.float32)
-        # p > u without the division, which has no meaning where all entries are 0.
-        return (jacobian.sum(dim=0) - (2 * u - 1).to(size) * size).sign()
+
+def _halves(rows: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:
+    """Σ w_k g_k over the positive entries, and over the negative ones: (*element)."""
+    positive, negative = torch.zeros_like(rows[0]), torch.zeros_like(rows[0])
+    part = torch.empty_like(rows[0])
+    for row, weight in zip(rows, weights, strict=True):
+        positive.add_(torch.clamp(row, min=0, out=part), alpha=weight)
+        negative.add_(torch.clamp(row, max=0, out=part), alpha=weight)
+    return positive, negative
+
+
+def _sign(positive: Tensor, negative: Tensor, u: Tensor) -> Tensor:
+    """+1 where positive entries pass (p > u), −1 where negative ones do, for u in (−1, 1)."""
+    # p > u without the division, which has no meaning where all entries are 0.
+    size = positive - negative
+    return torch.addcmul(positive + negative, size, u.to(size), value=-1).sign_()
