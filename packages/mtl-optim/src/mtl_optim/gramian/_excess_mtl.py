@@ -7,7 +7,7 @@ from .._bases import GramianWeighting
 from .._gradients import Rows, in_pieces
 from .._tracking import TrackedGradients
 
-_WIDTH_CPU = 2**15
+_WIDTH_CPU = 2**16  # elements at once
 
 
 class ExcessMTL(TrackedGradients, GramianWeighting):
@@ -61,21 +61,18 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         """Add to the sums of squares; the gradients stay as they are."""
         if not self.admit(jacobian, scale):
             return jacobian
-        risks = []
+        risks = [torch.zeros((), dtype=torch.float64)] * len(jacobian)
         for k, row in enumerate(jacobian):
-            total = torch.zeros((), dtype=torch.float64)
             for b, gradient in enumerate(row):
-                if gradient is None:
+                if gradient is None or gradient.numel() == 0:
                     continue
                 sums = self.averages[k][b]
                 if sums is None:  # the least number, so that the root of no sum is 0
-                    least = torch.finfo(gradient.dtype).tiny
-                    sums = torch.empty_like(gradient, memory_format=torch.contiguous_format)
-                    sums.fill_(least)
-                    self.averages[k][b] = sums
-                total = total.to(gradient.device) + _add_squares(sums, gradient, scale)
-            risks.append(total.cpu())
-        self.risks = torch.stack(risks)
+                    wide = torch.promote_types(gradient.dtype, torch.float32)
+                    sums = torch.empty(gradient.shape, dtype=wide, device=gradient.device)
+                    self.averages[k][b] = sums.fill_(torch.finfo(wide).tiny)
+                risks[k] = _add_squares(sums, gradient, scale) + risks[k].to(gradient.device)
+        self.risks = torch.stack([risk.cpu() for risk in risks])
         return jacobian
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
@@ -96,9 +93,10 @@ def _add_squares(sums: Tensor, gradient: Tensor, scale: float) -> Tensor:
     """Add g² to s, and return Σ g² / √s: in pieces that stay in the cache of a CPU core."""
     width = _WIDTH_CPU if sums.device.type == "cpu" else sums.numel() or 1
     pieces = zip(*(in_pieces(x.reshape(-1), width) for x in (sums, gradient)), strict=True)
-    risk = torch.zeros((), dtype=torch.float64, device=sums.device)
+    parts = []
     for s, g in pieces:
+        g = g.to(s.dtype)
         square = g.square() if scale == 1 else (g / scale).square_()
         s += square
-        risk += torch.dot(square, s.rsqrt())
-    return risk
+        parts.append(torch.dot(square, s.rsqrt()))
+    return torch.stack(parts).sum(dtype=torch.float64)
