@@ -23,7 +23,7 @@ _CACHE, _WIDEST, _WIDTH_ACCELERATOR = 2**21, 2**17, 2**18
 _LARGE = 2**14
 # Of a symmetric product a CPU takes the upper triangle: single inner products for a few rows,
 # matrix-vector products from each row on for some, products of strips of rows for more.
-_DOT_ROWS, _VECTOR_ROWS, _STRIP = 3, 12, 8
+_DOT_ROWS, _VECTOR_ROWS, _STRIP = 3, range(5, 13), 8
 
 # Squares that underflow in float32 lose less than a float32 rounding of a squared norm above this,
 # for 10^11 columns.
@@ -68,7 +68,7 @@ def resolved(gramian: Tensor) -> bool:
         (one, inner), (_, other) = G.tolist()
         squares_hold = min(one, other) > _LEAST and max(one, other) < math.inf
         bound = (1 - float(least)) * math.sqrt(one) * math.sqrt(other) if squares_hold else 0.0
-        return abs(inner) < bound
+        return bool(abs(inner) < bound)
     squares = G.diagonal()
     if np.count_nonzero(np.isfinite(G)) < G.size or np.count_nonzero(squares <= _LEAST):
         return False
@@ -183,16 +183,18 @@ def _on_one_device(
 def _triangle(chunks: Iterable[Tensor], tasks: int, dtype: torch.dtype) -> Array:
     """The Gramian of all rows, from the products of its upper triangle."""
     sums, part = np.zeros((tasks, tasks)), torch.zeros(tasks, tasks, dtype=dtype)
+    from_diagonal = [part[k, k:] for k in range(tasks)]
     for chunk in chunks:
-        if tasks <= _VECTOR_ROWS:
-            for k in range(tasks):
-                torch.mv(chunk[k:], chunk[k], out=part[k, k:])
+        if tasks in _VECTOR_ROWS:
+            for k, (row, products) in enumerate(zip(chunk.unbind(0), from_diagonal, strict=True)):
+                torch.mv(chunk[k:], row, out=products)
         else:
             for k in range(0, tasks, _STRIP):
                 strip = slice(k, k + _STRIP)
                 torch.mm(chunk[strip], chunk[k:].T, out=part[strip, k:])
         sums += part.numpy()
-    sums = np.triu(sums) if tasks > _VECTOR_ROWS else sums  # the strips' own lower triangles
+    if tasks not in _VECTOR_ROWS:
+        sums = np.triu(sums)  # the strips have lower triangles of their own
     sums = sums + sums.T
     sums.flat[:: tasks + 1] /= 2
     return sums

@@ -50,7 +50,8 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
             added = np.zeros_like(row)
             added[moves] = nnls(factor, -factor @ row[moves])
         row += added
-    return scaled * sizes[:, None] / np.where(moves, norms, np.inf)
+    weights = scaled * sizes[:, None] / np.where(moves, norms, np.inf)
+    return np.asarray(weights, dtype=np.float64)
 
 
 def _exchange(C: Array, slope: Array) -> Array | None:

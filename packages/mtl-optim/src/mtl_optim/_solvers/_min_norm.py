@@ -32,14 +32,15 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
         [0.8, 0.2]
     """
     if len(gramian) == 2 and normal is None:
-        return _between_two(*gramian.diagonal().tolist(), float(gramian[0, 1]))
+        one, other = gramian.diagonal().tolist()
+        return _between_two(one, other, float(gramian[0, 1]))
     cosines, norms = unit_diagonal(gramian)
     zero = norms == 0 if normal is None else (norms == 0) & (normal > 0)
     if zero.any():
         return np.asarray(zero / zero.sum(), dtype=np.float64)
     inverse = norms[norms > 0].min() / np.where(norms > 0, norms, np.inf)
     a = inverse if normal is None else normal * inverse / (normal * inverse).max()
-    factor = cholesky(cosines) if not (norms == 0).any() else None
+    factor = cholesky(cosines) if np.count_nonzero(norms) == len(norms) else None
     if factor is not None:
         # The multiple of C⁻¹ a is the solution where it is inside.
         w = lapack.dpotrs(factor, a)[0] * inverse

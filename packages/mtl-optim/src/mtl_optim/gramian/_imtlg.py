@@ -47,7 +47,7 @@ def impartial(gramian: Array) -> Array:
     if len(gramian) == 2:
         one, other = np.sqrt(gramian.diagonal()).tolist()
         if gramian[0, 1] > -(1 - 1e-8) * one * other:  # two that are not opposite, in closed form
-            return np.array([other, one]) / (one + other)
+            return np.array([other / (one + other), one / (one + other)])
     x, norms = equal_cosines(gramian)
     if np.count_nonzero(x) == 0:
         return x
