@@ -188,7 +188,8 @@ def backward(
         values = tasks.values.to("cpu", torch.float64)
         check_losses(values)
     if found is not None and whole and features is None:
-        accumulate_combined(wrt, rows, found)
+        kept = isinstance(method, Weighting) and method.tracks
+        accumulate_combined(wrt, rows, found, release=not kept)
     else:
         if found is not None:
             direction = (

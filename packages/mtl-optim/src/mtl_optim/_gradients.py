@@ -109,10 +109,19 @@ def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
 
 
 @torch.no_grad()
-def accumulate_combined(tensors: list[Tensor], rows: Rows, weights: Tensor) -> None:
-    """Add Jᵀ w to `.grad`, with no other memory, in pieces that stay in the cache of a CPU core."""
-    for tensor, block in zip(tensors, columns(rows), strict=True):
+def accumulate_combined(
+    tensors: list[Tensor], rows: Rows, weights: Tensor, *, release: bool = False
+) -> None:
+    """Add Jᵀ w to `.grad`, with no other memory, in pieces that stay in the cache of a CPU core.
+
+    With `release` the rows are emptied on the way, so that new `.grad` tensors take their memory.
+    """
+    for b, tensor in enumerate(tensors):
+        block = [row[b] for row in rows]
         parts = [g for g in block if g is not None]
+        if release:
+            for row in rows:
+                row[b] = None
         if not parts:
             continue
         w = weights
