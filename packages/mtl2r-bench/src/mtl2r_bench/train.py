@@ -24,6 +24,7 @@ from .distillation import training_data
 from .epoch import Engine, Progress, TrainingError
 from .evaluate import Evaluation, evaluate, label_scores, query_table, scorer
 from .group import ProcessGroup, process_group
+from .memory import keep_freed_memory
 from .optimization import averaged, build_optimizer, casting, loss_scaler
 from .record import RunFolder, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
@@ -71,6 +72,8 @@ def train(
     weights = selection_weights(config, splits.tasks, trained)
     device = pick_device(config.train.device)
     loss = build_loss(config.loss)
+    if device.type == "cpu":
+        keep_freed_memory()
     run = RunFolder(folder)
     with ExitStack() as stack:
         group = stack.enter_context(process_group(device))
