@@ -16,7 +16,8 @@ FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "run")
+    # What begins with an underscore is a part of a script.
+    names = sorted(path.stem for path in FOLDER.glob("[!_]*.py") if path.stem != "run")
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", choices=[[], *names], help=", ".join(names))
     parser.add_argument("--gather", action="store_true", help="run none of them")

@@ -1,26 +1,31 @@
 """A training step of the engine against the predecessor's way, a plain step and the floor.
 
-    python benchmarks/train_step.py                # writes results/train_step.md
-    python benchmarks/train_step.py --quick        # 8 lists instead of 64, nothing written
+    python benchmarks/train_step.py                  # writes results/train_step.md
+    python benchmarks/train_step.py --quick          # 8 lists instead of 64, nothing written
+    python benchmarks/train_step.py --device cuda    # writes results/train_step_cuda.md
+    python benchmarks/train_step.py --epoch          # an epoch of WEB30K's size as well
 
 The WEB30K preset (810,497 parameters, dropout 0.3, ndcg2pp) on synthetic lists of WEB30K's lengths,
-cut at 240 documents. Every variant is a process of its own, all cores; variants alternate, and the
-medians over the rounds are reported, per step of 64 lists. The ways compared:
+cut at 240 documents: 3 of the 50 batches that 3,200 lists make, those at 1/6, 1/2 and 5/6 of the
+lengths, so that there is as little padding as in the whole. Every variant is a process of its own,
+all cores; variants alternate, and the medians over the rounds are reported, per step of 64 lists,
+after an epoch that warms up. The ways compared:
 
 * predecessor: what DeepMTL2R does, in plain PyTorch: lists padded to 240, a forward pass per task,
   attention and pair losses as dense tensors; for MGDA, K backward passes through all K graphs at
   once (the losses are stacked) and one more for the combination.
 * plain: one forward pass, the summed loss, one backward pass, with our model, losses and batches.
 * engine: `mtl2r_bench`'s own steps.
-* floor: the matrix products of the plain step (forward, and twice that backward) at the machine's
-  measured speed of a large product.
+* floor: the matrix products of the plain step on the documents alone, without padding (forward, and
+  twice that backward, nothing computed again), at the measured speed of a large product: the best
+  of torch's default and of oneDNN.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.util
-import math
 import multiprocessing
 import os
 import platform
@@ -30,11 +35,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 # This folder, where other scripts' names would stand for the packages.
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
@@ -46,22 +52,22 @@ from mtl2r_bench.config import RunConfig, validate
 from mtl2r_bench.data import Splits
 from mtl2r_bench.epoch import Engine
 from mtl2r_bench.group import ALONE
+from mtl2r_bench.memory import keep_freed_memory
 from mtl2r_bench.tables import build_loss
 from mtl2r_bench.train import initial_state
-from mtl2r_models import ListTransformer, Ranker
-from mtl_optim import MGDA
+from mtl2r_models import ListTransformer, Ranker, products
 
-LENGTH, BATCHES = 240, 3
+LENGTH, BATCHES, EPOCH = 240, 50, 18_919  # lists in WEB30K's training split
 TASKS = ("relevance", "quality", "quality2", "click", "dwell")
-RESULT = Path(__file__).parent / "results" / "train_step.md"
+RESULTS = Path(__file__).parent / "results"
 
 Step = Callable[[], None]
 
 
-def dataset(lists: int, tasks: int) -> RankingDataset:
-    """A few batches of lists with WEB30K's lengths, cut at 240 documents."""
-    table = synthetic.generate(BATCHES * lists, seed=0)
-    specs = resolve_tasks(TASKS[:tasks], table.feature_ids, preset="paper")
+def generate(lists: int) -> RankingDataset:
+    """Lists with WEB30K's lengths, cut at 240 documents, with all tasks."""
+    table = synthetic.generate(lists, seed=0)
+    specs = resolve_tasks(TASKS, table.feature_ids, preset="paper")
     inputs = resolve_inputs("paper", specs, table.feature_ids)
     data = RankingDataset.from_table(table, specs, inputs)
     kept = np.concatenate([np.arange(a, min(a + LENGTH, b)) for a, b in pairwise(data.offsets)])
@@ -76,112 +82,44 @@ def dataset(lists: int, tasks: int) -> RankingDataset:
     )
 
 
-class DenseAttention(nn.Module):
-    """Self-attention whose weights are a (batch, head, list, list) tensor."""
-
-    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.projections = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(4))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
-        batch, length, hidden = x.shape
-        q, k, v = (
-            p(x).view(batch, length, self.heads, -1).transpose(1, 2) for p in self.projections[:3]
-        )
-        logits = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        logits = logits.masked_fill(padding[:, None, None, :], float("-inf"))
-        out = self.dropout(logits.softmax(-1)) @ v
-        return self.projections[3](out.transpose(1, 2).reshape(batch, length, hidden))
+def some_batches(data: RankingDataset, lists: int) -> RankingDataset:
+    """The lists of three batches, with short, middling and long lists."""
+    order = np.argsort(data.lengths, kind="stable").reshape(-1, lists)
+    chosen = np.sort(order[[len(order) // 6, len(order) // 2, 5 * len(order) // 6]].ravel())
+    return data.subset(chosen)
 
 
-class DenseTransformer(nn.Module):
-    """The preset, written plainly."""
-
-    def __init__(self, features: int, hidden: int = 128, dropout: float = 0.3) -> None:
-        super().__init__()
-        self.input = nn.Linear(features, hidden)
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(9))
-        self.attention = nn.ModuleList(DenseAttention(hidden, 4, dropout) for _ in range(4))
-        self.feedforward = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(hidden, 512), nn.ReLU(), nn.Dropout(dropout), nn.Linear(512, hidden)
-            )
-            for _ in range(4)
-        )
-        self.dropout = nn.Dropout(dropout)
-        self.score = nn.Linear(hidden, 1)
-
-    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
-        x = self.input(x)
-        for i in range(4):
-            x = x + self.dropout(self.attention[i](self.norms[2 * i](x), padding))
-            x = x + self.dropout(self.feedforward[i](self.norms[2 * i + 1](x)))
-        return self.score(self.norms[8](x)).squeeze(-1)
+def with_tasks(data: RankingDataset, tasks: int) -> RankingDataset:
+    """The first tasks alone."""
+    return dataclasses.replace(
+        data, labels=data.labels[:tasks], label_specs=data.label_specs[:tasks]
+    )
 
 
-def dense_losses() -> Callable[..., Tensor]:
-    """The pair losses with (batch, list, list) tensors, of the benchmark of ltr-losses."""
-    path = Path(__file__).with_name("ltr_losses.py")
-    spec = importlib.util.spec_from_file_location("benchmark_of_ltr_losses", path)
-    assert spec is not None
-    assert spec.loader is not None
+def script(name: str) -> ModuleType:
+    """Another script of this folder, as a module."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"benchmark{name}", path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.dense_lambda
+    return module
 
 
-def predecessor(method: str, data: RankingDataset, lists: int) -> Iterator[Step]:
-    """One forward pass per task; K² + K backward passes for MGDA."""
-    dense = dense_losses()
-    model = DenseTransformer(data.features.shape[1])
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    transform = LogStandardize.fit(data.features, data.feature_ids)
-    parameters = list(model.parameters())
-    order = np.random.default_rng(0).permutation(len(data))
-
-    def step(indices: np.ndarray) -> None:
-        batch = data.batch(indices, pad_to=(len(indices), LENGTH))
-        features, padding = transform(batch.features), ~batch.mask
-        losses = []
-        for labels in batch.labels:
-            scores = model(features, padding).masked_fill(padding, -1e4)
-            labels[:, 0].clamp_(min=1)  # a list without a relevant document would be 0 / 0
-            losses.append(dense(scores, labels).mean())
-        optimizer.zero_grad()
-        stacked = torch.stack(losses)
-        weights = torch.full((len(losses),), 1 / len(losses))
-        if method == "mgda":
-            rows = [
-                torch.cat(
-                    [g.flatten() for g in torch.autograd.grad(loss, parameters, retain_graph=True)]
-                )
-                for loss in stacked
-            ]
-            J = torch.stack(rows)
-            weights = MGDA().weights(gramian=J @ J.T).float()
-        (stacked * weights).sum().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-
-    for start in range(0, len(order), lists):
-        yield lambda start=start: step(order[start : start + lists])
-
-
-def plain(data: RankingDataset, lists: int) -> Iterator[Step]:
+def plain(dropout: float, data: RankingDataset, lists: int, device: str) -> Iterator[Step]:
     """One forward pass, the summed loss, one backward pass."""
-    model = ListTransformer(data.features.shape[1])
+    model = ListTransformer(data.features.shape[1], dropout=dropout)
     ranker = Ranker(
         model,
         transform=LogStandardize.fit(data.features, data.feature_ids),
         feature_ids=data.feature_ids,
-    )
+    ).to(device)
     optimizer = torch.optim.Adam(ranker.parameters(), lr=1e-3, fused=True)
 
     def step(indices: list[int]) -> None:
-        batch = data.batch(indices)
+        batch = data.batch(indices).to(device)
         scores = ranker(batch.features, batch.mask)
         loss = lambda_loss(scores, batch.labels, mask=batch.mask).sum()
         optimizer.zero_grad()
@@ -189,146 +127,248 @@ def plain(data: RankingDataset, lists: int) -> Iterator[Step]:
         torch.nn.utils.clip_grad_norm_(ranker.parameters(), 1.0)
         optimizer.step()
 
-    for indices in BucketBatchSampler(data.lengths, batch_size=lists, seed=0):
+    sampler = BucketBatchSampler(data.lengths, batch_size=lists, seed=0)
+    for indices in [*sampler, *sampler]:
         yield lambda indices=indices: step(indices)
 
 
-def engine(method: str, settings: dict[str, object], data: RankingDataset, lists: int) -> Engine:
+def engine(
+    method: str, settings: dict[str, object], data: RankingDataset, lists: int, device: str
+) -> Engine:
     """The engine at the beginning of a training."""
     named: dict[str, object] = {"name": method}
     if method == "ls":
         named["preference"] = [1 / len(data.tasks)] * len(data.tasks)
-    train = {"batch_size": lists, **settings}
+    train = {"batch_size": lists, "device": device, **settings}
     config = validate(RunConfig, {"method": named, "train": train, "seed": 0})
     transform = LogStandardize.fit(data.features, data.feature_ids)
     splits = Splits(data, data, None, transform, "benchmark")
     everything = list(range(len(data.tasks)))
-    state = initial_state(config, splits, everything, ALONE)
+    group = dataclasses.replace(ALONE, device=torch.device(device))
+    state = initial_state(config, splits, everything, group)
     return Engine(config, data, state, build_loss(config.loss), everything)
 
 
-def measure(variant: tuple[str, ...], tasks: int, lists: int, pipe: object) -> None:
+def now(device: str) -> float:
+    """When all that was asked of the device is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def seconds_of_an_epoch(trained: Engine, device: str) -> list[float]:
+    """Of each step, the making of its batch included."""
+    seconds: list[float] = []
+    last = now(device)
+
+    def after(_: object) -> None:
+        nonlocal last
+        seconds.append(now(device) - last)
+        last = now(device)
+
+    trained.run_epoch(after)
+    trained.state.next_epoch()
+    return seconds
+
+
+def measure(
+    variant: Variant, data: RankingDataset, lists: int, device: str, pipe: Connection
+) -> None:
     """In a process of its own: seconds per step, and the growth of the peak in MB."""
     torch.manual_seed(0)
-    data = dataset(lists, tasks)
-    way, method, *rest = variant
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds: list[float] = []
-    if way == "engine":
-        settings: dict[str, object] = {"route": rest[0]} if rest else {}
-        if len(rest) > 1:
-            settings["precision"] = rest[1]
-        trained = engine(method, settings, data, lists)
-        last = time.perf_counter()
-
-        def after(_: object) -> None:
-            nonlocal last
-            seconds.append(time.perf_counter() - last)
-            last = time.perf_counter()
-
-        trained.run_epoch(after)
+    if variant.way != "predecessor" and device == "cpu":
+        keep_freed_memory()
+    if variant.way == "engine":
+        trained = engine(variant.method, variant.settings, data, lists, device)
+        seconds_of_an_epoch(trained, device)
+        seconds = seconds_of_an_epoch(trained, device)
     else:
-        steps = predecessor(method, data, lists) if way == "predecessor" else plain(data, lists)
+        steps = (
+            script("_predecessor").steps(
+                variant.method, script("ltr_losses").dense_lambda, data, lists, device
+            )
+            if variant.way == "predecessor"
+            else plain(variant.dropout, data, lists, device)
+        )
+        seconds = []
         for step in steps:
-            start = time.perf_counter()
+            start = now(device)
             step()
-            seconds.append(time.perf_counter() - start)
-            if way == "predecessor":
-                break  # each costs as much as every other: all are padded to 240
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    pipe.send((statistics.mean(seconds), peak))  # type: ignore[attr-defined]
+            seconds.append(now(device) - start)
+        seconds = seconds[len(seconds) // 2 :]  # the first half warms up
+    if device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    pipe.send((statistics.mean(seconds), peak))
 
 
-def floor(lists: int) -> tuple[float, float]:
-    """Seconds of a plain step's products at the measured speed, and that speed in GFLOP/s."""
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+def best_speed(multiply: Callable[[], object], device: str) -> float:
+    """Of a product of matrices of 2048 × 2048, in operations per second."""
     times = []
-    for _ in range(8):
-        start = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - start)
-    speed = 2 * 2048**3 / min(times)
-    data = dataset(lists, 2)
-    flops = 0.0
-    batches = list(BucketBatchSampler(data.lengths, batch_size=lists, seed=0))
-    for indices in batches:
-        length = int(data.lengths[indices].max())
-        tokens = len(indices) * length
-        weights = 132 * 128 + 4 * (4 * 128**2 + 2 * 128 * 512) + 128
-        flops += 2 * tokens * weights + 4 * 4 * len(indices) * length**2 * 128
-    return 3 * flops / len(batches) / speed, speed / 1e9
+    for _ in range(20):
+        start = now(device)
+        multiply()
+        times.append(now(device) - start)
+    return 2 * 2048**3 / min(times)
 
 
-VARIANTS: dict[str, tuple[str, ...]] = {
-    "predecessor, LS": ("predecessor", "ls"),
-    "predecessor, MGDA": ("predecessor", "mgda"),
-    "plain, summed loss": ("plain", "sum"),
-    "engine, LS": ("engine", "ls"),
-    "engine, MGDA exact": ("engine", "mgda", "exact"),
-    "engine, MGDA features": ("engine", "mgda", "features"),
-    "engine, LS, bfloat16": ("engine", "ls", "exact", "bfloat16"),
+def speeds(device: str) -> dict[str, float]:
+    """Of the ways to multiply large matrices, in operations per second."""
+    a, b = torch.randn(2, 2048, 2048, device=device)
+    half_a, half_b = a.bfloat16(), b.bfloat16()
+    found = {
+        "float32": best_speed(lambda: a @ b, device),
+        "bfloat16": best_speed(lambda: half_a @ half_b, device),
+    }
+    if device == "cpu" and torch.backends.mkldnn.is_available():
+        found["float32, oneDNN"] = best_speed(lambda: products.multiply(a, b), device)
+    return found
+
+
+def operations(data: RankingDataset) -> float:
+    """Of the products of an epoch, forward and backward, on its documents alone."""
+    weights = data.features.shape[1] * 128 + 4 * (4 * 128**2 + 2 * 128 * 512) + 128
+    attention = 4 * 2 * 128 * float((data.lengths.astype(float) ** 2).sum())
+    return 3 * 2 * (data.num_documents * weights + attention)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A way to make a step."""
+
+    way: str
+    method: str = ""
+    dropout: float = 0.3
+    settings: dict[str, object] = dataclasses.field(default_factory=dict)
+
+
+HALF = {"precision": "bfloat16"}
+VARIANTS = {
+    "predecessor, LS": Variant("predecessor", "ls"),
+    "predecessor, MGDA": Variant("predecessor", "mgda"),
+    "plain, summed loss": Variant("plain"),
+    "plain, summed loss, no dropout": Variant("plain", dropout=0.0),
+    "engine, LS": Variant("engine", "ls"),
+    "engine, MGDA exact": Variant("engine", "mgda"),
+    "engine, MGDA features": Variant("engine", "mgda", settings={"route": "features"}),
+    "engine, LS, bfloat16": Variant("engine", "ls", settings=HALF),
 }
+FAST = {**HALF, "compile": True}
+ON_A_GPU = {
+    "engine, LS, bfloat16, compiled": Variant("engine", "ls", settings=FAST),
+    "engine, MGDA exact, bfloat16, compiled": Variant("engine", "mgda", settings=FAST),
+    "engine, MGDA features, bfloat16, compiled": Variant(
+        "engine", "mgda", settings={**FAST, "route": "features"}
+    ),
+}
+
+
+def whole_epoch(device: str, lists: int, peak: float) -> str:
+    """A line on an epoch of as many lists as WEB30K has."""
+    data = with_tasks(generate(EPOCH), 2)
+    if device == "cpu":
+        keep_freed_memory()
+    trained = engine("ls", FAST if device == "cuda" else {}, data, lists, device)
+    start = now(device)
+    trained.run_epoch(lambda _: None)
+    seconds = now(device) - start
+    return (
+        f"An epoch of {EPOCH:,} lists, {data.num_documents:,} documents, K = 2, LS, from the first "
+        f"step on: {seconds:.0f} s, {EPOCH / seconds:.0f} lists/s, "
+        f"{operations(data) / seconds / peak:.0%} of the peak."
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="8 lists a step, nothing written")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--epoch", action="store_true", help="an epoch of WEB30K's size, too")
     options = parser.parse_args()
-    lists = 8 if options.quick else 64
+    device, lists = options.device, 8 if options.quick else 64
+    variants = VARIANTS | (ON_A_GPU if device == "cuda" else {})
+    data = some_batches(generate(BATCHES * lists), lists)
     context = multiprocessing.get_context("spawn")
     found: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    floors = []
+    seen: list[dict[str, float]] = []
     for _ in range(options.rounds):
-        floors.append(floor(lists))
         for tasks in (2, 5):
-            for name, variant in VARIANTS.items():
+            for name, variant in variants.items():
+                seen.append(speeds(device))
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=measure, args=(variant, tasks, lists, theirs))
+                arguments = (variant, with_tasks(data, tasks), lists, device, theirs)
+                process = context.Process(target=measure, args=arguments)
                 process.start()
                 theirs.close()
                 result = ours.recv()
                 process.join()
                 found.setdefault((name, tasks), []).append(result)
                 print(f"{name}, K = {tasks}: {result[0]:.2f} s, {result[1]:.0f} MB", flush=True)
-    least = statistics.median(seconds for seconds, _ in floors)
-    speed = statistics.median(speed for _, speed in floors)
+    best = {name: max(one[name] for one in seen) for name in seen[0]}
     medians = {
         key: tuple(map(statistics.median, zip(*values, strict=True)))
         for key, values in found.items()
     }
-    machine = (
-        f"`python benchmarks/train_step.py`, {os.cpu_count()} processors ({platform.machine()}), "
-        f"torch {torch.__version__}. The WEB30K preset, {lists} lists a step, cut at {LENGTH} "
-        f"documents; medians of {options.rounds} alternating rounds, each variant in its own "
-        "process. MB is the growth of the peak from before the first step."
-    )
-    bound = (
-        f"Floor: the matrix products of a step of bucketed lists take {least:.2f} s at the "
-        f"{speed:.0f} GFLOP/s of a large float32 product."
-    )
-    lines = [
-        "# A training step",
-        "",
-        machine,
-        "",
-        bound,
-        "",
-        "| way | K | s | ÷ floor | ÷ plain | predecessor ÷ it | MB | predecessor's MB ÷ its |",
-        "| --- " * 8 + "|",
-    ]
-    for (name, tasks), (seconds, peak) in medians.items():
-        base = medians["plain, summed loss", tasks]
-        kind = "predecessor, MGDA" if "MGDA" in name else "predecessor, LS"
-        old = medians[kind, tasks]
-        lines.append(
-            f"| {name} | {tasks} | {seconds:.2f} | {seconds / least:.2f} | {seconds / base[0]:.2f} "
-            f"| {old[0] / seconds:.1f} | {peak:.0f} | {old[1] / peak:.1f} |"
-        )
+    lines = report(medians, best, operations(data) / 3, lists, options)
+    if options.epoch:
+        lines += ["", whole_epoch(device, lists, best_float32(best))]
     text = "\n".join(lines) + "\n"
     print(text)
     if not options.quick:
-        RESULT.write_text(text)
+        name = "train_step.md" if device == "cpu" else "train_step_cuda.md"
+        (RESULTS / name).write_text(text, encoding="utf-8")
+
+
+def best_float32(best: dict[str, float]) -> float:
+    """The speed of the fastest product that rounds to float32."""
+    return max(speed for name, speed in best.items() if name.startswith("float32"))
+
+
+def report(
+    medians: dict[tuple[str, int], tuple[float, ...]],
+    best: dict[str, float],
+    work: float,
+    lists: int,
+    options: argparse.Namespace,
+) -> list[str]:
+    """The table."""
+    machine = platform.machine()
+    if options.device == "cuda":
+        machine = torch.cuda.get_device_name()
+    least = work / best_float32(best)
+    torchs = work / best["float32"]
+    peaks = ", ".join(f"{speed / 1e9:,.0f} GFLOP/s in {name}" for name, speed in best.items())
+    set_up = (
+        f"`python benchmarks/train_step.py --rounds {options.rounds}`, {os.cpu_count()} "
+        f"processors, {machine}, torch {torch.__version__}. The WEB30K preset, {lists} lists a "
+        f"step, cut at {LENGTH} documents; medians of {options.rounds} alternating rounds, each "
+        "variant in its own process. MB is the growth of the peak from before the first step."
+    )
+    floor = (
+        f"Large products (2048 × 2048) run at {peaks}. Floor: the products of a step, "
+        f"{work / 1e9:.0f} GFLOP on the documents without padding, take {least * 1e3:.0f} ms at "
+        f"the fastest of the float32 ones, and {torchs * 1e3:.0f} ms at that of torch's `a @ b`."
+    )
+    names = (
+        "| way | K | ms | lists/s | ÷ floor | ÷ floor of `a @ b` | ÷ plain | predecessor ÷ it "
+        "| MB | predecessor's MB ÷ its |"
+    )
+    title = "# A training step" + (" on a GPU" if options.device == "cuda" else "")
+    lines = [title, "", set_up, "", floor, "", names, "| --- " * 10 + "|"]
+    for (name, tasks), (seconds, peak) in medians.items():
+        base = medians["plain, summed loss", tasks]
+        old = medians["predecessor, MGDA" if "MGDA" in name else "predecessor, LS", tasks]
+        lines.append(
+            f"| {name} | {tasks} | {seconds * 1e3:,.0f} | {lists / seconds:.0f} "
+            f"| {seconds / least:.2f} | {seconds / torchs:.2f} | {seconds / base[0]:.2f} "
+            f"| {old[0] / seconds:.1f} | {peak:,.0f} | {old[1] / peak:.1f} |"
+        )
+    if options.device == "cpu":
+        lines += ["", "No GPU was at hand: `--device cuda` has not been run."]
+    return lines
 
 
 if __name__ == "__main__":
