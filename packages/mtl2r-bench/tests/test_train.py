@@ -24,7 +24,7 @@ from mtl2r_bench.group import ALONE
 from mtl2r_bench.tables import ARCHITECTURES, build_loss
 from mtl2r_bench.tables import METHODS as METHOD_TABLE
 from mtl2r_bench.train import TrainingError, initial_state, train
-from mtl2r_models import ListTransformer, Ranker
+from mtl2r_models import ListTransformer, Ranker, attention, products
 from mtl_optim import MGDA, backward
 
 
@@ -173,6 +173,15 @@ def test_a_kill_within_an_epoch_loses_no_step(
     assert resumed["loss"] == pytest.approx(expected["loss"], rel=1e-12)
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+def test_nor_does_a_kill_where_products_are_large(run_config, splits, tmp_path, monkeypatch):
+    monkeypatch.setattr(products, "_ONEDNN", True)
+    monkeypatch.setattr(products, "_LEAST", 0)
+    test_a_kill_within_an_epoch_loses_no_step(
+        run_config, splits, tmp_path, monkeypatch, "mgda", {}, {}
+    )
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -269,6 +278,26 @@ def test_one_forward_per_batch_whatever_the_tasks(run_config, splits, tmp_path, 
     per_epoch = len(BucketBatchSampler(splits.train.lengths, batch_size=8))
     assert len(calls) == config.train.epochs * per_epoch
     assert sum(calls) == config.train.epochs * len(splits.train)
+
+
+@pytest.mark.parametrize(("name", "passes"), [("ls", 1), ("mgda", 2)])
+def test_as_many_backward_passes_as_gradients_are_needed(
+    run_config, splits, tmp_path, monkeypatch, name, passes
+):
+    calls = []
+    backward_pass = attention._Attention.backward
+
+    def counted(ctx, grad):
+        calls.append(None)
+        return backward_pass(ctx, grad)
+
+    monkeypatch.setattr(attention._Attention, "backward", counted)
+    monkeypatch.setattr(module, "certificate", lambda *_: None)
+    options = {"preference": (0.3, 0.7)} if name == "ls" else {}
+    config = run_config(name, train={"epochs": 1}, **options)
+    train(config, splits, tmp_path / "run")
+    steps = len(BucketBatchSampler(splits.train.lengths, batch_size=8))
+    assert len(calls) == passes * config.model.layers * steps
 
 
 def test_single_task_training_computes_one_loss(run_config, splits, tmp_path):

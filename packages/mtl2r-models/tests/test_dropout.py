@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mtl2r_models import ListTransformer, attention
 from mtl2r_models.dropout import Dropout, Noise, ReLUDropout
@@ -151,6 +153,32 @@ def test_training_keeps_nothing_of_size_list_times_list(padded):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         model(draw(batch, length, 5), mask).sum().backward()
     assert max(sizes) < batch * length * length
+
+
+class Largest(TorchDispatchMode):
+    """The number of elements of the largest tensor that any operation gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self.elements = max(self.elements, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_long_list_needs_no_tensor_of_list_times_list(dropout, monkeypatch):
+    monkeypatch.setattr(attention, "_BLOCK", 1 << 13)
+    length = 300
+    model = ListTransformer(5, hidden=16, layers=1, heads=2, feedforward=32, dropout=dropout)
+    mask = torch.arange(length)[None] < length - 7
+    with Largest() as largest:
+        model(draw(1, length, 5), mask).sum().backward()
+    assert largest.elements < length * length
 
 
 @pytest.mark.parametrize("shape", [(2, 0, 5), (0, 3, 5)])
