@@ -12,6 +12,7 @@ from .attention import attention_mask
 from .checks import check_dropout, check_sizes
 from .dropout import ReLUDropout
 from .layers import TransformerBlock
+from .products import Linear
 from .scorer import Scorer
 
 __all__ = ["LatentCross"]
@@ -89,15 +90,15 @@ class LatentCross(Scorer):
             *(
                 part
                 for before in widths[:-1]
-                for part in (nn.Linear(before, hidden), nn.LayerNorm(hidden), ReLUDropout(dropout))
+                for part in (Linear(before, hidden), nn.LayerNorm(hidden), ReLUDropout(dropout))
             )
         )
-        self.input = nn.Linear(self.inputs.width, hidden)
+        self.input = Linear(self.inputs.width, hidden)
         self.blocks = nn.ModuleList(
             TransformerBlock(hidden, heads, feedforward, dropout=dropout) for _ in range(blocks)
         )
         self.context_norm = nn.LayerNorm(hidden)
-        self.context = nn.Linear(hidden, hidden)
+        self.context = Linear(hidden, hidden)
         self.head = self._make_head(hidden)
         self.reset_parameters(generator)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from .attention import attention_mask
 from .checks import check_dropout, check_sizes
 from .dropout import Dropout, ReLUDropout
+from .products import Linear, linear
 from .scorer import Scorer
 
 __all__ = ["CrossAttention", "InducedBlock", "SetTransformer"]
@@ -32,10 +33,10 @@ class CrossAttention(nn.Module):
             raise ValueError(f"`heads` must divide `hidden`={hidden}, got {heads}")
         self.heads = heads
         self.dropout = dropout
-        self.query = nn.Linear(hidden, hidden)
-        self.key = nn.Linear(hidden, hidden)
-        self.value = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, hidden)
+        self.query = Linear(hidden, hidden)
+        self.key = Linear(hidden, hidden)
+        self.value = Linear(hidden, hidden)
+        self.out = Linear(hidden, hidden)
 
     def forward(self, of: Tensor, to: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, n, hidden) attends to (batch, m, hidden), of which the mask says what counts."""
@@ -67,9 +68,9 @@ class _Mixing(nn.Module):
         self.attention = CrossAttention(hidden, heads, dropout=dropout)
         self.feedforward = nn.Sequential(
             nn.LayerNorm(hidden),
-            nn.Linear(hidden, feedforward),
+            Linear(hidden, feedforward),
             ReLUDropout(dropout),
-            nn.Linear(feedforward, hidden),
+            Linear(feedforward, hidden),
         )
         self.dropout = Dropout(dropout)
 
@@ -177,7 +178,7 @@ class SetTransformer(Scorer):
             "num_tasks": num_tasks,
         }
         super().__init__(config)
-        self.input = nn.Linear(self.inputs.width, hidden)
+        self.input = Linear(self.inputs.width, hidden)
         self.blocks = nn.ModuleList(
             InducedBlock(hidden, heads, feedforward, points=points, dropout=dropout)
             for _ in range(layers)
