@@ -48,8 +48,8 @@ def is_multiplied_here(x: Tensor, width: int) -> bool:
     return (
         _ONEDNN
         and x.dtype == torch.float32
+        and is_plain(x)  # before sizes are compared, which would be fixed in an exported graph
         and x.numel() * width >= _LEAST
-        and is_plain(x)
         and torch._C._get_mkldnn_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
