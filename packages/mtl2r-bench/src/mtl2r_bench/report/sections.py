@@ -142,15 +142,22 @@ def _differences(analysis: Analysis) -> Table:
         f"{family.quantity}: {family.test}, {len(family.comparisons)} comparisons"
         for family in analysis.families
     )
+    seeds = max(len(point.by_seed) for point in analysis.points)
+    scope = (
+        "There is one seed: this compares the rankers that were trained, on other lists of this "
+        "kind, not the methods."
+        if seeds < 2
+        else "The rankers are taken as they were trained, on average over their seeds: other seeds "
+        "may turn a difference that is small beside the spread over seeds."
+    )
     return Table(
         "differences",
         "Which differences hold",
         ("method", *(f"better than, in {family.quantity}" for family in analysis.families)),
         tuple(rows),
         (
-            f"Named where Holm's adjusted p-value is below {LEVEL}. {tests}, all pairs, paired "
-            "over lists. The trained rankers are taken as they are: another seed may turn a "
-            "difference that is small beside the spread over seeds."
+            f"Named where Holm's adjusted p-value is below {LEVEL}; all pairs, paired over lists "
+            f"({tests}). {scope}"
         ),
     )
 
@@ -332,5 +339,5 @@ def _intervals(analysis: Analysis) -> str:
     spread = f" ±: standard deviation over {seeds} seeds." if seeds > 1 else ""
     return (
         f"Brackets: {analysis.level:.0%} intervals by the bootstrap over lists "
-        f"({analysis.resamples:,} resamples).{spread}"
+        f"({analysis.resamples:,} resamples); they do not contain the spread over seeds.{spread}"
     )

@@ -1,0 +1,117 @@
+"""Writes docs/results.md and its pictures from the folders of finished studies.
+
+python docs/results.py runs/synthetic-small runs/mslr-sample runs/mq2008
+
+A folder has the name of the study that comes with the package. Nothing is said here that the
+studies' reports do not say: the tables are theirs, and the sentences are counted from them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ltr_data import atomic_write
+from mtl2r_bench.config import STUDIES
+from mtl2r_bench.report import StudyReport, write_report
+from mtl2r_bench.report.analysis import Analysis
+from mtl2r_bench.report.table import to_markdown
+
+DOCS = Path(__file__).parent
+
+HEAD = """\
+# Results of the studies
+
+<!-- Written by docs/results.py from the studies' folders: change that, not this. -->
+
+What the small studies that come with mtl2r-bench measured, each with the command that repeats it.
+`mtl2r-bench report` writes all of this and more (every point with its interval, all p-values,
+certificates, a page to look around in) into the study's folder.
+
+They say how the methods differ on these lists, with these small rankers and budgets. They do not
+say which method is best elsewhere. The studies of MSLR-WEB30K (`web30k-bi`, `web30k-five`,
+`web30k-figures`) have not been run: the data are not at hand.
+
+How to read the numbers: brackets are 95% intervals by the bootstrap over lists, which do not
+contain the spread over seeds; that follows as ±, where a study has several seeds. **HVI** is the
+hypervolume that a method's points add to that of the single-task baselines, in a box spanned by the
+baselines; larger is better. **Δm %** is the mean relative loss against the single-task baselines;
+lower is better. A difference between methods is named only where a test that is paired over lists
+puts it below 5 %, corrected for the number of pairs (Holm)."""
+
+
+def results(folders: Sequence[Path]) -> str:
+    """The page's Markdown; pictures are copied beside it."""
+    parts = [HEAD]
+    for folder in folders:
+        report = write_report(folder)
+        parts += _study(folder.name, report)
+    return "\n\n".join(parts) + "\n"
+
+
+def _study(name: str, report: StudyReport) -> list[str]:
+    command = STUDIES[name].read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    minutes = sum(run.record["seconds"] for run in report.results) / 60
+    versions = report.results[0].record["environment"]["versions"]
+    parts = [
+        f"## {name}",
+        f"```\n{command}\n```",
+        *report.overview.sentences,
+        (
+            f"{len(report.results)} runs, {minutes:.0f} minutes of training in all, each in one "
+            f"thread of a CPU; torch {versions['torch']}, numpy {versions['numpy']}."
+        ),
+    ]
+    if report.overview.unfinished:
+        parts.append("\n".join(f"- `{r.name}`: {r.reason}" for r in report.overview.unfinished))
+    if report.paper is not None:
+        parts.append(to_markdown(report.paper))
+    for section in report.sections:
+        analysis = section.analysis
+        if not analysis.methods:
+            continue
+        prefix = "" if report.study.task_sets is None else "+".join(analysis.tasks) + "-"
+        picture = f"results-{name}-{'-'.join(analysis.tasks)}.png"
+        shutil.copyfile(report.folder.figures / f"{prefix}front.png", DOCS / "images" / picture)
+        title = " and ".join(analysis.tasks)
+        parts += [
+            f"### {name}: {title}",
+            f"![The points of every method, {title}](images/{picture})",
+            _order(analysis),
+        ]
+        tables = {table.name: table for table in section.tables}
+        if "differences" in tables:
+            table = tables["differences"]
+            parts += [to_markdown(table), table.note]
+    return parts
+
+
+def _order(analysis: Analysis) -> str:
+    """Which sweeps are ordered along their preferences."""
+    lowest: dict[str, float] = {}
+    broken = []
+    for trade in analysis.trades:
+        rho = trade.rank_correlation
+        lowest[trade.method] = min(rho, lowest.get(trade.method, 1.0))
+        if not trade.is_monotone:
+            broken.append(f"{trade.method} in {trade.task}")
+    if not lowest:
+        return ""
+    shown = ", ".join(f"{method} {rho:.2f}" for method, rho in sorted(lowest.items()))
+    drops = (
+        f"A drop from one preference to the next that is larger than two standard errors: "
+        f"{', '.join(broken)}."
+        if broken
+        else "No drop from one preference to the next is larger than two standard errors."
+    )
+    return (
+        "Spearman's ρ between the preference for a task and its "
+        f"{analysis.metric} on {analysis.split}, the smaller of the tasks': {shown}. {drops}"
+    )
+
+
+if __name__ == "__main__":
+    with atomic_write(DOCS / "results.md") as file:
+        file.write(results([Path(name) for name in sys.argv[1:]]).encode())
