@@ -70,7 +70,8 @@ def demo(out: Out = Path("runs/demo"), jobs: Jobs = None, epochs: Epochs = None)
     """Trains several methods on synthetic lists with two conflicting labels and draws the front."""
     tables = load_study("demo")
     override(tables, ("train", "epochs"), epochs)
-    _sweep(validate(StudyConfig, tables, "demo.toml"), out, Backend(jobs=jobs))
+    study = validate(StudyConfig, tables, "demo.toml")
+    _sweep(study, out, Backend(jobs=jobs, gpu=_on_gpu(study)))
 
 
 @app.command(name="sweep")
@@ -96,13 +97,12 @@ def sweep_command(
 ) -> None:
     """Trains every run of a study, and reports. Goes on with what was begun."""
     study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
-    on_gpu = pick_device(study.train.device).type == "cuda"
     place = Backend(
         name="ray" if backend is BackendName.ray else "local",
         jobs=jobs,
         address=address,
         runs_per_gpu=runs_per_gpu,
-        gpu=on_gpu,
+        gpu=_on_gpu(study),
     )
     _sweep(study, out, place)
 
@@ -125,8 +125,8 @@ def plan_command(
     study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
     splits = load_splits(data_of_folds(study)[0], study.evaluation)
     runs = plan(study, splits.tasks)
-    on_gpu = pick_device(study.train.device).type == "cuda"
-    jobs = Backend(jobs=jobs, runs_per_gpu=runs_per_gpu, gpu=on_gpu).processes(len(runs))
+    place = Backend(jobs=jobs, runs_per_gpu=runs_per_gpu, gpu=_on_gpu(study))
+    jobs = place.processes(len(runs))
     kinds: dict[tuple[str, int], list[RunConfig]] = {}
     for run in runs.values():
         trained = trained_tasks(run, splits.tasks)
@@ -158,6 +158,10 @@ def plan_command(
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _on_gpu(study: StudyConfig) -> bool:
+    return pick_device(study.train.device).type == "cuda"
 
 
 def _study(

@@ -25,7 +25,7 @@ from .record import RunFolder
 from .references import references
 from .status import StudyWatch, status_table
 from .study import data_of_folds, plan
-from .train import train
+from .train import pick_device, train
 
 __all__ = ["Outcome", "StudyFolder", "sweep"]
 
@@ -71,7 +71,8 @@ def sweep(
         OSError: When a file cannot be written; what was finished is kept.
     """
     console = console or Console()
-    backend = backend or Backend(jobs=jobs)
+    on_gpu = pick_device(study.train.device).type == "cuda"
+    backend = backend or Backend(jobs=jobs, gpu=on_gpu)
     folder = StudyFolder(out)
     data = data_of_folds(study)
     runs = plan(study, load_splits(data[0], study.evaluation).tasks)
