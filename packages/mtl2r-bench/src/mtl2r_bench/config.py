@@ -6,29 +6,28 @@ nearest known one.
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import tomli_w
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    Tag,
-    ValidationError,
     model_validator,
 )
 
-from mtl2r_models.feature_layers import FeatureLayers
+from .config_files import STUDIES, did_you_mean, load_study, to_toml, validate
+from .config_parts import (
+    Config,
+    LatentCrossConfig,
+    MethodConfig,
+    MLPConfig,
+    ModelConfig,
+    SetTransformerConfig,
+    TransformerConfig,
+)
 
 __all__ = [
     "STUDIES",
@@ -55,11 +54,7 @@ __all__ = [
 ]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SyntheticConfig(_Config):
+class SyntheticConfig(Config):
     """The synthetic data set shaped like WEB30K (`ltr_data.datasets.synthetic`)."""
 
     train_queries: PositiveInt = 400
@@ -69,7 +64,7 @@ class SyntheticConfig(_Config):
     seed: NonNegativeInt = 0
 
 
-class DataConfig(_Config):
+class DataConfig(Config):
     """Where the lists come from and which labels are the tasks.
 
     Attributes:
@@ -99,136 +94,14 @@ class DataConfig(_Config):
     synthetic: SyntheticConfig = SyntheticConfig()
 
 
-def _check_layers(configs: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    FeatureLayers(1, configs)  # says what is wrong
-    return configs
-
-
-FeatureLayerConfigs = Annotated[tuple[dict[str, Any], ...], AfterValidator(_check_layers)]
-"""Each a table with a ``kind`` and its options, see `mtl2r_models.feature_layers`."""
-
-
-class TransformerConfig(_Config):
-    """The list transformer; the defaults are the WEB30K study's (810,497 parameters).
-
-    Attributes:
-        head: One score that all tasks share, or one ``"per_task"``.
-        positions: What the ranker knows of the order the documents come in: nothing, or their
-            places as fixed waves or learned vectors.
-        max_length: The longest list that positions are for.
-        feature_layers: What stands before the first layer.
-        members: Members of an ensemble that share the network.
-    """
-
-    architecture: Literal["transformer"] = "transformer"
-    hidden: PositiveInt = 128
-    layers: PositiveInt = 4
-    heads: PositiveInt = 4
-    feedforward: PositiveInt = 512
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
-    norm: Literal["pre", "post"] = "pre"
-    attention_scale: Literal["head", "model"] = "head"
-    positions: Literal["none", "sinusoidal", "learned"] = "none"
-    max_length: PositiveInt = 240
-    feature_layers: FeatureLayerConfigs = ()
-    members: PositiveInt = 1
-    head: Literal["shared", "per_task"] = "shared"
-
-
-class MLPConfig(_Config):
-    """A multilayer perceptron that scores each document by itself: the baseline.
-
-    Attributes:
-        hidden: Widths of the layers.
-        feature_layers: What stands before the first layer.
-        members: Members of an ensemble that share the network.
-        head: One score that all tasks share, or one ``"per_task"``.
-    """
-
-    architecture: Literal["mlp"]
-    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 256, 128)
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
-    feature_layers: FeatureLayerConfigs = ()
-    members: PositiveInt = 1
-    head: Literal["shared", "per_task"] = "shared"
-
-
-class LatentCrossConfig(_Config):
-    """A multilayer perceptron of each document, times its context in the list.
-
-    Attributes:
-        layers: Layers of the perceptron.
-        blocks: Transformer blocks of the context.
-        feature_layers: What stands before the first layer.
-        members: Members of an ensemble that share the network.
-        head: One score that all tasks share, or one ``"per_task"``.
-    """
-
-    architecture: Literal["latent_cross"]
-    hidden: PositiveInt = 128
-    layers: PositiveInt = 2
-    blocks: PositiveInt = 2
-    heads: PositiveInt = 4
-    feedforward: PositiveInt = 256
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
-    feature_layers: FeatureLayerConfigs = ()
-    members: PositiveInt = 1
-    head: Literal["shared", "per_task"] = "shared"
-
-
-class SetTransformerConfig(_Config):
-    """Attention through induced points, linear in the length of the list.
-
-    Attributes:
-        points: Induced points per block.
-        feature_layers: What stands before the first layer.
-        members: Members of an ensemble that share the network.
-        head: One score that all tasks share, or one ``"per_task"``.
-    """
-
-    architecture: Literal["set_transformer"]
-    hidden: PositiveInt = 128
-    layers: PositiveInt = 2
-    heads: PositiveInt = 4
-    feedforward: PositiveInt = 512
-    points: PositiveInt = 32
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
-    feature_layers: FeatureLayerConfigs = ()
-    members: PositiveInt = 1
-    head: Literal["shared", "per_task"] = "shared"
-
-
-def _architecture(value: Any) -> str:
-    if isinstance(value, _Config):
-        return str(value.architecture)  # type: ignore[attr-defined]  # those of ModelConfig
-    return str(value.get("architecture", "transformer")) if isinstance(value, dict) else ""
-
-
-ModelConfig = Annotated[
-    Annotated[TransformerConfig, Tag("transformer")]
-    | Annotated[LatentCrossConfig, Tag("latent_cross")]
-    | Annotated[MLPConfig, Tag("mlp")]
-    | Annotated[SetTransformerConfig, Tag("set_transformer")],
-    Discriminator(_architecture),
-]
-"""One of the architectures, the transformer where none is named."""
-
-_ARCHITECTURES: Mapping[str, type[_Config]] = {
-    "transformer": TransformerConfig,
-    "latent_cross": LatentCrossConfig,
-    "mlp": MLPConfig,
-    "set_transformer": SetTransformerConfig,
-}
-
-
-class LossConfig(_Config):
+class LossConfig(Config):
     """The ranking loss of every task: a code name of `mtl2r-bench list losses` and its options."""
 
     name: str = "lambda"
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
-class GBDTConfig(_Config):
+class GBDTConfig(Config):
     """LightGBM's boosted trees, see `mtl2r_bench.gbdt`.
 
     Attributes:
@@ -252,7 +125,7 @@ class GBDTConfig(_Config):
     patience: PositiveInt = 100
 
 
-class DistillationConfig(_Config):
+class DistillationConfig(Config):
     """Soft targets of boosted trees beside the labels, see `mtl2r_bench.distillation`.
 
     Attributes:
@@ -266,7 +139,7 @@ class DistillationConfig(_Config):
     trees: GBDTConfig = GBDTConfig()
 
 
-class TrainConfig(_Config):
+class TrainConfig(Config):
     """The optimisation; the defaults are the WEB30K study's.
 
     Attributes:
@@ -322,7 +195,7 @@ class TrainConfig(_Config):
     checkpoint_seconds: NonNegativeFloat = 300.0
 
 
-class EvaluationConfig(_Config):
+class EvaluationConfig(Config):
     """How rankers are measured and how the epoch is chosen.
 
     Attributes:
@@ -351,40 +224,7 @@ class EvaluationConfig(_Config):
         return self
 
 
-class MethodConfig(_Config):
-    """A multi-task method: a code name of `mtl2r-bench list methods` and its options.
-
-    Attributes:
-        name: The code name.
-        preference: On the simplex, for the methods that take one, and for those with bounds that
-            are derived from it.
-        task: For ``stl`` only: the task that is trained.
-        rule: How ``options.bounds`` came about, where a study set them, see `mtl2r_bench.bounds`.
-        position: Where the run stands along its method's sweep, from 0 to 1, where no preference
-            says so: 1 is all for the main task.
-        options: Further arguments of the method's constructor.
-    """
-
-    name: str
-    preference: tuple[float, ...] | None = None
-    task: str | None = None
-    rule: Literal["payoff", "bits_per_pair"] | None = None
-    position: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    options: dict[str, Any] = {}
-
-    @property
-    def label(self) -> str:
-        """What a legend shows: the code name, with the task of a baseline and with options.
-
-        Bounds are left out: as preferences, they tell the runs of one method's sweep apart.
-        """
-        shown = {key: value for key, value in self.options.items() if key != "bounds"}
-        options = ", ".join(f"{key}={value}" for key, value in shown.items())
-        task = f" {self.task}" if self.task else ""
-        return f"{self.name}{task}" + (f" ({options})" if options else "")
-
-
-class _Shared(_Config):
+class _Shared(Config):
     data: DataConfig = DataConfig()
     model: ModelConfig = TransformerConfig()
     loss: LossConfig = LossConfig()
@@ -407,7 +247,7 @@ class RunConfig(_Shared):
     seed: NonNegativeInt = 42
 
 
-class BoundsConfig(_Config):
+class BoundsConfig(Config):
     """Bounds of the epsilon-constraint method for one task set, given rather than derived.
 
     Attributes:
@@ -466,99 +306,3 @@ class StudyConfig(_Shared):
     repeats: PositiveInt = 1
     baselines: bool = True
     retries: NonNegativeInt = 2
-
-
-C = TypeVar("C", bound=_Config)
-
-
-STUDIES: Mapping[str, Path] = {
-    path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.toml"))
-}
-"""The studies that come with the package, by name."""
-
-
-def load_study(study: str | Path) -> dict[str, Any]:
-    """The raw tables of a study's TOML file, before `validate`.
-
-    Args:
-        study: A file, or the name of one that comes with the package.
-
-    Raises:
-        FileNotFoundError: When there is neither such a file nor such a name.
-        ValueError: When it is not TOML; the message has the file and the line.
-    """
-    path = Path(study)
-    if not path.is_file():
-        path = STUDIES.get(str(study), path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such config file; studies of the package: {', '.join(STUDIES)}"
-        )
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path}: not TOML: {error}") from error
-
-
-def validate(kind: type[C], tables: dict[str, Any], source: str = "config") -> C:
-    """A config from raw tables.
-
-    Raises:
-        ValueError: One line per mistake: the key, what was expected, what was found; an unknown
-            key with the nearest known one.
-    """
-    try:
-        return kind.model_validate(tables)
-    except ValidationError as error:
-        lines = [_explain(kind, dict(item)) for item in error.errors()]
-        raise ValueError(f"{source}: " + "\n".join(dict.fromkeys(lines))) from error
-
-
-def to_toml(config: _Config) -> str:
-    """A config as TOML, defaults included, so that a record does not depend on later defaults."""
-    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
-
-
-def did_you_mean(name: str, known: list[str]) -> str:
-    """The end of an error message about an unknown name: the nearest, and all there are."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    suggestion = f"did you mean {near[0]!r}? " if near else ""
-    return f"{suggestion}Known: {', '.join(known)}"
-
-
-def _explain(kind: type[BaseModel], item: dict[str, Any]) -> str:
-    # pydantic puts the names of a union's members between the keys.
-    location = tuple(part for part in item["loc"] if not _names_a_type(part))
-    key = ".".join(str(part) for part in location)
-    if item["type"] == "extra_forbidden":
-        known = _fields_at(kind, item["loc"][:-1])
-        return f"unknown key `{key}`; {did_you_mean(str(location[-1]), known)}"
-    if item["type"] == "union_tag_invalid":
-        named = item["ctx"]["tag"]
-        return f"`{key}.architecture`: {named!r}; {did_you_mean(named, list(_ARCHITECTURES))}"
-    if item["type"] == "missing":
-        return f"`{key}` is missing"
-    if item["type"] == "value_error":
-        return f"{item['msg'].removeprefix('Value error, ')} (in `{key}`)"
-    return f"`{key}`: {item['msg']}, got {item.get('input')!r}"
-
-
-def _names_a_type(part: Any) -> bool:
-    return isinstance(part, str) and (
-        "[" in part or part in ("int", "str", "float", MethodConfig.__name__, *_ARCHITECTURES)
-    )
-
-
-def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Names of the fields of the config that `location` leads to."""
-    for part in location:
-        if part in _ARCHITECTURES:
-            kind = _ARCHITECTURES[part]
-            continue
-        field = kind.model_fields.get(str(part))
-        candidate = field.annotation if field is not None else None
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            kind = candidate
-        elif field is not None or not isinstance(part, int | str):
-            kind = MethodConfig
-    return sorted(kind.model_fields)

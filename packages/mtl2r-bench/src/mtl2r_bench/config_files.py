@@ -1,0 +1,111 @@
+"""Configs from files and back, with errors that name the key."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from .config_parts import ARCHITECTURES, Config, MethodConfig
+
+__all__ = ["STUDIES", "did_you_mean", "load_study", "to_toml", "validate"]
+
+C = TypeVar("C", bound=Config)
+
+
+STUDIES: Mapping[str, Path] = {
+    path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.toml"))
+}
+"""The studies that come with the package, by name."""
+
+
+def load_study(study: str | Path) -> dict[str, Any]:
+    """The raw tables of a study's TOML file, before `validate`.
+
+    Args:
+        study: A file, or the name of one that comes with the package.
+
+    Raises:
+        FileNotFoundError: When there is neither such a file nor such a name.
+        ValueError: When it is not TOML; the message has the file and the line.
+    """
+    path = Path(study)
+    if not path.is_file():
+        path = STUDIES.get(str(study), path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such config file; studies of the package: {', '.join(STUDIES)}"
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: not TOML: {error}") from error
+
+
+def validate(kind: type[C], tables: dict[str, Any], source: str = "config") -> C:
+    """A config from raw tables.
+
+    Raises:
+        ValueError: One line per mistake: the key, what was expected, what was found; an unknown
+            key with the nearest known one.
+    """
+    try:
+        return kind.model_validate(tables)
+    except ValidationError as error:
+        lines = [_explain(kind, dict(item)) for item in error.errors()]
+        raise ValueError(f"{source}: " + "\n".join(dict.fromkeys(lines))) from error
+
+
+def to_toml(config: Config) -> str:
+    """A config as TOML, defaults included, so that a record does not depend on later defaults."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The end of an error message about an unknown name: the nearest, and all there are."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    suggestion = f"did you mean {near[0]!r}? " if near else ""
+    return f"{suggestion}Known: {', '.join(known)}"
+
+
+def _explain(kind: type[BaseModel], item: dict[str, Any]) -> str:
+    # pydantic puts the names of a union's members between the keys.
+    location = tuple(part for part in item["loc"] if not _names_a_type(part))
+    key = ".".join(str(part) for part in location)
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(kind, item["loc"][:-1])
+        return f"unknown key `{key}`; {did_you_mean(str(location[-1]), known)}"
+    if item["type"] == "union_tag_invalid":
+        named = item["ctx"]["tag"]
+        return f"`{key}.architecture`: {named!r}; {did_you_mean(named, list(ARCHITECTURES))}"
+    if item["type"] == "missing":
+        return f"`{key}` is missing"
+    if item["type"] == "value_error":
+        return f"{item['msg'].removeprefix('Value error, ')} (in `{key}`)"
+    return f"`{key}`: {item['msg']}, got {item.get('input')!r}"
+
+
+def _names_a_type(part: Any) -> bool:
+    return isinstance(part, str) and (
+        "[" in part or part in ("int", "str", "float", MethodConfig.__name__, *ARCHITECTURES)
+    )
+
+
+def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields of the config that `location` leads to."""
+    for part in location:
+        if part in ARCHITECTURES:
+            kind = ARCHITECTURES[part]
+            continue
+        field = kind.model_fields.get(str(part))
+        candidate = field.annotation if field is not None else None
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            kind = candidate
+        elif field is not None or not isinstance(part, int | str):
+            kind = MethodConfig
+    return sorted(kind.model_fields)

@@ -1,0 +1,190 @@
+"""Parts of configs that others are made of: the base, the architectures, the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+)
+
+from mtl2r_models.feature_layers import FeatureLayers
+
+__all__ = [
+    "ARCHITECTURES",
+    "Config",
+    "LatentCrossConfig",
+    "MLPConfig",
+    "MethodConfig",
+    "ModelConfig",
+    "SetTransformerConfig",
+    "TransformerConfig",
+]
+
+
+class Config(BaseModel):
+    """Tables whose unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _check_layers(configs: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    FeatureLayers(1, configs)  # says what is wrong
+    return configs
+
+
+FeatureLayerConfigs = Annotated[tuple[dict[str, Any], ...], AfterValidator(_check_layers)]
+"""Each a table with a ``kind`` and its options, see `mtl2r_models.feature_layers`."""
+
+
+class TransformerConfig(Config):
+    """The list transformer; the defaults are the WEB30K study's (810,497 parameters).
+
+    Attributes:
+        head: One score that all tasks share, or one ``"per_task"``.
+        positions: What the ranker knows of the order the documents come in: nothing, or their
+            places as fixed waves or learned vectors.
+        max_length: The longest list that positions are for.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
+    """
+
+    architecture: Literal["transformer"] = "transformer"
+    hidden: PositiveInt = 128
+    layers: PositiveInt = 4
+    heads: PositiveInt = 4
+    feedforward: PositiveInt = 512
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    norm: Literal["pre", "post"] = "pre"
+    attention_scale: Literal["head", "model"] = "head"
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    max_length: PositiveInt = 240
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
+    head: Literal["shared", "per_task"] = "shared"
+
+
+class MLPConfig(Config):
+    """A multilayer perceptron that scores each document by itself: the baseline.
+
+    Attributes:
+        hidden: Widths of the layers.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
+        head: One score that all tasks share, or one ``"per_task"``.
+    """
+
+    architecture: Literal["mlp"]
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 256, 128)
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
+    head: Literal["shared", "per_task"] = "shared"
+
+
+class LatentCrossConfig(Config):
+    """A multilayer perceptron of each document, times its context in the list.
+
+    Attributes:
+        layers: Layers of the perceptron.
+        blocks: Transformer blocks of the context.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
+        head: One score that all tasks share, or one ``"per_task"``.
+    """
+
+    architecture: Literal["latent_cross"]
+    hidden: PositiveInt = 128
+    layers: PositiveInt = 2
+    blocks: PositiveInt = 2
+    heads: PositiveInt = 4
+    feedforward: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
+    head: Literal["shared", "per_task"] = "shared"
+
+
+class SetTransformerConfig(Config):
+    """Attention through induced points, linear in the length of the list.
+
+    Attributes:
+        points: Induced points per block.
+        feature_layers: What stands before the first layer.
+        members: Members of an ensemble that share the network.
+        head: One score that all tasks share, or one ``"per_task"``.
+    """
+
+    architecture: Literal["set_transformer"]
+    hidden: PositiveInt = 128
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    feedforward: PositiveInt = 512
+    points: PositiveInt = 32
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    feature_layers: FeatureLayerConfigs = ()
+    members: PositiveInt = 1
+    head: Literal["shared", "per_task"] = "shared"
+
+
+def _architecture(value: Any) -> str:
+    if isinstance(value, Config):
+        return str(value.architecture)  # type: ignore[attr-defined]  # those of ModelConfig
+    return str(value.get("architecture", "transformer")) if isinstance(value, dict) else ""
+
+
+ModelConfig = Annotated[
+    Annotated[TransformerConfig, Tag("transformer")]
+    | Annotated[LatentCrossConfig, Tag("latent_cross")]
+    | Annotated[MLPConfig, Tag("mlp")]
+    | Annotated[SetTransformerConfig, Tag("set_transformer")],
+    Discriminator(_architecture),
+]
+"""One of the architectures, the transformer where none is named."""
+
+ARCHITECTURES: Mapping[str, type[Config]] = {
+    "transformer": TransformerConfig,
+    "latent_cross": LatentCrossConfig,
+    "mlp": MLPConfig,
+    "set_transformer": SetTransformerConfig,
+}
+
+
+class MethodConfig(Config):
+    """A multi-task method: a code name of `mtl2r-bench list methods` and its options.
+
+    Attributes:
+        name: The code name.
+        preference: On the simplex, for the methods that take one, and for those with bounds that
+            are derived from it.
+        task: For ``stl`` only: the task that is trained.
+        rule: How ``options.bounds`` came about, where a study set them, see `mtl2r_bench.bounds`.
+        position: Where the run stands along its method's sweep, from 0 to 1, where no preference
+            says so: 1 is all for the main task.
+        options: Further arguments of the method's constructor.
+    """
+
+    name: str
+    preference: tuple[float, ...] | None = None
+    task: str | None = None
+    rule: Literal["payoff", "bits_per_pair"] | None = None
+    position: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    options: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """What a legend shows: the code name, with the task of a baseline and with options.
+
+        Bounds are left out: as preferences, they tell the runs of one method's sweep apart.
+        """
+        shown = {key: value for key, value in self.options.items() if key != "bounds"}
+        options = ", ".join(f"{key}={value}" for key, value in shown.items())
+        task = f" {self.task}" if self.task else ""
+        return f"{self.name}{task}" + (f" ({options})" if options else "")
