@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shlex
+from itertools import pairwise
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -139,9 +141,12 @@ def test_the_select_command_of_a_point_selects_it(pairs):
             if point["select"] is None:
                 continue
             commands += 1
-            words = point["select"].split("--bound ")[1:]
-            bounds = dict(parse_bound(word.split()[0].strip("'")) for word in words)
-            chosen = choose(folder.path, bounds=bounds)
+            words = shlex.split(point["select"])
+            given = list(pairwise(words))
+            bounds = dict(parse_bound(word) for option, word in given if option == "--bound")
+            (tasks,) = (word.split(",") for option, word in given if option == "--tasks")
+            assert words[2] == str(folder.path)
+            chosen = choose(folder.path, bounds=bounds, tasks=tasks)
             assert chosen.result.name in {run["name"] for run in point["runs"]}
     assert commands > 0
 

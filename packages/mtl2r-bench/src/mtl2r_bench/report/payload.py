@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -35,11 +34,14 @@ def payload(report: StudyReport) -> dict[str, Any]:
         "folder": str(report.folder.path),
         "settings": _settings(report.study),
         "paper": None if report.paper is None else _table(report.paper),
-        "sets": [_set(report.folder, section, report.results) for section in report.sections],
+        "sets": [
+            _set(report.folder, section, named=len(report.sections) > 1)
+            for section in report.sections
+        ],
     }
 
 
-def _set(folder: StudyFolder, section: Section, results: Sequence[Result]) -> dict[str, Any]:
+def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any]:
     analysis = section.analysis
     measured = analysis.measured
     metrics = _metrics(analysis)
@@ -70,7 +72,7 @@ def _set(folder: StudyFolder, section: Section, results: Sequence[Result]) -> di
         ],
         "points": [
             _point(folder, analysis, i, {name: one[i] for name, one in metrics.items()})
-            | {"select": _select(folder, analysis, analysis.points[i], results)}
+            | {"select": _select(folder, analysis, analysis.points[i], named=named)}
             for i in range(len(analysis.points))
         ],
         "tables": [
@@ -135,29 +137,41 @@ def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
     }
 
 
-def _select(
-    folder: StudyFolder, analysis: Analysis, point: Point, results: Sequence[Result]
-) -> str | None:
+def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: bool) -> str | None:
     """The command that chooses one of the point's runs by bounds on validation.
 
-    None where a run of another point is no worse in any task there, so that bounds keep it too.
+    None where in each fold a run of another point is no worse in any task there, so that bounds
+    keep it too.
+
+    Args:
+        folder: The study's.
+        analysis: Of the task set.
+        point: One of its points.
+        named: Whether the task set has to be named.
     """
-    mine = {run.name for run in point.runs}
-    others = [
-        run.record["metrics"]["validation"][analysis.metric]
-        for run in results
-        if run.name not in mine
-    ]
-    if point.is_baseline or len(analysis.measured.folds) > 1:
+    if point.is_baseline:
         return None
+
+    def values(run: Result) -> dict[str, float]:
+        found: dict[str, float] = run.record["metrics"]["validation"][analysis.metric]
+        return found
+
     for run in point.runs:
-        values = run.record["metrics"]["validation"][analysis.metric]
         # Rounded down, so that the run keeps its bounds.
-        bounds = {task: np.floor(values[task] * 1e4) / 1e4 for task in analysis.tasks}
-        if not any(all(one[t] >= bounds[t] for t in analysis.tasks) for one in others):
-            wishes = " ".join(f"--bound {shlex.quote(f'{t}>={b:.4f}')}" for t, b in bounds.items())
-            place = shlex.quote(str(folder.path))
-            return f"mtl2r-bench select {place} {wishes} --out ranker"
+        bounds = {task: np.floor(values(run)[task] * 1e4) / 1e4 for task in analysis.tasks}
+        if not any(
+            all(values(other)[task] >= bound for task, bound in bounds.items())
+            for one in analysis.points
+            if one is not point
+            for other in one.runs
+            if other.fold == run.fold
+        ):
+            words = ["mtl2r-bench", "select", str(folder.path)]
+            words += ["--tasks", ",".join(analysis.tasks)] if named else []
+            words += ["--fold", str(run.fold)] if len(analysis.measured.folds) > 1 else []
+            for task, bound in bounds.items():
+                words += ["--bound", f"{task}>={bound:.4f}"]
+            return shlex.join([*words, "--out", "ranker"])
     return None
 
 
