@@ -151,39 +151,42 @@ def line(row: Row, trees: Row) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+HEAD = """\
+# Rankers against boosted trees on MQ2008
+
+LETOR 4.0, fold 1: NDCG@10 on its {lists} test lists, of which {relevant} have a relevant document.
+Each row has {seeds} seeds; validation chose the epoch or the number of trees. In brackets the 95 %
+interval of a bootstrap over lists, behind ± the standard deviation over seeds; differences to the
+trees are paired over the lists. Seconds were measured beside other work.
+
+| ranker | parameters | validation | test, empty lists left out | test, empty lists 0 | less the \
+trees' | s a run |
+| --- | --: | --: | --: | --: | --: | --: |
+"""
+FOOT = """
+
+The trees are LightGBM's lambdarank, stopped early, the best on validation of {settings} settings
+({options}). The best network on validation is "{best}", with {network:.4f} on test against the
+trees' {trees:.4f}.
+"""
+
+
 def table(rows: list[Row], trees: Row) -> str:
-    networks = [row for row in rows if row is not trees]
-    best = max(networks, key=lambda row: row.validation)
+    best = max((row for row in rows if row is not trees), key=lambda row: row.validation)
     options = trees.records[0]["method"]["options"]
-    lists, relevant = trees.lists.shape[1], int((~np.isnan(trees.lists[0])).sum())
-    return "\n".join(
-        [
-            "# Rankers against boosted trees on MQ2008",
-            "",
-            (
-                f"LETOR 4.0, fold 1: NDCG@10 on its {lists} test lists, of which {relevant} have a "
-                f"relevant document. Each row has {len(SEEDS)} seeds; validation chose the epoch or "
-                "the number of trees. In brackets the 95 % interval of a bootstrap over lists, behind "
-                "± the standard deviation over seeds; differences are paired over the lists."
-            ),
-            "",
-            (
-                "| ranker | parameters | validation | test, empty lists left out | test, empty lists 0 "
-                "| less the trees' | s a run |"
-            ),
-            "| --- | --: | --: | --: | --: | --: | --: |",
-            *(line(row, trees) for row in rows),
-            "",
-            (
-                f"The trees: LightGBM's lambdarank, the best on validation of {len(TREES)} settings "
-                f"({', '.join(f'{name} {value}' for name, value in options.items())}), stopped early. "
-                f"Best network on validation: {best.name}, with {np.nanmean(best.lists):.4f} on test "
-                f"against the trees' {np.nanmean(trees.lists):.4f}. Seconds were measured beside other "
-                "work."
-            ),
-            "",
-        ]
+    head = HEAD.format(
+        lists=trees.lists.shape[1],
+        relevant=int((~np.isnan(trees.lists[0])).sum()),
+        seeds=len(SEEDS),
     )
+    foot = FOOT.format(
+        settings=len(TREES),
+        options=", ".join(f"{name} {value}" for name, value in options.items()),
+        best=best.name,
+        network=np.nanmean(best.lists),
+        trees=np.nanmean(trees.lists),
+    )
+    return head + "\n".join(line(row, trees) for row in rows) + foot
 
 
 def main() -> None:
