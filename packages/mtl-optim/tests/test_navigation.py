@@ -1,7 +1,9 @@
 """Navigation on problems whose fronts are known: exact points, tangency, ends, wishes, the tree."""
 
+import copy
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -582,3 +584,44 @@ def test_metrics_refuse():
         navigator(spheres, [0.5], metrics=Metrics(measure, ["one"]))
     with pytest.raises(ValueError, match=r"`higher_is_better`.*3 entries for 2 metrics"):
         navigator(spheres, [0.5], metrics=Metrics(measure, ["m", "n"], None, [True] * 3))
+
+
+def test_curvature_that_is_not_finite_is_refused_in_words():
+    # |x|^1.5 has an infinite second derivative at 0.
+    def losses(x):
+        return torch.stack([(x[0] - 1) ** 2 + x[1].abs() ** 1.5, (x[0] + 1) ** 2 + x[1] ** 2])
+
+    nav = navigator(losses, [0.0, 0.0], settings=Settings(start_corrections=0))
+    with pytest.raises(NavigationError, match="curvature of the losses is not finite"):
+        nav.local()
+
+
+def test_negative_curvature_across_does_not_break_a_tangent():
+    # A saddle across the front: stationary, not optimal.
+    def losses(x):
+        return torch.stack([(x[0] - 1) ** 2, (x[0] + 1) ** 2]) + x[0] * x[1] - x[1] ** 2 + 5
+
+    nav = navigator(losses, [0.0, 0.0], settings=Settings(start_corrections=0))
+    preview = nav.preview(change={"task 0": -0.05})
+    assert bool(torch.isfinite(preview.change).all())
+    assert math.isfinite(float(nav.step(preview).losses.sum()))
+
+
+def test_navigators_in_threads_do_not_disturb_one_another():
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    torch.manual_seed(0)
+    x, y = torch.randn(4, 5, 8), torch.randn(2, 4, 5, 8)
+
+    def losses(model, _):
+        return ((model(x, x, x, need_weights=False)[0] - y) ** 2).flatten(1).mean(dim=1)
+
+    def walk(_):
+        nav = ParetoNavigator(copy.deepcopy(attention), losses, settings=Settings(iterations=5))
+        nav.start()
+        nav.local()
+        return nav.point.losses
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(walk, range(6)))
+    assert all(torch.equal(one, found[0]) for one in found)
+    assert torch.backends.cuda.flash_sdp_enabled()

@@ -99,7 +99,7 @@ class Surroundings:
         normal = alpha.clamp_min(0) / self.scales
         return normal / normal.sum()
 
-    def local(self, names: Names) -> Local:
+    def local(self, names: Names, settings: Settings) -> Local:
         """The record of what is around."""
         normal = self.normal
         along_task = [self._fall(k) for k in range(len(normal))]
@@ -118,6 +118,7 @@ class Surroundings:
             kkt=self.place.at.kkt,
             ends=torch.tensor(ends, dtype=torch.float64),
             curvature=torch.stack(curvature),
+            largest=settings.largest_step * self.scales,
             loss_errors=None if errors is None else errors * self.scales,
             metric_slopes=slopes,
         )

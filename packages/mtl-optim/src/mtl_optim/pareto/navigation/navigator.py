@@ -169,8 +169,12 @@ class ParetoNavigator:
         """The front around the current point: exchange rates, ends, curvature, slopes of metrics.
 
         The first call at a point solves for its K − 1 tangents; previews then cost nothing more.
+
+        Raises:
+            NavigationError: The curvature at the point is not finite.
+            RuntimeError: The losses cannot be differentiated twice.
         """
-        return self._surroundings().local(self._names)
+        return self._surroundings().local(self._names, self.settings)
 
     def preview(
         self,

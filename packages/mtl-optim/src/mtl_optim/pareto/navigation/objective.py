@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..._checks import check_losses
 from .points import Cost
+
+_KERNEL = threading.RLock()
 
 Losses = Callable[[nn.Module, Any], Tensor]
 Product = Callable[[Tensor], Tensor]
@@ -269,7 +272,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        # The choice of the kernel is global: navigators of other threads wait.
+        with _KERNEL, sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
         for module, mode in modes:

@@ -207,6 +207,7 @@ class Local(Named):
             infinite where no end is in sight, as on concave stretches.
         curvature: (task,): second derivative of αᵀ L along the front where task j falls at unit
             rate, positive where the front is convex.
+        largest: (task,): most that each loss may change in one step.
         loss_errors: Standard errors (task,) of the losses, or None without samples.
         metric_slopes: (metric, task): change of each metric per unit that the task's loss falls
             along the front, or None without metrics.
@@ -217,6 +218,7 @@ class Local(Named):
     kkt: float
     ends: Tensor
     curvature: Tensor
+    largest: Tensor
     loss_errors: Tensor | None = None
     metric_slopes: Tensor | None = None
 

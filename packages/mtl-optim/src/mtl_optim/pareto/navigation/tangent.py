@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..._solvers import min_norm_point
 from .curvature import Product, solve_across
+from .points import NavigationError
 
 _RANK = 1e-7  # singular values below this share of the largest are dependent gradients
 
@@ -132,6 +133,9 @@ def tangents(
 
     Returns:
         The tangents.
+
+    Raises:
+        NavigationError: A product is not finite.
     """
     V, HV, gains = [], [], []
     for i, q in enumerate(at.Q.T):
@@ -149,6 +153,8 @@ def tangents(
     columns = at.Q.shape[1]
     v = torch.stack(V, dim=1) if V else at.Q
     Hv = torch.stack(HV, dim=1) if HV else at.Q
+    if not bool(torch.isfinite(v).all() and torch.isfinite(Hv).all()):
+        raise NavigationError("the curvature of the losses is not finite at this point")
     B = (at.J.double() @ v.double()).cpu()
     M = (v.double().T @ Hv.double()).cpu()
     system = torch.cat(
