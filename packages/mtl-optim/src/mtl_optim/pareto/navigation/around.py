@@ -74,6 +74,7 @@ class Surroundings:
             damping=settings.damping,
             iterations=settings.iterations,
             residual=settings.residual,
+            step=settings.probe,
             told=lambda i: tell(f"solving for tangent {i + 1} of {directions}"),
         )
         losses = metrics = None

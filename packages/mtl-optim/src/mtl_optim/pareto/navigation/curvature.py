@@ -42,6 +42,7 @@ def solve_across(
     iterations: int,
     residual: float,
     radius: float = torch.inf,
+    enough: float = 0.0,
 ) -> Solution:
     """(P H P + λ I) w = P b by conjugate gradients, with H known by its products alone.
 
@@ -58,6 +59,7 @@ def solve_across(
         iterations: Most iterations.
         residual: Relative residual at which to stop.
         radius: Most ‖w‖.
+        enough: Residual, not relative, at which to stop as well.
 
     Returns:
         The solution, with H w.
@@ -71,7 +73,8 @@ def solve_across(
     rr = start = float(r @ r)
     # What is left of a vector by rounding when its projection vanishes.
     rounding = 8 * torch.finfo(r.dtype).eps * float(rhs.norm())
-    if start <= rounding**2:
+    goal = max(residual**2 * start, rounding**2, enough**2)
+    if start <= max(rounding, enough) ** 2:
         return Solution(w, Hw, "solved")
     p, shift = r, 0.0
     for i in range(iterations):
@@ -92,7 +95,7 @@ def solve_across(
         w, Hw = w + step * p, Hw + step * Hp
         r = r - step * (project(Q, Hp) + shift * p)
         before, rr = rr, float(r @ r)
-        if rr <= max(residual**2 * start, rounding**2):
+        if rr <= goal:
             return Solution(w, Hw, "solved")
         p = project(Q, r + (rr / before) * p)
     return Solution(w, Hw, "iterations")

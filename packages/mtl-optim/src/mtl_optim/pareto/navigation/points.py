@@ -88,12 +88,13 @@ class Settings:
         correct_above: Relative KKT residual above which `start` corrects first.
         start_corrections: Most corrections of `start`.
         largest_step: Most change of a loss in one step, in units of the loss at the start.
-        probe: Change of the losses, in the same units, over which slopes of metrics are measured.
+        probe: Change of the losses, in the same units, that is a typical step: slopes of metrics
+            are measured over it, and tangents are as accurate as it needs.
         second_order: Whether Hessian-vector products are taken. False leaves the first-order step
             J⁺d and a corrector by gradients, for losses that cannot be differentiated twice.
     """
 
-    iterations: int = 20
+    iterations: int = 10
     residual: float = 0.03
     damping: float = 1e-3
     tolerance: float = 1e-3

@@ -51,10 +51,10 @@ def take(
     miss = settings.accuracy * size / 2
     held = (preview.free == 0).to(change)
     start = around.place.at.losses
-    theta, known = predict(objective, around, preview.coordinates, settings)
+    predicted = predict(objective, around, preview.coordinates, settings)
     found = correct(
         objective,
-        theta,
+        predicted.theta,
         start + change - miss * held,
         preview.free,
         settings=settings,
@@ -62,7 +62,7 @@ def take(
         tolerance=tolerance,
         accuracy=miss,
         radius=radius,
-        known=known,
+        known=predicted.known,
     )
     realised = found.at.losses - start
     if float(realised @ change) < 0.1 * float(change @ change):
@@ -71,6 +71,8 @@ def take(
             f"changed by {_percent(realised)}; ask for less"
         )
     messages = list(preview.messages)
+    if predicted.first_order:
+        messages.append("the first-order step ended nearer the front")
     if found.ended:
         messages.append("the front ended on the way")
     if not found.reached:
@@ -111,18 +113,28 @@ def descend(
     return Taken(found, message if far else "")
 
 
-def predict(
-    objective: Objective, around: Surroundings, z: Tensor, settings: Settings
-) -> tuple[Tensor, tuple[Values, Tensor] | None]:
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Where a predictor ended.
+
+    Attributes:
+        theta: θ (param,).
+        known: Losses and Jacobian there, where the gain test took them.
+        first_order: Whether it was J⁺d that was taken, of both.
+    """
+
+    theta: Tensor
+    known: tuple[Values, Tensor] | None = None
+    first_order: bool = False
+
+
+def predict(objective: Objective, around: Surroundings, z: Tensor, settings: Settings) -> Predicted:
     """Along the tangent V z, or along the first-order step J⁺d where that ends nearer the front.
 
     The step is halved until the losses change as they should, to half of that change.
-
-    Returns:
-        θ (param,), and the losses and the Jacobian there where the gain test took them.
     """
     theta, at, wanted = around.place.theta, around.place.at, around.front.B @ z
-    v, first = around.front.V @ z.to(theta), around.place.at.Q @ z.to(theta)
+    v, first = around.front.V @ z.to(theta), at.Q @ z.to(theta)
     half = float(wanted.abs().max()) / 2
     for halvings in range(_HALVINGS):
         share = 0.5**halvings
@@ -130,14 +142,14 @@ def predict(
         if float((found - share * wanted).abs().max()) <= share * half:
             break
     else:
-        return theta, None  # the corrector goes all the way
+        return Predicted(theta)  # the corrector goes all the way
+    if torch.equal(v, first):
+        return Predicted(theta + share * v)
     ends = [theta + share * v, theta + share * first]
-    if not settings.second_order:
-        return ends[0], None
     known = [objective.jacobian(end) for end in ends]
     kkt = [frame(values.means, J).kkt for values, J in known]
-    best = int(kkt[1] < kkt[0])
-    return ends[best], known[best]
+    nearer = kkt[1] < kkt[0]
+    return Predicted(ends[nearer], known[nearer], nearer)
 
 
 def _percent(change: Tensor) -> str:

@@ -115,6 +115,7 @@ def tangents(
     damping: float,
     iterations: int,
     residual: float,
+    step: float,
     told: Callable[[int], None] = lambda _: None,
 ) -> Tangents:
     """The tangents of the front at a point.
@@ -123,12 +124,16 @@ def tangents(
     (P H P + λ I) w = −P H Q c, and then Qᵀ Jᵀ dα = −Qᵀ H v with 1ᵀ dα = 0. One solve for each unit
     vector c answers every later question by algebra in as many numbers.
 
+    A tangent need not be better than the point: over a typical step the part of P H v that is left
+    may add half as much to the KKT residual as is there.
+
     Args:
         at: The frame at the point.
         product: v ↦ H v.
         damping: See `solve_across`.
         iterations: See `solve_across`.
         residual: See `solve_across`.
+        step: Change of a loss that is a typical step.
         told: Called with the number of each direction before its solve.
 
     Returns:
@@ -138,11 +143,19 @@ def tangents(
         NavigationError: A product is not finite.
     """
     V, HV, gains = [], [], []
+    least = float(at.residual.norm())
     for i, q in enumerate(at.Q.T):
         told(i)
         Hq = product(q)
+        slope = float((at.J @ q).abs().max())
         across = solve_across(
-            product, -Hq, at.Q, damping=damping, iterations=iterations, residual=residual
+            product,
+            -Hq,
+            at.Q,
+            damping=damping,
+            iterations=iterations,
+            residual=residual,
+            enough=0.5 * least * slope / step,
         )
         before = float((Hq - at.Q @ (at.Q.T @ Hq)).norm())
         Hv = Hq + across.Hw
