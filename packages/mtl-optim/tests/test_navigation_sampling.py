@@ -172,7 +172,7 @@ def test_slopes_of_quadratics_are_exact_and_their_bend_is_the_curvature():
         return Values(torch.stack([(x**2).sum(), x[0]]), None)
 
     zero = torch.zeros(1, 1, dtype=torch.float64)
-    front = Tangents(V, torch.full((2, 1), 4.0, dtype=torch.float64), zero, zero, zero[0])
+    front = Tangents(V, torch.full((2, 1), 4.0, dtype=torch.float64), zero, zero)
     found = measure_slopes(measure, theta, measure(theta), front, 0.2)
     assert float(found.reach) == pytest.approx(0.05)
     assert found.slopes[:, 0].tolist() == pytest.approx([2 * (0.3 - 0.4), 1.0])

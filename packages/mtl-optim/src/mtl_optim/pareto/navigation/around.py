@@ -62,6 +62,7 @@ class Surroundings:
         objective: Objective,
         meter: Meter | None,
         settings: Settings,
+        near: Tensor | None,
         tell: Callable[[str], None],
     ) -> Surroundings:
         """Solves for the tangents at a place, and measures along them."""
@@ -75,6 +76,7 @@ class Surroundings:
             iterations=settings.iterations,
             residual=settings.residual,
             step=settings.probe,
+            near=near if settings.second_order else None,
             told=lambda i: tell(f"solving for tangent {i + 1} of {directions}"),
         )
         losses = metrics = None

@@ -20,7 +20,7 @@ from .stepping import Taken, descend, take
 from .tangent import frame
 from .tree import Tree
 
-_SLACK = 1.5  # KKT residual of a point over that of the first
+_SLACK = 3.0  # KKT residual of a point over that of the first
 
 
 class ParetoNavigator:
@@ -67,7 +67,7 @@ class ParetoNavigator:
         >>> preview.share, preview.change
         (1.0, tensor([-0.0450,  0.0500], dtype=torch.float64))
         >>> nav.step(preview).realised.round(decimals=3)
-        tensor([-0.0450,  0.0500], dtype=torch.float64)
+        tensor([-0.0450,  0.0490], dtype=torch.float64)
 
     Reference:
         Amakor, Sonntag and Peitz, Preference Pareto Exploration, arXiv 2606.19521, 2026, for
@@ -103,6 +103,7 @@ class ParetoNavigator:
         self._tree = Tree()
         self._place: Place | None = None
         self._around: Surroundings | None = None
+        self._near: Tensor | None = None
         self._radius: float | None = None
 
     # --- where one is
@@ -161,7 +162,8 @@ class ParetoNavigator:
         objective = self._objective
         before, theta = objective.cost, objective.read()
         self._names.fix_tasks(objective.begin(theta))
-        self._tree, self._place, self._around, self._radius = Tree(), None, None, None
+        self._tree, self._place, self._around = Tree(), None, None
+        self._near, self._radius = None, None
         taken = descend(objective, theta, self.settings, self._trust(), self._tell)
         return self._arrive(taken, before)
 
@@ -365,12 +367,18 @@ class ParetoNavigator:
         """What is known around the current point; solved for once."""
         if self._around is None:
             self._around = Surroundings.explore(
-                self._here(), self._objective, self._meter, self.settings, self._tell
+                self._here(),
+                self._objective,
+                self._meter,
+                self.settings,
+                self._near,
+                self._tell,
             )
+            self._near = self._around.front.V
         return self._around
 
     def _tolerance(self) -> float:
-        """The KKT residual that a step may leave: little above that of the first point."""
+        """The KKT residual that a step may leave, of the order of that of the first point."""
         return max(self.settings.tolerance, _SLACK * self.points[0].kkt)
 
     def _trust(self) -> float:

@@ -51,11 +51,12 @@ def take(
     miss = settings.accuracy * size / 2
     held = (preview.free == 0).to(change)
     start = around.place.at.losses
-    predicted = predict(objective, around, preview.coordinates, settings)
+    target = start + change - miss * held
+    predicted = predict(objective, around, preview, target, tolerance)
     found = correct(
         objective,
         predicted.theta,
-        start + change - miss * held,
+        target,
         preview.free,
         settings=settings,
         corrections=settings.corrections,
@@ -128,14 +129,24 @@ class Predicted:
     first_order: bool = False
 
 
-def predict(objective: Objective, around: Surroundings, z: Tensor, settings: Settings) -> Predicted:
+def predict(
+    objective: Objective, around: Surroundings, preview: Preview, target: Tensor, tolerance: float
+) -> Predicted:
     """Along the tangent V z, or along the first-order step J⁺d where that ends nearer the front.
 
-    The step is halved until the losses change as they should, to half of that change.
+    The step is halved until the losses change as they should, to half of that change; what the
+    second order makes of it is then taken back to the target along the front. The first-order step
+    is tried where the tangent leaves a KKT residual above the tolerance.
     """
-    theta, at, wanted = around.place.theta, around.place.at, around.front.B @ z
-    v, first = around.front.V @ z.to(theta), at.Q @ z.to(theta)
+    theta, at, z = around.place.theta, around.place.at, preview.coordinates
+    aimed, wanted = frame(at.losses, at.J, preview.free), around.front.B @ z
     half = float(wanted.abs().max()) / 2
+
+    def end(move: Tensor, share: float, found: Tensor) -> Tensor:
+        missed = (target - at.losses) * share - found
+        return theta + share * move + aimed.Q @ (aimed.inverse @ missed).to(theta)
+
+    v, first = around.front.V @ z.to(theta), at.Q @ z.to(theta)
     for halvings in range(_HALVINGS):
         share = 0.5**halvings
         found = objective.losses(theta + share * v, finite=False).means - at.losses
@@ -143,13 +154,17 @@ def predict(objective: Objective, around: Surroundings, z: Tensor, settings: Set
             break
     else:
         return Predicted(theta)  # the corrector goes all the way
-    if torch.equal(v, first):
-        return Predicted(theta + share * v)
-    ends = [theta + share * v, theta + share * first]
-    known = [objective.jacobian(end) for end in ends]
-    kkt = [frame(values.means, J).kkt for values, J in known]
-    nearer = kkt[1] < kkt[0]
-    return Predicted(ends[nearer], known[nearer], nearer)
+    tangent = end(v, share, found)
+    known = objective.jacobian(tangent)
+    kkt = frame(known[0].means, known[1]).kkt
+    if kkt > tolerance and not torch.equal(v, first):
+        found = objective.losses(theta + share * first, finite=False).means - at.losses
+        if bool(torch.isfinite(found).all()):
+            other = end(first, share, found)
+            instead = objective.jacobian(other)
+            if frame(instead[0].means, instead[1]).kkt < kkt:
+                return Predicted(other, instead, first_order=True)
+    return Predicted(tangent, known)
 
 
 def _percent(change: Tensor) -> str:
