@@ -1,12 +1,14 @@
 """Navigation of the demo's ranker against retraining it.
 
     python benchmarks/navigation.py                # writes results/navigation.md
-    python benchmarks/navigation.py --quick        # 40 lists instead of 300, nothing written
+    python benchmarks/navigation.py --quick        # 30 lists and little training, nothing written
 
-The demo's data and transformer, ListNet on its two labels plus weight decay in the losses, trained
-by Adam on all lists at once. Then a walk of 10 steps: each lets one label's loss rise by at most
-CAP and improves the other as far as that buys. For some steps the same is asked of retraining from
-the same start: to the KKT residual that the walk has there,
+The demo's transformer on a third of its lists, ListNet on its labels plus weight decay in the
+losses, trained by Adam on all lists at once. From there a walk: each step lets one label's loss
+rise by at most CAP and improves another as far as that buys. Three walks: from a model that was
+stopped early, from the same model trained on, and with a third label that is protected. For some
+steps of the first two the same is asked of retraining from the same start, to the KKT residual that
+the walk has there,
 
 * with the weight known: that of the walk's point, which nobody knows before;
 * with the weight unknown: bisection until the capped loss has risen by CAP ± 10 %, each run from
@@ -42,9 +44,10 @@ from mtl2r_models import Scorer
 from mtl_optim.pareto import NavigationError, ParetoNavigator, Point
 
 CAP = 0.02  # of a loss of about 3.4
-DECAY = 1e-3
-RATES = (3e-4, 1e-3)
-COMPARED = (1, 6)  # steps that retraining is asked for
+DECAY = 1e-2
+RATES = (1e-4, 3e-4)
+COMPARED = (2, 7)  # steps that retraining is asked for
+LISTS, SHORT, LONG = 100, 200, 1500
 RESULT = Path(__file__).parent / "results" / "navigation.md"
 
 Batches = list[RankingBatch]
@@ -61,12 +64,14 @@ class Taken:
     seconds: float
 
 
-def demo(lists: int | None) -> tuple[Scorer, Batches, Batches, tuple[str, ...]]:
-    """The demo's untrained network, and its lists in batches of like length."""
+def demo(
+    lists: int, more: tuple[str, ...] = ()
+) -> tuple[Scorer, Batches, Batches, tuple[str, ...]]:
+    """The demo's untrained network, and lists of its data in batches of like length."""
     tables = load_study("demo")
-    if lists is not None:
-        sizes = {"train_queries": lists, "validation_queries": lists, "test_queries": 2}
-        tables["data"]["synthetic"] = tables["data"]["synthetic"] | sizes
+    sizes = {"train_queries": lists, "validation_queries": 150, "test_queries": 2}
+    tables["data"]["synthetic"] = tables["data"]["synthetic"] | sizes
+    tables["data"]["tasks"] = [*tables["data"]["tasks"], *more]
     study = validate(StudyConfig, tables)
     splits = load_splits(study.data, study.evaluation)
     generator = torch.Generator().manual_seed(0)
@@ -104,18 +109,18 @@ def weighted(model: Scorer, data: Batches, weights: Tensor) -> tuple[Tensor, flo
 
 
 def train(model: Scorer, data: Batches, steps: int) -> None:
-    """Adam on the mean of both losses, with a rate that falls to nearly nothing."""
+    """Adam on the mean of the losses, with a rate that falls to nearly nothing."""
     model.eval()  # no dropout: what is navigated is what is trained
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: max(0.02, 1 - n / steps))
     for _ in range(steps):
-        weighted(model, data, torch.tensor([0.5, 0.5]))
+        weighted(model, data, torch.full((len(data[0].labels),), 1 / len(data[0].labels)))
         optimizer.step()
         schedule.step()
 
 
 def walk(navigator: ParetoNavigator, steps: int) -> list[Taken]:
-    """Half of the steps for the first label, half back for the second."""
+    """Half of the steps for the first label, half back for the second; others are protected."""
     taken = []
     for n in range(steps):
         improved, capped = (0, 1) if n < steps / 2 else (1, 0)
@@ -138,6 +143,7 @@ class Retrained:
     gradients: int
     reached: bool
     change: Tensor
+    parameters: dict[str, Tensor]
 
 
 def retrain(
@@ -154,7 +160,8 @@ def retrain(
             optimizer.step()
             values, size = weighted(model, data, weights)
             gradients += 1
-        found.append(Retrained(gradients, size <= norm, (values - first).double()))
+        end = {name: p.detach().clone() for name, p in model.named_parameters()}
+        found.append(Retrained(gradients, size <= norm, (values - first).double(), end))
     return found
 
 
@@ -170,7 +177,8 @@ def bisect(
         weights[capped], weights[1 - capped] = (low + high) / 2, 1 - (low + high) / 2
         best = min(retrain(model, data, start, weights, norm, most), key=_by_success)
         gradients += best.gradients
-        start = {n: p.detach().clone() for n, p in model.named_parameters()}
+        start = best.parameters
+        put(model, start)
         with torch.no_grad():
             risen = float(losses(model, data).mean(dim=1)[capped] - taken.before.losses[capped])
         if abs(risen - CAP) <= 0.1 * CAP:
@@ -214,86 +222,125 @@ def ndcg_at_10(model: Scorer, data: Batches) -> list[float]:
 def row(number: int, taken: Taken) -> str:
     capped, point = taken.capped, taken.point
     improved = 1 - capped
-    predicted, realised = point.predicted, point.realised
-    noise = point.change_errors
+    predicted, realised, noise = point.predicted, point.realised, point.change_errors
     off = [abs(float(realised[k] - predicted[k]) / float(predicted[k])) for k in (improved, capped)]
+    rest = [f"{x:+.4f} ({e:.4f})" for x, e in zip(realised[2:], noise[2:], strict=True)]
     return (
         f"| {number} | {point.tasks[improved]} | {float(predicted[improved]):+.4f} "
         f"| {float(realised[improved]):+.4f} | {off[0]:.0%} "
         f"| {CAP:+.4f} | {float(realised[capped]):+.4f} | {off[1]:.0%} "
-        f"| {float(noise[capped]):.4f} | {point.kkt:.3f} "
+        f"| {', '.join(rest) or '–'} | {float(noise[capped]):.4f} | {point.kkt:.4f} "
         f"| {point.cost.equivalents:.0f} | {taken.seconds:.1f} |"
     )
+
+
+def walked(
+    title: str,
+    model: Scorer,
+    data: Batches,
+    validation: Batches,
+    tasks: tuple[str, ...],
+    steps: int,
+) -> tuple[ParetoNavigator, list[Taken], list[str]]:
+    """A walk from where a model is, and its table."""
+    quality = ", ".join(f"{value:.3f}" for value in ndcg_at_10(model, validation))
+    navigator = ParetoNavigator(model, losses, data, tasks=tasks)
+    start = navigator.start()
+    taken = walk(navigator, steps)
+    cost = statistics.median(one.point.cost.equivalents for one in taken)
+    values = ", ".join(f"{value:.3f}" for value in start.losses)
+    columns = ["step", "improve", "foreseen", "realised", "off", "cap", "realised", "off"]
+    columns += ["protected (s.e.)", "s.e. of the capped", "KKT", "equivalents", "s"]
+    lines = [
+        f"## {title}",
+        "",
+        (
+            f"Start: losses {values}, relative KKT residual {start.kkt:.4f}, validation NDCG@10 "
+            f"{quality}. Median of a step: {cost:.0f} gradient equivalents."
+        ),
+        "",
+        f"| {' | '.join(columns)} |",
+        "| --- " * len(columns) + "|",
+        *[row(n, one) for n, one in enumerate(taken, start=1)],
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+    return navigator, taken, lines
+
+
+def compared(
+    model: Scorer, data: Batches, navigator: ParetoNavigator, taken: list[Taken], most: int
+) -> list[str]:
+    """The same from retraining, for some steps of a walk."""
+    lines = [
+        (
+            "Retraining from the same start to the same residual, Adam at the better of the rates "
+            f"{RATES}, at most {most} gradients a run; in brackets the changes of both losses that "
+            "it ends with, and those of the walk:"
+        ),
+        "",
+        "| step | walk | weight known | walk ÷ it | weight by bisection | walk ÷ it |",
+        "| --- " * 6 + "|",
+    ]
+    for n in COMPARED:
+        if n > len(taken):
+            continue
+        one = taken[n - 1]
+        goal = gradient_norm(model, data, one.point, navigator.parameters(one.point))
+        own = one.point.cost.equivalents
+        best = min(
+            retrain(model, data, one.parameters, one.point.alpha, goal, most), key=_by_success
+        )
+        gradients, tries, hit = bisect(model, data, one, goal, most)
+        lines.append(
+            f"| {n} | {own:.0f} {_pair(one.point.realised)} | {'' if best.reached else '> '}"
+            f"{best.gradients} {_pair(best.change)} | {own / best.gradients:.2f} "
+            f"| {gradients} in {tries} runs{'' if hit else ', not found'} | {own / gradients:.2f} |"
+        )
+        print(lines[-1], flush=True)
+    return [*lines, ""]
+
+
+def _pair(change: Tensor) -> str:
+    return f"({change[0]:+.3f}, {change[1]:+.3f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    steps, epochs, most = (4, 150, 150) if options.quick else (10, 300, 400)
-    model, data, validation, tasks = demo(40 if options.quick else None)
+    steps, most = (4, 60) if options.quick else (10, 400)
+    lists, short, long = (30, 60, 100) if options.quick else (LISTS, SHORT, LONG)
+    model, data, validation, tasks = demo(lists)
     started = time.perf_counter()
-    train(model, data, epochs)
-    gradient = (time.perf_counter() - started) / epochs
-    navigator = ParetoNavigator(model, losses, data, tasks=tasks)
-    start = navigator.start()
-    quality = ndcg_at_10(model, validation)
-    taken = walk(navigator, steps)
-    what = (
-        f"`python benchmarks/navigation.py`, {os.cpu_count()} processors ({platform.machine()}), "
-        f"torch {torch.__version__}. The demo's data and transformer "
-        f"({sum(p.numel() for p in model.parameters()):,} parameters), ListNet on {tasks[0]} and "
-        f"{tasks[1]}, {epochs} steps of Adam on all lists; then a walk in which one loss may rise "
-        f"by at most {CAP} a step. Start: losses {start.losses[0]:.3f} and {start.losses[1]:.3f}, "
-        f"relative KKT residual {start.kkt:.3f}, validation NDCG@10 {quality[0]:.3f} and "
-        f"{quality[1]:.3f}. A gradient takes {gradient:.2f} s."
-    )
-    columns = ["step", "improve", "foreseen", "realised", "off", "cap", "realised", "off"]
-    columns += ["s.e.", "KKT", "equivalents", "s"]
+    train(model, data, short)
+    gradient = (time.perf_counter() - started) / short
     lines = [
         "# Navigation",
         "",
-        what,
-        "",
-        f"| {' | '.join(columns)} |",
-        "| --- " * 12 + "|",
-        *[row(n, one) for n, one in enumerate(taken, start=1)],
+        (
+            f"`python benchmarks/navigation.py`, {os.cpu_count()} processors "
+            f"({platform.machine()}), torch {torch.__version__}. The demo's transformer "
+            f"({sum(p.numel() for p in model.parameters()):,} parameters) on {lists} of its lists, "
+            f"ListNet; in each step one loss may rise by at most {CAP}. A gradient takes "
+            f"{gradient:.2f} s."
+        ),
         "",
     ]
-    print("\n".join(lines), flush=True)
-    cost = statistics.median(one.point.cost.equivalents for one in taken)
-    table = []
-    for n in COMPARED if not options.quick else (1,):
-        one = taken[n - 1]
-        goal = gradient_norm(model, data, one.point, navigator.parameters(one.point))
-        own = one.point.cost.equivalents
-        runs = retrain(model, data, one.parameters, one.point.alpha, goal, most)
-        best = min(runs, key=_by_success)
-        more = "" if best.reached else "more than "
-        gradients, tries, hit = bisect(model, data, one, goal, most)
-        found = "" if hit else ", not found"
-        table.append(
-            f"| {n} | {own:.0f} | {more}{best.gradients} ({best.change[0]:+.3f}, "
-            f"{best.change[1]:+.3f}) | {own / best.gradients:.2f} | {gradients} in {tries} runs"
-            f"{found} | {own / gradients:.2f} |"
-        )
-        print(table[-1], flush=True)
-    asked = (
-        f"Median of a step: {cost:.0f} gradient equivalents. Retraining from the same start to the "
-        f"same residual, Adam at the better of the rates {RATES}, at most {most} gradients a run, "
-        "with the changes of both losses that it ends with:"
-    )
-    lines += [
-        asked,
-        "",
-        "| step | walk | weight known | walk ÷ it | weight by bisection | walk ÷ it |",
-        "| --- " * 6 + "|",
-        *table,
-    ]
-    text = "\n".join(lines) + "\n"
-    print(text)
+    title = f"Stopped early: {short} steps of Adam"
+    navigator, taken, table = walked(title, model, data, validation, tasks, steps)
+    lines += table + compared(model, data, navigator, taken, most)
+    put(model, navigator.parameters(0))
+    train(model, data, long)
+    title = f"Trained on: {long} steps more"
+    navigator, taken, table = walked(title, model, data, validation, tasks, steps)
+    lines += table + compared(model, data, navigator, taken, most)
+    model, data, validation, tasks = demo(lists, ("click",))
+    train(model, data, 2 * short)
+    title = f"Three labels, {tasks[2]} protected: {2 * short} steps of Adam"
+    lines += walked(title, model, data, validation, tasks, steps)[2]
     if not options.quick:
-        RESULT.write_text(text)
+        RESULT.write_text("\n".join(lines).rstrip() + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .stepping import Taken, descend, take
 from .tangent import frame
 from .tree import Tree
 
-_SLACK = 3.0  # KKT residual of a point over that of the first
+_SLACK = 5.0  # KKT residual of a point over that of the first: the same order
 
 
 class ParetoNavigator:

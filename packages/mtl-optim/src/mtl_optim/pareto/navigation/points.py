@@ -82,7 +82,7 @@ class Settings:
         residual: Relative residual at which a solve ends before.
         damping: λ of P H P + λ I, in units of the curvature along the right-hand side.
         tolerance: Relative KKT residual that a point should have. Where the first point of a walk
-            has more than a third of it, a step may leave three times that.
+            has more than a fifth of it, a step may leave five times that.
         accuracy: Share of a step by which its target may be missed.
         corrections: Most corrections after a step.
         correct_above: Relative KKT residual above which `start` corrects first.
