@@ -57,29 +57,31 @@ def talk(
     kept = len(session.points)
     _obey(session, places, console, spinner, {"command": "local"})
     console.print("[dim]help lists the commands[/]")
-    while True:
-        try:
-            line = read("› ")
-        except (EOFError, KeyboardInterrupt):
-            console.print()
-            break
-        if not line.strip():
-            continue
-        try:
-            command = parse(line, session.problem.tasks)
-        except ValueError as error:
-            _complain(console, error)
-            continue
-        if command["command"] == "quit":
-            break
-        if command["command"] == "help":
-            console.print(_help())
-            continue
-        done = _obey(session, places, console, spinner, command)
-        if done is not None and done["command"] == "save":
-            kept = len(session.points)
-    if len(session.points) > kept:
-        _obey(session, places, console, spinner, {"command": "save"})
+    try:
+        while True:
+            try:
+                line = read("› ")
+            except (EOFError, KeyboardInterrupt):
+                console.print()
+                break
+            if not line.strip():
+                continue
+            try:
+                command = parse(line, session.problem.tasks)
+            except ValueError as error:
+                _complain(console, error)
+                continue
+            if command["command"] == "quit":
+                break
+            if command["command"] == "help":
+                console.print(_help())
+                continue
+            done = _obey(session, places, console, spinner, command)
+            if done is not None and done["command"] == "save":
+                kept = len(session.points)
+    finally:  # whatever ends it
+        if len(session.points) > kept:
+            _obey(session, places, console, spinner, {"command": "save"})
 
 
 def _obey(

@@ -79,12 +79,13 @@ class Seat:
         return self._lock.locked()
 
     def save(self) -> Path | None:
-        """Writes what is not on disk yet, and says where."""
-        if len(self.session.points) <= self.kept:
-            return None
-        self.places.saved = self.session.save(self.places.navigation(None))
-        self.kept = len(self.session.points)
-        return self.places.saved
+        """Writes what is not on disk yet, after what runs, and says where."""
+        with self._lock:
+            if len(self.session.points) <= self.kept:
+                return None
+            self.places.saved = self.session.save(self.places.navigation(None))
+            self.kept = len(self.session.points)
+            return self.places.saved
 
 
 class Browsers:

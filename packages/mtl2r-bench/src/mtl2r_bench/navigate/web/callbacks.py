@@ -109,7 +109,7 @@ def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
         Output("message", "children", allow_duplicate=True),
         Input("quantity", "value"),
         State("front", "data"),
-        running=_busy(),
+        running=[(Output("picture", "className"), "card busy", "card")],
         prevent_initial_call="initial_duplicate",
     )
     def find_front(quantity: str, known: Mapping[str, Any] | None) -> tuple[Any, Any]:

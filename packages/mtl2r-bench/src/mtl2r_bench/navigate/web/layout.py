@@ -18,6 +18,16 @@ INDEX = """<!DOCTYPE html>
 </html>"""
 
 
+_NOTHING = {
+    "layout": {
+        "xaxis": {"visible": False},
+        "yaxis": {"visible": False},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }
+}
+
+
 def slider_id(task: int | Any) -> dict[str, Any]:
     """The id of a task's slider; give `dash.ALL` for all of them."""
     return {"kind": "slider", "task": task}
@@ -44,9 +54,10 @@ def layout(problem: Problem) -> html.Div:
                     html.Div([_controls(problem), _keep()], className="column"),
                 ]
             ),
-            html.Div(id="message", role="status", **aria(live="polite")),
+            html.Div("Finding the trade-offs here ...", id="message", role="status"),
         ],
         id="page",
+        className="busy",
     )
 
 
@@ -59,7 +70,7 @@ def _stores(problem: Problem) -> list[Any]:
         dcc.Store(id="forecast"),
         dcc.Store(id="theme", data="light"),
         dcc.Store(id="chosen"),
-        dcc.Interval(id="tick", interval=400, disabled=True),
+        dcc.Interval(id="tick", interval=400),
     ]
 
 
@@ -98,13 +109,15 @@ def _picture(problem: Problem) -> html.Section:
                 className="bar",
             ),
             dcc.Graph(
+                figure=_NOTHING,
                 id="graph",
                 config={"displaylogo": False, "displayModeBar": False, "responsive": True},
                 responsive=True,
                 style={"height": "300px"},
             ),
         ],
-        className="card picture",
+        className="card",
+        id="picture",
         **aria(label="The front and the visited points; the table below has its numbers"),
     )
 

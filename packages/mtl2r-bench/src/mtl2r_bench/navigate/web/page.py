@@ -71,7 +71,8 @@ class Page:
             logging.getLogger(__name__).debug("interrupted")
         finally:
             self._server.server_close()
-        yield from self.browsers.save()
+            saved = self.browsers.save()
+        yield from saved
 
     def stop(self) -> None:
         """Ends `run`, from another thread."""
