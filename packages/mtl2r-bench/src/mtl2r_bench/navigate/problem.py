@@ -171,17 +171,15 @@ def _what_is_there(run: RunFolder) -> str:
 
 def _smooth_loss(config: RunConfig, name: str | None) -> tuple[str, list[str]]:
     """The loss to follow, and what to say of the choice."""
+    own = config.loss.name
     if name is not None:
         lookup(dict.fromkeys(SMOOTH_LOSSES), name, "smooth loss")
-        own = name == config.loss.name
-        return name, [] if own else [f"The front followed is that of {name}, as asked."]
-    if config.loss.name in SMOOTH_LOSSES:
-        return config.loss.name, []
-    note = (
-        f"The run was trained with {config.loss.name}, which has no useful second derivative: "
-        "the front followed is that of listnet on the training lists."
-    )
-    return "listnet", [note]
+    chosen = name or (own if own in SMOOTH_LOSSES else "listnet")
+    if chosen == own:
+        return chosen, []
+    why = "" if own in SMOOTH_LOSSES else ", which has no useful second derivative"
+    followed = f"the front followed is that of {chosen} on the training lists"
+    return chosen, [f"The run was trained with {own}{why}: {followed}."]
 
 
 def _tasks(ranker: Ranker, splits: Splits) -> tuple[str, ...]:

@@ -100,7 +100,9 @@ def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
         def begin() -> Answer:
             mine = seat()
             with mine.alone():
-                return _state(mine, problem), None, ""
+                state = _state(mine, problem)
+            said = [*problem.notes, mine.session.point.message]
+            return state, None, " ".join(_sentence(text) for text in said if text)
 
         return _try(begin)
 
@@ -125,6 +127,10 @@ def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
 
         found = _try(look)
         return found[0], found[2]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
 
 
 def _wishes(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:

@@ -113,7 +113,7 @@ def _picture(problem: Problem) -> html.Section:
                 id="graph",
                 config={"displaylogo": False, "displayModeBar": False, "responsive": True},
                 responsive=True,
-                style={"height": "300px"},
+                style={"height": "300px" if len(tasks) == 2 else "264px"},
             ),
         ],
         className="card",
