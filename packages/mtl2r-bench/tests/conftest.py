@@ -10,6 +10,7 @@ from torch.nn.utils import vector_to_parameters
 from mtl2r_bench.config import RunConfig, StudyConfig, validate
 from mtl2r_bench.data import load_splits
 from mtl2r_bench.navigate import Problem
+from mtl2r_bench.train import train
 from mtl2r_models import MLPScorer, Ranker
 
 
@@ -80,6 +81,14 @@ def letor(tmp_path):
         return folder
 
     return write
+
+
+@pytest.fixture
+def run(run_config, splits, tmp_path):
+    """A finished run of the small study, in a study's folder."""
+    config = run_config("ls", preference=(0.5, 0.5), train={"epochs": 1})
+    train(config, splits, tmp_path / "study" / "runs" / "one")
+    return tmp_path / "study" / "runs" / "one"
 
 
 @pytest.fixture(scope="session")

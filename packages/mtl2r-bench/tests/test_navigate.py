@@ -20,7 +20,6 @@ from mtl2r_bench.navigate.jsonl import answer, serve
 from mtl2r_bench.navigate.sentences import HELP, parse
 from mtl2r_bench.navigate.terminal import Spinner, talk
 from mtl2r_bench.tables import LOSSES
-from mtl2r_bench.train import train
 from mtl2r_models import Ranker
 
 TASKS = ("relevance", "click", "quality")
@@ -447,13 +446,6 @@ def test_an_interrupted_step_leaves_everything_as_it_was(session, places, monkey
 
 
 # A trained run
-
-
-@pytest.fixture
-def run(run_config, splits, tmp_path):
-    config = run_config("ls", preference=(0.5, 0.5), train={"epochs": 1})
-    train(config, splits, tmp_path / "study" / "runs" / "one")
-    return tmp_path / "study" / "runs" / "one"
 
 
 def test_the_problem_of_a_run(run, run_config):

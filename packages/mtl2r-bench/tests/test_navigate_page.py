@@ -153,6 +153,28 @@ def test_one_command_at_a_time(toy, tmp_path):
     assert not seat.busy
 
 
+def test_browsers_take_turns_at_computing(toy, tmp_path):
+    browsers = Browsers(Session.start(toy("relevance", "click")), tmp_path)
+    first, second = browsers.seat("a"), browsers.seat("b")
+    computed = threading.Event()
+
+    def compute():
+        with second.alone():
+            second.session.step(Wish(improve="click", give={"relevance": 0.02}))
+            computed.set()
+
+    thread = threading.Thread(target=compute)
+    with first.alone():
+        thread.start()
+        assert not computed.wait(0.2)
+        assert second.activity.text == "waiting for another browser's step"
+        assert len(second.session.points) == 1
+    assert computed.wait(20)
+    thread.join(timeout=20)
+    assert second.activity.text == ""
+    assert first.session.point.id == 0
+
+
 # In a browser
 
 

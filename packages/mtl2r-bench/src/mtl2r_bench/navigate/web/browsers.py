@@ -45,6 +45,8 @@ class Seat:
         session: Its navigation.
         places: Where its files go.
         activity: What is being done.
+        computing: Held while anything is computed, shared by all seats: which kernel attention
+            takes is a setting of the whole process, and processors are not gained by taking turns.
         seen: When it was last heard of.
         kept: How many of its points are on disk.
     """
@@ -52,22 +54,25 @@ class Seat:
     session: Session
     places: Places
     activity: Activity
+    computing: threading.Lock
     seen: float = field(default_factory=time.monotonic)
     kept: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """One command at a time.
+        """One command at a time; those of other browsers are waited for.
 
         Raises:
             ValueError: While another command of the same browser, from a second tab say, runs.
         """
         if not self._lock.acquire(blocking=False):
             raise ValueError("another command of this browser is being computed; wait for it")
-        self.seen = time.monotonic()
         try:
-            yield
+            self.activity.tell("waiting for another browser's step")
+            with self.computing:
+                self.activity.tell("")
+                yield
         finally:
             self.activity.tell("")
             self.seen = time.monotonic()
@@ -107,6 +112,7 @@ class Browsers:
         self._idle = idle
         self._seats: dict[str, Seat] = {}
         self._lock = threading.Lock()
+        self._computing = threading.Lock()
 
     def seat(self, key: str) -> Seat:
         """The seat of a browser, made where it has none.
@@ -135,7 +141,7 @@ class Browsers:
         places = Places(home=self._run / "navigations", exports=self._run / "rankers")
         activity = Activity()
         session = self._origin.fork(activity.tell)
-        return Seat(session, places, activity, kept=len(session.points))
+        return Seat(session, places, activity, self._computing, kept=len(session.points))
 
     def _make_room(self) -> None:
         if len(self._seats) < self._limit:

@@ -123,7 +123,8 @@ def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
         def look() -> Answer:
             mine = seat()
             command = {"command": "front", "losses": losses}
-            return execute(mine.session, mine.places, command), None, no_update
+            with mine.computing:  # not `alone`: it may go with what else this browser does
+                return execute(mine.session, mine.places, command), None, no_update
 
         found = _try(look)
         return found[0], found[2]
