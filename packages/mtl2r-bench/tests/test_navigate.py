@@ -95,6 +95,27 @@ def test_the_metric_of_a_wish_may_be_its_unit(session):
     torch.testing.assert_close(in_metric, in_loss, rtol=0.05, atol=1e-4)
 
 
+@pytest.mark.parametrize("unit", ["loss", "metric"])
+@pytest.mark.parametrize(
+    ("wish", "free", "held"),
+    [
+        ({}, {0, 2}, set()),
+        ({"by": 0.01}, {0, 2}, set()),
+        ({"give": {"relevance": 0.01}}, {0}, {2}),
+        ({"give": {"relevance": 0.01}, "protect": ("quality",)}, {0}, {2}),
+        ({"protect": ("quality",)}, {0}, {2}),
+    ],
+)
+def test_what_a_wish_leaves_free_and_what_it_holds(toy, unit, wish, free, held):
+    session = Session.start(toy("relevance", "click", "quality"))
+    found = session.preview(Wish(improve="click", unit=unit, **wish))
+    assert found.feasible
+    lost = (found.change if unit == "loss" else -found.metric_change).tolist()
+    assert lost[1] < -1e-3
+    assert all(abs(lost[task]) < 1e-4 for task in held)
+    assert sum(lost[task] for task in free) > 1e-3
+
+
 def test_gain_is_paired_over_the_lists(session):
     start = session.point
     session.step(IMPROVE)

@@ -30,6 +30,9 @@ __all__ = ["Session", "about"]
 ABOUT, POINTS = "session.json", "points"
 FORMAT = "mtl2r-navigation"
 
+REMEMBERED = 256
+"""Measurements that are kept; an older one is made again where it is asked for."""
+
 Values: TypeAlias = dict[str, NDArray[np.float64]]
 """The metric (task, query) by the digest of the parameters it was measured at."""
 
@@ -237,10 +240,12 @@ class Session:
         if wish.improve is None:
             raise ValueError("the wish is empty: expected improve, change or toward")
         aim = named[wish.improve]
+        spoken = {wish.improve, *wish.give}
+        kept = [task for task in wish.protect or (named if wish.give else ()) if task not in spoken]
         return {
             "improve": aim if wish.by is None else {aim: wish.by},
             "give_up": {named[task]: by for task, by in wish.give.items()} or None,
-            "protect": [named[task] for task in wish.protect] or None,
+            "protect": [named[task] for task in kept],
         }
 
     def _named(self, unit: Unit) -> dict[str, str]:
@@ -255,7 +260,7 @@ class Session:
         if key not in self._values:
             model = copy.deepcopy(self.problem.ranker.model)
             model.load_state_dict({**model.state_dict(), **parameters})
-            self._values[key] = self.problem.measure(model)
+            _remember(self._values, key, self.problem.measure(model))
         return self._values[key]
 
     def _path(self, point: Point) -> list[Point]:
@@ -310,7 +315,7 @@ def _arguments(
     def measure(model: nn.Module, _: object) -> Tensor:
         key = _digest(dict(model.named_parameters()))
         if key not in values:
-            values[key] = problem.measure(model)
+            _remember(values, key, problem.measure(model))
         return torch.from_numpy(values[key])
 
     names = tuple(f"{problem.metric} {task}" for task in problem.tasks)
@@ -320,6 +325,12 @@ def _arguments(
         "tasks": problem.tasks,
         "progress": progress,
     }
+
+
+def _remember(values: Values, key: str, measured: NDArray[np.float64]) -> None:
+    while len(values) >= REMEMBERED:
+        del values[next(iter(values))]
+    values[key] = measured
 
 
 def _digest(parameters: dict[str, Tensor]) -> str:

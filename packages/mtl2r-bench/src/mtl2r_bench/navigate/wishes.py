@@ -32,8 +32,9 @@ class Wish(BaseModel):
 
     Attributes:
         improve: The task that shall improve.
-        by: By how much; None for as much as `give` allows.
-        give: Per task the most that it may lose.
+        by: By how much; None for as much as one step and `give` allow.
+        give: Per task the most that it may lose. Where there is one, tasks that are not named lose
+            nothing, unless `protect` says which these are.
         protect: Tasks that shall lose nothing.
         change: Per task the change of its loss (negative is better), or of its metric; the tasks
             left out are free.
