@@ -55,7 +55,7 @@ def test_standard_errors_are_those_of_means():
     paired = (after - before).std(dim=1) / math.sqrt(400)
     torch.testing.assert_close(point.change_errors, paired)
     # What was foreseen from the slopes is what came.
-    noise = nav._place.losses  # of the new place
+    noise = nav._where.place(nav._tree.theta(nav.point)).losses  # of the new place
     assert noise.samples.shape == (2, 400)
     accuracy = Settings().accuracy * 0.02
     assert float(preview.error[0]) >= 2 * float(paired[0]) - accuracy
@@ -189,3 +189,21 @@ def test_samples_without_a_value_are_left_out():
     shifted = Values(values.means + 1, samples + 1)
     assert float(paired_errors(values, shifted)) == pytest.approx(0, abs=1e-15)
     assert paired_errors(values, Values(values.means, None)) is None
+
+
+def test_metrics_that_fail_after_a_step_leave_the_model_where_it_was():
+    broken = []
+
+    def measure(model, _):
+        return model.x[:1] / (0 if broken else 1)
+
+    nav = start(metrics=Metrics(measure, ["first"]))
+    preview = nav.preview(change={"task 0": -0.01})
+    before = nav.model.x.detach().clone()
+    broken.append(True)
+    with pytest.raises(ValueError, match="`metrics`: the mean of task 0 must be finite"):
+        nav.step(preview)
+    assert torch.equal(nav.model.x, before)
+    assert len(nav.points) == 1
+    broken.clear()
+    assert nav.step(preview).parent == 0

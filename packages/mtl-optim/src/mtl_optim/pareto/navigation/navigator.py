@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from ..._preference import as_ideal
 from . import storage
-from .around import Place, Surroundings
+from .around import Surroundings
 from .objective import Losses, Objective
 from .points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
 from .record import record
 from .request import Names, as_request
 from .sampling import Meter
-from .stepping import Taken, descend, take
-from .tangent import frame
+from .stepping import Taken
 from .tree import Tree
+from .whereabouts import Whereabouts
 
 _SLACK = 5.0  # KKT residual of a point over that of the first: the same order
 
@@ -101,10 +101,7 @@ class ParetoNavigator:
         self._ideal = ideal
         self._tell = progress if progress is not None else lambda _: None
         self._tree = Tree()
-        self._place: Place | None = None
-        self._around: Surroundings | None = None
-        self._near: Tensor | None = None
-        self._radius: float | None = None
+        self._where = Whereabouts(self._objective, self._meter, self.settings, self._tell)
 
     # --- where one is
 
@@ -162,10 +159,11 @@ class ParetoNavigator:
         objective = self._objective
         before, theta = objective.cost, objective.read()
         self._names.fix_tasks(objective.begin(theta))
-        self._tree, self._place, self._around = Tree(), None, None
-        self._near, self._radius = None, None
-        taken = descend(objective, theta, self.settings, self._trust(), self._tell)
-        return self._arrive(taken, before)
+        where = Whereabouts(objective, self._meter, self.settings, self._tell)
+        with objective.unless_done(theta):
+            taken = where.descend(theta)
+        self._tree, self._where = Tree(), where
+        return self._record(taken, before)
 
     def local(self) -> Local:
         """The front around the current point: exchange rates, ends, curvature, slopes of metrics.
@@ -242,15 +240,12 @@ class ParetoNavigator:
             raise NavigationError(preview.refused)
         if preview.share <= 0:
             raise NavigationError("; ".join(preview.messages) or "nothing of it is feasible")
-        around, before = self._surroundings(), self._objective.cost
-        self._tell("stepping")
-        try:
-            taken = take(
-                self._objective, around, preview, self.settings, self._tolerance(), self._trust()
-            )
-        finally:
-            self._objective.write(around.place.theta)
-        return self._arrive(taken, before - around.cost, preview)
+        around, before, origin = self._surroundings(), self._objective.cost, self.point
+        tolerance = max(self.settings.tolerance, _SLACK * self.points[0].kkt)
+        taken = self._where.take(around.place.theta, preview, tolerance)
+        return self._record(
+            taken, before - around.cost, preview=preview, origin=origin, left=around.place
+        )
 
     def undo(self) -> Point:
         """Back to the point that the current one was reached from, to the bit.
@@ -282,7 +277,7 @@ class ParetoNavigator:
         found = self._tree.find(point)
         self._objective.write(self._tree.theta(found))
         self._tree.goto(found)
-        self._place, self._around = None, None
+        self._where.jump()
         return found
 
     # --- on disk
@@ -297,16 +292,7 @@ class ParetoNavigator:
             ImportError: safetensors is not installed (`pip install mtl-optim[navigate]`).
             ValueError: The folder holds something else.
         """
-        parameters = {point.id: self.parameters(point) for point in self.points}
-        scales = self._objective.scales
-        storage.save(
-            path,
-            self.points,
-            parameters,
-            current=self.point.id,
-            scales=scales,
-            names=self._names,
-        )
+        storage.save(path, self._tree, self._objective, self._names)
 
     @classmethod
     def load(
@@ -336,63 +322,17 @@ class ParetoNavigator:
         """
         saved = storage.load(path)
         navigator = cls(model, losses, data, metrics, **{"tasks": saved.tasks, **arguments})
-        storage.check_names(saved, navigator._names)
-        objective, tree = navigator._objective, navigator._tree
-        for point in saved.points.values():
-            tree.add(point, storage.as_theta(saved, point.id, objective))
-        tree.goto(saved.points[saved.current])
-        before = objective.read()
-        objective.write(tree.theta(tree.current))
-        try:
-            objective.scales = saved.scales
-            found = objective.losses(tree.theta(tree.current)).means * saved.scales
-            storage.check_losses(saved, found)
-        except ValueError:
-            objective.write(before)
-            raise
+        storage.restore(saved, navigator._names, navigator._objective, navigator._tree)
         return navigator
 
     # --- inside
 
-    def _here(self) -> Place:
-        """What is measured at the current point; measured again after a jump."""
-        if self._place is None:
-            theta = self._tree.theta(self.point)
-            values, J = self._objective.jacobian(theta)
-            metrics = None if self._meter is None else self._meter.measure(theta)
-            self._place = Place(theta, values, metrics, frame(values.means, J))
-        return self._place
-
     def _surroundings(self) -> Surroundings:
-        """What is known around the current point; solved for once."""
-        if self._around is None:
-            self._around = Surroundings.explore(
-                self._here(),
-                self._objective,
-                self._meter,
-                self.settings,
-                self._near,
-                self._tell,
-            )
-            self._near = self._around.front.V
-        return self._around
+        return self._where.around(self._tree.theta(self.point))
 
-    def _tolerance(self) -> float:
-        """The KKT residual that a step may leave, of the order of that of the first point."""
-        return max(self.settings.tolerance, _SLACK * self.points[0].kkt)
-
-    def _trust(self) -> float:
-        """The corrector's trust radius; at first a tenth of the parameters' norm."""
-        if self._radius is None:
-            self._radius = 0.1 * float(self._objective.read().norm()) or 1.0
-        return self._radius
-
-    def _arrive(self, taken: Taken, before: Cost, preview: Preview | None = None) -> Point:
-        """Records a place as a point and makes it the current one."""
-        found, origin = taken.found, None if preview is None else self.point
-        metrics = None if self._meter is None else self._meter.measure(found.theta)
-        self._objective.write(found.theta)
-        place = Place(found.theta, found.values, metrics, found.at)
+    def _record(self, taken: Taken, before: Cost, **came: Any) -> Point:
+        """Records the place where one has arrived as a point."""
+        place = self._where.place(taken.found.theta)
         point = record(
             self._tree.next_id,
             place,
@@ -400,10 +340,7 @@ class ParetoNavigator:
             self._objective.scales,
             cost=self._objective.cost - before,
             message=taken.message,
-            preview=preview,
-            origin=origin,
-            left=self._place,
+            **came,
         )
-        self._tree.add(point, found.theta)
-        self._place, self._around, self._radius = place, None, found.radius
+        self._tree.add(point, place.theta)
         return point

@@ -94,6 +94,17 @@ class Objective:
         for parameter, piece in zip(self._parameters, self._pieces(theta), strict=True):
             parameter.copy_(piece.view_as(parameter))
 
+    @contextmanager
+    def unless_done(self, theta: Tensor) -> Iterator[None]:
+        """Gives the model θ back where the block does not come to its end."""
+        done = False
+        try:
+            yield
+            done = True
+        finally:
+            if not done:
+                self.write(theta)
+
     def as_named(self, theta: Tensor) -> dict[str, Tensor]:
         """Copies of the pieces of θ, by the names of the parameters."""
         return {

@@ -20,9 +20,9 @@ def record(
     *,
     cost: Cost,
     message: str,
-    preview: Preview | None,
-    origin: Point | None,
-    left: Place | None,
+    preview: Preview | None = None,
+    origin: Point | None = None,
+    left: Place | None = None,
 ) -> Point:
     """The point at a place.
 

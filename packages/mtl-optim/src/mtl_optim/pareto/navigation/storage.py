@@ -20,6 +20,7 @@ from torch import Tensor
 from .objective import Objective
 from .points import Cost, Point
 from .request import Names
+from .tree import Tree
 
 FORMAT = "mtl-optim-navigation"
 VERSION = 1
@@ -51,15 +52,7 @@ class Saved:
     parameters: dict[int, dict[str, Tensor]]
 
 
-def save(
-    folder: str | Path,
-    points: tuple[Point, ...],
-    parameters: Mapping[int, Mapping[str, Tensor]],
-    *,
-    current: int,
-    scales: Tensor,
-    names: Names,
-) -> None:
+def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> None:
     """Writes a navigation, or brings one up to date."""
     _, write_tensors = _safetensors()
     folder = Path(folder)
@@ -71,8 +64,9 @@ def save(
         _read_manifest(folder)
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
-    for point in points:
-        tensors = {n: t.contiguous().cpu() for n, t in parameters[point.id].items()}
+    for point in tree.points:
+        parameters = objective.as_named(tree.theta(point))
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in parameters.items()}
         content = write_tensors(tensors)
         digest = hashlib.sha256(content).hexdigest()
         file = folder / f"{digest[:16]}.safetensors"
@@ -84,8 +78,8 @@ def save(
         "format_version": VERSION,
         "tasks": list(names.tasks),
         "metrics": list(names.metrics),
-        "scales": scales.tolist(),
-        "current": current,
+        "scales": objective.scales.tolist(),
+        "current": tree.current.id,
         "points": listed,
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -122,7 +116,23 @@ def load(folder: str | Path) -> Saved:
     return Saved(folder, points, current, scales, tasks, metrics, parameters)
 
 
-def check_names(saved: Saved, names: Names) -> None:
+def restore(saved: Saved, names: Names, objective: Objective, tree: Tree) -> None:
+    """Puts a saved navigation into a new one, and the current point's parameters into its model.
+
+    Raises:
+        ValueError: It is of other names, another model, or other losses; the model stays as it was.
+    """
+    _check_names(saved, names)
+    for point in saved.points.values():
+        tree.add(point, _as_theta(saved, point.id, objective))
+    tree.goto(saved.points[saved.current])
+    objective.scales = saved.scales
+    with objective.unless_done(objective.read()):
+        found = objective.losses(tree.theta(tree.current)).means * saved.scales
+        _check_losses(saved, found)
+
+
+def _check_names(saved: Saved, names: Names) -> None:
     """Raises unless tasks and metrics are those of the file."""
     for what, found, wanted in (
         ("tasks", saved.tasks, names.tasks),
@@ -134,7 +144,7 @@ def check_names(saved: Saved, names: Names) -> None:
             )
 
 
-def check_losses(saved: Saved, found: Tensor) -> None:
+def _check_losses(saved: Saved, found: Tensor) -> None:
     """Raises unless the losses are those that were saved, up to the rounding of other machines."""
     stored = saved.points[saved.current].losses
     wrong = [
@@ -149,7 +159,7 @@ def check_losses(saved: Saved, found: Tensor) -> None:
         )
 
 
-def as_theta(saved: Saved, number: int, objective: Objective) -> Tensor:
+def _as_theta(saved: Saved, number: int, objective: Objective) -> Tensor:
     """θ (param,) of a point, for the parameters of a model.
 
     Raises:
