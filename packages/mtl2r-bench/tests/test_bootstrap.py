@@ -91,7 +91,6 @@ def test_the_p_value_is_small_where_the_interval_leaves_out_zero():
     np.testing.assert_array_equal((p < 0.05)[clear], ((low > 0) | (high < 0))[clear])
 
 
-@pytest.mark.slow
 def test_intervals_of_a_hypervolume_cover_it():
     """Ten points of equal quality: the percentile interval covers far less often than it says."""
     rng = np.random.default_rng(6)

@@ -329,5 +329,6 @@ def _print(found: ReportTable, tasks: str) -> None:
         else:
             for heading in row:
                 longest = max(map(len, heading.split()))
-                table.add_column(heading, overflow="fold", min_width=longest)
+                name = not table.columns
+                table.add_column(heading, overflow="fold", min_width=longest, no_wrap=name)
     console.print(table)

@@ -1,0 +1,54 @@
+"""Colours and markers of the report's figures."""
+
+from itertools import combinations
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from mtl2r_bench.report.style import (
+    COLOURS,
+    FEW,
+    MARKERS,
+    numbers,
+    panels_side_by_side,
+    save,
+    style,
+)
+
+# Viénot, Brettel and Mollon 1999: linear RGB to what is seen without one kind of cones.
+DEFICIENCIES = {
+    "protan": [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]],
+    "deutan": [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]],
+}
+
+
+def test_colours_differ_for_colour_blind_readers():
+    rgb = np.array([to_rgb(colour) for colour in COLOURS])
+    for seen in DEFICIENCIES.values():
+        linear = np.clip(rgb**2.2 @ np.array(seen).T, 0, 1) ** (1 / 2.2)
+        for a, b in combinations(linear, 2):
+            assert np.abs(a - b).max() > 0.07
+
+
+def test_no_two_methods_share_a_marker_or_a_colour():
+    looks = [style(number) for number in range(FEW)]
+    assert len({look["marker"] for look in looks}) == FEW == len(MARKERS)
+    assert len({look["color"] for look in looks}) == FEW
+    assert numbers(["wc", "ls"]) == {"ls": 0, "wc": 1}  # whatever came first
+    many = [f"m{i}" for i in reversed(range(20))]
+    assert list(numbers(many)) == many  # the first have colours
+
+
+def test_a_small_picture_keeps_its_colours(tmp_path):
+    figure, (axes,) = panels_side_by_side(1)
+    for number in range(FEW):
+        axes.plot([number], [number], **style(number))
+    save(figure, tmp_path / "marks")
+    with Image.open(tmp_path / "marks.png") as image:
+        assert image.mode == "P"
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(int)
+    for colour in COLOURS:
+        wanted = np.round(255 * np.array(to_rgb(colour)))
+        assert np.abs(pixels - wanted).max(axis=1).min() <= 8
+    assert (tmp_path / "marks.pdf").read_bytes().startswith(b"%PDF")
