@@ -17,6 +17,7 @@ from mtl2r_bench.evaluate import task_mask
 from mtl2r_bench.navigate import Session, Wish, open_run, parse_wish
 from mtl2r_bench.navigate.commands import COMMANDS, Places, execute
 from mtl2r_bench.navigate.jsonl import answer, serve
+from mtl2r_bench.navigate.problem import SMOOTH_LOSSES
 from mtl2r_bench.navigate.sentences import HELP, parse
 from mtl2r_bench.navigate.terminal import Spinner, talk
 from mtl2r_bench.tables import LOSSES
@@ -489,6 +490,26 @@ def test_the_problem_of_a_run(run, run_config):
     for task, value in zip(problem.tasks, measured, strict=True):
         assert record["metrics"]["validation"]["ndcg@10"][task] == pytest.approx(value, abs=1e-6)
     assert [other.own for other in problem.neighbours] == [True]
+
+
+@pytest.mark.parametrize("name", SMOOTH_LOSSES)
+def test_smooth_losses_have_second_derivatives(name):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+    along = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([[1.0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0], [1, 1, 0, 0, 1, 0]])
+
+    def gradient(at):
+        at = at.clone().requires_grad_()
+        (found,) = torch.autograd.grad(LOSSES[name](at, labels), at, create_graph=True)
+        return at, found
+
+    at, first = gradient(scores)
+    (product,) = torch.autograd.grad(first, at, along)
+    step = 1e-5
+    difference = (gradient(scores + step * along)[1] - gradient(scores - step * along)[1]) / 2
+    torch.testing.assert_close(product, difference.detach() / step, rtol=1e-4, atol=1e-7)
+    assert product.abs().max() > 1e-4
 
 
 def test_the_sample_is_of_whole_lists_and_always_the_same(run):

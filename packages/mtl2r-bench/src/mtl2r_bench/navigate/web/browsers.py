@@ -6,11 +6,12 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..commands import Places
+from ..commands import Places, execute
 from ..session import Session
 
 __all__ = ["Browsers", "Seat"]
@@ -77,6 +78,13 @@ class Seat:
             self.activity.tell("")
             self.seen = time.monotonic()
             self._lock.release()
+
+    def execute(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """`mtl2r_bench.navigate.commands.execute` on this navigation."""
+        answer = execute(self.session, self.places, command)
+        if answer["command"] == "save":
+            self.kept = answer["points"]
+        return answer
 
     @property
     def busy(self) -> bool:

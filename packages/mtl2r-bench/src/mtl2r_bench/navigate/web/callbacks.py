@@ -9,7 +9,6 @@ from typing import Any
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
 from flask import request
 
-from ..commands import execute
 from ..problem import Problem
 from ..sentences import parse
 from .browsers import Browsers, Seat
@@ -76,8 +75,8 @@ def _clientside(app: Dash) -> None:
 
 def _state(seat: Seat, problem: Problem) -> dict[str, Any]:
     """What the page shows of where one stands; computes the trade-offs where they are not known."""
-    local = execute(seat.session, seat.places, {"command": "local"})
-    tree = execute(seat.session, seat.places, {"command": "points"})
+    local = seat.execute({"command": "local"})
+    tree = seat.execute({"command": "points"})
     return {"local": local, "tree": tree, **reach(local, problem.tasks)}
 
 
@@ -124,7 +123,7 @@ def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
             mine = seat()
             command = {"command": "front", "losses": losses}
             with mine.computing:  # not `alone`: it may go with what else this browser does
-                return execute(mine.session, mine.places, command), None, no_update
+                return mine.execute(command), None, no_update
 
         found = _try(look)
         return found[0], found[2]
@@ -145,7 +144,7 @@ def _wishes(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
             mine = seat()
             with mine.alone():
                 command = {"command": "preview", "change": wish["change"]}
-                return no_update, execute(mine.session, mine.places, command), ""
+                return no_update, mine.execute(command), ""
 
         return _try(look)[1:]
 
@@ -211,20 +210,23 @@ def _walk(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
 
 def _do(mine: Seat, problem: Problem, command: Mapping[str, Any]) -> Answer:
     """Executes a command that may move; what is planned is shown until something else is."""
-    answer = execute(mine.session, mine.places, command)
+    answer = mine.execute(command)
     if answer["command"] == "preview":
         return no_update, answer, ""
-    message = ""
-    if answer["command"] == "step":
-        point = answer["point"]["name"] or answer["point"]["id"]
-        message = f"Step taken, to point {point}, in {answer['seconds']:.1f} s."
-    elif answer["command"] in ("undo", "go"):
-        point = answer["point"]["name"] or answer["point"]["id"]
-        message = f"At point {point}."
-    elif answer["command"] in ("export", "save"):
-        message = f"Written: {answer['folder']}"
     taken = answer if answer["command"] == "step" else None
-    return _state(mine, problem), taken, message
+    return _state(mine, problem), taken, _said(answer)
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    """What was done, in words."""
+    if answer["command"] in ("export", "save"):
+        return f"Written: {answer['folder']}"
+    if "point" not in answer:
+        return ""
+    point = answer["point"]["name"] or answer["point"]["id"]
+    if answer["command"] == "step":
+        return f"Step taken, to point {point}, in {answer['seconds']:.1f} s."
+    return f"At point {point}."
 
 
 def _keep(app: Dash, seat: Callable[[], Seat]) -> None:
@@ -252,12 +254,9 @@ def _keep(app: Dash, seat: Callable[[], Seat]) -> None:
                 raise ValueError("give the ranker a name first")
             mine = seat()
             with mine.alone():
-                answer = execute(mine.session, mine.places, command)
-                if what == "save":
-                    mine.kept = answer["points"]
+                return _said(mine.execute(command))
         except (ValueError, OSError) as error:
             return f"⚠ {error}"
-        return f"Written: {answer['folder']}"
 
 
 def _show(app: Dash, problem: Problem) -> None:
