@@ -17,7 +17,14 @@ from ltr_data import (
     QuantileTransform,
     Standardize,
 )
-from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Ranker, SetTransformer
+from mtl2r_models import (
+    LatentCross,
+    ListTransformer,
+    MLPScorer,
+    PreferenceConditioned,
+    Ranker,
+    SetTransformer,
+)
 from mtl2r_models.checkpoint import ARCHITECTURES
 
 IDS = (1, 2, 3, 7)
@@ -32,6 +39,9 @@ MODELS = {
     ),
     "LatentCross": lambda: LatentCross(4, hidden=8, blocks=1, heads=2, members=2),
     "MLPScorer": lambda: MLPScorer(4, hidden=(8, 4), feature_layers=[{"kind": "piecewise_linear"}]),
+    "PreferenceConditioned": lambda: PreferenceConditioned(
+        4, trunk={"architecture": "MLPScorer", "hidden": [8]}, preferences=2
+    ),
     "SetTransformer": lambda: SetTransformer(4, hidden=8, layers=1, heads=2, points=3),
 }
 TRANSFORMS = [None, Standardize, LogStandardize, MinMaxScale, ClipOutliers, QuantileTransform]

@@ -5,21 +5,38 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Ranker, SetTransformer
+from mtl2r_models import Ranker
 from mtl2r_models.conditioned import PreferenceConditioned, stratified_preferences
 
 TRUNKS = {
-    "transformer": lambda: ListTransformer(
-        5, hidden=8, layers=1, heads=2, feedforward=16, num_tasks=2
-    ),
-    "mlp": lambda: MLPScorer(5, hidden=(8, 4), members=2),
-    "features": lambda: MLPScorer(
-        5, hidden=(8,), feature_layers=[{"kind": "cross", "rank": 2}, {"kind": "periodic"}]
-    ),
-    "latent-cross": lambda: LatentCross(5, hidden=8, blocks=1, heads=2, feedforward=16),
-    "set-transformer": lambda: SetTransformer(
-        5, hidden=8, layers=1, heads=2, feedforward=16, points=3
-    ),
+    "transformer": {
+        "architecture": "ListTransformer",
+        "hidden": 8,
+        "layers": 1,
+        "heads": 2,
+        "feedforward": 16,
+    },
+    "mlp": {"architecture": "MLPScorer", "hidden": [8, 4], "members": 2},
+    "features": {
+        "architecture": "MLPScorer",
+        "hidden": [8],
+        "feature_layers": [{"kind": "cross", "rank": 2}, {"kind": "periodic"}],
+    },
+    "latent-cross": {
+        "architecture": "LatentCross",
+        "hidden": 8,
+        "blocks": 1,
+        "heads": 2,
+        "feedforward": 16,
+    },
+    "set-transformer": {
+        "architecture": "SetTransformer",
+        "hidden": 8,
+        "layers": 1,
+        "heads": 2,
+        "feedforward": 16,
+        "points": 3,
+    },
 }
 every_trunk = pytest.mark.parametrize("trunk", TRUNKS)
 
@@ -32,9 +49,11 @@ def draw(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def conditioned(trunk, **options):
+def conditioned(trunk, num_tasks=None, **options):
     """One whose modulations are not at their start, where they do nothing."""
-    model = PreferenceConditioned(TRUNKS[trunk](), 2, **options).eval()
+    model = PreferenceConditioned(
+        5, trunk=TRUNKS[trunk], preferences=2, num_tasks=num_tasks, **options
+    ).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.modulations.parameters():
@@ -43,9 +62,9 @@ def conditioned(trunk, **options):
 
 
 @every_trunk
-@pytest.mark.parametrize("rank", [0, 2])
-def test_the_ranker_at_a_preference_is_an_ordinary_one_with_the_same_scores(trunk, rank):
-    model = conditioned(trunk, rank=rank)
+@pytest.mark.parametrize(("rank", "num_tasks"), [(0, None), (2, None), (1, 2)])
+def test_the_ranker_at_a_preference_is_an_ordinary_one_with_the_same_scores(trunk, rank, num_tasks):
+    model = conditioned(trunk, num_tasks=num_tasks, rank=rank)
     features = draw(3, 6, 5)
     mask = torch.arange(6) < torch.tensor([[6], [4], [2]])
     scores = []
@@ -53,7 +72,9 @@ def test_the_ranker_at_a_preference_is_an_ordinary_one_with_the_same_scores(trun
         ranker = model.at(preference)
         assert type(ranker) is type(model.trunk)
         assert ranker.state_dict().keys() == model.trunk.state_dict().keys()
-        scores.append(model(features, mask, preference=preference))
+        model.prefer(preference)
+        scores.append(model(features, mask))
+        assert torch.equal(model.score(model.encode(features, mask)), scores[-1])
         assert torch.equal(ranker(features, mask), scores[-1])
     assert not torch.allclose(*scores)
 
@@ -62,14 +83,16 @@ def test_the_ranker_at_a_preference_is_an_ordinary_one_with_the_same_scores(trun
 def test_at_the_equal_preference_it_is_its_trunk(trunk):
     model = conditioned(trunk)
     features = draw(2, 4, 5)
-    found = model(features, preference=(0.5, 0.5))
+    model.prefer((0.5, 0.5))
+    found = model(features)
     torch.testing.assert_close(found, model.trunk(features))
 
 
 def test_at_the_start_the_preference_changes_nothing():
-    model = PreferenceConditioned(TRUNKS["mlp"](), 2).eval()
+    model = PreferenceConditioned(5, trunk=TRUNKS["mlp"], preferences=2).eval()
     features = draw(2, 4, 5)
-    assert torch.equal(model(features, preference=(0.1, 0.9)), model.trunk(features))
+    model.prefer((0.1, 0.9))
+    assert torch.equal(model(features), model.trunk(features))
 
 
 def test_a_layer_is_modulated_by_the_formula():
@@ -104,7 +127,8 @@ def test_the_ranker_at_a_preference_is_saved_and_loaded(tmp_path):
 
 def test_gradients_reach_trunk_and_modulations():
     model = conditioned("features").train()
-    model(draw(2, 4, 5), preference=(0.3, 0.7)).square().sum().backward()
+    model.prefer((0.3, 0.7))
+    model(draw(2, 4, 5)).square().sum().backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert missing == []
 
@@ -114,12 +138,13 @@ def test_it_learns_to_follow_the_preference():
     features = draw(16, 6, 3)
     labels = 3 * torch.stack([features[..., 0], -features[..., 0]])
     generator = torch.Generator().manual_seed(0)
-    trunk = MLPScorer(3, hidden=(16,), dropout=0.0, generator=generator)
-    model = PreferenceConditioned(trunk, 2, generator=generator)
+    trunk = {"architecture": "MLPScorer", "hidden": [16], "dropout": 0.0}
+    model = PreferenceConditioned(3, trunk=trunk, preferences=2, generator=generator)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for ray in stratified_preferences(200, 2, generator=generator):
         optimizer.zero_grad()
-        (ray @ listnet(model(features, preference=ray), labels)).backward()
+        model.prefer(ray)
+        (ray @ listnet(model(features), labels)).backward()
         optimizer.step()
     found = torch.stack([listnet(model.at((w, 1 - w))(features), labels) for w in (0.1, 0.5, 0.9)])
     assert (found[:, 0].diff() < -0.1).all()
@@ -163,8 +188,26 @@ def test_of_several_tasks_each_entry_has_the_distribution_of_the_simplex():
     ],
 )
 def test_bad_preferences_are_named(preference, message):
-    with pytest.raises(ValueError, match=message):
-        conditioned("mlp").at(preference)
+    model = conditioned("mlp")
+    for wrong in (model.at, model.prefer):
+        with pytest.raises(ValueError, match=message):
+            wrong(preference)
+    assert model.preference.tolist() == [0.5, 0.5]
+
+
+def test_an_unknown_trunk_is_named():
+    with pytest.raises(ValueError, match=r"`trunk` must have an `architecture` of .*got 'MLP'"):
+        PreferenceConditioned(5, trunk={"architecture": "MLP"}, preferences=2)
+
+
+def test_the_preference_is_part_of_what_is_saved(tmp_path):
+    model = conditioned("mlp")
+    model.prefer((0.3, 0.7))
+    Ranker(model, feature_ids=range(1, 6)).save(tmp_path / "ranker")
+    loaded = Ranker.load(tmp_path / "ranker").model
+    features = draw(2, 4, 5)
+    assert torch.equal(loaded(features), model(features))
+    assert torch.equal(loaded.at((0.9, 0.1))(features), model.at((0.9, 0.1))(features))
 
 
 def test_a_bad_margin_is_named():

@@ -7,7 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl2r_models import LatentCross, ListTransformer, MLPScorer, SetTransformer
+from mtl2r_models import (
+    LatentCross,
+    ListTransformer,
+    MLPScorer,
+    PreferenceConditioned,
+    SetTransformer,
+)
 
 FEATURES, TASKS = 5, 3
 FEATURE_LAYERS = [
@@ -43,6 +49,12 @@ ENCODERS = {
     ),
     "set-transformer": lambda **options: SetTransformer(
         FEATURES, hidden=16, layers=2, heads=2, feedforward=32, points=3, **options
+    ),
+    "conditioned": lambda dropout=0.3, **options: PreferenceConditioned(
+        FEATURES,
+        trunk={"architecture": "MLPScorer", "hidden": [16, 8], "dropout": dropout},
+        preferences=2,
+        **options,
     ),
 }
 ORDERED = [f"transformer-{n}-{p}" for n in ("pre", "post") for p in ("sinusoidal", "learned")]
@@ -283,6 +295,7 @@ def test_bad_arguments_are_named(encoder, arguments, error, message):
         "transformer-piecewise-members",
         "latent-cross",
         "set-transformer",
+        "conditioned",
     ],
 )
 def test_compiled_code_gives_the_scores_and_gradients_but_for_rounding(encoder):

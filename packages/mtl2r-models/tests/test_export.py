@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltr_data import ClipOutliers, LogStandardize, QuantileTransform
-from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Ranker, SetTransformer
+from mtl2r_models import (
+    LatentCross,
+    ListTransformer,
+    MLPScorer,
+    PreferenceConditioned,
+    Ranker,
+    SetTransformer,
+)
 from mtl2r_models.export import _searchsorted, export_onnx, export_program
 
 IDS = (1, 2, 3, 7)
@@ -35,6 +42,12 @@ CASES = {
     "plain": (lambda: MLPScorer(4, hidden=(8,)), None),
     "features-members": (
         lambda: MLPScorer(4, hidden=(8,), feature_layers=FEATURE_LAYERS, members=2, num_tasks=2),
+        LogStandardize,
+    ),
+    "conditioned": (
+        lambda: PreferenceConditioned(
+            4, trunk={"architecture": "MLPScorer", "hidden": [8]}, preferences=2
+        ),
         LogStandardize,
     ),
     "latent-cross": (

@@ -1,6 +1,7 @@
 """Rankers over lists, and checkpoints that carry their feature transforms."""
 
 from .__about__ import __version__
+from .conditioned import PreferenceConditioned
 from .latent_cross import LatentCross
 from .mlp import MLPScorer
 from .ranker import Ranker, Ranking
@@ -12,6 +13,7 @@ __all__ = [
     "LatentCross",
     "ListTransformer",
     "MLPScorer",
+    "PreferenceConditioned",
     "Ranker",
     "Ranking",
     "Scorer",

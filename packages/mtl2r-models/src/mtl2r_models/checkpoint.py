@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,8 @@ from ltr_data import FeatureTransform, atomic_folder, atomic_write, recover_fold
 
 from .card import model_card
 from .columns import Columns
-from .latent_cross import LatentCross
-from .mlp import MLPScorer
+from .conditioned import TRUNKS, PreferenceConditioned
 from .scorer import Scorer
-from .set_transformer import SetTransformer
-from .transformer import ListTransformer
 
 __all__ = ["ARCHITECTURES", "FORMAT", "FORMAT_VERSION", "load", "load_state", "save"]
 
@@ -38,8 +35,9 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
 
-ARCHITECTURES: Mapping[str, type[Scorer]] = {
-    kind.__name__: kind for kind in (ListTransformer, MLPScorer, LatentCross, SetTransformer)
+ARCHITECTURES: Mapping[str, Callable[..., Scorer]] = {
+    **TRUNKS,
+    PreferenceConditioned.__name__: PreferenceConditioned,
 }
 
 _MOST = 4  # differences in a message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +11,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .checks import check_sizes
+from .latent_cross import LatentCross
+from .mlp import MLPScorer
 from .scorer import Scorer
+from .set_transformer import SetTransformer
+from .transformer import ListTransformer
 
-__all__ = ["PreferenceConditioned", "stratified_preferences"]
+__all__ = ["TRUNKS", "PreferenceConditioned", "stratified_preferences"]
+
+TRUNKS: Mapping[str, Callable[..., Scorer]] = {
+    kind.__name__: kind for kind in (ListTransformer, MLPScorer, LatentCross, SetTransformer)
+}
+"""What can be conditioned."""
 
 _SUM_TOLERANCE = 1e-4
 
@@ -21,8 +30,9 @@ _SUM_TOLERANCE = 1e-4
 class _Modulation(nn.Module):
     """What the preference does to one linear layer: FiLM on its outputs, and a low-rank adapter."""
 
-    def __init__(self, layer: nn.Linear, code: int, rank: int) -> None:
+    def __init__(self, layer: nn.Module, code: int, rank: int) -> None:
         super().__init__()
+        assert isinstance(layer, nn.Linear)  # noqa: S101 - chosen so
         out, into = layer.weight.shape
         self.scale = nn.Parameter(torch.zeros(out, code))
         self.shift = nn.Parameter(torch.zeros(out, code))
@@ -43,8 +53,8 @@ class _Modulation(nn.Module):
         return scale[:, None] * adapted, scale * bias + self.shift @ code
 
 
-class PreferenceConditioned(nn.Module):
-    r"""A ranker whose every linear layer depends on the preference.
+class PreferenceConditioned(Scorer):
+    r"""A ranker whose linear layers, the heads of single tasks left out, depend on the preference.
 
     .. math:: W(r) = \mathrm{diag}(\gamma) \, (W + U \, \mathrm{diag}(A c) \, V), \quad
         b(r) = \gamma \odot b + B c, \quad \gamma = 1 + \Gamma c
@@ -56,79 +66,112 @@ class PreferenceConditioned(nn.Module):
     in PaLoRA (Dimitriadis et al., 2024). Both fold into the weights, so that `at` gives an ordinary
     ranker of the trunk's architecture, as fast as any.
 
-    Train it on a new preference a step (`stratified_preferences`), with a scalarisation at that
+    It scores at its `preference`, a buffer, which `prefer` sets and which is saved with it. Train
+    it at a new preference every step (`stratified_preferences`), with a scalarisation at that
     preference, such as `mtl_optim.SmoothChebyshev`.
 
     Args:
-        trunk: The ranker; it is made part of this one, and trained with it.
-        num_tasks: Entries of a preference.
+        num_features: Inputs per document.
+        trunk: The ranker to be conditioned: its ``architecture`` (`ListTransformer`, `MLPScorer`,
+            `LatentCross`, `SetTransformer`, by name) and the options of its constructor.
+        preferences: Entries of a preference.
         code: Width of c.
         rank: Of the adapters; 0 leaves FiLM alone.
+        num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
+    Attributes:
+        preference: (preferences,) at which it scores; equal at the start.
+
     Raises:
-        ValueError: For a size that is too small, or a trunk without linear layers.
-        TypeError: For a size that is no int.
+        ValueError: For an unknown architecture or a size that is too small.
+        TypeError: For a size that is no int, or an option that the architecture does not have.
 
     Examples:
-        >>> from mtl2r_models import MLPScorer
-        >>> model = PreferenceConditioned(MLPScorer(5, hidden=(8,)), num_tasks=2).eval()
+        >>> trunk = {"architecture": "MLPScorer", "hidden": [8]}
+        >>> model = PreferenceConditioned(5, trunk=trunk, preferences=2).eval()
         >>> features = torch.ones(1, 3, 5)
-        >>> model(features, preference=(0.3, 0.7)).shape
-        torch.Size([1, 3])
         >>> ranker = model.at((0.3, 0.7))
         >>> type(ranker).__name__
         'MLPScorer'
-        >>> bool(torch.equal(ranker(features), model(features, preference=(0.3, 0.7))))
+        >>> model.prefer((0.3, 0.7))
+        >>> bool(torch.equal(ranker(features), model(features)))
         True
     """
 
+    preference: Tensor
+
     def __init__(
         self,
-        trunk: Scorer,
-        num_tasks: int,
+        num_features: int,
         *,
+        trunk: Mapping[str, Any],
+        preferences: int,
         code: int = 8,
         rank: int = 1,
+        num_tasks: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        check_sizes(num_tasks=num_tasks, code=code, rank=rank or 1)
-        layers = {name: m for name, m in trunk.named_modules() if isinstance(m, nn.Linear)}
-        layers = {name: layer for name, layer in layers.items() if layer.bias is not None}
-        if not layers:
-            raise ValueError("`trunk` must have linear layers with biases, got none")
-        self.num_tasks = num_tasks
-        self.trunk = trunk
-        self.code = nn.Linear(num_tasks, code)
-        self.names = list(layers)
-        self.modulations = nn.ModuleList(_Modulation(m, code, rank) for m in layers.values())
+        check_sizes(preferences=preferences, code=code, rank=rank or 1)
+        config = {
+            "num_features": num_features,
+            "trunk": dict(trunk),
+            "preferences": preferences,
+            "code": code,
+            "rank": rank,
+            "num_tasks": num_tasks,
+        }
+        super().__init__(config)
+        options = dict(trunk)
+        architecture = options.pop("architecture", None)
+        if architecture not in TRUNKS:
+            raise ValueError(
+                f"`trunk` must have an `architecture` of {', '.join(TRUNKS)}, got {architecture!r}"
+            )
+        self.trunk = TRUNKS[architecture](
+            num_features, num_tasks=num_tasks, generator=generator, **options
+        )
+        self.register_buffer("preference", torch.full((preferences,), 1 / preferences))
+        self.code = nn.Linear(preferences, code)
+        own = {id(parameter) for parameter in self.trunk.task_parameters()}
+        self.names = [
+            name
+            for name, layer in self.trunk.named_modules()
+            if isinstance(layer, nn.Linear) and layer.bias is not None and id(layer.bias) not in own
+        ]
+        layers = [self.trunk.get_submodule(name) for name in self.names]
+        self.modulations = nn.ModuleList(_Modulation(layer, code, rank) for layer in layers)
+        self._caller = [_Caller(self.trunk)]  # in a list: the trunk is this module's child already
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draws the trunk's weights, the codes and the adapters; the preference changes nothing."""
+        self.trunk.reset_parameters(generator)
         nn.init.normal_(self.code.weight, generator=generator)
         nn.init.zeros_(self.code.bias)
         for modulation in self.modulations:
             assert isinstance(modulation, _Modulation)  # noqa: S101 - made above
             modulation.reset_parameters(generator)
 
-    def forward(
-        self,
-        features: Tensor,
-        mask: Tensor | None = None,
-        *,
-        preference: Sequence[float] | Tensor,
-    ) -> Tensor:
-        """Scores at a preference.
+    def fit_features(self, features: Tensor) -> None:
+        """Fits the trunk's feature layers to training documents, before the training."""
+        self.trunk.fit_features(features)
 
-        Args:
-            features: (batch, list, feature).
-            mask: (batch, list) bool, True at a document; None where there is no padding.
-            preference: (task,), on the simplex.
+    @torch.no_grad()
+    def prefer(self, preference: Sequence[float] | Tensor) -> None:
+        """Scores at this preference from now on.
 
         Raises:
             ValueError: For a preference of another length or not on the simplex.
         """
-        weights = self._weights(preference)
-        scores: Tensor = functional_call(self.trunk, weights, (features, mask))
-        return scores
+        r = torch.as_tensor(preference, dtype=torch.float64)
+        if r.shape != self.preference.shape:
+            raise ValueError(
+                f"`preference` must have {len(self.preference)} entries, got shape {tuple(r.shape)}"
+            )
+        if not bool((r >= 0).all()) or abs(float(r.sum()) - 1) > _SUM_TOLERANCE:
+            raise ValueError(f"`preference` must be from 0 and sum to 1, got {r.tolist()}")
+        self.preference.copy_(r)
 
     @torch.no_grad()
     def at(self, preference: Sequence[float] | Tensor) -> Scorer:
@@ -137,28 +180,59 @@ class PreferenceConditioned(nn.Module):
         Raises:
             ValueError: For a preference of another length or not on the simplex.
         """
+        before = self.preference.clone()
+        self.prefer(preference)
         ranker = copy.deepcopy(self.trunk)
-        ranker.load_state_dict(self._weights(preference), strict=False)
+        ranker.load_state_dict(self._weights(), strict=False)
+        self.preference.copy_(before)
         return ranker
 
-    def _weights(self, preference: Sequence[float] | Tensor) -> dict[str, Tensor]:
-        """The parameters of the trunk's linear layers at a preference, by name."""
-        like = self.code.weight
-        r = torch.as_tensor(preference, dtype=like.dtype, device=like.device)
-        if r.shape != (self.num_tasks,):
-            raise ValueError(
-                f"`preference` must have {self.num_tasks} entries, got shape {tuple(r.shape)}"
-            )
-        if not bool((r >= 0).all()) or abs(float(r.sum()) - 1) > _SUM_TOLERANCE:
-            raise ValueError(f"`preference` must be from 0 and sum to 1, got {r.tolist()}")
-        equal = torch.full_like(r, 1 / self.num_tasks)
-        code = self.code(r).tanh() - self.code(equal).tanh()
+    def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The trunk's hidden states at the preference, see `Scorer.encode`."""
+        return self._call("encode", features, mask)
+
+    def score(self, hidden: Tensor) -> Tensor:
+        """The trunk's scores at the preference, see `Scorer.score`."""
+        return self._call("score", hidden)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Scores (batch, list) or (task, batch, list) at the preference."""
+        return self._call("forward", features, mask)
+
+    def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
+        """Those of the trunk's heads, where each task has one."""
+        return self.trunk.task_parameters(task)
+
+    def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        raise NotImplementedError  # `encode` is the trunk's
+
+    def _call(self, method: str, *arguments: Tensor | None) -> Tensor:
+        weights = {f"scorer.{name}": tensor for name, tensor in self._weights().items()}
+        result: Tensor = functional_call(self._caller[0], weights, (method, *arguments))
+        return result
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The parameters of the trunk's linear layers at the preference, by name."""
+        equal = torch.full_like(self.preference, 1 / len(self.preference))
+        code = self.code(self.preference).tanh() - self.code(equal).tanh()
         weights: dict[str, Tensor] = {}
         for name, modulation in zip(self.names, self.modulations, strict=True):
             layer: Any = self.trunk.get_submodule(name)
             weight, bias = modulation(layer.weight, layer.bias, code)
             weights |= {f"{name}.weight": weight, f"{name}.bias": bias}
         return weights
+
+
+class _Caller(nn.Module):
+    """A scorer's methods as one call, which is what `functional_call` makes."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        super().__init__()
+        self.scorer = scorer
+
+    def forward(self, method: str, *arguments: Tensor | None) -> Tensor:
+        result: Tensor = getattr(self.scorer, method)(*arguments)
+        return result
 
 
 def stratified_preferences(
