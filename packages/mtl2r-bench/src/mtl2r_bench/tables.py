@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -17,7 +17,14 @@ from torch import Tensor
 
 import ltr_losses
 import mtl_optim
-from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Scorer, SetTransformer
+from mtl2r_models import (
+    LatentCross,
+    ListTransformer,
+    MLPScorer,
+    PreferenceConditioned,
+    Scorer,
+    SetTransformer,
+)
 from mtl_optim import JacobianAggregator, Weighting
 
 from .config import GBDTConfig, LossConfig, MethodConfig, ModelConfig, did_you_mean, validate
@@ -25,6 +32,7 @@ from .gbdt import require_lightgbm
 
 __all__ = [
     "ARCHITECTURES",
+    "CONDITIONED",
     "LOSSES",
     "METHODS",
     "METRICS",
@@ -36,6 +44,7 @@ __all__ = [
     "build_method",
     "build_model",
     "check_method",
+    "conditioned",
     "lookup",
     "summary",
     "takes_preference",
@@ -103,6 +112,26 @@ def _epsilon_constraint(
     )
 
 
+def _conditioned(
+    preference: Sequence[float],
+    *,
+    mu: float = 0.1,
+    passes: int = 1,
+    code: int = 8,
+    rank: int = 1,
+) -> Method:
+    """One ranker for all preferences: smooth Chebyshev at a new preference every step."""
+    for name, value in {"passes": passes, "code": code}.items():
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {value}")
+    if rank < 0:
+        raise ValueError(f"`rank` must be at least 0, got {rank}")
+    return mtl_optim.SmoothChebyshev(preference, mu=mu)
+
+
+CONDITIONED = "conditioned"
+"""The method whose runs of all preferences are one training, see `mtl2r_bench.conditioned`."""
+
 METHODS: Mapping[str, MethodEntry] = {
     # The 21 of DeepMTL2R, under its code names. ``stl`` (a single task) is a run of one loss.
     "ls": MethodEntry(mtl_optim.LinearScalarization, takes_preference=True),
@@ -149,6 +178,7 @@ METHODS: Mapping[str, MethodEntry] = {
     "excess_mtl": MethodEntry(mtl_optim.ExcessMTL),
     "momentum_config": MethodEntry(mtl_optim.MomentumConFIG),
     "imtl_lg": MethodEntry(mtl_optim.IMTL),
+    CONDITIONED: MethodEntry(_conditioned, takes_preference=True, aims_at_ray=True),
     "cosmos": MethodEntry(mtl_optim.COSMOS, takes_preference=True),
 }
 
@@ -310,6 +340,22 @@ def build_model(
         num_tasks=num_tasks if config.head == "per_task" else None,
         generator=generator,
         **options,
+    )
+
+
+def conditioned(
+    model: Scorer, method: MethodConfig, num_tasks: int, generator: torch.Generator
+) -> PreferenceConditioned:
+    """A network like this one, conditioned on the preference as the method's options say."""
+    trunk = model.config()
+    num_features, scores = trunk.pop("num_features"), trunk.pop("num_tasks")
+    return PreferenceConditioned(
+        num_features,
+        trunk={"architecture": type(model).__name__, **trunk},
+        preferences=num_tasks,
+        num_tasks=scores,
+        generator=generator,
+        **{name: method.options[name] for name in ("code", "rank") if name in method.options},
     )
 
 

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ltr_data import RankingBatch, RankingDataset
+from ltr_data import RankingBatch
 from mtl2r_models import Ranker
 
-from .batching import training_loader
 from .certificate import certificate
+from .conditioned import train_conditioned
 from .config import RunConfig, to_toml
 from .data import Splits
 from .distillation import training_data
 from .epoch import Engine, Progress, TrainingError
 from .evaluate import Evaluation, evaluate, label_scores, query_table, scorer
-from .group import ProcessGroup, process_group
+from .group import process_group
 from .memory import keep_freed_memory
-from .optimization import averaged, build_optimizer, casting, loss_scaler
+from .optimization import casting
 from .record import RunFolder, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
-from .state import Tally, TrainingState
+from .start import initial_state, pick_device
+from .state import TrainingState
 from .summary import summarise
-from .tables import TREES, build_loss, build_method, build_model
+from .tables import CONDITIONED, TREES, build_loss
 from .trees import train_trees
 
 __all__ = ["Progress", "TrainingError", "initial_state", "pick_device", "train"]
-
-SAMPLE = 1 << 18
-"""Feature layers are fitted to at most so many training documents."""
 
 
 def train(
@@ -67,6 +63,8 @@ def train(
     """
     if config.method.name in TREES:
         return train_trees(config, splits, folder)
+    if config.method.name == CONDITIONED:
+        return train_conditioned(config, splits, folder, on_progress)
     # All that a config can get wrong comes first, so that a mistake leaves no folder behind.
     trained = trained_tasks(config, splits.tasks)
     weights = selection_weights(config, splits.tasks, trained)
@@ -146,66 +144,6 @@ def _checkpoints(
             on_progress(progress)
 
     return after_step
-
-
-def initial_state(
-    config: RunConfig,
-    splits: Splits,
-    trained: list[int],
-    group: ProcessGroup,
-    learned: RankingDataset | None = None,
-) -> TrainingState:
-    """What a run begins with; its seed alone decides.
-
-    Args:
-        config: The run.
-        splits: Its data.
-        trained: Indices of the trained tasks among the labels.
-        group: The processes that train together.
-        learned: The training lists with a teacher's scores; those of `splits` when not given.
-    """
-    # Dropout draws from torch's own generator, everything else from generators of its own.
-    torch.manual_seed(config.seed + group.rank)
-    generator = torch.Generator().manual_seed(config.seed)
-    features = splits.train.features.shape[1]
-    tasks = tuple(splits.tasks[i] for i in trained)
-    model = build_model(config.model, features, len(tasks), generator)
-    if len(model.inputs):
-        model.fit_features(_sample(splits))
-    ranker = Ranker(
-        model,
-        transform=splits.transform,
-        feature_ids=splits.train.feature_ids,
-        tasks=tasks,
-    ).to(group.device)
-    method = build_method(config.method, tasks, config.seed)
-    loader = training_loader(
-        config.train,
-        splits.train if learned is None else learned,
-        seed=config.seed,
-        device=group.device,
-        group=group,
-        main=tasks[0],
-    )
-    return TrainingState(
-        ranker=ranker,
-        method=method,
-        optimizer=build_optimizer(config.train, ranker.parameters(), method.parameters()),
-        loader=loader,
-        scaler=loss_scaler(config.train, group.device),
-        average=averaged(config.train, ranker),
-        group=group,
-        tally=Tally(np.zeros(len(trained)), np.zeros(len(trained))),
-    )
-
-
-def _sample(splits: Splits) -> Tensor:
-    """Training documents, evenly spaced, as the network sees them."""
-    features = splits.train.features
-    sample = np.array(features[:: -(-len(features) // SAMPLE)])
-    return torch.from_numpy(
-        sample if splits.transform is None else splits.transform.transform(sample)
-    )
 
 
 def _finish(
@@ -290,16 +228,3 @@ def _scorer(config: RunConfig, state: TrainingState) -> Callable[[RankingBatch],
             return inner(batch).float()
 
     return score
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of a config's name for it; "auto" is a GPU where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        # torchrun's processes have one GPU each, and so have a sweep's.
-        name = f"cuda:{os.environ.get('LOCAL_RANK') or torch.cuda.current_device()}"
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"`train.device` must be auto, cpu or cuda[:n], got {name!r}") from error

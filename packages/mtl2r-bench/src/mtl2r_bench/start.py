@@ -1,0 +1,101 @@
+"""What a training begins with."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltr_data import RankingDataset
+from mtl2r_models import Ranker
+
+from .batching import training_loader
+from .config import RunConfig
+from .data import Splits
+from .group import ProcessGroup
+from .optimization import averaged, build_optimizer, loss_scaler
+from .state import Tally, TrainingState
+from .tables import CONDITIONED, build_method, build_model, conditioned
+
+__all__ = ["initial_state", "pick_device"]
+
+SAMPLE = 1 << 18
+"""Feature layers are fitted to at most so many training documents."""
+
+
+def initial_state(
+    config: RunConfig,
+    splits: Splits,
+    trained: list[int],
+    group: ProcessGroup,
+    learned: RankingDataset | None = None,
+) -> TrainingState:
+    """What a run begins with; its seed alone decides.
+
+    Args:
+        config: The run.
+        splits: Its data.
+        trained: Indices of the trained tasks among the labels.
+        group: The processes that train together.
+        learned: The training lists with a teacher's scores; those of `splits` when not given.
+    """
+    # Dropout draws from torch's own generator, everything else from generators of its own.
+    torch.manual_seed(config.seed + group.rank)
+    generator = torch.Generator().manual_seed(config.seed)
+    features = splits.train.features.shape[1]
+    tasks = tuple(splits.tasks[i] for i in trained)
+    model = build_model(config.model, features, len(tasks), generator)
+    inputs = model.inputs
+    if config.method.name == CONDITIONED:
+        model = conditioned(model, config.method, len(tasks), generator)
+    if len(inputs):
+        model.fit_features(_sample(splits))
+    ranker = Ranker(
+        model,
+        transform=splits.transform,
+        feature_ids=splits.train.feature_ids,
+        tasks=tasks,
+    ).to(group.device)
+    method = build_method(config.method, tasks, config.seed)
+    loader = training_loader(
+        config.train,
+        splits.train if learned is None else learned,
+        seed=config.seed,
+        device=group.device,
+        group=group,
+        main=tasks[0],
+    )
+    return TrainingState(
+        ranker=ranker,
+        method=method,
+        optimizer=build_optimizer(config.train, ranker.parameters(), method.parameters()),
+        loader=loader,
+        scaler=loss_scaler(config.train, group.device),
+        average=averaged(config.train, ranker),
+        group=group,
+        tally=Tally(np.zeros(len(trained)), np.zeros(len(trained))),
+    )
+
+
+def _sample(splits: Splits) -> Tensor:
+    """Training documents, evenly spaced, as the network sees them."""
+    features = splits.train.features
+    sample = np.array(features[:: -(-len(features) // SAMPLE)])
+    return torch.from_numpy(
+        sample if splits.transform is None else splits.transform.transform(sample)
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a config's name for it; "auto" is a GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        # torchrun's processes have one GPU each, and so have a sweep's.
+        name = f"cuda:{os.environ.get('LOCAL_RANK') or torch.cuda.current_device()}"
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"`train.device` must be auto, cpu or cuda[:n], got {name!r}") from error

@@ -1,0 +1,111 @@
+"""A conditioned ranker in a study: one training for all preferences, and a run for each."""
+
+import json
+
+import pytest
+
+from mtl2r_bench.config import EvaluationConfig, StudyConfig, validate
+from mtl2r_bench.data import load_splits
+from mtl2r_bench.report import write_report
+from mtl2r_bench.study import plan
+from mtl2r_bench.sweep import sweep
+from mtl2r_bench.train import train
+from mtl2r_models import ListTransformer, PreferenceConditioned, Ranker
+
+
+def weights(folder):
+    return (folder / "ranker" / "model.safetensors").read_bytes()
+
+
+def shared(runs):
+    (found,) = runs.glob("conditioned-????????????")
+    return found
+
+
+def test_the_runs_of_all_preferences_are_one_training(run_config, splits, tmp_path):
+    records = []
+    for first in (0.2, 0.5, 0.8):
+        config = run_config("conditioned", preference=(first, 1 - first))
+        records.append(train(config, splits, tmp_path / f"r{first}"))
+        stored = json.loads((tmp_path / f"r{first}" / "record.json").read_text())
+        assert stored == records[-1]
+        ranker = Ranker.load(tmp_path / f"r{first}" / "ranker")
+        assert isinstance(ranker.model, ListTransformer)
+        whole = Ranker.load(shared(tmp_path) / "ranker")
+        assert isinstance(whole.model, PreferenceConditioned)
+        assert weights(shared(tmp_path)) == weights(shared(tmp_path))
+        trunk = whole.model.at((first, 1 - first)).state_dict()
+        assert all(trunk[name].equal(value) for name, value in ranker.model.state_dict().items())
+    assert len((shared(tmp_path) / "log.jsonl").read_text().splitlines()) == 3
+    assert [record["position"] for record in records] == [0.2, 0.5, 0.8]
+    assert len({json.dumps(record["metrics"]) for record in records}) > 1
+    assert len({record["parameters"] for record in records}) == 1
+    assert not (shared(tmp_path) / "record.json").exists()
+
+
+def test_a_seed_and_other_options_are_trainings_of_their_own(run_config, splits, tmp_path):
+    for seed, options in ((0, {}), (1, {}), (0, {"rank": 0, "passes": 2})):
+        config = run_config("conditioned", preference=(0.5, 0.5), seed=seed, options=options)
+        train(config, splits, tmp_path / f"run{seed}{len(options)}")
+    found = sorted(
+        len((path / "log.jsonl").read_text().splitlines())
+        for path in tmp_path.glob("conditioned-*")
+    )
+    assert found == [3, 3, 6]
+
+
+def test_an_interrupted_training_goes_on_to_the_same_ranker(run_config, splits, tmp_path):
+    config = run_config("conditioned", preference=(0.3, 0.7))
+    train(config, splits, tmp_path / "whole" / "run")
+
+    def stop(progress):
+        if progress.epoch == 2 and progress.batch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, splits, tmp_path / "parts" / "run", stop)
+    train(config, splits, tmp_path / "parts" / "run")
+    assert weights(tmp_path / "whole" / "run") == weights(tmp_path / "parts" / "run")
+
+
+def test_it_follows_the_preference(run_config, tables, tmp_path):
+    tables["data"]["synthetic"] |= {"train_queries": 60, "mean_length": 16}
+    splits = load_splits(validate(StudyConfig, tables).data, EvaluationConfig())
+    losses = []
+    for first in (0.05, 0.5, 0.95):
+        config = run_config(
+            "conditioned",
+            preference=(first, 1 - first),
+            options={"passes": 5},
+            train={"learning_rate": 0.01},
+        )
+        record = train(config, splits, tmp_path / f"r{first}")
+        losses.append(record["certificate"]["losses"])
+    relevance = [loss["relevance"] for loss in losses]
+    quality = [loss["quality"] for loss in losses]
+    assert relevance == sorted(relevance, reverse=True)
+    assert quality == sorted(quality)
+
+
+def test_a_study_reports_it_as_one_more_method(tables, tmp_path):
+    study = validate(StudyConfig, {**tables, "methods": ["conditioned"], "preferences": 3})
+    outcomes = sweep(study, tmp_path, jobs=1)
+    assert all(outcome.error is None for outcome in outcomes)
+    write_report(tmp_path, resamples=20)
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert any(line.startswith("| conditioned | 3 |") for line in report.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"passes": 0}, "`passes` must be at least 1, got 0"),
+        ({"rank": -1}, "`rank` must be at least 0, got -1"),
+        ({"width": 3}, "unknown option 'width' of method 'conditioned'"),
+    ],
+)
+def test_mistakes_end_a_study_before_it_begins(tables, options, message):
+    method = {"name": "conditioned", "options": options}
+    study = validate(StudyConfig, {**tables, "methods": [method], "preferences": 2})
+    with pytest.raises(ValueError, match=message):
+        plan(study, ("relevance", "quality"))
