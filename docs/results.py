@@ -17,6 +17,7 @@ from ltr_data import atomic_write
 from mtl2r_bench.config import STUDIES
 from mtl2r_bench.report import StudyReport, write_report
 from mtl2r_bench.report.analysis import Analysis
+from mtl2r_bench.report.markdown import box_text
 from mtl2r_bench.report.table import to_markdown
 
 DOCS = Path(__file__).parent
@@ -80,6 +81,7 @@ def _study(name: str, report: StudyReport) -> list[str]:
             f"### {name}: {title}",
             f"![The points of every method, {title}](images/{picture})",
             _order(analysis),
+            box_text(analysis),
         ]
         tables = {table.name: table for table in section.tables}
         if "differences" in tables:

@@ -5,6 +5,7 @@ import pytest
 
 from mtl2r_bench.report.analysis import analyse
 from mtl2r_bench.report.box import Box
+from mtl2r_bench.report.markdown import box_text
 from mtl2r_bench.report.points import Measured, Point
 from mtl2r_bench.report.results import standard_error
 from mtl_optim.pareto import delta_m, hypervolume
@@ -57,6 +58,18 @@ def test_without_baselines_the_reference_is_a_random_order():
 def test_a_baseline_that_is_not_the_best_at_its_own_task_spans_no_box():
     box = Box.of(np.array([[0.5, 0.3], [0.6, 0.8]]), np.array([0.1, 0.2]))
     assert box.ideal is None
+
+
+def test_points_that_the_hypervolume_does_not_see_are_named():
+    analysis = run(
+        *BASELINES,
+        point("x", [0.6, 0.6], (0.5, 0.5)),
+        point("x", [0.95, 0.1], (0.9, 0.1)),
+        point("y", [0.6, 0.7]),
+    )
+    assert "count nothing: x (1 of 2)." in box_text(analysis)
+    assert "count nothing" not in box_text(run(*BASELINES, point("y", [0.6, 0.7])))
+    assert "random order (a 0.1000, b 0.2000)" in box_text(run(point("y", [0.6, 0.7])))
 
 
 def test_hypervolume_is_the_share_of_the_box():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from .analysis import Analysis
 from .study_report import StudyReport
 from .table import Table, to_markdown
@@ -58,7 +60,7 @@ def box_text(analysis: Analysis) -> str:
     if box.ideal is None:
         return (
             f"The reference point of the hypervolume is the expected {analysis.metric} of a random "
-            f"order ({where}); nothing is scaled."
+            f"order ({where}); nothing is scaled.{_outside(analysis)}"
         )
     ideal = ", ".join(
         f"{task} {value:.4f}" for task, value in zip(analysis.tasks, box.ideal, strict=True)
@@ -69,5 +71,21 @@ def box_text(analysis: Analysis) -> str:
         "worst that a baseline of another task does, and both are held in the resamples. A method "
         "with more points has more chances: compare methods with equally many. Noise makes the "
         "hypervolume of several points optimistic; the interval is corrected for that, so the "
-        "number may lie near its upper end."
+        "number may lie near its upper end." + _outside(analysis)
+    )
+
+
+def _outside(analysis: Analysis) -> str:
+    """Which methods have points that the hypervolume does not see."""
+    found = []
+    for row in analysis.methods:
+        values = np.stack([analysis.points[i].values for i in row.points])
+        count = int((values < analysis.box.reference).any(axis=1).sum())
+        if count:
+            found.append(f"{row.method} ({count} of {len(row.points)})")
+    if not found:
+        return ""
+    return (
+        " Points that are worse than the reference point in some task count nothing: "
+        f"{', '.join(found)}."
     )

@@ -61,7 +61,8 @@ def overview(
         f"{name} {data['queries'][name]:,} lists ({data['documents'][name]:,} documents)"
         for name in data["queries"]
     )
-    parameters = " or ".join(f"{n:,}" for n in sorted({r.record["parameters"] for r in results}))
+    networks = {r.record["parameters"] for r in results if r.record["loss"]}  # trees have no loss
+    parameters = " or ".join(f"{n:,}" for n in sorted(networks))
     metric = f"ndcg@{study.evaluation.select_cutoff}"
     sentences = [
         f"{sizes}; {data['features']} inputs; {parameters} parameters.",

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import StudyConfig
 from ..folder import StudyFolder
-from ..tables import METHODS, summary
+from ..tables import METHODS, TREES, summary
 from .analysis import Analysis
 from .bootstrap import Bootstrap, Estimate, basic_interval
 from .markdown import box_text
@@ -121,6 +121,7 @@ def _point(
 
 
 def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
+    trees = run.folder.trees.is_file()
     ranker = shlex.quote(str(folder.runs / run.name))
     return {
         "name": run.name,
@@ -133,7 +134,10 @@ def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
         "options": run.record["method"]["options"],
         "bounds": run.record.get("bounds"),
         "certificate": run.record.get("certificate"),
-        "predict": f"mtl2r-bench predict --model {ranker} --data test.txt --out scores.txt",
+        "trees": str(folder.runs / run.name / run.folder.trees.name) if trees else None,
+        "predict": None
+        if trees
+        else f"mtl2r-bench predict --model {ranker} --data test.txt --out scores.txt",
     }
 
 
@@ -176,8 +180,10 @@ def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: boo
 
 
 def _summary(method: str) -> str:
-    entry = METHODS.get(method.partition(" ")[0])
-    return "" if entry is None else summary(entry.factory).replace("`", "")
+    name = method.partition(" ")[0]
+    if name in TREES:
+        return TREES[name].about
+    return summary(METHODS[name].factory).replace("`", "") if name in METHODS else ""
 
 
 def _settings(study: StudyConfig) -> list[list[str]]:

@@ -58,13 +58,13 @@ function runBlock(run, several) {
       ["folder", run.name],
       ["seed", String(run.seed)],
       ["fold", run.fold === null ? null : String(run.fold)],
-      ["chosen epoch", `${run.epoch} of ${run.epochs}`],
+      [run.trees ? "trees used" : "chosen epoch", `${run.epoch} of ${run.trees ? "at most " : ""}${run.epochs}`],
       ["time", `${run.seconds.toFixed(0)} s`],
       ["parameters", run.parameters.toLocaleString("en")],
       ["options", options.length ? options.join("; ") : null],
     ]),
-    element("h3", {}, "Score a file with its ranker"),
-    command(run.predict),
+    element("h3", {}, run.trees ? "Its trees, for lightgbm.Booster" : "Score a file with its ranker"),
+    command(run.trees ?? run.predict),
     certificateFacts(run),
   ];
 }
@@ -91,7 +91,7 @@ function showDetail(set, point) {
       ["on the front", `${point.optimal ? "yes" : "no"}; in ${number(100 * point.probability_optimal, 0)} % of the resamples`],
       ["validation", point.validation && set.tasks.map((t, k) => `${t} ${number(point.validation[k])}`).join(", ")],
       ["spread over seeds", point.seed_spread && set.tasks.map((t, k) => `${t} ± ${number(point.seed_spread[k])}`).join(", ")],
-      ["training losses", set.tasks.map((t, k) => (point.losses[k] === null ? null : `${t} ${number(point.losses[k])}`)).filter(Boolean).join(", ")],
+      ["training losses", set.tasks.map((t, k) => (point.losses[k] === null ? null : `${t} ${number(point.losses[k])}`)).filter(Boolean).join(", ") || null],
     ]),
     point.select
       ? element("div", {}, element("h3", {}, "Choose it by what it keeps on validation"), command(point.select))
