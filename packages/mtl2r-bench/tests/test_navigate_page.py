@@ -2,11 +2,14 @@
 
 import http.client
 import json
+import re
+import sys
 import threading
 
 import pytest
 import torch
 
+from mtl2r_bench import cli
 from mtl2r_bench.navigate import Session, Wish
 from mtl2r_models import Ranker
 
@@ -173,6 +176,43 @@ def test_browsers_take_turns_at_computing(toy, tmp_path):
     thread.join(timeout=20)
     assert second.activity.text == ""
     assert first.session.point.id == 0
+
+
+# The command
+
+
+@pytest.fixture
+def navigate(monkeypatch, capsys):
+    """Runs `mtl2r-bench navigate`: exit code, output, errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mtl2r-bench", "navigate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def test_the_command_prints_the_address_and_ends_with_ctrl_c(run, navigate, monkeypatch):
+    def interrupted(self, poll_interval=0.5):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("werkzeug.serving.BaseWSGIServer.serve_forever", interrupted)
+    code, out, err = navigate(run, "--web")
+    assert code == 0, err
+    assert re.search(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", out)
+    assert not (run / "navigations").exists()
+
+
+def test_without_the_extra_the_command_says_what_to_install(run, navigate, monkeypatch):
+    for name in [n for n in sys.modules if n.startswith("mtl2r_bench.navigate.web")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "dash", None)
+    code, _, err = navigate(run, "--web")
+    assert code == 1
+    assert "pip install 'mtl2r-bench[ui]'" in err
 
 
 # In a browser

@@ -54,6 +54,8 @@ def navigate(
         raise ValueError("`RUN` is missing: the folder of a finished run")
     if as_json and web:
         raise ValueError("`--json` and `--web` exclude one another")
+    if web:
+        _need_page()
     places = Places(run / "navigations")
     saved = None if resume is None else places.navigation(resume)
     if saved is not None:
@@ -87,13 +89,19 @@ def _begin(
     return Session.start(problem, progress)
 
 
-def _serve_page(session: Session, run: Path, port: int) -> None:
+def _need_page() -> None:
+    """Raises ImportError where the extra is missing, before anything is computed."""
     try:
-        from .navigate.web import Page
+        import dash  # noqa: F401 - whether it is there
     except ImportError as error:
         raise ImportError(
             f"`--web` needs the extra `ui`: pip install 'mtl2r-bench[ui]' ({error})"
         ) from error
+
+
+def _serve_page(session: Session, run: Path, port: int) -> None:
+    from .navigate.web import Page
+
     page = Page(session, run, port=port)
     console.print(
         f"The page is at {page.address}\nOnly who has this address can use it. Ctrl-C ends it.",
