@@ -4,12 +4,15 @@
     python benchmarks/train_step.py --quick          # 8 lists instead of 64, nothing written
     python benchmarks/train_step.py --device cuda    # writes results/train_step_cuda.md
     python benchmarks/train_step.py --epoch          # an epoch of WEB30K's size as well
+    python benchmarks/train_step.py --shared         # where others use the machine, see below
 
 The WEB30K preset (810,497 parameters, dropout 0.3, ndcg2pp) on synthetic lists of WEB30K's lengths,
 cut at 240 documents: 3 of the 50 batches that 3,200 lists make, those at 1/6, 1/2 and 5/6 of the
 lengths, so that there is as little padding as in the whole. Every variant is a process of its own,
 all cores; variants alternate, and the medians over the rounds are reported, per step of 64 lists,
-after an epoch that warms up. The ways compared:
+after an epoch that warms up. With
+`--shared` it is the CPU time of one thread, which others on the machine disturb little. The ways
+compared:
 
 * predecessor: what DeepMTL2R does, in plain PyTorch: lists padded to 240, a forward pass per task,
   attention and pair losses as dense tensors; for MGDA, K backward passes through all K graphs at
@@ -149,22 +152,34 @@ def engine(
     return Engine(config, data, state, build_loss(config.loss), everything)
 
 
-def now(device: str) -> float:
-    """When all that was asked of the device is done."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where and how it is measured."""
+
+    device: str
+    shared: bool = False
+
+    def prepare(self) -> None:
+        """At the beginning of every process."""
+        if self.shared:
+            torch.set_num_threads(1)
+
+    def now(self) -> float:
+        """The time when all that was asked of the device is done."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.process_time() if self.shared else time.perf_counter()
 
 
-def seconds_of_an_epoch(trained: Engine, device: str) -> list[float]:
+def seconds_of_an_epoch(trained: Engine, place: Place) -> list[float]:
     """Of each step, the making of its batch included."""
     seconds: list[float] = []
-    last = now(device)
+    last = place.now()
 
     def after(_: object) -> None:
         nonlocal last
-        seconds.append(now(device) - last)
-        last = now(device)
+        seconds.append(place.now() - last)
+        last = place.now()
 
     trained.run_epoch(after)
     trained.state.next_epoch()
@@ -172,17 +187,19 @@ def seconds_of_an_epoch(trained: Engine, device: str) -> list[float]:
 
 
 def measure(
-    variant: Variant, data: RankingDataset, lists: int, device: str, pipe: Connection
+    variant: Variant, data: RankingDataset, lists: int, place: Place, pipe: Connection
 ) -> None:
     """In a process of its own: seconds per step, and the growth of the peak in MB."""
+    place.prepare()
+    device = place.device
     torch.manual_seed(0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if variant.way != "predecessor" and device == "cpu":
         keep_freed_memory()
     if variant.way == "engine":
         trained = engine(variant.method, variant.settings, data, lists, device)
-        seconds_of_an_epoch(trained, device)
-        seconds = seconds_of_an_epoch(trained, device)
+        seconds_of_an_epoch(trained, place)
+        seconds = seconds_of_an_epoch(trained, place)
     else:
         steps = (
             script("_predecessor").steps(
@@ -193,9 +210,9 @@ def measure(
         )
         seconds = []
         for step in steps:
-            start = now(device)
+            start = place.now()
             step()
-            seconds.append(now(device) - start)
+            seconds.append(place.now() - start)
         seconds = seconds[len(seconds) // 2 :]  # the first half warms up
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
@@ -204,26 +221,26 @@ def measure(
     pipe.send((statistics.mean(seconds), peak))
 
 
-def best_speed(multiply: Callable[[], object], device: str) -> float:
+def best_speed(multiply: Callable[[], object], place: Place) -> float:
     """Of a product of matrices of 2048 × 2048, in operations per second."""
     times = []
-    for _ in range(20):
-        start = now(device)
+    for _ in range(5):
+        start = place.now()
         multiply()
-        times.append(now(device) - start)
+        times.append(place.now() - start)
     return 2 * 2048**3 / min(times)
 
 
-def speeds(device: str) -> dict[str, float]:
+def speeds(place: Place) -> dict[str, float]:
     """Of the ways to multiply large matrices, in operations per second."""
-    a, b = torch.randn(2, 2048, 2048, device=device)
+    a, b = torch.randn(2, 2048, 2048, device=place.device)
     half_a, half_b = a.bfloat16(), b.bfloat16()
     found = {
-        "float32": best_speed(lambda: a @ b, device),
-        "bfloat16": best_speed(lambda: half_a @ half_b, device),
+        "float32": best_speed(lambda: a @ b, place),
+        "bfloat16": best_speed(lambda: half_a @ half_b, place),
     }
-    if device == "cpu" and torch.backends.mkldnn.is_available():
-        found["float32, oneDNN"] = best_speed(lambda: products.multiply(a, b), device)
+    if place.device == "cpu" and torch.backends.mkldnn.is_available():
+        found["float32, oneDNN"] = best_speed(lambda: products.multiply(a, b), place)
     return found
 
 
@@ -265,15 +282,16 @@ ON_A_GPU = {
 }
 
 
-def whole_epoch(device: str, lists: int, peak: float) -> str:
+def whole_epoch(place: Place, lists: int, peak: float) -> str:
     """A line on an epoch of as many lists as WEB30K has."""
+    device = place.device
     data = with_tasks(generate(EPOCH), 2)
     if device == "cpu":
         keep_freed_memory()
     trained = engine("ls", FAST if device == "cuda" else {}, data, lists, device)
-    start = now(device)
+    start = place.now()
     trained.run_epoch(lambda _: None)
-    seconds = now(device) - start
+    seconds = place.now() - start
     return (
         f"An epoch of {EPOCH:,} lists, {data.num_documents:,} documents, K = 2, LS, from the first "
         f"step on: {seconds:.0f} s, {EPOCH / seconds:.0f} lists/s, "
@@ -287,19 +305,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--epoch", action="store_true", help="an epoch of WEB30K's size, too")
+    parser.add_argument("--shared", action="store_true", help="the CPU time of one thread")
+    parser.add_argument("--tasks", type=int, nargs="+", default=[2, 5], help="how many: K")
     options = parser.parse_args()
     device, lists = options.device, 8 if options.quick else 64
+    place = Place(device, options.shared)
+    place.prepare()
     variants = VARIANTS | (ON_A_GPU if device == "cuda" else {})
     data = some_batches(generate(BATCHES * lists), lists)
     context = multiprocessing.get_context("spawn")
     found: dict[tuple[str, int], list[tuple[float, float]]] = {}
     seen: list[dict[str, float]] = []
     for _ in range(options.rounds):
-        for tasks in (2, 5):
+        for tasks in options.tasks:
             for name, variant in variants.items():
-                seen.append(speeds(device))
+                seen.append(speeds(place))
                 ours, theirs = context.Pipe(duplex=False)
-                arguments = (variant, with_tasks(data, tasks), lists, device, theirs)
+                arguments = (variant, with_tasks(data, tasks), lists, place, theirs)
                 process = context.Process(target=measure, args=arguments)
                 process.start()
                 theirs.close()
@@ -314,7 +336,7 @@ def main() -> None:
     }
     lines = report(medians, best, operations(data) / 3, lists, options)
     if options.epoch:
-        lines += ["", whole_epoch(device, lists, best_float32(best))]
+        lines += ["", whole_epoch(place, lists, best_float32(best))]
     text = "\n".join(lines) + "\n"
     print(text)
     if not options.quick:
@@ -342,10 +364,12 @@ def report(
     torchs = work / best["float32"]
     peaks = ", ".join(f"{speed / 1e9:,.0f} GFLOP/s in {name}" for name, speed in best.items())
     set_up = (
-        f"`python benchmarks/train_step.py --rounds {options.rounds}`, {os.cpu_count()} "
-        f"processors, {machine}, torch {torch.__version__}. The WEB30K preset, {lists} lists a "
-        f"step, cut at {LENGTH} documents; medians of {options.rounds} alternating rounds, each "
-        "variant in its own process. MB is the growth of the peak from before the first step."
+        f"`python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`, "
+        f"{os.cpu_count()} processors, {machine}, torch {torch.__version__}. The WEB30K preset, "
+        f"{lists} lists a step, cut at {LENGTH} documents; "
+        + ("process CPU time of one thread, " if options.shared else "")
+        + f"medians of {options.rounds} alternating rounds, each variant in its own process. MB is "
+        "the growth of the peak from before the first step."
     )
     floor = (
         f"Large products (2048 × 2048) run at {peaks}. Floor: the products of a step, "
@@ -367,7 +391,17 @@ def report(
             f"| {old[0] / seconds:.1f} | {peak:,.0f} | {old[1] / peak:.1f} |"
         )
     if options.device == "cpu":
-        lines += ["", "No GPU was at hand: `--device cuda` has not been run."]
+        units = {
+            "AVX512-BF16": torch.cpu._is_avx512_bf16_supported(),
+            "AMX": torch.cpu._is_amx_tile_supported(),
+        }
+        has = ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in units.items())
+        lines += [
+            "",
+            f"Units for bfloat16: {has}.",
+            "",
+            "No GPU was at hand: `--device cuda` has not been run.",
+        ]
     return lines
 
 
