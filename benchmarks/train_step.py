@@ -186,6 +186,15 @@ def seconds_of_an_epoch(trained: Engine, place: Place) -> list[float]:
     return seconds
 
 
+def peak_megabytes() -> float:
+    """Of this process: what `getrusage` says begins with what its parent had."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+
 def measure(
     variant: Variant, data: RankingDataset, lists: int, place: Place, pipe: Connection
 ) -> None:
@@ -193,7 +202,7 @@ def measure(
     place.prepare()
     device = place.device
     torch.manual_seed(0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_megabytes()
     if variant.way != "predecessor" and device == "cpu":
         keep_freed_memory()
     if variant.way == "engine":
@@ -217,7 +226,7 @@ def measure(
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
     else:
-        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        peak = peak_megabytes() - before
     pipe.send((statistics.mean(seconds), peak))
 
 
