@@ -145,7 +145,7 @@ THREE = FIVE[:2] + FIVE[3:4]
         ("synthetic-web30k", THREE, 3 + 2 * (7 * 10 + 14)),
         ("synthetic-small", THREE, 3 + 2 * (7 * 5 + 14)),
         ("mslr-sample", THREE, 3 + 2 * (7 * 5 + 14)),
-        ("mq2008", ("relevance", "pagerank"), 3 * (2 + 7 * 5 + 14)),
+        ("mq2008", ("relevance", "pagerank"), 2 + 7 * 5 + 14),
         ("demo", FIVE[:2], 2 + 2 * 5 + 3),
     ],
 )
