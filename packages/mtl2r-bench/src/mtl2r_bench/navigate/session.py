@@ -43,7 +43,7 @@ class Session:
     Args:
         problem: What is navigated.
         navigator: Over a model of its own; started or loaded.
-        progress: Told in words what is being done.
+        values: What the navigator's metrics have measured so far.
 
     Attributes:
         planned: The last preview, which `step` takes; None where there is none at this point.
