@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ltr_losses import approx_ndcg_loss, lambda_loss, pairwise_hinge_loss, ranknet_loss
+from ltr_losses._logistic import _log1p
 
 LOSSES = {
     **{
@@ -71,6 +72,14 @@ def test_the_loop_for_a_compiler_is_that_in_blocks(monkeypatch, name, weighted, 
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     loop = value_and_gradient(LOSSES[name], scores, labels, **options)
     torch.testing.assert_close(loop, blocks, rtol=1e-10, atol=1e-12)
+
+
+def test_the_series_of_the_logarithm_is_exact_in_float32():
+    # From 0 to 1, and where a rounded 1 + t would lose all of t.
+    t = torch.cat([torch.linspace(0.0, 1.0, 100_001), torch.logspace(-38.0, 0.0, 10_001)])
+    expected = torch.log1p(t.double())
+    torch.testing.assert_close(_log1p(t).double(), expected, rtol=2.0**-22, atol=0.0)
+    torch.testing.assert_close(_log1p(t.double()), expected, rtol=0.0, atol=0.0)
 
 
 def test_many_tasks_are_not_unrolled(monkeypatch):

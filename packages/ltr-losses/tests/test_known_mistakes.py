@@ -6,14 +6,21 @@ from functools import partial
 import pytest
 import torch
 
+import ltr_losses
 from ltr_losses import (
+    approx,
     approx_mrr_loss,
     approx_ndcg_loss,
     arp,
     average_precision,
     bce_loss,
     binary_listnet_loss,
+    bound,
+    dcg,
     err,
+    exposure_gap,
+    exposure_loss,
+    gumbel,
     hit_rate,
     lambda_loss,
     listmle_loss,
@@ -62,12 +69,44 @@ METRICS = {
     "arp": arp,
     "average_precision": average_precision,
     "err": err,
+    "exposure_gap": exposure_gap,
     "hit_rate": hit_rate,
     "mrr": mrr,
     "ndcg": ndcg,
     "precision": precision,
     "rbp": rbp,
     "recall": recall,
+}
+# What must bear labels of any size besides: all schemes and variants, and losses made of metrics.
+LARGE = {
+    **LOSSES,
+    **{
+        f"lambda {scheme}": partial(lambda_loss, scheme=scheme, k=2)
+        for scheme in (
+            "ndcg1",
+            "ndcg2",
+            "ndcg2pp",
+            "lambdarank",
+            "ranknet",
+            "labeldiff",
+            "arp1",
+            "arp2",
+            "precision",
+        )
+    },
+    "approx_ndcg, linear": partial(approx_ndcg_loss, gain="linear"),
+    "exposure": exposure_loss,
+    "neural_ndcg, transposed": partial(neural_ndcg_loss, transposed=True),
+    "pairwise_quantile, squared": partial(pairwise_quantile_loss, squared=True),
+    **{
+        # Where a cut would not be flat: four near scores have ranks of about 2.5, bounded by 4.
+        f"{made.__name__}({name}@{k})": made(partial(metric, k=k))
+        for made, k in ((approx, 2), (bound, 4))
+        for name, metric in METRICS.items()
+        if name != "arp"
+    },
+    "approx(arp)": approx(arp, lower_is_better=True),
+    "gumbel(lambda)": gumbel(lambda_loss, generator=torch.Generator().manual_seed(0)),
 }
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
@@ -114,7 +153,7 @@ def test_3_a_cut_that_asks_for_both_documents():
     assert gradient[20] < 0.0
 
 
-@every_loss
+@pytest.mark.parametrize("loss", LARGE.values(), ids=LARGE)
 @pytest.mark.parametrize("largest", [128.0, 255.0, 30000.0])
 def test_4_gains_that_overflow(loss, largest):
     scores = torch.tensor([[0.3, -0.2, 0.1, 0.0], [0.0, 0.0, 0.0, 0.0]])
@@ -130,6 +169,25 @@ def test_4_gains_that_overflow(loss, largest):
 def test_4_gains_that_overflow_in_a_metric(metric, largest):
     labels = torch.tensor([0.0, largest, 3.0])
     assert metric(torch.tensor([0.3, -0.2, 0.1]), labels).isfinite()
+
+
+@pytest.mark.parametrize("largest", [255.0, 30000.0])
+def test_4_the_plain_dcg_names_the_transform_to_use(largest):
+    scores, labels = torch.tensor([0.3, -0.2, 0.1]), torch.tensor([0.0, largest, 3.0])
+    with pytest.raises(ValueError, match=r"`labels` .*gain=\"linear\".*log1p"):
+        dcg(scores, labels)
+    assert dcg(scores, labels, gain="linear").isfinite()
+    assert dcg(scores, labels.log1p()).isfinite()
+
+
+def test_4_is_asked_of_all_losses_and_metrics():
+    def function(x):
+        return x.func if isinstance(x, partial) else x
+
+    asked = {function(x) for x in (*LARGE.values(), *METRICS.values(), dcg)}
+    named = {name for name in ltr_losses.__all__ if name.endswith("_loss")}
+    for name in named | set(ltr_losses.metrics.__all__):
+        assert getattr(ltr_losses, name) in asked, name
 
 
 def test_5_samples_masked_with_the_layout_of_another_axis():

@@ -1,7 +1,6 @@
 """The pairwise logistic loss with any pair weights: its sum over the pairs, and its gradient."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,10 @@ from ltr_losses._pairs import FAR_BELOW, Block, Workspace, row_of, sink_padding,
 # Weights of positions that are made at once.
 _BAND = 1 << 18
 
-# Tasks that a compiled loop takes side by side.
+# Of the series of artanh(s), which for s ≤ 1/3 are enough for float32.
+_TERMS = (13, 11, 9, 7, 5, 3, 1)
+
+# Tasks that a compiled loop takes side by side; in blocks, at least so many one after the other.
 _UNROLLED = 8
 
 Contrast = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | None, Tensor | None], Tensor]
@@ -96,9 +98,22 @@ class _Blocks(torch.autograd.Function):
         return _Blocks.apply(*args[:4], *moved), (0, 0)  # type: ignore[no-untyped-call]
 
 
-def _leading(*tensors: Tensor | None) -> torch.Size:
-    shapes = [x.shape[:-1] for x in tensors if x is not None]
-    return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
+def _by_task(
+    z: Tensor, features: Sequence[Tensor], weights: Tensor | None, limit: int
+) -> tuple[Tensor, list[list[Tensor]], torch.Size]:
+    """Takes the tasks that share z apart; where they do not, or are too many, they become lists.
+
+    Returns z, each task's features (and weights) in the shape of z, and the leading axes of all.
+    """
+    own = [*features] if weights is None else [*features, weights]
+    n = z.shape[-1]
+    leading = torch.Size(torch.broadcast_shapes(*(x.shape[:-1] for x in (z, *own))))  # type: ignore[no-untyped-call]
+    extra = len(leading) - (z.dim() - 1)
+    if leading[extra:] != z.shape[:-1] or leading[:extra].numel() > limit:
+        extra = 0
+    lists = leading[extra:]
+    flat = [x.expand(*leading, n).reshape(-1, *lists, n).unbind() for x in own]
+    return z.expand(*lists, n), [list(task) for task in zip(*flat, strict=True)], leading
 
 
 class _Bands:
@@ -114,7 +129,8 @@ class _Bands:
     def of(self, block: Block) -> Tensor:
         """(rows, columns), zeros where the column is not below the row."""
         if block.stop > self.stop:
-            band = Block(block.start, max(block.stop, block.start + self.height))
+            stop = min(block.start + self.height, len(self.index))
+            band = Block(block.start, max(block.stop, stop))
             self.weights = self.positions(band.rows(self.index), band.cols(self.index)).triu_(1)
             self.start, self.stop = band
         return self.weights[block.start - self.start : block.stop - self.start].narrow(
@@ -131,48 +147,60 @@ def _in_blocks(
     k: int | None,
     slopes: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Each pair i < j once, with one exponential for all tasks and for pairs in either order.
+    """Each pair i < j once, with the transcendental functions once for all tasks and either order.
 
-    As z_i ≥ z_j, that is of a number ≤ 0: nothing overflows or saturates.
+    As z_i ≥ z_j, they are of a gap ≤ 0: nothing overflows or saturates.
     """
     n = z.shape[-1]
-    leading = _leading(z, *features, weights)
-    value = z.new_zeros(leading)
-    gradient = z.new_zeros((*leading, n))
-    blocks = upper_blocks(leading.numel(), n, k, z.device)
-    shared = Workspace(z, z.shape[:-1], blocks, 5)
-    own = None if leading == z.shape[:-1] else Workspace(z, leading, blocks, 3)
+    # Many tasks of few lists would be many calls for little.
+    limit = max(_UNROLLED, z.shape[:-1].numel())
+    z, tasks, leading = _by_task(z, features, weights, limit)
+    # By row the sums of the values and of the slopes of its pairs, by column those of the slopes.
+    sums, upper, lower = z.new_zeros(3, len(tasks), *z.shape)
+    each = [*zip(tasks, sums, upper, lower, strict=True)]
+    blocks = upper_blocks(z.shape[:-1].numel(), n, k, z.device)
+    space = Workspace(z, z.shape[:-1], blocks, 6)
     bands = _Bands(positions, n, z)
     for block in blocks:
         rows, cols = block.stop - block.start, n - block.start
-        gap, t, u, softplus, swapped = shared.of(rows, cols)
-        # What a task has for itself may go where t, u and σ were.
-        c, wrong, slope = (t, u, swapped) if own is None else own.of(rows, cols)
-
+        gap, sigmoid, minus_softplus, c, wrong, out = space.of(rows, cols)
         torch.sub(block.cols(z), block.rows(z), out=gap)
         # Above 0 only beside the diagonal, where i > j is not counted but must not overflow.
-        gap[..., :rows].clamp_(max=0.0)
-        torch.exp(gap, out=t)
-        torch.add(t, 1.0, out=u)
-        torch.div(t, u, out=swapped)  # softplus'(gap)
-        # log(1 + t), with what 1 + t rounded off; log1p costs more.
-        torch.log(u, out=softplus).sub_(u.sub_(1.0).sub_(t))
+        gap.narrow(-1, 0, rows).clamp_(max=0.0)
+        torch.sigmoid(gap, out=sigmoid)
+        # log(1 − σ(x)) = −log(1 + e^x), to the last bits as σ ≤ 1/2 is.
+        torch.neg(sigmoid, out=minus_softplus).log1p_()
+        band = bands.of(block)
+        for own, value, slope, below in each:
+            contrast([block.rows(x) for x in own], [block.cols(x) for x in own], None, c)
+            c.mul_(band)
+            torch.clamp(c, max=0.0, out=wrong)
+            if weights is None:
+                amount = c.abs_()
+            else:
+                wrong.mul_(block.cols(own[-1]))
+                amount = c.clamp_(min=0.0).mul_(block.rows(own[-1])).sub_(wrong)
+            if slopes:
+                torch.addcmul(wrong, amount, sigmoid, out=out)
+                torch.sum(out, -1, out=block.of(slope))
+                block.to_end(below).add_(out.sum(-2))
+            # softplus(−gap) = softplus(gap) − gap
+            wrong.mul_(gap).addcmul_(amount, minus_softplus, value=-1.0)
+            torch.sum(wrong, -1, out=block.of(value))
+    return sums.sum(-1).reshape(leading), lower.sub_(upper).reshape(*leading, n)
 
-        contrast([block.rows(x) for x in features], [block.cols(x) for x in features], None, c)
-        c.mul_(bands.of(block))
-        torch.clamp(c, max=0.0, out=wrong)
-        if weights is None:
-            amount = c.abs_()
-        else:
-            wrong.mul_(block.cols(weights))
-            amount = c.clamp_(min=0.0).mul_(block.rows(weights)).sub_(wrong)
-        if slopes:
-            torch.mul(amount, swapped, out=slope).add_(wrong)
-            gradient[..., block.start : block.stop] -= slope.sum(-1)
-            gradient[..., block.start :] += slope.sum(-2)
-        # softplus(−gap) = softplus(gap) − gap
-        value += amount.mul_(softplus).addcmul_(wrong, gap).sum((-2, -1))
-    return value, gradient
+
+def _log1p(t: Tensor) -> Tensor:
+    """log(1 + t) at 0 ≤ t ≤ 1, to the last bits."""
+    if t.dtype == torch.float64:
+        return t.log1p()
+    # 2 artanh(s), as a series: in a loop it costs a third of the logarithm, which half the loop is.
+    s = t / (2.0 + t)
+    square = s * s
+    series = torch.full_like(t, 2.0 / _TERMS[0])
+    for odd in _TERMS[1:]:
+        series = series * square + 2.0 / odd
+    return s * series
 
 
 def _fused(
@@ -188,19 +216,11 @@ def _fused(
     A compiler makes one loop of them, of all tasks, which keeps nothing of the size of the pairs.
     """
     n = z.shape[-1]
-    own = [*features] if weights is None else [*features, weights]
-    leading = _leading(z, *own)
-    extra = len(leading) - (z.dim() - 1)
-    if leading[extra:] != z.shape[:-1] or math.prod(leading[:extra]) > _UNROLLED:
-        extra = 0
-    lists = leading[extra:]
-    tasks = [
-        [x.expand(*leading, n).reshape(-1, *lists, n)[t] for x in own]
-        for t in range(math.prod(leading[:extra]))
-    ]
+    z, tasks, leading = _by_task(z, features, weights, _UNROLLED)
     # Stacked, they are in memory; the loop would look each up by its place in the order again.
-    z, *rest = torch.stack([z.expand(*lists, n), *itertools.chain(*tasks)]).unbind()
-    tasks = [rest[i : i + len(own)] for i in range(0, len(rest), len(own))]
+    z, *rest = torch.stack([z, *itertools.chain(*tasks)]).unbind()
+    per_task = len(rest) // len(tasks)
+    tasks = [rest[i : i + per_task] for i in range(0, len(rest), per_task)]
 
     index = torch.arange(1, n + 1, dtype=z.dtype, device=z.device)
     # (rows, columns): with a k, the first k with all, and the others with the first k.
@@ -217,8 +237,7 @@ def _fused(
         gap = row_of(z, *rows) - row_of(z, *cols).mT
         t = torch.exp(-gap.abs())
         u = 1.0 + t
-        # log(1 + t), with what 1 + t rounded off; log1p costs more.
-        softplus = (u.log() - ((u - 1.0) - t)) + (-gap).clamp(min=0.0)
+        softplus = _log1p(t) + (-gap).clamp(min=0.0)
         for task, value, slope in zip(tasks, values, slopes, strict=True):
             a = [row_of(x, *rows) for x in task]
             b = [row_of(x, *cols).mT for x in task]

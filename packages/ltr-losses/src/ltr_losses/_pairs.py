@@ -9,9 +9,9 @@ from torch.nn.functional import pad
 
 from ltr_losses._check import Lists
 
-# Pairs per block. On the CPU a handful of such tensors stays in the second-level cache of a core;
-# elsewhere it is enough to fill an accelerator.
-_BLOCK_CPU = 1 << 16
+# Pairs per block. On the CPU a call costs little beside the work on so many, and a handful of such
+# tensors stays in the cache; elsewhere it is enough to fill an accelerator.
+_BLOCK_CPU = 1 << 17
 _BLOCK = 1 << 23
 
 # exp(-1000) is 0 in float32 and in float64.
@@ -26,11 +26,19 @@ class Block(NamedTuple):
 
     def rows(self, x: Tensor) -> Tensor:
         """(..., list) -> (..., rows, 1)."""
-        return x[..., self.start : self.stop].unsqueeze(-1)
+        return self.of(x).unsqueeze(-1)
 
     def cols(self, x: Tensor) -> Tensor:
         """(..., list) -> (..., 1, columns)."""
-        return x[..., self.start :].unsqueeze(-2)
+        return self.to_end(x).unsqueeze(-2)
+
+    def of(self, x: Tensor) -> Tensor:
+        """(..., list) -> (..., rows)."""
+        return x.narrow(-1, self.start, self.stop - self.start)
+
+    def to_end(self, x: Tensor) -> Tensor:
+        """(..., list) -> (..., columns)."""
+        return x.narrow(-1, self.start, x.shape[-1] - self.start)
 
 
 def _budget(device: torch.device) -> int:
