@@ -61,7 +61,8 @@ def _swap_and_distance(i: Tensor, j: Tensor, options: _Options) -> Tensor:
 
 def _across(i: Tensor, j: Tensor, options: _Options) -> Tensor:
     k = options.k or 1  # never None: `lambda_loss` asks for it
-    return ((i <= k) != (j <= k)).to(i.dtype) / k
+    # A difference: inductor (torch 2.13) fails on `!=` of conditions that it knows beforehand.
+    return ((i <= k).to(i.dtype) - (j <= k).to(i.dtype)).abs() / k
 
 
 def _difference(
