@@ -64,26 +64,20 @@ class _SigmoidRanksPull(torch.autograd.Function):
         # Nothing of u is written in place or indexed: `is_grads_batched` batches it alone, by an
         # older vmap that has no rule for that, and does not ask for ours.
         n = scores.shape[-1]
-        degree = torch.zeros_like(scores)
-        v = u.reshape(-1, n)
-        rows, columns = [], torch.zeros_like(v)
+        rows, columns = [], torch.zeros_like(u)
         blocks = upper_blocks(scores.shape[:-1].numel(), n, None, scores.device)
         space = Workspace(scores, scores.shape[:-1], blocks, 1)
         for block in blocks:
-            start, height, width = block.start, block.stop - block.start, n - block.start
             p = _above(scores, block, space)
             p.addcmul_(p, p, value=-1.0)
-            p[..., :height].triu_(1)
-            degree[..., start : block.stop] += p.sum(-1)
-            degree[..., start:] += p.sum(-2)
-            # Products of matrices, which need no memory of the size of the block.
-            flat = p.view(-1, height, width)
-            rows.append(torch.bmm(flat, v.narrow(-1, start, width).unsqueeze(-1)).squeeze(-1))
-            lower = torch.bmm(v.narrow(-1, start, height).unsqueeze(-2), flat).squeeze(-2)
-            columns = columns + torch.cat([torch.zeros_like(v.narrow(-1, 0, start)), lower], -1)
+            p[..., : block.stop - block.start].triu_(1)
+            pull = (block.cols(u) - block.rows(u)) * p
+            rows.append(pull.sum(-1))
+            before = torch.zeros_like(u.narrow(-1, 0, block.start))
+            columns = columns + torch.cat([before, pull.sum(-2)], -1)
         # No pair has the last document above.
-        rows.append(torch.zeros_like(v.narrow(-1, n - 1, 1)))
-        return (torch.cat(rows, -1) + columns).reshape(scores.shape) - u * degree
+        rows.append(torch.zeros_like(u.narrow(-1, n - 1, 1)))
+        return torch.cat(rows, -1) - columns
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
