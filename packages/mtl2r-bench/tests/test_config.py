@@ -59,6 +59,7 @@ def test_defaults_are_the_web30k_study():
         "max_length": 240,
         "feature_layers": (),
         "members": 1,
+        "experts": None,
         "head": "shared",
         "architecture": "transformer",
     }

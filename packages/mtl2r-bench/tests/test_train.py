@@ -473,3 +473,15 @@ def test_a_mistake_in_a_feature_layer_is_named(tables):
     tables["model"]["feature_layers"] = [{"kind": "piecewise"}]
     with pytest.raises(ValueError, match="did you mean 'piecewise_linear'"):
         validate(RunConfig, {**tables, "method": {"name": "mgda"}})
+
+
+def test_experts_score_each_task_and_need_scores_per_task(tables, splits, tmp_path):
+    tables["model"] |= {"experts": {"shared": 2, "own": 1, "width": 4}}
+    with pytest.raises(ValueError, match="`experts` need `head` = 'per_task', got 'shared'"):
+        validate(RunConfig, {**tables, "method": {"name": "mgda"}})
+    tables["model"]["head"] = "per_task"
+    config = validate(RunConfig, {**tables, "method": {"name": "mgda"}})
+    record = train(config, splits, tmp_path)
+    ranker = Ranker.load(tmp_path / "ranker")
+    assert ranker.model.head.tasks[0]["gate"].out_features == 3
+    assert list(record["loss"]) == ["relevance", "quality"]

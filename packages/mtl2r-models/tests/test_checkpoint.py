@@ -37,7 +37,9 @@ MODELS = {
     "ListTransformer": lambda: ListTransformer(
         4, hidden=8, layers=1, heads=2, positions="learned", num_tasks=2
     ),
-    "LatentCross": lambda: LatentCross(4, hidden=8, blocks=1, heads=2, members=2),
+    "LatentCross": lambda: LatentCross(
+        4, hidden=8, blocks=1, heads=2, members=2, experts={"own": 1}, num_tasks=2
+    ),
     "MLPScorer": lambda: MLPScorer(4, hidden=(8, 4), feature_layers=[{"kind": "piecewise_linear"}]),
     "PreferenceConditioned": lambda: PreferenceConditioned(
         4, trunk={"architecture": "MLPScorer", "hidden": [8]}, preferences=2

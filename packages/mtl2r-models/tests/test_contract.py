@@ -32,6 +32,14 @@ def transformer(norm, positions):
     )
 
 
+def with_experts(num_tasks, **options):
+    """Experts and members, where there is a score per task."""
+    experts = None if num_tasks is None else {"shared": 2, "own": 1, "width": 8}
+    return MLPScorer(
+        FEATURES, hidden=(16, 8), experts=experts, members=2, num_tasks=num_tasks, **options
+    )
+
+
 ENCODERS = {
     f"transformer-{norm}-{positions}": transformer(norm, positions)
     for norm, positions in itertools.product(["pre", "post"], ["none", "sinusoidal", "learned"])
@@ -50,6 +58,7 @@ ENCODERS = {
     "set-transformer": lambda **options: SetTransformer(
         FEATURES, hidden=16, layers=2, heads=2, feedforward=32, points=3, **options
     ),
+    "mlp-experts": with_experts,
     "conditioned": lambda dropout=0.3, **options: PreferenceConditioned(
         FEATURES,
         trunk={"architecture": "MLPScorer", "hidden": [16, 8], "dropout": dropout},
@@ -282,7 +291,7 @@ def test_bad_inputs_are_named(encoder, features, mask, error, message):
 )
 def test_bad_arguments_are_named(encoder, arguments, error, message):
     with pytest.raises(error, match=message):
-        ENCODERS[encoder](**arguments)
+        ENCODERS[encoder](**{"num_tasks": None, **arguments})
 
 
 @pytest.mark.slow  # the compiler takes its time

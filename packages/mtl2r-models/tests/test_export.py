@@ -44,6 +44,10 @@ CASES = {
         lambda: MLPScorer(4, hidden=(8,), feature_layers=FEATURE_LAYERS, members=2, num_tasks=2),
         LogStandardize,
     ),
+    "experts": (
+        lambda: MLPScorer(4, hidden=(8,), experts={"shared": 2, "own": 1}, num_tasks=2),
+        LogStandardize,
+    ),
     "conditioned": (
         lambda: PreferenceConditioned(
             4, trunk={"architecture": "MLPScorer", "hidden": [8]}, preferences=2

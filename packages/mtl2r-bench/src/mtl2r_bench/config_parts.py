@@ -11,8 +11,10 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    NonNegativeInt,
     PositiveInt,
     Tag,
+    model_validator,
 )
 
 from mtl2r_models.feature_layers import FeatureLayers
@@ -20,6 +22,7 @@ from mtl2r_models.feature_layers import FeatureLayers
 __all__ = [
     "ARCHITECTURES",
     "Config",
+    "ExpertsConfig",
     "LatentCrossConfig",
     "MLPConfig",
     "MethodConfig",
@@ -44,7 +47,32 @@ FeatureLayerConfigs = Annotated[tuple[dict[str, Any], ...], AfterValidator(_chec
 """Each a table with a ``kind`` and its options, see `mtl2r_models.feature_layers`."""
 
 
-class TransformerConfig(Config):
+class ExpertsConfig(Config):
+    """Experts that each task mixes in its own way, see `mtl2r_models.experts`.
+
+    Attributes:
+        shared: Experts of all tasks: MMoE's.
+        own: Experts of each task alone, as PLE has beside those.
+        width: Of an expert's output.
+    """
+
+    shared: NonNegativeInt = 4
+    own: NonNegativeInt = 0
+    width: PositiveInt = 32
+
+
+class _Network(Config):
+    """What all architectures check."""
+
+    @model_validator(mode="after")
+    def _experts_are_of_scores_per_task(self) -> _Network:
+        head, experts = getattr(self, "head", None), getattr(self, "experts", None)
+        if experts is not None and head != "per_task":
+            raise ValueError(f"`experts` need `head` = 'per_task', got {head!r}")
+        return self
+
+
+class TransformerConfig(_Network):
     """The list transformer; the defaults are the WEB30K study's (810,497 parameters).
 
     Attributes:
@@ -54,6 +82,7 @@ class TransformerConfig(Config):
         max_length: The longest list that positions are for.
         feature_layers: What stands before the first layer.
         members: Members of an ensemble that share the network.
+        experts: Of a head ``"per_task"``; None has a linear score each.
     """
 
     architecture: Literal["transformer"] = "transformer"
@@ -68,16 +97,18 @@ class TransformerConfig(Config):
     max_length: PositiveInt = 240
     feature_layers: FeatureLayerConfigs = ()
     members: PositiveInt = 1
+    experts: ExpertsConfig | None = None
     head: Literal["shared", "per_task"] = "shared"
 
 
-class MLPConfig(Config):
+class MLPConfig(_Network):
     """A multilayer perceptron that scores each document by itself: the baseline.
 
     Attributes:
         hidden: Widths of the layers.
         feature_layers: What stands before the first layer.
         members: Members of an ensemble that share the network.
+        experts: Of a head ``"per_task"``; None has a linear score each.
         head: One score that all tasks share, or one ``"per_task"``.
     """
 
@@ -86,10 +117,11 @@ class MLPConfig(Config):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     feature_layers: FeatureLayerConfigs = ()
     members: PositiveInt = 1
+    experts: ExpertsConfig | None = None
     head: Literal["shared", "per_task"] = "shared"
 
 
-class LatentCrossConfig(Config):
+class LatentCrossConfig(_Network):
     """A multilayer perceptron of each document, times its context in the list.
 
     Attributes:
@@ -97,6 +129,7 @@ class LatentCrossConfig(Config):
         blocks: Transformer blocks of the context.
         feature_layers: What stands before the first layer.
         members: Members of an ensemble that share the network.
+        experts: Of a head ``"per_task"``; None has a linear score each.
         head: One score that all tasks share, or one ``"per_task"``.
     """
 
@@ -109,16 +142,18 @@ class LatentCrossConfig(Config):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     feature_layers: FeatureLayerConfigs = ()
     members: PositiveInt = 1
+    experts: ExpertsConfig | None = None
     head: Literal["shared", "per_task"] = "shared"
 
 
-class SetTransformerConfig(Config):
+class SetTransformerConfig(_Network):
     """Attention through induced points, linear in the length of the list.
 
     Attributes:
         points: Induced points per block.
         feature_layers: What stands before the first layer.
         members: Members of an ensemble that share the network.
+        experts: Of a head ``"per_task"``; None has a linear score each.
         head: One score that all tasks share, or one ``"per_task"``.
     """
 
@@ -131,6 +166,7 @@ class SetTransformerConfig(Config):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     feature_layers: FeatureLayerConfigs = ()
     members: PositiveInt = 1
+    experts: ExpertsConfig | None = None
     head: Literal["shared", "per_task"] = "shared"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
+
+from .experts import MixtureOfExperts
 
 __all__ = ["Head", "PerTaskScore", "SharedScore", "make_head"]
 
@@ -60,9 +62,20 @@ class PerTaskScore(nn.Module):
         return self.tasks.parameters() if task is None else self.tasks[task].parameters()
 
 
-Head = SharedScore | PerTaskScore
+Head = SharedScore | PerTaskScore | MixtureOfExperts
 
 
-def make_head(hidden: int, num_tasks: int | None) -> Head:
-    """A score per task, or for None one score that all tasks share."""
-    return SharedScore(hidden) if num_tasks is None else PerTaskScore(hidden, num_tasks)
+def make_head(hidden: int, num_tasks: int | None, experts: Mapping[str, int] | None = None) -> Head:
+    """A score per task, through experts where their options are given; for None a shared score.
+
+    Raises:
+        ValueError: For experts without scores per task, or options that they do not have.
+    """
+    if experts is None:
+        return SharedScore(hidden) if num_tasks is None else PerTaskScore(hidden, num_tasks)
+    if num_tasks is None:
+        raise ValueError("`experts` are for one score per task, got `num_tasks` of None")
+    try:
+        return MixtureOfExperts(hidden, num_tasks, **experts)
+    except TypeError as error:
+        raise ValueError(f"`experts`: {error}") from error

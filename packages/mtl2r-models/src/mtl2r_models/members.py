@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from .heads import PerTaskScore, SharedScore, make_head
+from .heads import Head, make_head
 
 __all__ = ["MemberHead", "Members"]
 
@@ -67,6 +67,7 @@ class MemberHead(nn.Module):
         hidden: Width of one member's hidden state.
         num_tasks: As in `make_head`.
         members: How many.
+        experts: As in `make_head`.
 
     Examples:
         >>> head = MemberHead(8, None, members=4)
@@ -75,10 +76,16 @@ class MemberHead(nn.Module):
         (torch.Size([4, 1, 2, 5]), torch.Size([2, 5]))
     """
 
-    def __init__(self, hidden: int, num_tasks: int | None, members: int) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        num_tasks: int | None,
+        members: int,
+        experts: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
         self.shared = num_tasks is None
-        self.heads = nn.ModuleList(make_head(hidden, num_tasks) for _ in range(members))
+        self.heads = nn.ModuleList(make_head(hidden, num_tasks, experts) for _ in range(members))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Scores of (batch, list, member × hidden)."""
@@ -91,5 +98,5 @@ class MemberHead(nn.Module):
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
         """The parameters of one task's scores, or those of all tasks."""
         for head in self.heads:
-            assert isinstance(head, SharedScore | PerTaskScore)  # noqa: S101 - `make_head` made it
+            assert isinstance(head, Head)  # noqa: S101 - `make_head` made it
             yield from head.task_parameters(task)

@@ -53,8 +53,10 @@ class Scorer(nn.Module, ABC):
     def _make_head(self, hidden: int) -> Head | MemberHead:
         """The head of the config, for hidden states of this width."""
         if self.members is None:
-            return make_head(hidden, self.num_tasks)
-        return MemberHead(hidden, self.num_tasks, self._config["members"])
+            return make_head(hidden, self.num_tasks, self._config.get("experts"))
+        return MemberHead(
+            hidden, self.num_tasks, self._config["members"], self._config.get("experts")
+        )
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments: ``type(model)(**model.config())`` has the same shape."""

@@ -134,6 +134,8 @@ class SetTransformer(Scorer):
         dropout: Dropout probability in the blocks.
         feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
         members: Members of an ensemble that share the network, see `mtl2r_models.members`.
+        experts: Options of the `mtl2r_models.experts.MixtureOfExperts` that scores each task;
+            None has a linear score each.
         num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
@@ -159,6 +161,7 @@ class SetTransformer(Scorer):
         dropout: float = 0.3,
         feature_layers: Sequence[Mapping[str, Any]] = (),
         members: int = 1,
+        experts: Mapping[str, int] | None = None,
         num_tasks: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -175,6 +178,7 @@ class SetTransformer(Scorer):
             "dropout": dropout,
             "feature_layers": [dict(layer) for layer in feature_layers],
             "members": members,
+            "experts": None if experts is None else dict(experts),
             "num_tasks": num_tasks,
         }
         super().__init__(config)

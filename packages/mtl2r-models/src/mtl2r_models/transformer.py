@@ -47,6 +47,8 @@ class ListTransformer(Scorer):
         max_length: How many learned positions there are; documents behind them share the last.
         feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
         members: Members of an ensemble that share the network, see `mtl2r_models.members`.
+        experts: Options of the `mtl2r_models.experts.MixtureOfExperts` that scores each task;
+            None has a linear score each.
         num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
@@ -79,6 +81,7 @@ class ListTransformer(Scorer):
         max_length: int = 240,
         feature_layers: Sequence[Mapping[str, Any]] = (),
         members: int = 1,
+        experts: Mapping[str, int] | None = None,
         num_tasks: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -98,6 +101,7 @@ class ListTransformer(Scorer):
             "max_length": max_length,
             "feature_layers": [dict(layer) for layer in feature_layers],
             "members": members,
+            "experts": None if experts is None else dict(experts),
             "num_tasks": num_tasks,
         }
         super().__init__(config)

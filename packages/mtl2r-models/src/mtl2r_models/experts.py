@@ -1,0 +1,88 @@
+"""A head that mixes experts for each task: MMoE and PLE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from .checks import check_sizes
+
+__all__ = ["MixtureOfExperts"]
+
+
+class MixtureOfExperts(nn.Module):
+    r"""A score per task from experts that each task weighs in its own way.
+
+    .. math:: s_k = w_k^\top \sum_i g_{k,i}(h) \, f_i(h) + b_k, \quad
+        g_k = \mathrm{softmax}(G_k h + c_k), \quad f_i(h) = \mathrm{relu}(V_i h + d_i)
+
+    over the experts that all tasks share and those of task k. With shared experts alone it is the
+    MMoE of Ma et al. (2018), "Modeling Task Relationships in Multi-task Learning with Multi-gate
+    Mixture-of-Experts", equations 5 and 6. With experts of the tasks' own it is customized gate
+    control, one level of the PLE of Tang et al. (2020), "Progressive Layered Extraction",
+    equations 1 to 4: what conflicts need not share.
+
+    Args:
+        hidden: Width of the hidden states h.
+        num_tasks: How many scores.
+        shared: Experts that all tasks share.
+        own: Experts of each task alone.
+        width: Of an expert's output.
+
+    Raises:
+        ValueError: For no experts, a negative number of them, or a width below 1.
+
+    Examples:
+        >>> head = MixtureOfExperts(8, num_tasks=3, shared=4, own=1, width=16)
+        >>> head(torch.zeros(2, 5, 8)).shape
+        torch.Size([3, 2, 5])
+    """
+
+    def __init__(
+        self, hidden: int, num_tasks: int, *, shared: int = 4, own: int = 0, width: int = 32
+    ) -> None:
+        super().__init__()
+        if shared < 0 or own < 0 or shared + own < 1:
+            raise ValueError(
+                f"`shared` and `own` must be at least 0, and one of them above it, "
+                f"got {shared} and {own}"
+            )
+        check_sizes(width=width)
+        self.width = width
+        self.shared = nn.Linear(hidden, shared * width) if shared else None
+        self.tasks = nn.ModuleList(
+            nn.ModuleDict(
+                {
+                    "gate": nn.Linear(hidden, shared + own),
+                    "score": nn.Linear(width, 1),
+                    **({"experts": nn.Linear(hidden, own * width)} if own else {}),
+                }
+            )
+            for _ in range(num_tasks)
+        )
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Scores of the documents, shape (task, batch, list)."""
+        shared = [] if self.shared is None else [self._experts(self.shared, hidden)]
+        return torch.stack([self._score(task, hidden, shared) for task in self.tasks])
+
+    def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
+        """Gate, experts and score of one task, or those of all tasks."""
+        return self.tasks.parameters() if task is None else self.tasks[task].parameters()
+
+    def _score(self, task: nn.Module, hidden: Tensor, shared: list[Tensor]) -> Tensor:
+        assert isinstance(task, nn.ModuleDict)  # noqa: S101 - made above
+        own = [self._experts(task["experts"], hidden)] if "experts" in task else []
+        experts = torch.cat([*shared, *own], dim=-2)
+        gate = task["gate"](hidden).softmax(dim=-1)
+        mixed = (gate[..., None] * experts).sum(dim=-2)
+        score: Tensor = task["score"](mixed)
+        return score.squeeze(-1)
+
+    def _experts(self, layer: nn.Module, hidden: Tensor) -> Tensor:
+        """(batch, list, hidden) to (batch, list, expert, width)."""
+        out: Tensor = relu(layer(hidden))
+        return out.view(*out.shape[:-1], -1, self.width)
