@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ltr_data import atomic_write
-from mtl2r_bench.config import STUDIES
+from mtl2r_bench.config import STUDIES, StudyConfig, load_study, validate
 from mtl2r_bench.report import StudyReport, write_report
 from mtl2r_bench.report.analysis import Analysis
 from mtl2r_bench.report.markdown import box_text
@@ -53,12 +53,11 @@ def results(folders: Sequence[Path]) -> str:
 
 
 def _study(name: str, report: StudyReport) -> list[str]:
-    command = STUDIES[name].read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
     minutes = sum(run.record["seconds"] for run in report.results) / 60
     versions = report.results[0].record["environment"]["versions"]
     parts = [
         f"## {name}",
-        f"```\n{command}\n```",
+        f"```\n{_command(name, report.study)}\n```",
         *report.overview.sentences,
         (
             f"{len(report.results)} runs, {minutes:.0f} minutes of training in all, each in one "
@@ -88,6 +87,21 @@ def _study(name: str, report: StudyReport) -> list[str]:
             table = tables["differences"]
             parts += [to_markdown(table), table.note]
     return parts
+
+
+def _command(name: str, study: StudyConfig) -> str:
+    """The command at the head of the study's config, with what was asked for otherwise."""
+    command = STUDIES[name].read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    planned = validate(StudyConfig, load_study(name), name)
+    if study.seeds != planned.seeds:
+        command += f" --seeds {','.join(map(str, study.seeds))}"
+    if study.preferences != planned.preferences:
+        command += f" --preferences {study.preferences}"
+    if study.train.epochs != planned.train.epochs:
+        command += f" --epochs {study.train.epochs}"
+    if study.methods != planned.methods:
+        command += f" --methods {','.join(map(str, study.methods))}"
+    return command
 
 
 def _order(analysis: Analysis) -> str:

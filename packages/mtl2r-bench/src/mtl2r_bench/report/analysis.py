@@ -111,7 +111,8 @@ def analyse(
     box = Box.of(table, np.array([random_order[task] for task in tasks]))
     deltas = tuple[Estimate, ...]()
     redrawn_deltas = None
-    if table is not None and base is not None and (table.diagonal() > 0).all():
+    known = table is not None and len(tasks) > 1 and bool((table.diagonal() > 0).all())
+    if known and table is not None and base is not None:
         # Δm is relative: a draw in which some baseline is 0 is left out, of everything.
         redrawn = redrawn[(own_baselines(redrawn[:, base])[:, 0] > 0).all(axis=1)]
         redrawn_deltas = delta_m(redrawn, own_baselines(redrawn[:, base]))

@@ -75,7 +75,9 @@ function showDetail(set, point) {
   if (!point) {
     panel.append(
       element("h2", {}, "No point selected"),
-      element("p", { class: "empty" }, "Select a point in the chart, or by its name in the table of points, to see its numbers, its certificates, and how to use its ranker."),
+      element("p", { class: "empty" }, set.tasks.length > 1
+        ? "Select a point in the chart, or by its name in the table of points, to see its numbers, its certificates, and how to use its ranker."
+        : "Select a point by its name in the table, to see its numbers and how to use its ranker."),
     );
     return;
   }

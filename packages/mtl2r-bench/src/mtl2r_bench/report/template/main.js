@@ -94,8 +94,7 @@ function openSet(place) {
   options(byId("x"), tasks, "0");
   options(byId("y"), tasks, String(state.y));
   document.querySelectorAll(".axis").forEach((label) => { label.hidden = set.tasks.length < 3; });
-  const flat = set.tasks.length < 2;
-  document.querySelectorAll(".board, .controls, .filter").forEach((part) => { part.style.display = flat ? "none" : ""; });
+  document.body.classList.toggle("flat", set.tasks.length < 2);  // one task has no front
   showTables();
   select(null);
 }
