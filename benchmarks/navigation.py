@@ -3,7 +3,7 @@
     python benchmarks/navigation.py                # writes results/navigation.md
     python benchmarks/navigation.py --quick        # 30 lists and little training, nothing written
 
-The demo's transformer on a third of its lists, ListNet on its labels plus weight decay in the
+The demo's transformer on a fifth of its lists, ListNet on its labels plus weight decay in the
 losses, trained by Adam on all lists at once. From there a walk: each step lets one label's loss
 rise by at most CAP and improves another as far as that buys. Three walks: from a model that was
 stopped early, from the same model trained on, and with a third label that is protected. For some
@@ -47,7 +47,7 @@ CAP = 0.02  # of a loss of about 3.4
 DECAY = 1e-2
 RATES = (1e-4, 3e-4)
 COMPARED = (2, 7)  # steps that retraining is asked for
-LISTS, SHORT, LONG = 100, 200, 1500
+LISTS, SHORT, LONG = 60, 200, 1200
 RESULT = Path(__file__).parent / "results" / "navigation.md"
 
 Batches = list[RankingBatch]

@@ -22,6 +22,7 @@ from mtl_optim.pareto import (
     kkt_residual,
     ray_error,
 )
+from mtl_optim.pareto.navigation.curvature import solve_across
 from mtl_optim.pareto.problems import dtlz2, fonseca_fleming, quadratics, simplex, spheres
 
 EXACT = Settings(
@@ -625,3 +626,60 @@ def test_navigators_in_threads_do_not_disturb_one_another():
         found = list(pool.map(walk, range(6)))
     assert all(torch.equal(one, found[0]) for one in found)
     assert torch.backends.cuda.flash_sdp_enabled()
+
+
+# --- solves
+
+
+@few
+@given(seed=seeds, K=st.integers(2, 4))
+def test_caps_are_used_up_at_the_exchange_rates(seed, K):
+    losses, pareto = quadratics(K, 12, condition=20, seed=seed)
+    nav = navigator(losses, pareto(torch.full((K,), 1 / K)))
+    draw = torch.rand(K, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    caps = {f"task {k}": 1e-4 * float(draw[k]) for k in range(1, K)}
+    preview = nav.preview(improve="task 0", give_up=caps)
+    rates = nav.local().exchange[0, 1:]
+    gained = float(rates @ torch.tensor(list(caps.values()), dtype=torch.float64))
+    assert preview.share == 1
+    assert float(preview.change[0]) == pytest.approx(gained, rel=1e-2)
+    assert preview.change[1:].tolist() == pytest.approx(list(caps.values()), rel=1e-6)
+
+
+@few
+@given(seed=seeds, K=st.integers(2, 3))
+def test_tangents_do_not_depend_on_where_their_solve_starts(seed, K):
+    losses, pareto = quadratics(K, 15, condition=20, seed=seed)
+    nav = navigator(losses, pareto(torch.full((K,), 1 / K)))
+    size = 0.05 * float(nav.point.losses.min())
+    nav.step(nav.preview(change={"task 0": -size}))
+    warm = nav._surroundings().front
+    cold = navigator(losses, nav.model.x.detach())._surroundings().front
+    # Up to signs of the columns of Q, and to the damping of nothing.
+    torch.testing.assert_close(warm.V @ warm.V.T, cold.V @ cold.V.T, rtol=1e-4, atol=1e-6)
+
+
+@few
+@given(seed=seeds)
+def test_conjugate_gradients_solve_within_the_null_space_and_the_radius(seed):
+    generator = torch.Generator().manual_seed(seed)
+    A = torch.randn(9, 9, generator=generator, dtype=torch.float64)
+    H = A @ A.T + 0.1 * torch.eye(9, dtype=torch.float64)
+    Q = torch.linalg.qr(torch.randn(9, 2, generator=generator, dtype=torch.float64))[0]
+    b = torch.randn(9, generator=generator, dtype=torch.float64)
+    P = torch.eye(9, dtype=torch.float64) - Q @ Q.T
+    exact = torch.linalg.pinv(P @ H @ P, rtol=1e-10) @ P @ b
+    options = {"damping": 0.0, "iterations": 100, "residual": 1e-12}
+    found = solve_across(lambda v: H @ v, b, Q, **options)
+    assert found.end == "solved"
+    torch.testing.assert_close(found.w, exact, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(found.Hw, H @ found.w)
+    short = solve_across(lambda v: H @ v, b, Q, **options, radius=0.5 * float(exact.norm()))
+    assert short.end == "radius"
+    assert float(short.w.norm()) == pytest.approx(0.5 * float(exact.norm()))
+    torch.testing.assert_close(short.Hw, H @ short.w)
+    down = solve_across(lambda v: -H @ v, b, Q, **options, radius=3.0)
+    assert down.end == "negative curvature"
+    assert float(down.w.norm()) == pytest.approx(3)
+    enough = solve_across(lambda v: H @ v, b, Q, **options, enough=2 * float((P @ b).norm()))
+    assert not bool(enough.w.any())
