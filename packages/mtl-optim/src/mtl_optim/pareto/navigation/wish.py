@@ -19,7 +19,7 @@ from .tangent import Tangents, to_the_end
 
 Array = NDArray[np.float64]
 
-_NOTHING = 1e-9  # a gain, in units of the largest step, that rounding can leave of none
+_NOTHING = 1e-6  # a gain, in units of what is at stake, that the solver can leave of none
 _NEAR_END = 0.9  # of the way to where α would leave the simplex
 _HERE = 0.01  # of a move: not worth a step
 
@@ -76,7 +76,7 @@ def trade(
         max σ  with  gain_j(z) ≥ σ a_j on the improved rows, loss_k(z) ≤ x_k under the caps
 
     where a_j is the wanted amount and then σ ≤ 1, or the row's scale and σ is free. Among the moves
-    that reach the best σ the one is taken that gives up least elsewhere.
+    that reach the best σ the one is taken by which the other tasks lose least.
 
     Args:
         terms: What can be named.
@@ -90,61 +90,47 @@ def trade(
         The move.
     """
     tasks, directions = front.B.shape
-    worse = terms.worse()
-    scale = terms.scales.numpy()
-    wanted = np.array([scale[j] if a is None else a for j, a in improve.items()])
+    scale, j, k = terms.scales.numpy(), list(improve), list(caps)
+    worse, B = terms.worse() / scale[:, None], front.B.numpy()
     bounded = all(a is not None for a in improve.values())
-    B = front.B.numpy()
-    # Unknowns z, σ.
-    rows = np.vstack(
-        [
-            np.column_stack([worse[list(improve)], wanted]) / wanted[:, None],
-            np.column_stack([worse[list(caps)], np.zeros(len(caps))]) / scale[list(caps), None],
-            np.column_stack([np.vstack([B, -B]), np.zeros(2 * tasks)]),
-        ]
-    )
-    limits = np.concatenate(
-        [
-            np.zeros(len(improve)),
-            np.array(list(caps.values())) / scale[list(caps)],
-            np.full(2 * tasks, largest),
-        ]
-    )
+    wanted = np.array([1.0 if a is None else a for a in improve.values()])
+    wanted = wanted / scale[j] if bounded else np.ones(len(j))
+    allowed = np.array(list(caps.values())) / scale[k]
+    # In units of what is at stake, since the solver's tolerances are not relative.
+    stake = min(largest, max([*allowed, *(wanted if bounded else [])], default=0.0)) or largest
+    if bounded:
+        wanted = wanted / stake
+    limits = np.concatenate([np.zeros(len(j)), allowed, np.full(2 * tasks, largest)]) / stake
+    # Unknowns z / stake and σ.
+    rows = np.vstack([worse[j] / wanted[:, None], worse[k], B, -B])
+    shares = np.concatenate([np.ones(len(j)), np.zeros(len(k) + 2 * tasks)])
     box: list[tuple[float | None, float | None]] = [(None, None)] * directions
     best = linprog(
         np.append(np.zeros(directions), -1.0),
-        A_ub=rows,
+        A_ub=np.column_stack([rows, shares]),
         b_ub=limits,
         bounds=[*box, (0, 1 if bounded else None)],
         method="highs",
     )
     free = _free(tasks, improve, caps)
     sigma = 0.0 if best.x is None else float(best.x[-1])
-    if best.x is None or sigma * (wanted / scale[list(improve)]).max() <= _NOTHING * largest:
+    if best.x is None or sigma * wanted.max() <= _NOTHING:
         none = torch.zeros(directions, dtype=torch.float64)
-        names = ", ".join(terms.names[j] for j in improve)
+        names = ", ".join(terms.names[row] for row in j)
         message = f"along the front {names} improves only where more is given up"
         return Move(none, 0.0, free, (message,))
-    # Among those of the same σ: least Σ_k max(0, loss_k) / scale, with one unknown more per row.
-    others = [k for k in range(tasks) if k not in improve]
+    # Among those of the same σ: least Σ max(0, loss), with one unknown more per other task.
+    others = [task for task in range(tasks) if task not in improve]
     count = len(others)
-    least = np.block(
-        [
-            [rows[:, :-1], np.zeros((len(rows), count))],
-            [worse[others] / scale[others, None], -np.eye(count)],
-        ]
-    )
-    kept = sigma * (1 - 1e-9)
-    limits = np.concatenate([limits - kept * rows[:, -1], np.zeros(count)])
     gentle = linprog(
         np.concatenate([np.zeros(directions), np.ones(count)]),
-        A_ub=least,
-        b_ub=limits,
+        A_ub=np.block([[rows, np.zeros((len(rows), count))], [worse[others], -np.eye(count)]]),
+        b_ub=np.concatenate([limits - sigma * (1 - 1e-9) * shares, np.zeros(count)]),
         bounds=[*box, *[(0, None)] * count],
         method="highs",
     )
     found = best.x if gentle.x is None else gentle.x
-    z = torch.from_numpy(np.array(found[:directions], dtype=np.float64))
+    z = stake * torch.from_numpy(np.array(found[:directions], dtype=np.float64))
     messages = []
     if float((front.B @ z).abs().max()) >= largest * (1 - 1e-6):
         messages.append("limited to the largest step")
