@@ -95,11 +95,13 @@ class Session:
         )
         return cls(problem, navigator, values)
 
-    def fork(self, progress: Callable[[str], None] | None = None) -> Session:
+    def fork(self, progress: Callable[[str], None] | None = None) -> Self:
         """A session of its own that begins where this one stands; neither sees the other."""
         with tempfile.TemporaryDirectory(prefix="mtl2r-") as folder:
             self.save(folder)
-            return type(self).resume(self.problem, folder, progress)
+            other = type(self).resume(self.problem, folder, progress)
+        other._values.update(self._values)
+        return other
 
     @property
     def point(self) -> Point:
