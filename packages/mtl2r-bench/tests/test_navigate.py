@@ -1,7 +1,9 @@
 """Navigation: sessions, sentences, JSON, the terminal, and the command on a trained run."""
 
+import dataclasses
 import io
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -137,7 +139,9 @@ def test_a_saved_navigation_goes_on_bit_for_bit(session, toy, tmp_path):
     session.step(IMPROVE)
     session.go(1)
     session.save(tmp_path / "saved")
-    again = Session.resume(toy("relevance", "click"), tmp_path / "saved")
+    shutil.move(tmp_path / "saved", tmp_path / "elsewhere")
+    renamed = dataclasses.replace(toy("relevance", "click"), name="renamed")
+    again = Session.resume(renamed, tmp_path / "elsewhere")
     assert again.point.id == 1
     assert again.point.name == "half way"
     for old, new in zip(session.points, again.points, strict=True):

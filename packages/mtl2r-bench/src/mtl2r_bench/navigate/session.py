@@ -84,7 +84,7 @@ class Session:
         """
         saved, here = about(folder), _about(problem)
         for key, value in here.items():
-            if saved.get(key) != value:
+            if key != "run" and saved.get(key) != value:  # a run's folder may have been renamed
                 raise ValueError(
                     f"{folder}: a navigation with another {key.replace('_', ' ')}: "
                     f"{saved.get(key)!r} there, {value!r} here"
