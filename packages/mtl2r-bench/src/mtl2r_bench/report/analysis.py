@@ -107,17 +107,17 @@ def analyse(
     bootstrap = Bootstrap(measured.counted, measured.strata, resamples=resamples)
     redrawn = bootstrap.means(np.stack([point.queries for point in points]))
     base = payoff(points, tasks)
-    table = None if base is None else values[base]
+    table = values[base] if base is not None else None
     box = Box.of(table, np.array([random_order[task] for task in tasks]))
     deltas = tuple[Estimate, ...]()
     redrawn_deltas = None
-    known = table is not None and len(tasks) > 1 and bool((table.diagonal() > 0).all())
-    if known and table is not None and base is not None:
+    if base is not None and len(tasks) > 1 and (values[base].diagonal() > 0).all():
         # Δm is relative: a draw in which some baseline is 0 is left out, of everything.
         redrawn = redrawn[(own_baselines(redrawn[:, base])[:, 0] > 0).all(axis=1)]
         redrawn_deltas = delta_m(redrawn, own_baselines(redrawn[:, base]))
         by_seed = [delta_by_seed(point, [points[i] for i in base]) for point in points]
-        deltas = estimates(delta_m(values, table.diagonal()), redrawn_deltas, level, by_seed)
+        own = values[base].diagonal()
+        deltas = estimates(delta_m(values, own), redrawn_deltas, level, by_seed)
     summaries, volumes = summarise(measured, values, redrawn, deltas, box, against, level)
     return Analysis(
         measured=measured,
