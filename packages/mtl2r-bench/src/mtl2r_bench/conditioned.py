@@ -97,7 +97,8 @@ def train_conditioned(
         if name != "train"
     }
     log = shared.epochs()
-    best = max(log, key=lambda line: line["selection"])
+    last = config.evaluation.select_tasks == "last"
+    best = log[-1] if last else max(log, key=lambda line: line["selection"])
     record = summarise(
         config,
         splits,
@@ -180,7 +181,7 @@ def _trained(
             "seconds": time.perf_counter() - started,
         }
         state.next_epoch()
-        if value > state.best_value:
+        if value > state.best_value or config.evaluation.select_tasks == "last":
             state.best_epoch, state.best_value = state.epoch, value
             state.evaluated.save(run.ranker)
         run.append(line)

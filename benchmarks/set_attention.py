@@ -1,0 +1,142 @@
+"""Induced points against full attention: time and memory over the list's length, and quality.
+
+    python benchmarks/set_attention.py
+
+Time is the median of some calls of one thread, interleaved; memory is what a call adds to the peak
+of a process of its own. Quality is that of the demo's lists, single-task training, paired.
+"""
+
+import multiprocessing
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+# Not from this folder, whose files have the names of the packages.
+sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
+
+from mtl2r_bench.config import RunConfig, load_study, validate
+from mtl2r_bench.data import load_splits
+from mtl2r_bench.train import train
+from mtl2r_models import ListTransformer, Scorer, SetTransformer
+
+FOLDER = Path(__file__).parent
+LENGTHS = (100, 300, 1_000, 3_000, 10_000)
+FEATURES, CALLS, SEEDS = 64, 3, (42, 43, 44, 45, 46)
+SIZES = {"hidden": 64, "layers": 2, "heads": 4, "feedforward": 128, "dropout": 0.0}
+KINDS = {
+    "full": lambda: ListTransformer(FEATURES, **SIZES),
+    "induced, 16 points": lambda: SetTransformer(FEATURES, **SIZES, points=16),
+}
+
+
+def step(model: Scorer, length: int, training: bool) -> float:
+    features = torch.zeros(1, length, FEATURES)
+    started = time.perf_counter()
+    if training:
+        model(features).square().sum().backward()
+    else:
+        with torch.inference_mode():
+            model(features)
+    return time.perf_counter() - started
+
+
+def peak(kind: str, length: int) -> float:
+    """Megabytes that a training step adds to a process that has done a small one."""
+    torch.set_num_threads(1)
+    model = KINDS[kind]()
+    step(model, 10, training=True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step(model, length, training=True)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def costs() -> list[str]:
+    models = {kind: make() for kind, make in KINDS.items()}
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        lines = []
+        for length in LENGTHS:
+            times: dict[tuple[str, bool], list[float]] = {}
+            for _ in range(CALLS):
+                for kind, model in models.items():
+                    for training in (False, True):
+                        seconds = step(model.train(training), length, training)
+                        times.setdefault((kind, training), []).append(seconds)
+            cells = [f"{length:,}"]
+            for kind in KINDS:
+                score, train_step = (
+                    1e3 * statistics.median(times[kind, training]) for training in (False, True)
+                )
+                memory = pool.apply(peak, (kind, length))
+                cells += [f"{score:,.1f}", f"{train_step:,.1f}", f"{memory:,.0f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def quality(folder: Path) -> list[str]:
+    tables = load_study("demo")
+    shared = {name: tables[name] for name in ("data", "loss", "train") if name in tables}
+    sizes = {"hidden": 32, "layers": 2, "heads": 2, "feedforward": 64}
+    variants = {
+        "full": {"architecture": "transformer", **sizes},
+        "induced, 16 points": {"architecture": "set_transformer", **sizes, "points": 16},
+    }
+    lines = []
+    for task in shared["data"]["tasks"]:
+        means = {}
+        for name, model in variants.items():
+            values = []
+            for seed in SEEDS:
+                method = {"name": "stl", "task": task}
+                run = {**shared, "model": model, "method": method, "seed": seed}
+                config = validate(RunConfig, run)
+                splits = load_splits(config.data, config.evaluation)
+                record = train(config, splits, folder / task / name.replace(" ", "_") / str(seed))
+                values.append(record["metrics"]["test"]["ndcg@10"][task])
+            means[name] = np.array(values)
+            print(task, name, values, flush=True)
+        difference = means["induced, 16 points"] - means["full"]
+        error = difference.std(ddof=1) / len(SEEDS) ** 0.5
+        cells = [f"{v.mean():.4f} ± {v.std(ddof=1):.4f}" for v in means.values()]
+        lines.append(f"| {task} | {' | '.join(cells)} | {difference.mean():+.4f} ± {error:.4f} |")
+    return lines
+
+
+HEAD = f"""\
+# Induced points against full attention
+
+One list of so many documents, {FEATURES} features, two blocks of width 64, one thread on
+{torch.backends.cpu.get_cpu_capability()}: milliseconds of scoring and of a training step without
+its update, and megabytes that the step adds to the peak of its process.
+
+| documents | full: scoring | step | MB | 16 points: scoring | step | MB |
+| --: | --: | --: | --: | --: | --: | --: |
+"""
+QUALITY = f"""
+
+NDCG@10 on the demo's test lists, single-task training with {len(SEEDS)} seeds each (± standard
+deviation over seeds), and the difference over seeds (± standard error).
+
+| task | full | 16 points | difference |
+| --- | --: | --: | --: |
+"""
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rows = costs()
+    with tempfile.TemporaryDirectory() as folder:
+        found = quality(Path(folder))
+    text = HEAD + "\n".join(rows) + QUALITY + "\n".join(found) + "\n"
+    print(text)
+    (FOLDER / "results" / "set_attention.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
