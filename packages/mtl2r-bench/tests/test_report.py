@@ -231,3 +231,17 @@ def test_empty_lists_count_what_the_study_says(pairs):
     for before, after in zip(skipped.points, counted.points, strict=True):
         filled = np.where(missing, 1.0, before.queries)
         np.testing.assert_array_equal(after.queries, filled)
+
+
+def test_a_task_that_no_list_counts_for(pairs, monkeypatch):
+    study, folder, _ = pairs
+    results = collect(folder)
+    measured = type(results[0]).measured
+
+    def nothing(run, split):
+        names, metrics = measured(run, split)
+        return names, {name: np.full_like(values, np.nan) for name, values in metrics.items()}
+
+    monkeypatch.setattr(type(results[0]), "measured", nothing)
+    with pytest.raises(ValueError, match="no list has a relevant document for task 'relevance'"):
+        gather(results, SETS[0], study.evaluation, "test")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,62 +123,73 @@ def gather(
         ValueError: When two runs of a fold were measured on different lists, or no list counts for
             a task.
     """
-    metric = f"ndcg@{evaluation.select_cutoff}"
-    groups: dict[tuple[str, tuple[float, ...] | None, float | None], list[Result]] = {}
+    groups: dict[_Key, list[Result]] = {}
     for result in results:
         fits = result.tasks[0] in tasks if result.is_baseline else result.tasks == tasks
         if fits:
             key = (result.method, result.preference, result.position)
             groups.setdefault(key, []).append(result)
-    having: dict[int | None, int] = {}
-    for runs in groups.values():
-        for fold in {run.fold for run in runs}:
-            having[fold] = having.get(fold, 0) + 1
-    most = max(having.values(), default=0)
-    folds = tuple(sorted((f for f, n in having.items() if 2 * n >= most), key=lambda f: f or 0))
+    folds = _folds(groups.values())
     lists: dict[int | None, NDArray[np.str_]] = {}
     points, left_out = [], []
-    for (method, preference, position), runs in groups.items():
+    for key, runs in groups.items():
         missing = [fold for fold in folds if fold not in {run.fold for run in runs}]
         if missing:
-            vector = "" if preference is None else f" {preference}"
-            left_out.append(f"{method}{vector} (no run in fold {', '.join(map(str, missing))})")
+            vector = "" if key[1] is None else f" {key[1]}"
+            left_out.append(f"{key[0]}{vector} (no run in fold {', '.join(map(str, missing))})")
             continue
-        kept = tuple(run for run in runs if run.fold in folds)
         by_fold = [
-            _fold([run for run in kept if run.fold == fold], lists, tasks, evaluation, split)
+            _fold([run for run in runs if run.fold == fold], lists, tasks, evaluation, split)
             for fold in folds
         ]
-        metrics = {
-            name: np.concatenate(
-                [np.mean(list(fold[name].values()), axis=0) for fold in by_fold], axis=-1
-            )
-            for name in by_fold[0]
-        }
-        seeds = set.intersection(*(set(fold[metric]) for fold in by_fold))
-        points.append(
-            Point(
-                method,
-                preference,
-                metrics[metric],
-                position,
-                _validation(kept, metric, tasks),
-                {
-                    seed: np.nanmean(
-                        np.concatenate([fold[metric][seed] for fold in by_fold], axis=-1), axis=-1
-                    )
-                    for seed in sorted(seeds)
-                },
-                metrics,
-                kept,
-            )
+        kept = tuple(run for run in runs if run.fold in folds)
+        points.append(_point(key, kept, by_fold, tasks, f"ndcg@{evaluation.select_cutoff}"))
+    return Measured(
+        tasks,
+        split,
+        f"ndcg@{evaluation.select_cutoff}",
+        tuple(points),
+        np.repeat(np.arange(len(folds)), [len(lists[fold]) for fold in folds]),
+        folds,
+        tuple(left_out),
+    )
+
+
+_Key: TypeAlias = tuple[str, tuple[float, ...] | None, float | None]  # method, preference, position
+
+
+def _folds(groups: Iterable[Sequence[Result]]) -> tuple[int | None, ...]:
+    """The folds that take part."""
+    having = Counter(fold for runs in groups for fold in {run.fold for run in runs})
+    most = max(having.values(), default=0)
+    return tuple(sorted((f for f, n in having.items() if 2 * n >= most), key=lambda f: f or 0))
+
+
+def _point(
+    key: _Key,
+    runs: tuple[Result, ...],
+    by_fold: Sequence[Mapping[str, Mapping[int, NDArray[np.float64]]]],
+    tasks: tuple[str, ...],
+    metric: str,
+) -> Point:
+    """A point from the values of its runs, by fold, metric and seed."""
+    metrics = {
+        name: np.concatenate(
+            [np.mean(list(fold[name].values()), axis=0) for fold in by_fold], axis=-1
         )
-    strata = np.repeat(np.arange(len(folds)), [len(lists[fold]) for fold in folds])
-    found = Measured(tasks, split, metric, tuple(points), strata, folds, tuple(left_out))
-    for task, counted in zip(tasks, found.counted, strict=True):
-        if not counted.any():
-            raise ValueError(f"no {split} list has a relevant document for task {task!r}")
-    return found
+        for name in by_fold[0]
+    }
+    for task, values in zip(tasks, metrics[metric], strict=True):
+        if np.isnan(values).all():
+            raise ValueError(f"no list has a relevant document for task {task!r}")
+    seeds = set.intersection(*(set(fold[metric]) for fold in by_fold))
+    by_seed = {
+        seed: np.nanmean(np.concatenate([f[metric][seed] for f in by_fold], axis=-1), axis=-1)
+        for seed in sorted(seeds)
+    }
+    method, preference, position = key
+    validation = _validation(runs, metric, tasks)
+    return Point(method, preference, metrics[metric], position, validation, by_seed, metrics, runs)
 
 
 def _fold(
