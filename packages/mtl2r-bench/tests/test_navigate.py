@@ -218,6 +218,7 @@ def test_sentences(text, expected):
 
 def test_names_of_tasks_may_be_words_of_the_language():
     tasks = ("give", "time on page")
+    assert parse_wish("improve most", ("most", "to")) == Wish(improve="most")
     said = parse_wish('improve give give "time on page" 0.1', tasks)
     assert said == Wish(improve="give", give={"time on page": 0.1})
 
@@ -234,6 +235,8 @@ def test_names_of_tasks_may_be_words_of_the_language():
         ("improve click protect quality 0.1", "takes no amount"),
         ("improve click give click 0.1", "named twice"),
         ("improve 0.1 click", "name of a task before 0.1"),
+        ("move click 0.1 click 0.2", "named twice"),
+        ("toward click 1 relevance 1 quality 1 in metric", "proportions of the losses"),
         ("improve click in metrc", "did you mean 'metric'"),
         ("move click", "needs a number"),
         ("move", "needs tasks and numbers"),

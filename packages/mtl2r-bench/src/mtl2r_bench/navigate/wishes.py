@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +79,8 @@ class Wish(BaseModel):
         missing = [task for task in tasks if self.toward is not None and task not in self.toward]
         if missing:
             raise ValueError(f"`toward` needs a share of every task, {missing[0]!r} has none")
+        if self.toward is not None and self.unit == "metric":
+            raise ValueError("`toward` is in proportions of the losses, not of the metric")
 
 
 def parse_wish(text: str, tasks: Sequence[str]) -> Wish:
@@ -104,20 +106,20 @@ def parse_wish(text: str, tasks: Sequence[str]) -> Wish:
         Traceback (most recent call last):
         ValueError: unknown task 'klick'; did you mean 'click'? Known: relevance, click, quality
     """
-    words, unit = _unit(_words(text))
+    words, unit = _unit(_words(text, tasks))
     if not words:
         raise ValueError(f"expected a wish, like: improve {tasks[0]}")
     head, rest = words[0], words[1:]
     if head == "improve":
         wish = _improve(rest, tasks, unit)
     elif head == "move":
-        wish = Wish(change=dict(_pairs(rest, tasks, head)), unit=unit)
+        wish = Wish(change=_numbers(rest, tasks, head), unit=unit)
     elif head == "toward":
-        shares = dict(_pairs(rest, tasks, head))
+        shares = _numbers(rest, tasks, head)
         for task, share in shares.items():
             if share <= 0:
                 raise ValueError(f"the share of {task} must be above 0, got {share:g}")
-        wish = Wish(toward=shares)
+        wish = Wish(toward=shares, unit=unit)
     else:
         raise ValueError(f"unknown wish {head!r}; {did_you_mean(head, list(VERBS))}")
     wish.check(tasks)
@@ -135,7 +137,7 @@ def _unit(words: list[str]) -> tuple[list[str], Unit]:
     raise ValueError(f"unknown unit {unit!r}; {did_you_mean(unit, list(get_args(Unit)))}")
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str, tasks: Sequence[str]) -> list[str]:
     """Words and quoted words; commas and fillers fall away."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
     lexer.whitespace += ",="
@@ -148,7 +150,8 @@ def _words(text: str) -> list[str]:
     # "towards" where it begins the wish is the verb.
     if words and words[0].lower() == "towards":
         words[0] = "toward"
-    kept = [word for i, word in enumerate(words) if i == 0 or word.lower() not in FILLERS]
+    heard = [word for word in words[1:] if word in tasks or word.lower() not in FILLERS]
+    kept = [*words[:1], *heard]
     return [kept[0].lower(), *kept[1:]] if kept else []
 
 
@@ -163,56 +166,53 @@ def _improve(words: Sequence[str], tasks: Sequence[str], unit: Unit) -> Wish:
         else:
             parts[part].append(word)
             due = False
-    aims = list(_tasks_and_amounts(parts["improve"], tasks))
+    aims, given, protected = (_amounts(parts[name], tasks) for name in parts)
     if len(aims) != 1:
         raise ValueError(f"`improve` takes one task, got {len(aims)} in {' '.join(words)!r}")
-    (task, by), given = aims[0], list(_tasks_and_amounts(parts["give"], tasks))
-    for name, amount in [*aims, *given]:
+    for name, amount in [*aims.items(), *given.items()]:
         if amount is not None and amount <= 0:
             raise ValueError(f"the amount of {name} must be above 0, got {amount:g}")
-    protected = list(_tasks_and_amounts(parts["protect"], tasks))
-    for name, amount in protected:
+    for name, amount in protected.items():
         if amount is not None:
             raise ValueError(f"`protect {name}` takes no amount, got {amount:g}")
     give: dict[str, float] = {}
-    for name, amount in given:
+    for name, amount in given.items():
         if amount is None:
             raise ValueError(f"`give {name}` needs the most it may lose, like: give {name} 0.01")
         give[name] = amount
-    names = tuple(name for name, _ in protected)
-    return Wish(improve=task, by=by, give=give, protect=names, unit=unit)
+    ((task, by),) = aims.items()
+    return Wish(improve=task, by=by, give=give, protect=tuple(protected), unit=unit)
 
 
-def _pairs(words: Sequence[str], tasks: Sequence[str], verb: str) -> Iterator[tuple[str, float]]:
-    found = list(_tasks_and_amounts(words, tasks))
-    if not found:
-        raise ValueError(f"`{verb}` needs tasks and numbers, like: {verb} {tasks[0]} 0.01")
-    for name, amount in found:
+def _numbers(words: Sequence[str], tasks: Sequence[str], verb: str) -> dict[str, float]:
+    """Tasks, each with a number."""
+    found: dict[str, float] = {}
+    for name, amount in _amounts(words, tasks).items():
         if amount is None:
             raise ValueError(f"`{verb} {name}` needs a number, like: {verb} {name} 0.01")
-        yield name, amount
+        found[name] = amount
+    if not found:
+        raise ValueError(f"`{verb}` needs tasks and numbers, like: {verb} {tasks[0]} 0.01")
+    return found
 
 
-def _tasks_and_amounts(
-    words: Iterable[str], tasks: Sequence[str]
-) -> Iterator[tuple[str, float | None]]:
-    """Names, each with the number that follows it, if one does."""
+def _amounts(words: Sequence[str], tasks: Sequence[str]) -> dict[str, float | None]:
+    """Tasks, each with the number that follows it, None where none does."""
+    found: dict[str, float | None] = {}
     name: str | None = None
     for word in words:
-        number = _number(word)
-        if number is not None and word not in tasks:
-            if name is None:
-                raise ValueError(f"expected the name of a task before {word}")
-            yield name, number
-            name = None
-            continue
-        if name is not None:
-            yield name, None
-        if word not in tasks:
-            raise ValueError(f"unknown task {word!r}; {did_you_mean(word, list(tasks))}")
-        name = word
-    if name is not None:
-        yield name, None
+        number = None if word in tasks else _number(word)
+        if number is None:
+            if word not in tasks:
+                raise ValueError(f"unknown task {word!r}; {did_you_mean(word, list(tasks))}")
+            if word in found:
+                raise ValueError(f"task {word!r} is named twice")
+            name, found[word] = word, None
+        elif name is None:
+            raise ValueError(f"expected the name of a task before {word}")
+        else:
+            found[name], name = number, None
+    return found
 
 
 def _number(word: str) -> float | None:
