@@ -34,7 +34,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         tensor([0.5000, 0.5000], dtype=torch.float64)
 
     Reference:
-        He et al., Robust Multi-Task Learning with Excess Risks, ICML 2024, algorithm 1.
+        He et al., Robust Multi-Task Learning with Excess Risks, ICML 2024, equations 6, 7 and 9.
 
     Note:
         The weights are even in the first step, whose estimate is the unit of the later ones.

@@ -34,11 +34,12 @@ class MoCo(TrackedGradients, GramianWeighting):
 
     Reference:
         Fernando et al., Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent
-        Approach, ICLR 2023, algorithm 1.
+        Approach, ICLR 2023.
 
     Note:
         Steps are relative to the Frobenius norm ‖Y Yᵀ‖, so that γ and ρ have no unit, and β is
-        constant. y starts at the first gradient, and is not projected onto a ball.
+        constant. y starts at the first gradient, and is not projected onto a ball. The released
+        code normalises the gradients first, and has a softmax for the projection.
     """
 
     simplex_point: Tensor

@@ -31,11 +31,12 @@ class MoDo(CrossGramianWeighting):
 
     Reference:
         Chen et al., Three-Way Trade-Off in Multi-Objective Learning: Optimization, Generalization
-        and Conflict-Avoidance, NeurIPS 2023, algorithm 1.
+        and Conflict-Avoidance, NeurIPS 2023 and JMLR 25, 2024.
 
     Note:
-        The paper draws a third batch for d; here d is taken on the first of two. Steps are relative
-        to the Frobenius norm of J J'ᵀ, so that γ has no unit.
+        The paper takes d on the mean of both batches, and its released code also on a third; here d
+        is taken on the first of two. Steps are relative to the Frobenius norm of J J'ᵀ, so that γ
+        has no unit.
     """
 
     simplex_point: Tensor

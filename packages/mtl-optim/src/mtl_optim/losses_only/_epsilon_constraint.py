@@ -44,6 +44,10 @@ class EpsilonConstraint(LossWeighting):
     Reference:
         Momma, Garakani and Sun, Multi-objective Relevance Ranking, SIGIR eCom 2019; Nocedal and
         Wright, Numerical Optimization, 2006, section 17.4.
+
+    Note:
+        The multipliers move at every step, rather than after a minimisation: on a convex stretch of
+        the front it converges, on a concave one it circles around the bound.
     """
 
     multipliers: Tensor

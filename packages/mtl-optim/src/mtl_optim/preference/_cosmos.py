@@ -28,13 +28,12 @@ class COSMOS(LossWeighting):
 
     Examples:
         >>> import torch
-        >>> import torch
         >>> COSMOS([0.5, 0.5], penalty=1.0).weights(losses=torch.tensor([2.0, 2.0]))
         tensor([0.5000, 0.5000])
 
     Reference:
         Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective Learning,
-        ICDM 2021, equation 4.
+        ICDM 2021.
     """
 
     preference: Tensor
