@@ -20,6 +20,8 @@ Blocks = Sequence[Sequence[Tensor | None]]
 # Sums in float32 of the widest's many products are right to some tens of roundings; the sums over
 # the chunks are in float64.
 _CACHE, _WIDEST, _WIDTH_ACCELERATOR = 2**21, 2**17, 2**18
+# Where nothing is copied, products of strips are quicker with more columns.
+_STRIP_WIDTH = 2**15 + 16
 _LARGE = 2**14
 # Of a symmetric product a CPU takes the upper triangle: single inner products for a few rows,
 # matrix-vector products from each row on for some, products of strips of rows for more.
@@ -162,7 +164,8 @@ def _on_one_device(
         else:
             copied.append(block)
 
-    views = (chunk for matrix in matrices for chunk in in_pieces(matrix, width))
+    wide = max(width, _STRIP_WIDTH)
+    views = (chunk for matrix in matrices for chunk in in_pieces(matrix, wide))
     chunks = chain(views, _chunks(copied, width, dtype) if copied else ())
     if triangle:
         sums = np.zeros((tasks, tasks))

@@ -46,14 +46,15 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     cosines, norms = unit_diagonal(gramian)
     moves = norms > 0
     v = np.zeros(len(norms))
-    high = float(losses.max())
-    floor = float(losses[~moves].max(initial=-np.inf))  # no direction moves these losses
-    if not moves.any() or radius == 0:
+    moving_tasks = np.count_nonzero(moves)
+    if moving_tasks == 0 or radius == 0:
         return v, _at_maximum(losses)
-    if moves.all():
+    if moving_tasks == len(norms):
         found = _alternate(cosines, norms, losses, radius)
         if found is not None:
             return found, found / found.sum()
+    high = float(losses.max())
+    floor = float(losses[~moves].max(initial=-np.inf))  # no direction moves these losses
     factor = factor_of(cosines[np.ix_(moves, moves)])
     reach, moving = radius * norms[moves], losses[moves]
     target = np.zeros(len(factor) + 1)
@@ -102,9 +103,9 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
     low, high = float(((p - 1) / q).max()), 0.0  # one task asks for the whole ball, none for any
     target = np.zeros(len(C) + 1)
     target[-1] = 1.0
-    support = np.ones(len(C), dtype=bool)
-    for _ in range(_MAX_SUPPORTS):
-        part = factor if support.all() else cholesky(C[np.ix_(support, support)])
+    support: NDArray[np.intp] | slice = slice(None)
+    for turn in range(_MAX_SUPPORTS):
+        part = factor if turn == 0 else cholesky(C[support][:, support])
         if part is None:
             return None
         # On this support d = Eᵀ (a − t b) and ‖d‖² = 1 is a quadratic in t.
@@ -114,9 +115,9 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
         root = pb * pb - qb * (pa - 1)
         t = float((pb - max(root, 0.0) ** 0.5) / qb)
         y = a - t * b
-        if root >= 0 and (y > 0).all():
-            missed = p - t * q - C[:, support] @ y
-            if missed.max() <= _TOLERANCE * max(1.0, float(y.max())):
+        if root >= 0 and np.count_nonzero(y <= 0) == 0:
+            missed = (p - t * q - C[:, support] @ y).max()  # on the support, by rounding
+            if missed <= _TOLERANCE * max(1.0, float(y.max())):
                 v = np.zeros(len(C))
                 v[support] = y * radius
                 return np.asarray(v / norms, dtype=np.float64)
@@ -124,13 +125,14 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
             t = (low + high) / 2
         h = p - t * q
         found = nnls(np.vstack([factor, h]), target)
-        support = found > 0
+        inside = np.flatnonzero(found > 0)
         if 1 - h @ found >= 0.5:  # d fits into the ball
             high = t
         else:
             low = t
-        if not support.any():
+        if len(inside) == 0:
             return None
+        support = inside
     return None
 
 

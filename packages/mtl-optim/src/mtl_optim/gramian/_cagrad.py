@@ -54,7 +54,7 @@ class CAGrad(GramianWeighting):
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""
         G = gramian.numpy()
-        inner = G.mean(axis=1)  # ⟨g_k, g₀⟩
-        radius = self.c * max(float(inner.mean()), 0.0) ** 0.5
+        inner = G.sum(axis=1) / len(G)  # ⟨g_k, g₀⟩
+        radius = self.c * max(float(inner.sum()) / len(G), 0.0) ** 0.5
         added, _ = ball_minimax(G, -inner, radius)
-        return (torch.from_numpy(added) + 1 / len(G)) / self.divisor
+        return torch.from_numpy((added + 1 / len(G)) / self.divisor)
