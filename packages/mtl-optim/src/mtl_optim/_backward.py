@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ._aggregate import aggregate
 from ._bases import JacobianAggregator, Weighting
 from ._checks import check_finite, check_length, check_losses
 from ._gradients import (
@@ -17,8 +18,6 @@ from ._gradients import (
     average,
     columns,
     combine,
-    finite_rows,
-    stacked,
     unique,
     within_budget,
 )
@@ -164,6 +163,7 @@ def backward(
     with torch.no_grad():
         for g, group in enumerate(groups):
             if g > 0:
+                rows.clear()  # before the next ones are there
                 rows, _ = _rows(tasks, group, [], over_rows, retain_graph=True)
                 reached = reached or any(any_of(row) for row in rows)
             if isinstance(method, Weighting):
@@ -173,7 +173,7 @@ def backward(
                 matrix = part if matrix is None else matrix + part
             else:
                 at = None if features is None else wrt
-                direction += _aggregate(method, rows, at, overflow=scaler is not None)
+                direction += aggregate(method, rows, at, overflow=scaler is not None)
     if not reached:
         raise ValueError(f"`{route}` must be tensors that `losses` were computed from")
 
@@ -192,6 +192,8 @@ def backward(
         accumulate_combined(wrt, rows, found, release=not kept)
     else:
         if found is not None:
+            if not whole:
+                rows.clear()  # the direction takes their memory
             direction = (
                 [combine(block, found) for block in columns(rows)]
                 if whole
@@ -292,27 +294,6 @@ def _weigh(
     weights = method.weights(losses=values, gramian=matrix)
     method.learn(values, matrix, tasks.scale)
     return weights, matrix
-
-
-def _aggregate(
-    method: JacobianAggregator, rows: Rows, features: list[Tensor] | None, *, overflow: bool
-) -> Block:
-    """The direction, block by block: one block per parameter, or per feature tensor."""
-    direction: Block = []
-    if not overflow:
-        nan = torch.full((len(rows),), torch.nan)
-        check_finite(torch.where(finite_rows(rows), 0.0, nan), "`losses`: the gradient")
-    for b, block in enumerate(columns(rows)):
-        like = next((g for g in block if g is not None), None)
-        if like is None:
-            direction.append(None)
-            continue
-        jacobian = stacked([torch.zeros_like(like) if g is None else g for g in block])
-        if features is None:
-            direction.append(method(jacobian.flatten(start_dim=1)).reshape(like.shape))
-        else:
-            direction.append(method.at_features(jacobian, features[b]))
-    return direction
 
 
 def _reuse(
