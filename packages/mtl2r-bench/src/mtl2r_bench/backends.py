@@ -101,8 +101,9 @@ def execute(
     if backend.name == "ray":
         yield from _on_ray(delayed, jobs, backend)
         return
+    parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
     try:
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed)
+        yield from parallel(delayed)
     except TerminatedWorkerError as error:
         raise WorkerLostError("a process was killed, perhaps for want of memory") from error
 
