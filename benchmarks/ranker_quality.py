@@ -37,9 +37,8 @@ METRIC, TASK = "ndcg@10", "relevance"
 RESAMPLES = 10_000
 
 MLP = {"architecture": "mlp", "hidden": [64, 64], "dropout": 0.4}
-WIDE = {**MLP, "hidden": [128, 128], "members": 16}
+MEMBERS = {**MLP, "members": 16}
 CONTEXT = {"hidden": 64, "heads": 2, "feedforward": 128, "dropout": 0.4}
-LONG = {"epochs": 40}
 SOFT = {"distillation": {"weight": 0.9}}
 
 
@@ -60,28 +59,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "transformer + members": {"model": {"members": 8}},
     "latent cross": {"model": {"architecture": "latent_cross", **CONTEXT, "blocks": 1}},
     "set transformer": {"model": {"architecture": "set_transformer", **CONTEXT, "points": 16}},
-    "mlp": {"model": MLP, "train": LONG},
-    "mlp + noise": {"model": {**MLP, **layer("noise", sigma=0.1)}, "train": LONG},
-    "mlp + log scale": {"model": {**MLP, **layer("log_scale")}, "train": LONG},
-    "mlp + cross": {"model": {**MLP, **layer("cross", layers=1)}, "train": LONG},
-    "mlp + piecewise linear": {
-        "model": {**MLP, **layer("piecewise_linear", bins=8)},
-        "train": LONG,
-    },
-    "mlp + periodic": {"model": {**MLP, **layer("periodic", embedding=4)}, "train": LONG},
-    "mlp + distillation": {"model": MLP, "train": {**LONG, **SOFT}},
-    "mlp + members": {"model": {**MLP, "members": 16}, "train": LONG},
-    "mlp + members + distillation": {
-        "model": {**MLP, "members": 16},
-        "train": {**LONG, **SOFT},
-    },
-    "wide mlp": {"model": {**MLP, "hidden": [128, 128]}, "train": LONG},
-    "wide mlp + members": {"model": WIDE, "train": LONG},
-    "wide mlp + members + distillation": {"model": WIDE, "train": {**LONG, **SOFT}},
-    "wide mlp + members + distillation + noise": {
-        "model": {**WIDE, **layer("noise", sigma=0.1)},
-        "train": {**LONG, **SOFT},
-    },
+    "mlp": {"model": MLP},
+    "mlp + noise": {"model": {**MLP, **layer("noise", sigma=0.1)}},
+    "mlp + piecewise linear": {"model": {**MLP, **layer("piecewise_linear", bins=8)}},
+    "mlp + cross": {"model": {**MLP, **layer("cross", layers=1)}},
+    "mlp + distillation": {"model": MLP, "train": SOFT},
+    "mlp + members": {"model": MEMBERS},
+    "mlp + members + noise": {"model": {**MEMBERS, **layer("noise", sigma=0.1)}},
+    "mlp + members + distillation": {"model": MEMBERS, "train": SOFT},
+    "mlp + members, 40 epochs": {"model": MEMBERS, "train": {"epochs": 40}},
+    "wide mlp + members": {"model": {**MEMBERS, "hidden": [128, 128]}},
 }
 TREES = [
     {"num_leaves": leaves, "min_documents": documents, "truncation": truncation}
