@@ -138,6 +138,7 @@ def walk(navigator: ParetoNavigator, steps: int) -> list[Taken]:
 class Retrained:
     """What a retraining took, and how the losses changed."""
 
+    rate: float
     gradients: int
     reached: bool
     change: Tensor
@@ -145,11 +146,17 @@ class Retrained:
 
 
 def retrain(
-    model: Scorer, data: Batches, start: dict[str, Tensor], weights: Tensor, norm: float, most: int
-) -> list[Retrained]:
-    """Adam from a start until the gradient of the weighted losses is as short; one per rate."""
+    model: Scorer,
+    data: Batches,
+    start: dict[str, Tensor],
+    weights: Tensor,
+    norm: float,
+    most: int,
+    rates: tuple[float, ...] = RATES,
+) -> Retrained:
+    """Adam from a start until the gradient of the weighted losses is as short; the best rate's."""
     found = []
-    for rate in RATES:
+    for rate in rates:
         put(model, start)
         optimizer = torch.optim.Adam(model.parameters(), lr=rate)
         first, size = weighted(model, data, weights)
@@ -159,12 +166,12 @@ def retrain(
             values, size = weighted(model, data, weights)
             gradients += 1
         end = {name: p.detach().clone() for name, p in model.named_parameters()}
-        found.append(Retrained(gradients, size <= norm, (values - first).double(), end))
-    return found
+        found.append(Retrained(rate, gradients, size <= norm, (values - first).double(), end))
+    return min(found, key=lambda run: (not run.reached, run.gradients))
 
 
 def bisect(
-    model: Scorer, data: Batches, taken: Taken, norm: float, most: int
+    model: Scorer, data: Batches, taken: Taken, norm: float, most: int, rate: float
 ) -> tuple[int, int, bool]:
     """Gradients and runs until a weight is found with which the capped loss has risen by CAP."""
     capped = taken.capped
@@ -173,7 +180,7 @@ def bisect(
     for run in range(1, 9):
         weights = torch.empty(2, dtype=torch.float64)
         weights[capped], weights[1 - capped] = (low + high) / 2, 1 - (low + high) / 2
-        best = min(retrain(model, data, start, weights, norm, most), key=_by_success)
+        best = retrain(model, data, start, weights, norm, most, (rate,))
         gradients += best.gradients
         start = best.parameters
         put(model, start)
@@ -183,10 +190,6 @@ def bisect(
             return gradients, run, True
         low, high = ((low + high) / 2, high) if risen > CAP else (low, (low + high) / 2)
     return gradients, 8, False
-
-
-def _by_success(found: Retrained) -> tuple[bool, int]:
-    return not found.reached, found.gradients
 
 
 def put(model: Scorer, parameters: dict[str, Tensor]) -> None:
@@ -286,10 +289,8 @@ def compared(
         one = taken[n - 1]
         goal = gradient_norm(model, data, one.point, navigator.parameters(one.point))
         own = one.point.cost.equivalents
-        best = min(
-            retrain(model, data, one.parameters, one.point.alpha, goal, most), key=_by_success
-        )
-        gradients, tries, hit = bisect(model, data, one, goal, most)
+        best = retrain(model, data, one.parameters, one.point.alpha, goal, most)
+        gradients, tries, hit = bisect(model, data, one, goal, most, best.rate)
         lines.append(
             f"| {n} | {own:.0f} {_pair(one.point.realised)} | {'' if best.reached else '> '}"
             f"{best.gradients} {_pair(best.change)} | {own / best.gradients:.2f} "
