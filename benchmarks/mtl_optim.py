@@ -240,6 +240,52 @@ def steps(seconds: float) -> list[str]:
     return lines
 
 
+def with_bars(lines: list[str], bars: Callable[[list[str]], list[str]]) -> str:
+    """A table, and below it what it says of the bars."""
+    return "\n".join([*lines, "", *bars(lines)])
+
+
+def cells(lines: list[str]) -> list[list[str]]:
+    """The cells of a table's rows."""
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines[2:]]
+
+
+def step_bars(lines: list[str]) -> list[str]:
+    """Which steps keep the bars: 1.15 of a plain one by features, 1.1 (1/3 + 2K/3) exactly."""
+    rows = [(r[0], int(r[1]), float(r[3]), float(r[4])) for r in cells(lines)]
+    feature = [f"{m} K = {k}: {f:.2f}" for m, k, f, _ in rows if f > 1.15]
+    exact = [f"{m} K = {k}: {e:.2f}" for m, k, _, e in rows if e > 1.1 * (1 + 2 * k) / 3]
+    return [
+        f"- Feature route above 1.15: {', '.join(feature) or 'none'}.",
+        f"- Exact route above 1.1 (1/3 + 2K/3): {', '.join(exact) or 'none'}.",
+    ]
+
+
+def table_bars(lines: list[str]) -> list[str]:
+    """Which aggregations keep the bars: faster than TorchJD, near the floor, ten times faster."""
+    rows = [(r[0], int(r[1]), float(r[2]), r[3:]) for r in cells(lines)]
+    compared = [(m, k, n, float(r[4])) for m, k, n, r in rows if r[4] not in ("", "-")]
+    slower = [f"{m} K = {k} n = {n:.0e}: {q}" for m, k, n, q in compared if q < 1]
+    found = [f"- Slower than TorchJD in {len(slower)} of {len(compared)} cells: "]
+    found[0] += f"{', '.join(slower) or 'none'}."
+    for few, bar in (((2, 5), 2.5), ((10,), 4.0)):
+        large = [(float(r[1]), m, k) for m, k, n, r in rows if n == 1e7 and k in few]
+        above = [f"{m} K = {k}: {q}" for q, m, k in large if q > bar]
+        if large:
+            tasks = " and ".join(map(str, few))
+            found.append(f"- Above {bar} × the floor at n = 1e7, K = {tasks}: ")
+            found[-1] += f"{', '.join(above) or 'none'}."
+    least = {k: float(r[0]) for m, k, n, r in rows if m == "MGDA" and n == 1e5}
+    for name in ("NashMTL", "CAGrad"):
+        ratios = [(k, float(r[4]), float(r[3])) for m, k, n, r in rows if m == name and n == 1e5]
+        text = ", ".join(
+            f"{q:.1f} at K = {k} ({theirs / least[k]:.1f} if the solve were free)"
+            for k, q, theirs in ratios
+        )
+        found.append(f"- {name} against TorchJD at n = 1e5, the bar being 10: {text}.")
+    return found
+
+
 MEMORY_TASKS, MEMORY_WIDTH = 5, 2048
 
 
@@ -326,9 +372,10 @@ def main() -> None:
     floor = f"A read runs at {speed / 1e9:.1f} GB/s; the floor is (2K + 1) 4n bytes at that speed."
     sections: dict[str, Callable[[], str]] = {
         "memory": lambda: MEMORY + "\n".join(memory()),
-        "steps": lambda: STEPS + "\n".join(steps(4 * arguments.seconds)),
+        "steps": lambda: STEPS + with_bars(steps(4 * arguments.seconds), step_bars),
         "table": lambda: (
-            TABLE + floor + "\n\n" + "\n".join(aggregations(sizes, speed, arguments.seconds))
+            f"{TABLE}{floor}\n\n"
+            + with_bars(aggregations(sizes, speed, arguments.seconds), table_bars)
         ),
     }
     peer = "not installed" if torchjd is None else "installed from the package index"
