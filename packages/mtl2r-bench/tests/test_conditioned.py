@@ -6,6 +6,7 @@ import pytest
 
 from mtl2r_bench.config import EvaluationConfig, StudyConfig, validate
 from mtl2r_bench.data import load_splits
+from mtl2r_bench.estimate import trainings
 from mtl2r_bench.report import write_report
 from mtl2r_bench.study import plan
 from mtl2r_bench.sweep import sweep
@@ -94,6 +95,16 @@ def test_a_study_reports_it_as_one_more_method(tables, tmp_path):
     write_report(tmp_path, resamples=20)
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert any(line.startswith("| conditioned | 3 |") for line in report.splitlines())
+
+
+def test_preferences_that_share_a_training_are_counted_once_a_seed(tables):
+    methods = [{"name": "conditioned", "options": {"passes": 2}}, "ls"]
+    tables |= {"methods": methods, "preferences": 5, "seeds": [0, 1, 2]}
+    runs = list(plan(validate(StudyConfig, tables), ("relevance", "quality")).values())
+    kinds = {name: [r for r in runs if r.method.name == name] for name in ("conditioned", "ls")}
+    assert {name: len(found) for name, found in kinds.items()} == {"conditioned": 15, "ls": 15}
+    assert trainings(kinds["conditioned"]) == 3 * 2
+    assert trainings(kinds["ls"]) == 15
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from .cli_options import (
 )
 from .config import RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
-from .estimate import estimate
+from .estimate import estimate, trainings
 from .report import write_report
 from .report.bootstrap import Estimate
 from .report.table import Table as ReportTable
@@ -135,7 +135,7 @@ def plan_command(
     seconds, size, parameters = 0.0, 0, 0
     for (name, size_of_set), members in kinds.items():
         found = estimate(members[0], splits)
-        count = len(members)
+        count = trainings(members)
         if members[0].method.preference is not None and study.adaptive:
             vectors = {member.method.preference for member in members}
             count += study.adaptive * len(members) // len(vectors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,10 @@ from .gbdt import fit_trees
 from .group import ProcessGroup
 from .selection import trained_tasks
 from .study import provisional
-from .tables import TREES, build_loss
+from .tables import CONDITIONED, TREES, build_loss
 from .train import initial_state, pick_device
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "estimate", "trainings"]
 
 STEPS = 3
 """Steps that are timed, after one that warms up."""
@@ -50,6 +51,15 @@ class Estimate:
     seconds: float
     parameters: int
     bytes: int
+
+
+def trainings(runs: Sequence[RunConfig]) -> int:
+    """How many trainings the runs of a method are: one each, unless preferences share one."""
+    first = runs[0].method
+    if first.name != CONDITIONED:
+        return len(runs)
+    shared = {(run.seed, run.data.fold, run.tasks) for run in runs}
+    return len(shared) * int(first.options.get("passes", 1))
 
 
 def estimate(config: RunConfig, splits: Splits) -> Estimate:
