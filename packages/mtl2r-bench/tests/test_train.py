@@ -191,6 +191,9 @@ def test_nor_does_a_kill_where_products_are_large(run_config, splits, tmp_path, 
     ],
 )
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.filterwarnings(
+    "ignore:.*should not be instantiated:DeprecationWarning"
+)  # the compiler
 @pytest.mark.parametrize("route", ["exact", "features"])
 def test_precision_and_compilation_change_little(
     run_config, tables, splits, tmp_path, settings, route
