@@ -82,25 +82,28 @@ def test_spheres_walk_on_the_exact_front():
 @pytest.mark.parametrize("start", [[0.3] * 5, [0.3, 0.1, 0.25, 0.2, 0.05]])
 def test_fonseca_fleming_is_walked_to_its_end_across_the_inflection(start):
     nav = navigator(fonseca_fleming, start)  # the second start is off the front
-    places, costs = [], []
-    for _ in range(30):
+    places, costs, cap = [], [], 0.03
+    for _ in range(60):
         x = nav.model.x.detach()
         u = float(x.sum()) / math.sqrt(5)
         assert float((x - x.mean()).norm()) < 1e-8
         exact = [1 - math.exp(-((u - 1) ** 2)), 1 - math.exp(-((u + 1) ** 2))]
         assert nav.point.losses.tolist() == pytest.approx(exact, abs=1e-8)
         places.append(u)
-        preview = nav.preview(improve="task 0", give_up={"task 1": 0.03})
-        if not preview.feasible:
-            break
+        preview = nav.preview(improve="task 0", give_up={"task 1": cap})
+        if not preview.feasible:  # the end is within a hundredth of the wish
+            if cap < 1e-4:
+                break
+            cap /= 10
+            continue
         point = nav.step(preview)
         assert float(point.realised[0]) < 0
-        assert float(point.realised[1]) <= 0.03 + 1e-8
+        assert float(point.realised[1]) <= cap + 1e-8
         costs.append(point.cost.equivalents)
     assert "the front ends here" in preview.messages
     assert places[0] < 1 / math.sqrt(2) < places[-1]
     assert places[-1] == pytest.approx(1, abs=1e-3)
-    assert all(b > a for a, b in pairwise(places))
+    assert all(b >= a for a, b in pairwise(places))
     assert max(costs) < 60  # nothing blows up at the inflection
     with pytest.raises(NavigationError, match="the front ends here"):
         nav.step(preview)

@@ -201,10 +201,10 @@ class Surroundings:
         return move.free * (height / slope if float(slope) > _LEVEL else 0 * height)
 
     def _foreseen(self, move: Move) -> Move:
-        """The move as far as the second order is at most half of the first."""
+        """The move as far as the second order is at most a quarter of the first."""
         first, bend = self.front.B @ move.z, self._bend(move)
         floats = move.free > 0
-        most, found = float(first[floats].abs().max()) / 2, float(bend.abs().max())
+        most, found = float(first[floats].abs().max()) / 4, float(bend.abs().max())
         if found <= most or move.share == 0:
             return move
         cut = most / found
@@ -216,10 +216,11 @@ class Surroundings:
     def _change(self, move: Move, settings: Settings) -> tuple[Tensor, Tensor]:
         """The predicted change of the scaled losses to second order, and its band.
 
-        The band has half of the second order, the accuracy of the corrector and 2 standard errors.
+        The band has twice the second order, which a solve that was cut short knows no better, the
+        accuracy of the corrector and 2 standard errors.
         """
         first, bend = self.front.B @ move.z, self._bend(move)
-        error = bend.abs() / 2 + settings.accuracy * first.abs().max()
+        error = 2 * bend.abs() + settings.accuracy * first.abs().max()
         if self.losses is not None:
             error = error + 2 * self.losses.noise(move.z, jumps=False)
         return first + bend, error
