@@ -306,11 +306,12 @@ def _certificates(analysis: Analysis) -> Table | None:
         ("method", "preference", "KKT residual", "α", "ray error", "slack"),
         tuple(rows),
         (
-            "Of the chosen epoch's ranker on a fixed sample of training lists, dropout off, mean "
-            "over runs. KKT residual: the norm of the shortest convex combination (weights α) of "
-            "the tasks' gradients, over the shortest gradient's; 0 at a Pareto-critical point. "
-            "Ray error: how far the losses are from the ray that the preference asks for. Slack: "
-            "bound less loss, negative where a constraint is violated."
+            "Of the chosen epoch's ranker on a fixed sample of training lists, mean over runs. KKT "
+            "residual: the norm of the shortest convex combination (weights α) of the tasks' "
+            "gradients, over the longest gradient's, dropout off; 0 at a Pareto-critical point. "
+            "Of the losses that training sees, dropout on: ray error, how far they are from the "
+            "ray that the preference asks for; slack, bound less loss, negative where a constraint "
+            "is violated."
         ),
     )
 
