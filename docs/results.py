@@ -18,7 +18,7 @@ from mtl2r_bench.config import STUDIES, StudyConfig, load_study, validate
 from mtl2r_bench.report import StudyReport, write_report
 from mtl2r_bench.report.analysis import Analysis
 from mtl2r_bench.report.markdown import box_text
-from mtl2r_bench.report.table import to_markdown
+from mtl2r_bench.report.table import Table, to_markdown
 
 DOCS = Path(__file__).parent
 
@@ -84,9 +84,16 @@ def _study(name: str, report: StudyReport) -> list[str]:
         ]
         tables = {table.name: table for table in section.tables}
         if "differences" in tables:
-            table = tables["differences"]
-            parts += [to_markdown(table), table.note]
+            parts += _differences(tables["differences"])
     return parts
+
+
+def _differences(table: Table) -> list[str]:
+    if any(cell not in ("", "–") for row in table.rows for cell in row[1:]):
+        return [to_markdown(table), table.note]
+    return [
+        "No difference between two methods passes the tests, in hypervolume or in Δm. " + table.note
+    ]
 
 
 def _command(name: str, study: StudyConfig) -> str:
@@ -115,7 +122,9 @@ def _order(analysis: Analysis) -> str:
             broken.append(f"{trade.method} in {trade.task}")
     if not lowest:
         return ""
-    shown = ", ".join(f"{method} {rho:.2f}" for method, rho in sorted(lowest.items()))
+    shown = ", ".join(f"{method} {rho:.2f}" for method, rho in sorted(lowest.items())).replace(
+        "-", "−"
+    )
     drops = (
         f"A drop from one preference to the next that is larger than two standard errors: "
         f"{', '.join(broken)}."

@@ -72,6 +72,13 @@ def test_points_that_the_hypervolume_does_not_see_are_named():
     assert "random order (a 0.1000, b 0.2000)" in box_text(run(point("y", [0.6, 0.7])))
 
 
+def test_a_box_as_narrow_as_the_noise_is_named():
+    near = [noisy("stl a", [0.9, 0.3], seed=1), noisy("stl b", [0.4, 0.305], seed=2)]
+    text = box_text(run(*near, noisy("x", [0.6, 0.3])))
+    assert "less than two standard errors in b (0.0050 ± 0.0" in text
+    assert "standard errors" not in box_text(run(*NOISY, noisy("x", [0.6, 0.6])))
+
+
 def test_hypervolume_is_the_share_of_the_box():
     analysis = run(
         *BASELINES, point("x", [0.6, 0.7], (0.5, 0.5)), point("x", [0.8, 0.4], (0.9, 0.1))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .analysis import Analysis
+from .box import payoff
+from .results import standard_error
 from .study_report import StudyReport
 from .table import Table, to_markdown
 
@@ -71,7 +73,26 @@ def box_text(analysis: Analysis) -> str:
         "worst that a baseline of another task does, and both are held in the resamples. A method "
         "with more points has more chances: compare methods with equally many. Noise makes the "
         "hypervolume of several points optimistic; the interval is corrected for that, so the "
-        "number may lie near its upper end." + _outside(analysis)
+        "number may lie near its upper end." + _narrow(analysis) + _outside(analysis)
+    )
+
+
+def _narrow(analysis: Analysis) -> str:
+    """Where the baselines that span the box cannot be told apart."""
+    places = payoff(analysis.points, analysis.tasks)
+    found = []
+    for k, task in enumerate(analysis.tasks if places is not None else ()):
+        queries = np.stack([analysis.points[place].queries[k] for place in places or ()])
+        gaps = queries[k] - queries
+        widest = gaps[np.nanmean(gaps, axis=1).argmax()]
+        width, error = float(np.nanmean(widest)), float(standard_error(widest))
+        if width < 2 * error:
+            found.append(f"{task} ({width:.4f} ± {error:.4f})")
+    if not found:
+        return ""
+    return (
+        f" The baselines differ by less than two standard errors in {', '.join(found)}: the box is "
+        "as narrow as the noise there, and hypervolumes say little."
     )
 
 
