@@ -13,7 +13,6 @@ installed: `pip install torchjd[full]`, and ecos for its NashMTL.
 import argparse
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -309,7 +308,9 @@ def peak(route: str) -> None:
             mtl_optim.backward(
                 losses, mtl_optim.MGDA(), shared=trunk.parameters(), memory_budget=budget
             )
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    # `ru_maxrss` would not do: a process starts with that of the one that it was forked from.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    print(int(status.partition("VmHWM:")[2].split()[0]) * 1024)
 
 
 def memory() -> list[str]:
