@@ -1,6 +1,7 @@
 """Navigation on problems whose fronts are known: exact points, tangency, ends, wishes, the tree."""
 
 import copy
+import dataclasses
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -686,3 +687,40 @@ def test_conjugate_gradients_solve_within_the_null_space_and_the_radius(seed):
     assert float(down.w.norm()) == pytest.approx(3)
     enough = solve_across(lambda v: H @ v, b, Q, **options, enough=2 * float((P @ b).norm()))
     assert not bool(enough.w.any())
+
+
+def test_the_first_order_step_is_taken_where_a_tangent_leads_away():
+    losses, pareto = quadratics(2, 12, condition=5, seed=3)
+    nav = navigator(losses, pareto(torch.tensor([0.5, 0.5])), settings=Settings(tolerance=1e-6))
+    preview = nav.preview(change={"task 0": -0.05 * float(nav.point.losses[0])})
+    around = nav._surroundings()
+    noise = torch.randn(12, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = noise - around.place.at.Q @ (around.place.at.Q.T @ noise)  # across the front
+    worse = around.front.V + 3 * noise / noise.norm() * around.front.V.norm()
+    nav._where._around = dataclasses.replace(
+        around, front=dataclasses.replace(around.front, V=worse)
+    )
+    point = nav.step(preview)
+    assert "the first-order step ended nearer the front" in point.message
+    assert float(point.realised[0]) == pytest.approx(float(preview.change[0]), rel=0.03)
+
+
+def test_curvature_may_come_from_a_sample_of_its_own():
+    model, _ = trained_net(2)
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(128, 4, generator=generator)
+    y = x @ torch.randn(4, 2, generator=generator) + torch.randn(128, 2, generator=generator)
+    seen = []
+
+    def losses(model, rows):
+        seen.append(rows)
+        decay = 0.01 * sum((p**2).sum() for p in model.parameters())
+        return ((model(x[:rows]) - y[:rows]) ** 2).T + decay
+
+    nav = ParetoNavigator(model, losses, 128, curvature_data=100)
+    nav.start()
+    preview = nav.preview(improve="task 0", give_up={"task 1": 0.05})
+    point = nav.step(preview)
+    assert {100, 128} == set(seen)
+    assert 0.045 <= float(point.realised[1]) <= 0.05
+    assert float(point.realised[0]) == pytest.approx(float(preview.change[0]), rel=0.15)
