@@ -96,7 +96,7 @@ class Settings:
 
     iterations: int = 10
     residual: float = 0.03
-    damping: float = 1e-3
+    damping: float = 0.1
     tolerance: float = 5e-3
     accuracy: float = 0.02
     corrections: int = 4
