@@ -179,6 +179,14 @@ def test_only_navigations_are_overwritten(walked, tmp_path):
     with pytest.raises(ValueError, match="expected a folder, found a file"):
         nav.save(tmp_path / "mine" / "thesis.txt")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+    other = Line()
+    with torch.no_grad():
+        other.w += 0.05
+    another = ParetoNavigator(other, losses, 0.0, METRICS, tasks=["a", "b"])
+    another.start()
+    with pytest.raises(ValueError, match="holds another navigation"):
+        another.save(tmp_path / "walk")
+    assert len(load(tmp_path / "walk").points) == 3
 
 
 def test_the_extra_is_named_where_it_is_missing(walked, monkeypatch):

@@ -290,7 +290,7 @@ class ParetoNavigator:
 
         Raises:
             ImportError: safetensors is not installed (`pip install mtl-optim[navigate]`).
-            ValueError: The folder holds something else.
+            ValueError: The folder holds something else, or another navigation.
         """
         storage.save(path, self._tree, self._objective, self._names)
 

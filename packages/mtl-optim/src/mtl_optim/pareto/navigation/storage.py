@@ -54,24 +54,21 @@ class Saved:
 
 def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> None:
     """Writes a navigation, or brings one up to date."""
-    _, write_tensors = _safetensors()
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder, found a file")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise ValueError(f"{folder}: holds something else than a navigation: no {MANIFEST}")
+    digests = {p.id: hashlib.sha256(_content(tree, objective, p)).hexdigest() for p in tree.points}
     if (folder / MANIFEST).is_file():
-        _read_manifest(folder)
+        _check_same(folder, set(digests.values()))
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
     for point in tree.points:
-        parameters = objective.as_named(tree.theta(point))
-        tensors = {name: tensor.contiguous().cpu() for name, tensor in parameters.items()}
-        content = write_tensors(tensors)
-        digest = hashlib.sha256(content).hexdigest()
+        digest = digests[point.id]
         file = folder / f"{digest[:16]}.safetensors"
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-            _write(file, content)
+            _write(file, _content(tree, objective, point))
         listed.append({**_plain(point), "file": file.name, "sha256": digest})
     manifest = {
         "format": FORMAT,
@@ -88,6 +85,21 @@ def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> 
     for file in folder.glob("*.safetensors"):
         if file.name not in kept:
             file.unlink()
+
+
+def _content(tree: Tree, objective: Objective, point: Point) -> bytes:
+    """A point's file."""
+    parameters = objective.as_named(tree.theta(point))
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in parameters.items()}
+    content: bytes = _safetensors()[1](tensors)
+    return content
+
+
+def _check_same(folder: Path, digests: set[str]) -> None:
+    """Raises where a folder holds a navigation that has no point in common with this one."""
+    held = {entry.get("sha256") for entry in _read_manifest(folder).get("points", [])}
+    if held.isdisjoint(digests):
+        raise ValueError(f"{folder}: holds another navigation, with no point of this one")
 
 
 def load(folder: str | Path) -> Saved:
