@@ -724,3 +724,22 @@ def test_curvature_may_come_from_a_sample_of_its_own():
     assert {100, 128} == set(seen)
     assert 0.045 <= float(point.realised[1]) <= 0.05
     assert float(point.realised[0]) == pytest.approx(float(preview.change[0]), rel=0.15)
+
+
+def test_a_start_that_fails_leaves_the_walk_and_the_model_as_they_were():
+    failing = []
+
+    def losses(model, _):
+        return spheres(model.x) / (0 if failing else 1)
+
+    nav = ParetoNavigator(Place([0.5]), losses, settings=EXACT)
+    nav.start()
+    nav.step(nav.preview(improve="task 0", give_up={"task 1": 0.01}))
+    preview, x = nav.preview(change={"task 0": -0.01}), nav.model.x.item()
+    failing.append(True)
+    with pytest.raises(ValueError, match="task 0 must be finite"):
+        nav.start()
+    failing.clear()
+    assert nav.model.x.item() == x
+    assert len(nav.points) == 2
+    assert float(nav.step(preview).realised[0]) == pytest.approx(-0.01, abs=1e-8)

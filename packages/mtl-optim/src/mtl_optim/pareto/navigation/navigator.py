@@ -158,9 +158,9 @@ class ParetoNavigator:
         self._tell("measuring the start")
         objective = self._objective
         before, theta = objective.cost, objective.read()
-        self._names.fix_tasks(objective.begin(theta))
         where = Whereabouts(objective, self._meter, self.settings, self._tell)
         with objective.unless_done(theta):
+            self._names.fix_tasks(objective.begin(theta))
             taken = where.descend(theta)
         self._tree, self._where = Tree(), where
         return self._record(taken, before)

@@ -96,14 +96,15 @@ class Objective:
 
     @contextmanager
     def unless_done(self, theta: Tensor) -> Iterator[None]:
-        """Gives the model θ back where the block does not come to its end."""
-        done = False
+        """Gives the model θ, and the losses their units, back where the block does not end well."""
+        done, scales = False, self.scales
         try:
             yield
             done = True
         finally:
             if not done:
                 self.write(theta)
+                self.scales = scales
 
     def as_named(self, theta: Tensor) -> dict[str, Tensor]:
         """Copies of the pieces of θ, by the names of the parameters."""
