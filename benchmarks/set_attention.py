@@ -1,11 +1,13 @@
 """Induced points against full attention: time and memory over the list's length, and quality.
 
     python benchmarks/set_attention.py
+    python benchmarks/set_attention.py --costs     without the quality
 
 Time is the median of some calls of one thread, interleaved; memory is what a call adds to the peak
 of a process of its own. Quality is that of the demo's lists, single-task training, paired.
 """
 
+import argparse
 import multiprocessing
 import resource
 import statistics
@@ -119,7 +121,6 @@ its update, and megabytes that the step adds to the peak of its process.
 | --: | --: | --: | --: | --: | --: | --: |
 """
 QUALITY = f"""
-
 NDCG@10 on the demo's test lists, single-task training with {len(SEEDS)} seeds each (± standard
 deviation over seeds), and the difference over seeds (± standard error).
 
@@ -129,11 +130,14 @@ deviation over seeds), and the difference over seeds (± standard error).
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--costs", action="store_true", help="measure no quality")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = costs()
-    with tempfile.TemporaryDirectory() as folder:
-        found = quality(Path(folder))
-    text = HEAD + "\n".join(rows) + QUALITY + "\n".join(found) + "\n"
+    text = HEAD + "\n".join(costs()) + "\n"
+    if not options.costs:
+        with tempfile.TemporaryDirectory() as folder:
+            text += QUALITY + "\n".join(quality(Path(folder))) + "\n"
     print(text)
     (FOLDER / "results" / "set_attention.md").write_text(text)
 
