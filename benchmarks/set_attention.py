@@ -3,13 +3,11 @@
     python benchmarks/set_attention.py
     python benchmarks/set_attention.py --costs     without the quality
 
-Time is the median of some calls of one thread, interleaved; memory is what a call adds to the peak
-of a process of its own. Quality is that of the demo's lists, single-task training, paired.
+Time is the median of some calls of one thread, interleaved; memory is what a forward pass keeps for
+its backward pass. Quality is that of the demo's lists, single-task training, paired.
 """
 
 import argparse
-import multiprocessing
-import resource
 import statistics
 import sys
 import tempfile
@@ -48,36 +46,40 @@ def step(model: Scorer, length: int, training: bool) -> float:
     return time.perf_counter() - started
 
 
-def peak(kind: str, length: int) -> float:
-    """Megabytes that a training step adds to a process that has done a small one."""
-    torch.set_num_threads(1)
-    model = KINDS[kind]()
-    step(model, 10, training=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step(model, length, training=True)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+def kept(model: Scorer, length: int) -> float:
+    """Megabytes that a forward pass keeps for its backward pass, parameters included."""
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        scores = model.train()(torch.zeros(1, length, FEATURES))
+    del scores
+    return sum(sizes.values()) / 2**20
 
 
 def costs() -> list[str]:
     models = {kind: make() for kind, make in KINDS.items()}
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        lines = []
-        for length in LENGTHS:
-            times: dict[tuple[str, bool], list[float]] = {}
-            for _ in range(CALLS):
-                for kind, model in models.items():
-                    for training in (False, True):
-                        seconds = step(model.train(training), length, training)
-                        times.setdefault((kind, training), []).append(seconds)
-            cells = [f"{length:,}"]
-            for kind in KINDS:
-                score, train_step = (
-                    1e3 * statistics.median(times[kind, training]) for training in (False, True)
-                )
-                memory = pool.apply(peak, (kind, length))
-                cells += [f"{score:,.1f}", f"{train_step:,.1f}", f"{memory:,.0f}"]
-            lines.append("| " + " | ".join(cells) + " |")
-            print(lines[-1], flush=True)
+    lines = []
+    for length in LENGTHS:
+        times: dict[tuple[str, bool], list[float]] = {}
+        for _ in range(CALLS):
+            for kind, model in models.items():
+                for training in (False, True):
+                    seconds = step(model.train(training), length, training)
+                    times.setdefault((kind, training), []).append(seconds)
+        cells = [f"{length:,}"]
+        for kind, model in models.items():
+            cells += [
+                f"{1e3 * statistics.median(times[kind, training]):,.1f}"
+                for training in (False, True)
+            ]
+            cells.append(f"{kept(model, length):,.1f}")
+        lines.append("| " + " | ".join(cells) + " |")
+        print(lines[-1], flush=True)
     return lines
 
 
@@ -114,8 +116,8 @@ HEAD = f"""\
 # Induced points against full attention
 
 One list of so many documents, {FEATURES} features, two blocks of width 64, one thread on
-{torch.backends.cpu.get_cpu_capability()}: milliseconds of scoring and of a training step without
-its update, and megabytes that the step adds to the peak of its process.
+{torch.backends.cpu.get_cpu_capability()}, beside other work: milliseconds of scoring and of a
+training step without its update, and megabytes that a forward pass keeps for its backward pass.
 
 | documents | full: scoring | step | MB | 16 points: scoring | step | MB |
 | --: | --: | --: | --: | --: | --: | --: |
