@@ -27,7 +27,7 @@ from mtl2r_models import ListTransformer, Scorer, SetTransformer
 
 FOLDER = Path(__file__).parent
 LENGTHS = (100, 300, 1_000, 3_000, 10_000)
-FEATURES, CALLS, SEEDS = 64, 3, (42, 43, 44, 45, 46)
+FEATURES, CALLS, SEEDS = 64, 3, (42, 43, 44)
 SIZES = {"hidden": 64, "layers": 2, "heads": 4, "feedforward": 128, "dropout": 0.0}
 KINDS = {
     "full": lambda: ListTransformer(FEATURES, **SIZES),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ltr_losses import listnet_loss
 from mtl2r_bench.choose import choose
-from mtl2r_bench.config import EvaluationConfig, GBDTConfig, StudyConfig, to_toml, validate
+from mtl2r_bench.config import EvaluationConfig, GBDTConfig, StudyConfig, validate
 from mtl2r_bench.data import load_splits
 from mtl2r_bench.distillation import training_data
 from mtl2r_bench.epoch import Engine
@@ -158,11 +158,11 @@ def test_a_study_lists_trees_beside_networks(tables, tmp_path):
     assert any(line.startswith("| gbdt_ls") for line in report.splitlines())
 
 
-def test_chosen_trees_are_exported(run_config, splits, study, tmp_path):
-    (tmp_path / "study.toml").write_text(to_toml(study))
-    config = run_config("gbdt_ls", preference=(0.5, 0.5), options=SMALL)
-    train(config, splits, tmp_path / "runs" / "trees")
-    choose(tmp_path).export(tmp_path / "out")
+def test_chosen_trees_are_exported(tables, tmp_path):
+    methods = [{"name": "gbdt_ls", "options": SMALL}]
+    study = {**tables, "methods": methods, "preferences": 2, "baselines": False}
+    sweep(validate(StudyConfig, study), tmp_path / "study", jobs=1)
+    choose(tmp_path / "study").export(tmp_path / "out")
     assert lightgbm.Booster(model_file=tmp_path / "out" / "trees.txt").num_trees() > 0
 
 
