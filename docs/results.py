@@ -64,8 +64,9 @@ def _study(name: str, report: StudyReport) -> list[str]:
             f"thread of a CPU; torch {versions['torch']}, numpy {versions['numpy']}."
         ),
     ]
-    if report.overview.unfinished:
-        parts.append("\n".join(f"- `{r.name}`: {r.reason}" for r in report.overview.unfinished))
+    failed = [run for run in report.overview.unfinished if run.reason != "not begun"]
+    if failed:
+        parts.append("\n".join(f"- `{run.name}`: {run.reason}" for run in failed))
     if report.paper is not None:
         parts.append(to_markdown(report.paper))
     for section in report.sections:
