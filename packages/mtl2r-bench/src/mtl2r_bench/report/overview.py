@@ -84,7 +84,10 @@ def overview(
         )
     unfinished, planned = _unfinished(folder, results)
     if unfinished:
-        sentences.append(f"**{len(unfinished)} of {planned} runs are not finished.**")
+        sentences.append(
+            f"**{len(unfinished)} of {planned} runs are not finished**; a point is "
+            "the mean of those of its runs that are."
+        )
     return Overview(
         f"{', '.join(labels[:-1])} and {labels[-1]} on {data['source']}"
         if len(labels) > 1
