@@ -488,3 +488,15 @@ def test_experts_score_each_task_and_need_scores_per_task(tables, splits, tmp_pa
     ranker = Ranker.load(tmp_path / "ranker")
     assert ranker.model.head.tasks[0]["gate"].out_features == 3
     assert list(record["loss"]) == ["relevance", "quality"]
+
+
+@pytest.mark.parametrize("name", ["log_mgda", "epo", "famo", "scaleinvls"])
+def test_a_batch_that_teaches_a_task_nothing_is_left_out(run_config, splits, tmp_path, name):
+    """Methods that divide by losses, or take their logarithm, have nothing to do with a 0."""
+    labels = splits.train.labels.copy()
+    labels[1, : splits.train.offsets[8]] = 0.0
+    bare = dataclasses.replace(splits, train=dataclasses.replace(splits.train, labels=labels))
+    preference = (0.5, 0.5) if METHOD_TABLE[name].takes_preference else None
+    config = run_config(name, train={"batch_size": 1, "epochs": 1}, preference=preference)
+    record = train(config, bare, tmp_path / "run")
+    assert all(value > 0 for value in record["loss"].values())

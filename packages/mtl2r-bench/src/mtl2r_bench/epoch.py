@@ -181,6 +181,12 @@ class Engine:
                 reduce=None if state.group.size == 1 else state.group.mean,
             )
         except ValueError as error:
+            seen = state.group.mean(losses.detach().clone())
+            if bool(torch.isfinite(seen).all()) and bool((seen == 0).any()):
+                # No list of the batch teaches some task, and the method asks for positive losses:
+                # the batch is left out, as such a list is left out of a mean.
+                state.tally.losses += seen.cpu().double().numpy()
+                return
             for name, value in zip(self.names, losses.tolist(), strict=True):
                 if not math.isfinite(value):
                     message = f"the loss of task {name!r} is {value} at {where}"
