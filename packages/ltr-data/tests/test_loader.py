@@ -27,7 +27,6 @@ many_lengths = st.lists(st.integers(1, 40), min_size=4, max_size=60)
     epoch=st.integers(0, 3),
     static=st.booleans(),
 )
-@settings(deadline=None)
 def test_shards_are_even_and_hold_every_query_once(lengths, replicas, epoch, static):
     shards = []
     for rank in range(replicas):
@@ -70,7 +69,7 @@ def test_state_is_common_to_the_processes():
 
 
 @given(lengths=many_lengths, count=st.integers(1, 4), multiple=st.sampled_from([1, 8]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_static_lengths_are_the_best(lengths, count, multiple):
     found = ltr_data.static_lengths(lengths, count, multiple=multiple)
 

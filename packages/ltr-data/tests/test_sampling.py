@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ltr_data
@@ -22,7 +22,6 @@ WEB30K = np.maximum(1, np.rint(np.random.default_rng(0).gamma(2.6, 120 / 2.6, 19
     epoch=st.integers(0, 3),
     pool=st.integers(1, 5),
 )
-@settings(deadline=None)
 def test_each_query_once_within_the_bounds(lengths, batch_size, max_tokens, shuffle, epoch, pool):
     if batch_size is None and max_tokens is None:
         batch_size = 8
@@ -40,7 +39,6 @@ def test_each_query_once_within_the_bounds(lengths, batch_size, max_tokens, shuf
 
 
 @given(lengths=lengths_of, stop=st.integers(0, 300), epoch=st.integers(0, 3))
-@settings(deadline=None)
 def test_resumes_to_the_same_sequence(lengths, stop, epoch):
     sampler = BucketBatchSampler(lengths, batch_size=4, seed=5)
     sampler.set_epoch(epoch)

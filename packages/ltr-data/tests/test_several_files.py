@@ -123,7 +123,7 @@ def test_a_name_with_signs_of_a_pattern_is_a_name(tmp_path):
     cut=st.integers(0, 30),
     block_bytes=st.sampled_from([16, 100, 1 << 20]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_regrouped_is_sorted_by_the_first_document(tmp_path_factory, queries, cut, block_bytes):
     folder = tmp_path_factory.mktemp("regroup")
     lines = [f"{i % 5} qid:{q} 1:{i} {i % 7 + 2}:{i + 0.5}\n" for i, q in enumerate(queries)]

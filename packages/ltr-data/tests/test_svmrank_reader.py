@@ -208,7 +208,7 @@ def files(draw):
 
 
 @given(file=files(), block_bytes=st.sampled_from([16, 100, 1 << 20]))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_any_dialect_reads_as_written(tmp_path_factory, file, block_bytes):
     features, labels, lengths, text = file
     path = tmp_path_factory.getbasetemp() / "any.txt"
@@ -222,7 +222,7 @@ def test_any_dialect_reads_as_written(tmp_path_factory, file, block_bytes):
 
 
 @given(text=st.text(alphabet="01 2:.\tqid\n#-+enaN\r_", max_size=60), dense_line=st.booleans())
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 def test_the_fast_way_never_differs_from_the_tolerant_one(text, dense_line):
     prefix = "1 qid:1 1:2\n" if dense_line else ""
     block = _blocks.Block(Path("x"), 1, (prefix + text + "\n").encode())
@@ -245,7 +245,7 @@ def test_the_fast_way_never_differs_from_the_tolerant_one(text, dense_line):
     inserted=st.sampled_from(list("0123456789.: \t-+eqx#\n")),
     trailing=st.booleans(),
 )
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_one_wrong_byte_is_never_read_wrongly(position, more, removed, inserted, trailing):
     text = "2 qid:7 1:0.5 2:3\n0 qid:7 1:10 2:0\n1 qid:9 1:1 2:4\n"
     if more:

@@ -57,7 +57,7 @@ def ragged(draw):
     return scores, labels, lengths
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     ragged(),
     st.sampled_from(SCHEMES),

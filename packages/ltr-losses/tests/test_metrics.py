@@ -43,7 +43,7 @@ FORMULAS = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(sorted(FORMULAS)),
     st.lists(st.integers(0, 4), min_size=1, max_size=8),
@@ -65,7 +65,7 @@ def test_formula(name, y, k, seed):
     assert float(metric(scores, labels)) == pytest.approx(formula(y, k))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(["arp", "precision", "rbp", "recall"]), st.data())
 def test_average_over_ties_is_the_mean_over_all_orders(name, data):
     metric, _ = FORMULAS[name]

@@ -19,7 +19,7 @@ def by_hand(labels_in_order, k=None, gain="exp2"):
 label_lists = st.lists(st.integers(0, 4), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(label_lists, st.one_of(st.none(), st.integers(1, 10)), st.sampled_from(["exp2", "linear"]))
 def test_formula(labels, k, gain):
     y = torch.tensor(labels, dtype=torch.float64)
@@ -30,7 +30,7 @@ def test_formula(labels, k, gain):
     assert actual == pytest.approx(found / ideal if ideal else 0.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_average_over_ties_is_the_mean_over_all_orders(data):
     labels = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5))

@@ -64,7 +64,7 @@ def pad(x, lengths, fill=0):
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(split())
 @pytest.mark.parametrize("name", [*LOSSES, *METRICS])
 def test_jagged_rows_are_the_padded_batch(name, problem):

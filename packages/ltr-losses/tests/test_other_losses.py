@@ -41,7 +41,7 @@ def test_binary_listnet_formula():
     same(binary_listnet_loss(s, y), -(q[0].log() + q[2].log()) / 2.0, s)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(2, 8))
 def test_unique_softmax_formula(seed, n):
     s, y = draw(seed, n)
@@ -57,7 +57,7 @@ def test_unique_softmax_formula(seed, n):
     same(unique_softmax_loss(s, y), expected, s)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(2, 8))
 def test_p_listmle_formula(seed, n):
     s, _ = draw(seed, n)

@@ -56,7 +56,7 @@ CASES = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 9), st.sampled_from(sorted(CASES)), st.booleans())
 def test_value_and_gradient_are_those_of_the_definition(seed, n, name, with_weights):
     loss, term = CASES[name]
@@ -121,7 +121,7 @@ def test_no_ordered_pair_is_worth_nothing():
         assert (gradient == 0.0).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(2, 9))
 def test_pairwise_mse_over_all_pairs(seed, n):
     generator = torch.Generator().manual_seed(seed)
@@ -147,7 +147,7 @@ def average_precision_of(y):
     return sum(hits) / max(1, len(hits))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 1), min_size=2, max_size=8))
 def test_map_weights_are_what_a_swap_changes_of_the_average_precision(y):
     s = torch.linspace(1.0, -1.0, len(y), dtype=torch.float64)

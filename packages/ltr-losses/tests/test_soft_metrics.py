@@ -65,7 +65,7 @@ def test_approx_of_a_metric_to_be_lowered():
     torch.testing.assert_close(loss(scores, labels, mask=mask), arp(scores, labels, mask=mask))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from(sorted(METRICS)))
 def test_bound_is_no_less_than_what_is_lost(seed, name):
     scores, labels, mask = problem(seed)

@@ -78,7 +78,7 @@ def test_one_task_is_its_gradient_times_the_documented_scale(name, norm):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 @cases
 def test_a_rotation_of_the_parameters_rotates_the_direction(name, seed, tasks, decades):
     J = jacobian(seed, tasks, decades)
@@ -89,7 +89,7 @@ def test_a_rotation_of_the_parameters_rotates_the_direction(name, seed, tasks, d
 
 
 @pytest.mark.parametrize("name", [*METHODS, "GradDrop"])
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=6, derandomize=True)
 @cases
 def test_parameters_that_no_task_reaches_change_nothing(name, seed, tasks, decades):
     make = GradDrop if name == "GradDrop" else METHODS[name]
@@ -119,7 +119,7 @@ def test_no_gradient_gives_no_direction(name):
         assert not direction(METHODS[name](), J).any()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     seed=st.integers(0, 2**31 - 1),
     tasks=st.integers(2, 12),

@@ -44,7 +44,7 @@ def slopes(scalar, losses):
 # --- methods that look at the losses
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(r=preferences, seed=st.integers(0, 99))
 def test_linear_scalarization_descends_its_scalar(r, seed):
     losses = torch.rand(len(r), generator=seeded(seed), dtype=torch.float64)
@@ -52,7 +52,7 @@ def test_linear_scalarization_descends_its_scalar(r, seed):
     torch.testing.assert_close(w, slopes(lambda L: (r * L).sum(), losses))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(r=preferences, seed=st.integers(0, 99))
 def test_chebyshev_descends_its_scalar(r, seed):
     losses = torch.rand(len(r), generator=seeded(seed), dtype=torch.float64)
@@ -66,7 +66,7 @@ def test_chebyshev_ties_share():
     assert w.tolist() == [0.25, 0.125, 0]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(r=preferences, seed=st.integers(0, 99), mu=st.sampled_from([1.0, 0.1, 0.02]))
 def test_smooth_chebyshev_descends_its_scalar(r, seed, mu):
     losses = torch.rand(len(r), generator=seeded(seed), dtype=torch.float64)
@@ -90,7 +90,7 @@ def test_smooth_chebyshev_becomes_chebyshev():
             SmoothChebyshev(r, mu=mu)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(r=preferences, seed=st.integers(0, 99))
 def test_scale_invariant_scalarization_descends_its_scalar(r, seed):
     losses = 0.1 + torch.rand(len(r), generator=seeded(seed), dtype=torch.float64)
@@ -244,7 +244,7 @@ def pcgrad_on_gradients(J, orders):
     return projected.sum(dim=0)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(seed=st.integers(0, 999), tasks=st.integers(1, 8))
 def test_pcgrad_is_algorithm_1(seed, tasks):
     J = random_jacobian(tasks, 5, generator=seeded(seed), decades=2, conflict=1)

@@ -89,7 +89,7 @@ def test_dualproj_without_conflict_is_the_mean():
     torch.testing.assert_close(DualProj().weights(gramian=J @ J.T), torch.full((5,), 0.2).double())
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @seeds
 def test_config_has_equal_positive_cosines(seed, tasks):
     J = random_jacobian(tasks, tasks + 2, generator=seeded(seed), decades=6)
@@ -108,7 +108,7 @@ def test_config_of_opposite_gradients_is_zero():
 # --- AlignedMTL
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @seeds
 def test_aligned_gradients_have_condition_number_1(seed, tasks):
     J = random_jacobian(tasks, tasks + 2, generator=seeded(seed), decades=2)
@@ -134,7 +134,7 @@ def test_aligned_of_orthogonal_equal_gradients_is_the_mean():
 # --- FairGrad
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     seed=st.integers(0, 9999),
     tasks=st.integers(1, 12),
@@ -178,7 +178,7 @@ def test_fairgrad_has_no_answer_for_opposite_gradients(alpha):
 # --- GradVac
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @seeds
 def test_gradvac_with_targets_at_zero_is_pcgrad(seed, tasks):
     J = random_jacobian(tasks, 5, generator=seeded(seed), decades=2, conflict=1)
@@ -271,7 +271,7 @@ def test_constant_sum_mean_and_geometric():
         Constant([1.0, float("nan")])
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(seed=st.integers(0, 99), tasks=st.integers(2, 5))
 def test_pbi_descends_its_scalar(seed, tasks):
     losses, r, ideal = torch.rand(3, tasks, generator=seeded(seed), dtype=torch.float64)

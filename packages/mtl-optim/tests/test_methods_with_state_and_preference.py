@@ -115,7 +115,7 @@ def test_ball_minimax_without_a_radius_is_the_maximum():
 # --- CAGrad
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(seed=st.integers(0, 999), c=st.sampled_from([0.1, 0.5, 0.99]))
 def test_cagrad_serves_the_worst_task_best_within_its_ball(seed, c):
     generator = seeded(seed)
@@ -166,7 +166,7 @@ def test_cagrad_serves_a_task_with_a_small_gradient():
 # --- IMTL-G
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(seed=st.integers(0, 999), tasks=st.integers(1, 8))
 def test_imtlg_has_equal_cosines(seed, tasks):
     J = random_jacobian(tasks, tasks + 2, generator=seeded(seed), decades=6)
@@ -515,7 +515,7 @@ def test_wcmgda_refuses():
 # --- SDMGrad
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(seed=st.integers(0, 999), tasks=st.integers(1, 8))
 def test_projection_onto_the_simplex_is_the_nearest_point(seed, tasks):
     v = np.random.default_rng(seed).normal(size=tasks) * 3

@@ -68,7 +68,7 @@ def direction(method, J):
 
 
 @pytest.mark.parametrize("name", DETERMINISTIC)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @matrices
 def test_the_direction_is_torchjds(name, seed, tasks):
     make, other, tolerance = DETERMINISTIC[name]
@@ -96,7 +96,7 @@ def test_nash_is_torchjds_where_that_bargains():
     assert agreed >= 5
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @matrices
 def test_imtlg_is_torchjds_where_its_sum_is_clear(seed, tasks):
     J = jacobian(seed, tasks, conflict=0.0)
@@ -105,7 +105,7 @@ def test_imtlg_is_torchjds_where_its_sum_is_clear(seed, tasks):
         torch.testing.assert_close(IMTLG().weights(gramian=J @ J.T), w, rtol=1e-6, atol=1e-8)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(seed=st.integers(0, 10**6))
 def test_projections_of_two_tasks_are_torchjds(seed):
     # With two tasks there is one order.
@@ -117,7 +117,7 @@ def test_projections_of_two_tasks_are_torchjds(seed):
         torch.testing.assert_close(direction(ours, J), theirs(J), rtol=1e-6, atol=1e-8)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @matrices
 def test_modo_is_torchjds_in_its_units(seed, tasks):
     A, B = jacobian(seed, tasks), jacobian(seed + 1, tasks)
@@ -129,7 +129,7 @@ def test_modo_is_torchjds_in_its_units(seed, tasks):
         torch.testing.assert_close(ours.weights(gramian=C), theirs(C))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @matrices
 def test_excess_mtl_is_torchjds(seed, tasks):
     # One step of warmup, which gives the unit of the later ones, as here.
@@ -152,7 +152,7 @@ def scalars(r):
 
 
 @pytest.mark.parametrize("name", scalars(torch.ones(2) / 2))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @matrices
 def test_the_weights_are_the_slopes_of_torchjds_scalar(name, seed, tasks):
     generator = torch.Generator().manual_seed(seed)

@@ -68,7 +68,7 @@ def test_das_dennis_of_two_tasks_is_evenly_spaced():
 # --- indicators
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(points=st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=12))
 def test_non_dominated_is_its_definition(points):
     def dominates(a, b):

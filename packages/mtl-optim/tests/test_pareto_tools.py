@@ -43,7 +43,7 @@ from mtl_optim.pareto.problems import (
 
 tasks = st.integers(2, 5)
 seeds = st.integers(0, 2**32 - 1)
-several = settings(max_examples=25, deadline=None, derandomize=True)
+several = settings(max_examples=25, derandomize=True)
 
 
 def random(*shape, seed):

@@ -47,7 +47,7 @@ def conditions(gramian, w):
     return ((inner[support] - inner[:, None]) / unit).max()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @cases
 def test_min_norm_meets_its_optimality_conditions(seed, tasks, rank, decades):
     G = random_gramian(seed, tasks, rank, decades)
@@ -75,7 +75,7 @@ def least_over_faces(G):
     return best
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), tasks=st.integers(1, 6))
 def test_min_norm_is_the_least_over_all_faces(seed, tasks):
     G = random_gramian(seed, tasks, tasks + 2, 2.0)
@@ -112,7 +112,7 @@ def test_min_norm_puts_the_weight_on_vanishing_gradients():
 # --- non-negative least squares
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 8), columns=st.integers(1, 8))
 def test_nnls_meets_its_optimality_conditions(seed, rows, columns):
     rng = np.random.default_rng(seed)
@@ -138,7 +138,7 @@ def test_projection_onto_the_dual_cone_agrees_with_an_interior_point_solver():
         assert project_onto_dual_cone(J @ J.T, u[None])[0] @ J == pytest.approx(d.value, abs=1e-4)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @cases
 def test_projection_onto_the_dual_cone_conflicts_with_no_gradient(seed, tasks, rank, decades):
     G = random_gramian(seed, tasks, rank, decades)
@@ -151,7 +151,7 @@ def test_projection_onto_the_dual_cone_conflicts_with_no_gradient(seed, tasks, r
 # --- the Nash bargain
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     seed=st.integers(0, 2**32 - 1),
     tasks=st.integers(1, 12),

@@ -281,7 +281,7 @@ def test_mistakes_get_a_message(text, message):
         max_size=8,
     ).map(" ".join)
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_is_typed_is_a_command_or_a_message(text):
     if not text.strip():
         return

@@ -256,7 +256,7 @@ def saved(tmp_path_factory):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_damage_is_an_error_that_says_so_or_changes_nothing_but_words(
     saved, tmp_path_factory, data

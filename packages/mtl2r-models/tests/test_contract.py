@@ -103,7 +103,7 @@ lists = st.lists(st.integers(1, 9), min_size=1, max_size=4)
 
 @every_encoder
 @every_head
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(lengths=lists, extra=st.integers(0, 4), seed=st.integers(0, 2**31))
 def test_scores_depend_on_neither_padding_nor_neighbours(encoder, num_tasks, lengths, extra, seed):
     model = make(encoder, num_tasks, seed)
@@ -132,7 +132,7 @@ def test_gradients_depend_on_neither_padding_nor_neighbours(encoder, num_tasks):
 
 @pytest.mark.parametrize("encoder", BLIND_TO_ORDER)
 @every_head
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(order=st.permutations(range(6)))
 def test_permuting_the_documents_permutes_the_scores(encoder, num_tasks, order):
     model = make(encoder, num_tasks)

@@ -32,7 +32,6 @@ def test_noise_is_independent_with_its_probability(probability):
 
 
 @given(probability=st.floats(0.0, 1.0, exclude_max=True), seed=st.integers(0, 2**62))
-@settings(deadline=None)
 def test_scale_is_one_over_the_share_that_is_kept(probability, seed):
     noise = Noise(probability, seed)
     assert abs(1 / noise.scale - (1 - probability)) <= 2**-16
@@ -40,7 +39,6 @@ def test_scale_is_one_over_the_share_that_is_kept(probability, seed):
 
 
 @given(rows=st.integers(1, 6), count=st.integers(1, 9), cut=st.integers(0, 6))
-@settings(deadline=None)
 def test_noise_does_not_depend_on_how_many_rows_are_filled_at_a_time(rows, count, cut):
     whole = Noise(0.5, seed=1).fill_(torch.empty(rows, 1, count))
     parts = Noise(0.5, seed=1)
@@ -103,7 +101,7 @@ def by_formula(projected, mask, scale, noise):
     return (weights @ value).transpose(1, 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batch=st.integers(1, 5),
     heads=st.integers(1, 3),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ltr_data import ClipOutliers, LogStandardize, QuantileTransform
@@ -169,7 +169,6 @@ def test_what_is_missing_is_named_with_how_to_install_it(name, tmp_path, monkeyp
         export_onnx(make("plain"), tmp_path / "ranker.onnx")
 
 
-@settings(deadline=None)
 @given(
     points=st.lists(st.integers(-3, 3), min_size=1, max_size=9),
     values=st.lists(st.integers(-4, 4), min_size=1, max_size=9),

@@ -62,7 +62,7 @@ def assert_close(found, expected):
 
 
 @pytest.mark.usefixtures("all_here")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     leading=st.lists(st.integers(1, 4), max_size=3),
     sizes=st.tuples(st.integers(1, 6), st.integers(1, 6)),

@@ -50,7 +50,7 @@ def test_documents_with_equal_scores_keep_their_order():
     assert make().rank(np.ones((50, 4))).order.tolist() == list(range(50))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(0, 9), max_size=7),
     max_documents=st.integers(1, 30),
