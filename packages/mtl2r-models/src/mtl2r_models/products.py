@@ -27,9 +27,11 @@ __all__ = [
 
 _LEAST = 1 << 25  # multiplications that are worth a new code
 _ROWS = 1024  # rows at a time and thread: what the cache holds
-
-
-_ONEDNN = bool(torch._C._has_mkldnn) and torch.backends.cpu.get_cpu_capability() == "AVX512"
+_ONEDNN = (
+    bool(torch._C._has_mkldnn)
+    and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # torch's own, which it may rename
+)
 
 
 def is_plain(x: Tensor) -> bool:
