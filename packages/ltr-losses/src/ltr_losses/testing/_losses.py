@@ -168,7 +168,8 @@ def check_bad_values_show(loss: Loss) -> None:
     same(values[:, 2:], clean[:, 2:], "the lists without NaN")
     spoilt_labels = labels.clone()
     spoilt_labels[0, 1, 0] = float("nan")
-    assert loss(scores, spoilt_labels, mask=mask).isnan().tolist() == [True, False, False]
+    nan = loss(scores, spoilt_labels, mask=mask).isnan().tolist()
+    assert nan == [True, False, False], f"a NaN label of the first task makes NaN: {nan}"
     equal = torch.zeros_like(labels)
     assert bool(loss(spoilt, equal, mask=mask).isnan().all()), "NaN hides in a list without pairs"
     weights = torch.full_like(scores, -1.0)
@@ -227,6 +228,7 @@ def check_task_jacobian(loss: Loss) -> None:
     scores, labels, mask = problem()
     scores.requires_grad_()
     values = loss(scores, labels, mask=mask)
+    assert values.shape == (TASKS,), f"shape: {tuple(values.shape)}, expected ({TASKS},)"
     eye = torch.eye(TASKS, dtype=values.dtype)
     (batched,) = torch.autograd.grad(values, scores, eye, is_grads_batched=True, retain_graph=True)
     for task in range(TASKS):
