@@ -76,13 +76,13 @@ def as_matrix(block: list[Tensor]) -> Tensor | None:
 
 def finite_rows(rows: Rows) -> Tensor:
     """Which tasks' gradients are finite throughout: (task,), bool, on the CPU."""
-    flags = []
-    for row in rows:
-        # A sum of numbers is finite only where all are; one that is not may have overflowed.
-        sums = [g.sum() for g in row if g is not None]
-        finite = not sums or bool(torch.isfinite(torch.stack([s.to(sums[0]) for s in sums])).all())
-        flags.append(finite or all(bool(torch.isfinite(g).all()) for g in row if g is not None))
-    return torch.tensor(flags)
+    # A sum of numbers is finite only where all are; one that is not may have overflowed.
+    sums = [g.sum() for row in rows for g in row if g is not None]
+    if not sums or bool(torch.isfinite(torch.stack([s.to(sums[0]) for s in sums])).all()):
+        return torch.ones(len(rows), dtype=torch.bool)
+    return torch.tensor(
+        [all(bool(torch.isfinite(g).all()) for g in row if g is not None) for row in rows]
+    )
 
 
 def stacked(block: list[Tensor]) -> Tensor:

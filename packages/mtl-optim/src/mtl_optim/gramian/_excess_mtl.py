@@ -7,7 +7,7 @@ from .._bases import GramianWeighting
 from .._gradients import Rows, in_pieces
 from .._tracking import TrackedGradients
 
-_WIDTH_CPU = 2**16  # elements at once
+_WIDTH_CPU = 2**17  # elements at once
 
 
 class ExcessMTL(TrackedGradients, GramianWeighting):
