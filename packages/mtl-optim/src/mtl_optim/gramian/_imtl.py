@@ -31,7 +31,8 @@ class IMTL(Learnable, GramianWeighting):
         tensor([0.6667, 0.3333])
 
     Reference:
-        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021.
+        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.3,
+        algorithm 1.
 
     Note:
         In the paper the heads descend the scaled losses; here they get the plain gradients of their

@@ -26,7 +26,8 @@ class IMTLG(GramianWeighting):
         tensor([0.6667, 0.3333])
 
     Reference:
-        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.1.
+        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.1,
+        equations 1 and 2.
 
     Note:
         The paper divides by Σ u, which may be 0 or negative: the step then has no bound, or

@@ -29,7 +29,8 @@ class IMTLL(Learnable, LossWeighting):
         tensor([1., 1.])
 
     Reference:
-        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.2.
+        Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.2,
+        equation 6.
     """
 
     def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
