@@ -145,6 +145,43 @@ def test_methods_of_a_ray_end_on_it(method, problem, start):
     assert float((x - ends / math.sqrt(len(x))).abs().max()) < 6e-3
 
 
+@pytest.mark.parametrize(
+    "make",
+    [WeightedChebyshev, lambda r: EPO(r, epsilon=1e-6), lambda r: WCMGDA(r, u=1e-3)],
+    ids=["WeightedChebyshev", "EPO", "WCMGDA"],
+)
+def test_a_preference_in_the_units_of_the_losses_ends_at_the_same_point(make):
+    """r_k / c_k with c_k L_k: the products r_k L_k, and with them the ray, are the same."""
+    units = double(3.0, 0.2)
+    rescaled = R / units
+    total = float(rescaled.sum())
+    x = end(spheres, make(R), [0.9], rate=0.3, steps=300, decay=0.98)
+    # The rescaled preference sums to 1 once it is divided, and the direction with it.
+    other = end(
+        lambda x: units * spheres(x),
+        make(rescaled / total),
+        [0.9],
+        rate=0.3 * (total if make is WeightedChebyshev else 1.0),
+        steps=300,
+        decay=0.98,
+    )
+    torch.testing.assert_close(other, x, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("violation", ["absolute", "relative"])
+def test_a_bound_in_the_units_of_its_loss_leaves_the_path(violation):
+    unit, start, options = 20.0, [0.2], {"rate": 0.1, "steps": 300}
+    # λ ∂v/∂L: twice the unit of an absolute violation; that of a relative one is 1.
+    mu, rescaled = (0.5, 0.5 / unit**2) if violation == "absolute" else (0.003, 0.003)
+    x = end(
+        spheres, EpsilonConstraint(bounds={1: 0.08}, mu=mu, violation=violation), start, **options
+    )
+    other = EpsilonConstraint(bounds={1: unit * 0.08}, mu=rescaled, violation=violation)
+    y = end(lambda x: spheres(x) * double(1.0, unit), other, start, **options)
+    torch.testing.assert_close(y, x, rtol=1e-9, atol=0)
+    assert float(x) != pytest.approx(start[0], abs=0.1)
+
+
 def test_epsilon_constraint_ends_at_the_kkt_point_where_the_front_is_convex():
     u = -0.85  # beyond the inflection at −1/√2
     bound = 1 - math.exp(-((u + 1) ** 2))

@@ -21,7 +21,9 @@ from mtl_optim.pareto import (
     ParetoNavigator,
     Settings,
     kkt_residual,
+    preference_of_ray,
     ray_error,
+    ray_of_preference,
 )
 from mtl_optim.pareto.navigation.curvature import solve_across
 from mtl_optim.pareto.problems import dtlz2, fonseca_fleming, quadratics, simplex, spheres
@@ -244,6 +246,25 @@ def test_permuted_and_rescaled_tasks_walk_the_same_way(seed):
         other.step(other.preview(improve="a", give_up=scaled))
         torch.testing.assert_close(nav.model.x, other.model.x, rtol=1e-6, atol=1e-8)
         assert k == nav.point.id - 1
+
+
+@few
+@given(seed=seeds)
+def test_a_preference_in_the_units_of_the_losses_leads_to_the_same_point(seed):
+    """r_k / c_k with c_k L_k asks for the same trade-off: the ray 1/r moves with the losses."""
+    losses, pareto = quadratics(3, 10, condition=20, seed=seed)
+    start = pareto(torch.tensor([0.4, 0.3, 0.3]))
+    units = torch.tensor([3.0, 0.1, 20.0], dtype=torch.float64)
+    wanted = losses(pareto(torch.tensor([0.3, 0.4, 0.3])))
+    r = preference_of_ray(wanted)
+    nav = navigator(losses, start)
+    other = navigator(lambda x: units * losses(x), start)
+    rescaled = r / units
+    for _ in range(2):
+        nav.step(nav.preview(toward=ray_of_preference(r)))
+        other.step(other.preview(toward=ray_of_preference(rescaled / rescaled.sum())))
+        torch.testing.assert_close(nav.model.x, other.model.x, rtol=1e-6, atol=1e-8)
+    assert ray_error(nav.point.losses, r) < ray_error(losses(start), r)
 
 
 # --- wishes
