@@ -326,6 +326,37 @@ def test_any_optimizer_trains(optimizer):
     assert bool((step.losses < first).all())
 
 
+def test_an_optimizer_with_a_closure_takes_the_steps_of_the_plain_scalar():
+    weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    method = LinearScalarization(weights)
+    found = []
+    for ours in (True, False):
+        model = TwoHeads()
+        optimizer = torch.optim.LBFGS(model.parameters(), max_iter=8, line_search_fn="strong_wolfe")
+
+        def closure(model=model, optimizer=optimizer, ours=ours):
+            optimizer.zero_grad()
+            losses = torch.stack(model.losses(model.features()))
+            if ours:
+                backward(losses, method)
+            else:
+                (weights @ losses).backward()
+            return (weights @ losses).detach()
+
+        optimizer.step(closure)
+        found.append([*model.trunk.parameters(), *model.heads.parameters()])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-8)
+    start = TwoHeads()
+    assert not torch.equal(found[0][0], start.trunk[0].weight)
+
+
+def test_shared_may_be_one_tensor():
+    one, other = (torch.ones(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    backward([one[0], 2 * one[1]], MGDA(), shared=one)
+    backward([other[0], 2 * other[1]], MGDA(), shared=[other])
+    assert torch.equal(one.grad, other.grad)
+
+
 # --- a method that looks at the Jacobian, and one that looks twice
 
 
@@ -445,6 +476,18 @@ X = torch.ones(2, requires_grad=True)
             ValueError,
             "`features`",
         ),
+        (lambda x: [x[0]], MGDA(), {"shared": nn.Linear(1, 1)}, TypeError, r"`parameters\(\)`"),
+        (lambda x: [x[0]], MGDA(), {"shared": [("x", X)]}, TypeError, "`shared`.*got tuple"),
+        (lambda x: [x[0]], MGDA(), {"features": "x"}, TypeError, "`features`.*got str"),
+        (
+            lambda x: [x[0]],
+            MGDA(),
+            {"shared": X, "heads": [Bad()]},
+            TypeError,
+            "`heads`.*got Bad",
+        ),
+        (lambda x: [x[0], 1j * x[1]], MGDA(), {"shared": [X]}, TypeError, r"`losses\[1\]`.*real"),
+        (lambda x: 1j * x, Mean(), {"shared": [X]}, TypeError, "`losses` must be real"),
     ],
 )
 def test_mistakes_are_named_and_nothing_is_written(losses, method, options, error, message):
@@ -581,4 +624,10 @@ def test_a_gramian_weighting_checks_its_arguments():
         MGDA().weights(losses=torch.ones(2))
     with pytest.raises(TypeError, match=r"LinearScalarization needs `losses`"):
         LinearScalarization([1.0]).weights(gramian=torch.eye(1))
+    with pytest.raises(TypeError, match=r"`gramian` must be a tensor, got list"):
+        MGDA().weights(gramian=[[1.0]])
+    with pytest.raises(TypeError, match=r"`losses` must be a tensor, got list"):
+        LinearScalarization([1.0]).weights(losses=[1.0])
+    with pytest.raises(TypeError, match=r"`losses` must be a tensor, got list"):
+        MGDA().weights(gramian=torch.eye(1), losses=[1.0])
     assert issubclass(MGDA, GramianWeighting)

@@ -168,6 +168,12 @@ def test_a_bad_preference_is_refused(method, preference, message):
         method(preference)
 
 
+@pytest.mark.parametrize("preference", [None, "ab", [None, 1.0]])
+def test_a_preference_that_holds_no_numbers_is_refused(preference):
+    with pytest.raises(TypeError, match=r"`preference` must hold numbers"):
+        WeightedChebyshev(preference)
+
+
 def test_a_preference_of_the_wrong_length_is_refused():
     with pytest.raises(ValueError, match=r"`preference`.*2 entries for 3 tasks"):
         LinearScalarization([0.5, 0.5]).weights(losses=double(1, 1, 1))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ._aggregate import aggregate
 from ._bases import JacobianAggregator, Weighting
-from ._checks import check_finite, check_length, check_losses
+from ._checks import as_tensors, check_finite, check_length, check_losses
 from ._gradients import (
     Block,
     Reduce,
@@ -31,9 +31,9 @@ def backward(
     losses: Tensor | Sequence[Tensor],
     method: Weighting | JacobianAggregator,
     *,
-    shared: Iterable[Tensor] | None = None,
+    shared: Tensor | Iterable[Tensor] | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
-    heads: Iterable[Tensor] | None = None,
+    heads: Tensor | Iterable[Tensor] | None = None,
     second_batch: Tensor | Sequence[Tensor] | None = None,
     scaler: torch.amp.GradScaler | None = None,
     reduce: Reduce | None = None,
@@ -84,11 +84,13 @@ def backward(
         The `Step` record: losses, weights, Gramian; on the CPU.
 
     Raises:
-        TypeError: `method` is of no kind, or a loss is no tensor.
-        ValueError: A loss or a gradient is NaN or infinite (the message names the task); a loss is
-            no scalar or has no graph; `second_batch` is missing, or given to a method that looks
-            at one; `memory_budget` is not positive; neither `shared` nor `features` is given to a
-            method that looks at gradients, or both are; none of them is behind the losses.
+        TypeError: `method` is of no kind; a loss is no real tensor; `shared`, `features` or `heads`
+            hold what is no tensor.
+        ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
+            (the message names the task); a loss is no scalar or has no graph; `second_batch` is
+            missing, or given to a method that looks at one; `memory_budget` is not positive;
+            neither `shared` nor `features` is given to a method that looks at gradients, or both
+            are; none of them is behind the losses.
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -124,12 +126,10 @@ def backward(
             f"`features=` (where the tasks part, nearly free), got "
             f"{'neither' if shared is None else 'both'}"
         )
-    given: Iterable[Tensor] = shared or ()
-    if features is not None:
-        given = [features] if isinstance(features, Tensor) else features
     route = "shared" if features is None else "features"
     if second is not None and features is not None:
         raise ValueError("`second_batch` needs `shared=`: its features are others, got `features=`")
+    given = as_tensors(route, shared if features is None else features)
     wrt = unique(tensor for tensor in given if tensor.requires_grad)
     if not wrt:
         raise ValueError(f"`{route}` must hold a tensor that requires grad, got none")
@@ -137,7 +137,7 @@ def backward(
     if heads is None:
         own = reachable_leaves(tasks.outputs, stop=() if features is None else wrt)
     else:
-        own = unique(p for p in heads if p.requires_grad)
+        own = unique(p for p in as_tensors("heads", heads) if p.requires_grad)
     own = [p for p in own if id(p) not in names]
 
     if isinstance(method, Weighting) and not method.due:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_cross_gramian, check_gramian, check_length, check_losses
+from ._checks import check_cross_gramian, check_gramian, check_length, check_losses, check_tensor
 from ._gradients import Rows
 
 
@@ -113,11 +113,12 @@ class LossWeighting(Weighting):
             Weights (task,) with the dtype and device of `losses`.
 
         Raises:
-            TypeError: `losses` is not given.
+            TypeError: `losses` is not given, or no tensor.
             ValueError: A loss is NaN or infinite (the message names the task).
         """
         if losses is None:
             raise TypeError(f"{type(self).__name__} needs `losses`, got None")
+        check_tensor("losses", losses)
         host = losses.detach().to("cpu", torch.float64)
         check_losses(host)
         found: Tensor = self(host)
@@ -178,7 +179,7 @@ class GramianWeighting(Weighting):
             Weights (task,) with the dtype and device of `gramian`.
 
         Raises:
-            TypeError: `gramian` is not given at a step that looks at it.
+            TypeError: `gramian` is not given at a step that looks at it, or is no tensor.
             ValueError: An entry is NaN or infinite (the message names the task), or a shape is
                 wrong.
         """
@@ -190,9 +191,11 @@ class GramianWeighting(Weighting):
             return self.held_weights.clone() if like is None else self.held_weights.to(like)
         if gramian is None:
             raise TypeError(f"{type(self).__name__} needs `gramian`, got None")
+        check_tensor("gramian", gramian)
         host = gramian.detach().to("cpu", torch.float64)
         host_losses = None
         if losses is not None:
+            check_tensor("losses", losses)
             host_losses = losses.detach().to("cpu", torch.float64)
             check_losses(host_losses)
             check_length("losses", len(losses), len(host))

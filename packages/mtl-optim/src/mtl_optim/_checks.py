@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def unknown_name(parameter: str, found: object, known: Iterable[str]) -> ValueError:
@@ -71,6 +71,25 @@ def check_positive(losses: Tensor, method: str) -> None:
         raise ValueError(
             f"{method} needs positive `losses`, got {float(losses[task])} for task {task}"
         )
+
+
+def as_tensors(parameter: str, given: object) -> list[Tensor]:
+    """One tensor or several as a list; anything else raises."""
+    if isinstance(given, Tensor):
+        return [given]
+    tensors: list[Tensor] = []
+    for tensor in given if isinstance(given, Iterable) else [given]:
+        if not isinstance(tensor, Tensor):
+            hint = ": pass its `parameters()`" if isinstance(tensor, nn.Module) else ""
+            raise TypeError(f"`{parameter}` must hold tensors, got {type(tensor).__name__}{hint}")
+        tensors.append(tensor)
+    return tensors
+
+
+def check_tensor(parameter: str, given: object) -> None:
+    """Raise for what is no tensor."""
+    if not isinstance(given, Tensor):
+        raise TypeError(f"`{parameter}` must be a tensor, got {type(given).__name__}")
 
 
 def check_tasks(num_tasks: int) -> int:

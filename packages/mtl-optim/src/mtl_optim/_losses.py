@@ -30,6 +30,7 @@ class TaskLosses:
                 raise ValueError(f"`losses` must have shape (task,), got {tuple(losses.shape)}")
             if not losses.requires_grad:
                 raise ValueError("`losses` must have a graph, got a tensor that requires no grad")
+            _check_real("losses", losses)
             self.outputs = [losses]
             self.values = losses.detach()
         else:
@@ -124,3 +125,9 @@ def _check_scalar(task: int, loss: object) -> None:
         raise ValueError(f"`losses[{task}]` must be a scalar, got shape {tuple(loss.shape)}")
     if not loss.requires_grad:
         raise ValueError(f"`losses[{task}]` must have a graph, got one that requires no grad")
+    _check_real(f"losses[{task}]", loss)
+
+
+def _check_real(name: str, loss: Tensor) -> None:
+    if loss.is_complex():
+        raise TypeError(f"`{name}` must be real, got {loss.dtype}")

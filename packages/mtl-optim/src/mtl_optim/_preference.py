@@ -17,13 +17,14 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
     a vector of another sum is more often a mistake than a wish.
 
     Raises:
+        TypeError: It holds something other than numbers.
         ValueError: An entry is negative, NaN or infinite, the sum is not 1, or it is no vector.
 
     Examples:
         >>> as_preference([0.25, 0.75])
         tensor([0.2500, 0.7500], dtype=torch.float64)
     """
-    vector = torch.as_tensor(preference, dtype=torch.float64).detach().cpu().clone()
+    vector = _as_vector("preference", preference)
     if vector.ndim != 1 or vector.numel() == 0:
         raise ValueError(f"`preference` must have shape (task,), got {tuple(vector.shape)}")
     if not bool(torch.isfinite(vector).all()) or bool((vector < 0).any()):
@@ -38,6 +39,7 @@ def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
     """A preference whose ray 1/r of loss space exists, as a float64 vector (task,).
 
     Raises:
+        TypeError: As `as_preference`.
         ValueError: As `as_preference`, or an entry is 0.
 
     Examples:
@@ -57,6 +59,7 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = 
     """The ideal point, or another lower bound, as a float64 vector (task,); None is 0.
 
     Raises:
+        TypeError: It holds something other than numbers.
         ValueError: An entry is NaN or infinite, or there is not one per entry of the preference.
 
     Examples:
@@ -65,7 +68,15 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = 
     """
     if ideal is None:
         return torch.zeros(tasks, dtype=torch.float64)
-    point = torch.as_tensor(ideal, dtype=torch.float64).detach().cpu().clone()
+    point = _as_vector(name, ideal)
     check_length(name, point.numel(), tasks)
     check_finite(point, f"`{name}`: the entry")
     return point
+
+
+def _as_vector(name: str, numbers: Sequence[float] | Tensor) -> Tensor:
+    """A float64 copy on the CPU."""
+    try:
+        return torch.as_tensor(numbers, dtype=torch.float64).detach().cpu().clone()
+    except TypeError as error:
+        raise TypeError(f"`{name}` must hold numbers, got {numbers!r}") from error
