@@ -9,7 +9,7 @@ import pytest
 from ltr_data import write_svmrank
 from ltr_data.datasets import synthetic
 from mtl2r_bench import cli
-from mtl2r_bench.config import to_toml
+from mtl2r_bench.config import StudyConfig, to_toml, validate
 from mtl2r_bench.record import RunFolder
 from mtl2r_bench.status import study_status
 
@@ -198,3 +198,16 @@ def test_plan_of_the_papers_study(mtl2r, web30k):
         assert re.search(rf"│ {name} +│ \d +│ {runs} +│", text), text
     assert "215 runs of up to 810,497 parameters on 6 training lists" in text
     assert "with 4 at a time" in text
+
+
+def test_plan_estimates_each_model(mtl2r, tables, tmp_path):
+    path = tmp_path / "study.toml"
+    model = {"architecture": "mlp", "hidden": [400], "dropout": 0.0}
+    methods = ["mgda", {"name": "mgda", "variant": "mlp", "model": model}]
+    path.write_text(to_toml(validate(StudyConfig, {**tables, "methods": methods})))
+    code, text, error = mtl2r("plan", path)
+    assert code == 0, error
+    for name, runs in (("stl", 2), ("mgda", 1), (r"mgda \(mlp\)", 1)):
+        assert re.search(rf"│ {name} +│ \d +│ {runs} +│", text), text
+    # One hidden layer and a score, with biases, on 132 inputs.
+    assert f"4 runs of up to {400 * (132 + 1) + 400 + 1:,} parameters" in text

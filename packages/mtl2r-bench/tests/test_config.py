@@ -26,6 +26,18 @@ from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, vali
             {"methods": [{"name": "ls", "option": {}}]},
             r"unknown key `methods\.0\.option`; did you mean 'options'\?",
         ),
+        (
+            {"methods": ["ls", {"name": "ls", "model": {"architecture": "mlp", "hiden": [8]}}]},
+            r"^study\.toml: unknown key `methods\.1\.model\.hiden`; did you mean 'hidden'\?",
+        ),
+        (
+            {"methods": [{"name": "ls", "model": {"architecture": "mpl"}}]},
+            r"^study\.toml: `methods\.0\.model\.architecture`: 'mpl'; did you mean 'mlp'\?",
+        ),
+        (
+            {"bounds": [{"tasks": ["a"], "values": {"a": [1]}, "unti": "loss"}]},
+            r"unknown key `bounds\.0\.unti`; did you mean 'unit'\?",
+        ),
     ],
 )
 def test_mistakes_name_the_key(tables, message):
@@ -39,7 +51,9 @@ def test_a_missing_key_is_named():
 
 
 def test_toml_holds_everything(tables, tmp_path):
-    study = validate(StudyConfig, {**tables, "preferences": [[0.25, 0.75]], "seeds": [1, 2]})
+    methods = ["ls", {"name": "ls", "model": {"architecture": "mlp", "hidden": [8, 4]}}]
+    changed = {"preferences": [[0.25, 0.75]], "seeds": [1, 2], "methods": methods}
+    study = validate(StudyConfig, {**tables, **changed})
     path = tmp_path / "study.toml"
     path.write_text(to_toml(study))
     assert validate(StudyConfig, load_study(path)) == study

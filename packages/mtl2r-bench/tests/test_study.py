@@ -1,5 +1,7 @@
 """A study's runs."""
 
+import tomllib
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,42 @@ def test_bounds_are_derived_from_preferences_or_given():
     assert [m.rule for m in ec.values()] == [None] * 3 + ["payoff"] * 2
 
 
+def test_a_method_may_have_a_model_of_its_own():
+    mlp = {"architecture": "mlp"}
+    small = {"architecture": "mlp", "hidden": [64, 32], "members": 2}
+    known = study(
+        methods=[
+            "ls",
+            {"name": "ls", "model": mlp},
+            {"name": "ls", "model": small},
+            {"name": "ls", "model": small, "variant": "small"},
+            {"name": "mgda", "model": {}},  # the study's, said once more
+            {"name": "nashmtl", "model": mlp, "options": {"update_every": 3}},
+        ],
+        preferences=1,
+    )
+    runs = plan(known, TASKS)
+    found = {name: (run.method.label, run.model.architecture) for name, run in runs.items()}
+    assert found == {
+        "stl-relevance-s42": ("stl relevance", "transformer"),
+        "stl-click-s42": ("stl click", "transformer"),
+        "ls-r0.5_0.5-s42": ("ls", "transformer"),
+        "ls-mlp-r0.5_0.5-s42": ("ls (mlp)", "mlp"),
+        "ls-mlp-hidden-64x32-members-2-r0.5_0.5-s42": ("ls (mlp, hidden=64x32, members=2)", "mlp"),
+        "ls-small-r0.5_0.5-s42": ("ls (small)", "mlp"),
+        "mgda-s42": ("mgda", "transformer"),
+        "nashmtl-mlp-update_every3-s42": ("nashmtl (mlp, update_every=3)", "mlp"),
+    }
+    assert runs["ls-small-r0.5_0.5-s42"].model.hidden == (64, 32)
+    # A run's config is the one that a study of that model would give it, but for the variant.
+    alone = plan(study(methods=["ls"], model=mlp, preferences=1), TASKS)["ls-r0.5_0.5-s42"]
+    ours = runs["ls-mlp-r0.5_0.5-s42"]
+    plain = ours.model_copy(update={"method": ours.method.model_copy(update={"variant": None})})
+    assert to_toml(plain) == to_toml(alone)
+    # A study that was read back from its folder has the same runs.
+    assert plan(validate(StudyConfig, tomllib.loads(to_toml(known))), TASKS) == runs
+
+
 FIVE = ("relevance", "quality", "quality2", "click", "dwell")
 THREE = FIVE[:2] + FIVE[3:4]
 
@@ -182,6 +220,18 @@ def test_the_papers_study_has_its_settings():
         ({"preferences": [[0.2, 0.9]]}, TASKS, "must sum to 1"),
         ({"preferences": [[0.2, 0.3, 0.5]]}, TASKS, r"vectors of 2 entries.*\[0.2, 0.3, 0.5\]"),
         ({"methods": ["ec"], "baselines": False}, TASKS, "bounds of method 'ec'.*set `baselines`"),
+        ({"methods": [{"name": "stl", "model": {}}]}, TASKS, "'stl' takes no `model`"),
+        ({"methods": [{"name": "gbdt_ls", "model": {}}]}, TASKS, "'gbdt_ls' takes no `model`"),
+        (
+            {
+                "methods": [
+                    {"name": "mgda", "variant": "x", "model": {"architecture": "mlp"}},
+                    {"name": "mgda", "variant": "x", "model": {"architecture": "latent_cross"}},
+                ]
+            },
+            TASKS,
+            "two runs that differ would have the name 'mgda-x-s42'.*by a `variant`",
+        ),
     ],
 )
 def test_mistakes_end_a_study_before_its_first_run(tables, tasks, message):

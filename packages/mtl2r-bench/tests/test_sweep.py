@@ -230,6 +230,37 @@ def test_seeds_are_averaged(tables, tmp_path, quiet):
     assert point.values[1] == pytest.approx(sum(values) / 2)
 
 
+def test_a_method_with_a_model_of_its_own_stands_in_the_same_tables(tables, tmp_path, quiet):
+    mlp = {"architecture": "mlp", "hidden": [6], "dropout": 0.0}
+    methods = ["ls", {"name": "ls", "model": mlp, "variant": "mlp"}]
+    study = validate(StudyConfig, {**tables, "methods": methods, "preferences": 2, "adaptive": 1})
+    outcomes = {o.name: o for o in sweep(study, tmp_path, jobs=1, console=quiet)}
+    assert [o.error for o in outcomes.values()] == [None] * len(outcomes)
+    assert {status.state for status in study_status(tmp_path)} == {"finished"}
+    sizes = {}
+    for name, outcome in outcomes.items():
+        folder = StudyFolder(tmp_path).runs / name
+        own = name.startswith("ls-mlp")
+        assert Ranker.load(folder / "ranker").model.config().get("hidden") == ([6] if own else 8)
+        sizes.setdefault(own, set()).add(outcome.record["parameters"])
+        residual = outcome.record["certificate"]["kkt_residual"]
+        assert residual >= 0
+    (network,), (perceptron,) = sizes[False], sizes[True]
+
+    (section,) = write_report(tmp_path).sections
+    assert {row.method for row in section.analysis.methods} == {"ls", "ls (mlp)"}
+    report = StudyFolder(tmp_path).report.read_text()
+    assert f"inputs; {network:,} parameters; {perceptron:,} parameters (mlp)." in report
+    assert "baselines are of the study's model (transformer, hidden=8" in report
+    assert re.search(r"^\| ls \(mlp\) ", report, flags=re.MULTILINE)
+
+    best = max(
+        (o for name, o in outcomes.items()),
+        key=lambda o: o.record["metrics"]["validation"]["ndcg@10"]["quality"],
+    )
+    assert choose(tmp_path, {"quality": 1.0}).result.record["metrics"] == best.record["metrics"]
+
+
 def test_one_task_has_a_report_without_a_front(tables, tmp_path, quiet):
     tables["data"]["tasks"] = ["relevance"]
     sweep(validate(StudyConfig, tables), tmp_path, jobs=1, console=quiet)

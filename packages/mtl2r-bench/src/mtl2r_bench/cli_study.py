@@ -130,7 +130,9 @@ def plan_command(
     kinds: dict[tuple[str, int], list[RunConfig]] = {}
     for run in runs.values():
         trained = trained_tasks(run, splits.tasks)
-        kinds.setdefault((run.method.name, len(trained)), []).append(run)
+        # Baselines of all tasks are alike; variants and options are not.
+        kind = run.method.model_copy(update={"task": None}).label
+        kinds.setdefault((kind, len(trained)), []).append(run)
     table = Table("method", "tasks", "runs", "s per step", "steps", "epochs", "one at a time")
     seconds, size, parameters = 0.0, 0, 0
     for (name, size_of_set), members in kinds.items():

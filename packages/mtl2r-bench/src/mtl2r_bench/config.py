@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     model_validator,
 )
 
@@ -26,6 +28,7 @@ from .config_parts import (
     MLPConfig,
     ModelConfig,
     SetTransformerConfig,
+    StudyMethodConfig,
     TransformerConfig,
 )
 
@@ -44,6 +47,7 @@ __all__ = [
     "RunConfig",
     "SetTransformerConfig",
     "StudyConfig",
+    "StudyMethodConfig",
     "SyntheticConfig",
     "TrainConfig",
     "TransformerConfig",
@@ -272,6 +276,13 @@ class BoundsConfig(Config):
         return self
 
 
+# The tags are what errors leave out of a key: the names of the types.
+_StudyMethod = Annotated[
+    Annotated[str, Tag("str")] | Annotated[StudyMethodConfig, Tag("StudyMethodConfig")],
+    Discriminator(lambda value: "str" if isinstance(value, str) else "StudyMethodConfig"),
+]
+
+
 class StudyConfig(_Shared):
     """Many trainings on the same data: every task set, method, preference, fold and seed.
 
@@ -279,7 +290,8 @@ class StudyConfig(_Shared):
     among its inputs, so that runs of different task sets can be compared and share their baselines.
 
     Attributes:
-        methods: Code names, or tables with a name and options.
+        methods: Code names, or tables with a name, options and, where it is not the study's, a
+            model.
         task_sets: Which labels are trained together, the main one first: a list of sets, or
             ``"pairs"`` for every pair; None is one set of all labels.
         preferences: How many vectors, spread evenly, or the vectors.
@@ -296,7 +308,7 @@ class StudyConfig(_Shared):
             machine short of memory, say. It goes on from its last checkpoint.
     """
 
-    methods: Annotated[tuple[str | MethodConfig, ...], Field(min_length=1)] = ("ls", "wc", "mgda")
+    methods: Annotated[tuple[_StudyMethod, ...], Field(min_length=1)] = ("ls", "wc", "mgda")
     task_sets: Literal["pairs"] | tuple[tuple[str, ...], ...] | None = None
     preferences: PositiveInt | tuple[tuple[float, ...], ...] = 5
     bounds: tuple[BoundsConfig, ...] = ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from .config_parts import ARCHITECTURES, Config, MethodConfig
+from .config_parts import ARCHITECTURES, Config, StudyMethodConfig
 
 __all__ = ["STUDIES", "did_you_mean", "load_study", "to_toml", "validate"]
 
@@ -92,7 +92,7 @@ def _explain(kind: type[BaseModel], item: dict[str, Any]) -> str:
 
 def _names_a_type(part: Any) -> bool:
     return isinstance(part, str) and (
-        "[" in part or part in ("int", "str", "float", MethodConfig.__name__, *ARCHITECTURES)
+        "[" in part or part in ("int", "str", "float", StudyMethodConfig.__name__, *ARCHITECTURES)
     )
 
 
@@ -101,11 +101,14 @@ def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     for part in location:
         if part in ARCHITECTURES:
             kind = ARCHITECTURES[part]
-            continue
-        field = kind.model_fields.get(str(part))
-        candidate = field.annotation if field is not None else None
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            kind = candidate
-        elif field is not None or not isinstance(part, int | str):
-            kind = MethodConfig
+        elif (field := kind.model_fields.get(str(part))) is not None:
+            kind = next(_configs_in(field.annotation), kind)
     return sorted(kind.model_fields)
+
+
+def _configs_in(annotation: Any) -> Iterator[type[Config]]:
+    """The configs that a field's type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _configs_in(part)

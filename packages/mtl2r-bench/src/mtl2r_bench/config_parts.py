@@ -28,6 +28,7 @@ __all__ = [
     "MethodConfig",
     "ModelConfig",
     "SetTransformerConfig",
+    "StudyMethodConfig",
     "TransformerConfig",
 ]
 
@@ -70,6 +71,23 @@ class _Network(Config):
         if experts is not None and head != "per_task":
             raise ValueError(f"`experts` need `head` = 'per_task', got {head!r}")
         return self
+
+    @property
+    def label(self) -> str:
+        """What tells it from others: the architecture, and what differs from its defaults.
+
+        Examples:
+            >>> MLPConfig(architecture="mlp", hidden=(64, 32), dropout=0.1).label
+            'mlp, hidden=64x32, dropout=0.1'
+        """
+        parts = [_architecture(self)]
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name == "architecture" or value == field.default:
+                continue
+            widths = name == "hidden" and isinstance(value, tuple)
+            parts.append(f"{name}={'x'.join(map(str, value)) if widths else value}")
+        return ", ".join(parts)
 
 
 class TransformerConfig(_Network):
@@ -204,6 +222,7 @@ class MethodConfig(Config):
         rule: How ``options.bounds`` came about, where a study set them, see `mtl2r_bench.bounds`.
         position: Where the run stands along its method's sweep, from 0 to 1, where no preference
             says so: 1 is all for the main task.
+        variant: What tells it from the same method with the study's model, see `StudyMethodConfig`.
         options: Further arguments of the method's constructor.
     """
 
@@ -212,15 +231,39 @@ class MethodConfig(Config):
     task: str | None = None
     rule: Literal["payoff", "bits_per_pair"] | None = None
     position: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    variant: Annotated[str, Field(min_length=1)] | None = None
     options: dict[str, Any] = {}
 
     @property
     def label(self) -> str:
-        """What a legend shows: the code name, with the task of a baseline and with options.
+        """What a legend shows: the code name, the task of a baseline, the variant, the options.
 
         Bounds are left out: as preferences, they tell the runs of one method's sweep apart.
+
+        Examples:
+            >>> MethodConfig(name="nashmtl", variant="mlp", options={"update_every": 5}).label
+            'nashmtl (mlp, update_every=5)'
         """
         shown = {key: value for key, value in self.options.items() if key != "bounds"}
-        options = ", ".join(f"{key}={value}" for key, value in shown.items())
+        variant = [] if self.variant is None else [self.variant]
+        inside = ", ".join([*variant, *(f"{key}={value}" for key, value in shown.items())])
         task = f" {self.task}" if self.task else ""
-        return f"{self.name}{task}" + (f" ({options})" if options else "")
+        return f"{self.name}{task}" + (f" ({inside})" if inside else "")
+
+
+class StudyMethodConfig(MethodConfig):
+    """A method of a study, which may have a model of its own.
+
+    The model is whole: what it leaves out has its architecture's default, not the study's value.
+    Single-task baselines, and so the bounds that are derived from them, are of the study's model.
+
+    Attributes:
+        model: Instead of the study's. `variant` is then the model's label, such as ``mlp``, unless
+            it is given.
+    """
+
+    model: ModelConfig | None = None
+
+    def of_run(self) -> MethodConfig:
+        """The method as the config of a run has it, beside its model."""
+        return MethodConfig(**{name: getattr(self, name) for name in MethodConfig.model_fields})

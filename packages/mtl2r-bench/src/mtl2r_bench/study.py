@@ -8,7 +8,14 @@ from itertools import combinations
 
 from mtl_optim.pareto import evenly_spaced, riesz
 
-from .config import DataConfig, MethodConfig, RunConfig, StudyConfig, did_you_mean
+from .config import (
+    DataConfig,
+    MethodConfig,
+    RunConfig,
+    StudyConfig,
+    StudyMethodConfig,
+    did_you_mean,
+)
 from .tables import METHODS, TREES, build_loss, check_method, takes_preference
 
 __all__ = ["data_of_folds", "plan", "preferences", "provisional", "run_name", "task_sets"]
@@ -25,15 +32,17 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
 
     A baseline is trained once per label, fold and seed, whatever task sets the label is in. For
     every task set, fold and seed, a method that takes a preference is trained once per vector, and
-    every other once. Nothing is trained here, but every loss and method is built once, so that a
-    mistake ends a study before its first run.
+    every other once. A method that has a model of its own is a run's with that model. Nothing is
+    trained here, but every loss and method is built once, so that a mistake ends a study before its
+    first run.
 
     Args:
         study: The study.
         labels: True names of the labels of its data, as `Splits.tasks` has them.
 
     Raises:
-        ValueError: For an unknown method, loss, option or label, or a preference that does not fit.
+        ValueError: For an unknown method, loss, option or label, a preference that does not fit, a
+            model of a method that takes none, or different runs that would share a folder.
     """
     build_loss(study.loss)
     sets = task_sets(study, labels)
@@ -45,14 +54,26 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
     for named, method in planned:
         tasks = named or tuple(labels)
         check_method(provisional(method, tasks), tasks)
-    shared = {name: getattr(study, name) for name in ("model", "loss", "train", "evaluation")}
-    runs = {}
+    shared = {name: getattr(study, name) for name in ("loss", "train", "evaluation")}
+    runs: dict[str, RunConfig] = {}
     for data in data_of_folds(study):
         for seed in study.seeds:
             for named, method in planned:
                 for draw in range(seed, seed + _repeats(study, method)):
-                    config = RunConfig(**shared, data=data, method=method, tasks=named, seed=draw)
-                    runs[run_name(config, study)] = config
+                    config = RunConfig(
+                        **shared,
+                        data=data,
+                        model=method.model or study.model,
+                        method=method.of_run(),
+                        tasks=named,
+                        seed=draw,
+                    )
+                    name = run_name(config, study)
+                    if runs.setdefault(name, config) != config:
+                        raise ValueError(
+                            f"two runs that differ would have the name {name!r}; tell them apart "
+                            "by a `variant` of their method"
+                        )
     return runs
 
 
@@ -131,7 +152,7 @@ def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
 
 
 def run_name(config: RunConfig, study: StudyConfig) -> str:
-    """The name of a run's folder: tasks, method, preference, options, fold, seed.
+    """The name of a run's folder: tasks, method, variant, preference, options, fold, seed.
 
     Tasks and fold are in it where the study names several: a study may grow without its runs
     getting other names.
@@ -141,6 +162,8 @@ def run_name(config: RunConfig, study: StudyConfig) -> str:
     parts.append(method.name)
     if method.task is not None:
         parts.append(method.task)
+    if method.variant is not None:
+        parts.append(method.variant)
     if method.preference is not None:
         parts.append("r" + "_".join(f"{value:.4g}" for value in method.preference))
     for key, value in sorted(method.options.items()):
@@ -160,19 +183,33 @@ def _repeats(study: StudyConfig, method: MethodConfig) -> int:
     return 1 if one_of_many or method.name == "stl" else study.repeats
 
 
-_Planned = tuple[tuple[str, ...] | None, MethodConfig]
+_Planned = tuple[tuple[str, ...] | None, StudyMethodConfig]
 
 
 def _baselines(study: StudyConfig, sets: Sequence[tuple[str, ...]]) -> Iterator[_Planned]:
     """Each label that is in a set, alone; and the sets that are one label."""
     wanted = sets if study.baselines else [tasks for tasks in sets if len(tasks) == 1]
     for task in dict.fromkeys(task for tasks in wanted for task in tasks):
-        yield None, MethodConfig(name="stl", task=task)
+        yield None, StudyMethodConfig(name="stl", task=task)
 
 
-def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[MethodConfig]:
-    for entry in study.methods:
-        method = MethodConfig(name=entry) if isinstance(entry, str) else entry
+def _entry(study: StudyConfig, entry: str | StudyMethodConfig) -> StudyMethodConfig:
+    """A method of the study, with the variant that its model makes of it."""
+    if isinstance(entry, str):
+        return StudyMethodConfig(name=entry)
+    if entry.model is None:
+        return entry
+    if entry.name == "stl":
+        raise ValueError("method 'stl' takes no `model`: baselines are of the study's model")
+    if entry.name in TREES:
+        raise ValueError(f"method {entry.name!r} takes no `model`: it is boosted trees")
+    if entry.model == study.model or entry.variant is not None:
+        return entry
+    return entry.model_copy(update={"variant": entry.model.label})
+
+
+def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[StudyMethodConfig]:
+    for method in (_entry(study, entry) for entry in study.methods):
         if len(tasks) == 1:  # every method of networks is single-task training
             if method.name in TREES:
                 yield method.model_copy(update={"preference": (1.0,)})
@@ -190,8 +227,8 @@ def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[MethodConfi
 
 
 def _bounded(
-    study: StudyConfig, method: MethodConfig, tasks: tuple[str, ...]
-) -> Iterator[MethodConfig]:
+    study: StudyConfig, method: StudyMethodConfig, tasks: tuple[str, ...]
+) -> Iterator[StudyMethodConfig]:
     """A method once per set of bounds: those given for the task set, else derived ones."""
     given = [bounds for bounds in study.bounds if set(bounds.tasks) == set(tasks)]
     if not given:

@@ -288,7 +288,9 @@ def _neighbours(
             continue
         method = its["method"]
         preference = ", ".join(f"{r:g}" for r in method["preference"] or ())
-        parts = [method["name"], method["task"] or "", f"({preference})" if preference else ""]
+        variant = method.get("variant")
+        parts = [method["name"], method["task"] or "", f"({variant})" if variant else ""]
+        parts.append(f"({preference})" if preference else "")
         found.append(
             Neighbour(
                 name=path.name,

@@ -61,11 +61,9 @@ def overview(
         f"{name} {data['queries'][name]:,} lists ({data['documents'][name]:,} documents)"
         for name in data["queries"]
     )
-    networks = {r.record["parameters"] for r in results if r.record["loss"]}  # trees have no loss
-    parameters = " or ".join(f"{n:,}" for n in sorted(networks))
     metric = f"ndcg@{study.evaluation.select_cutoff}"
     sentences = [
-        f"{sizes}; {data['features']} inputs; {parameters} parameters.",
+        "; ".join([sizes, f"{data['features']} inputs", *_parameters(results)]) + ".",
         (
             f"{_choice(study)} The numbers are **{metric} on {split}**, larger is better"
             + _folds(references)
@@ -76,6 +74,11 @@ def overview(
         sentences.append(
             "**There is no test split**: the epoch was chosen on the very lists that are reported, "
             "so the numbers are optimistic, and intervals and tests do not account for that."
+        )
+    if study.baselines and any(result.variant is not None for result in results):
+        sentences.append(
+            f"The single-task baselines are of the study's model ({study.model.label}), also for "
+            "methods with a model of their own."
         )
     seeds = {result.seed for result in results}
     if len(seeds) == 1:
@@ -96,6 +99,20 @@ def overview(
         unfinished,
         _made_with(results),
     )
+
+
+def _parameters(results: Sequence[Result]) -> list[str]:
+    """How many parameters the rankers have, by variant; several where tasks have scores each."""
+    networks: dict[str | None, set[int]] = {}
+    for result in results:
+        if result.record["loss"]:  # trees have none
+            networks.setdefault(result.variant, set()).add(result.record["parameters"])
+    return [
+        " or ".join(f"{n:,}" for n in sorted(sizes))
+        + " parameters"
+        + ("" if variant is None else f" ({variant})")
+        for variant, sizes in sorted(networks.items(), key=lambda item: item[0] or "")
+    ]
 
 
 def _choice(study: StudyConfig) -> str:

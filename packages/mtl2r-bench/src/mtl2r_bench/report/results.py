@@ -34,8 +34,14 @@ class Result:
 
     @property
     def method(self) -> str:
-        """Code name, with the task of a baseline and with options: what a legend shows."""
+        """Code name, with task of a baseline, variant and options: what a legend shows."""
         return str(self.record["label"])
+
+    @property
+    def variant(self) -> str | None:
+        """What tells it from the same method with the study's model; records may lack it."""
+        variant = self.record["method"].get("variant")
+        return None if variant is None else str(variant)
 
     @property
     def preference(self) -> tuple[float, ...] | None:
