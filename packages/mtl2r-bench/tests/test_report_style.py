@@ -1,18 +1,21 @@
 """Colours and markers of the report's figures."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
 from mtl2r_bench.report.style import (
     COLOURS,
     FEW,
     MARKERS,
+    legend,
     numbers,
     panels_side_by_side,
     save,
+    small_multiples,
     style,
 )
 
@@ -52,3 +55,26 @@ def test_a_small_picture_keeps_its_colours(tmp_path):
         wanted = np.round(255 * np.array(to_rgb(colour)))
         assert np.abs(pixels - wanted).max(axis=1).min() <= 8
     assert (tmp_path / "marks.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_long_names_stay_within_the_figure():
+    names = [f"ls (mlp, hidden=64x32, dropout=0.{n})" for n in range(FEW)]
+    figure, (axes,) = panels_side_by_side(1)
+    for name in names:
+        axes.plot([0], [0], label=name)
+    legend(figure, [axes])
+    figure.draw_without_rendering()
+    (shown,) = figure.legends
+    assert [text.get_text() for text in shown.get_texts()] == names
+    extent = shown.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.width
+
+    figure, panels = small_multiples(names)
+    figure.draw_without_rendering()
+    ends = [
+        next(text for text in panel.findobj(Text) if "mlp" in text.get_text()).get_window_extent()
+        for panel in panels
+    ]
+    for left, right in pairwise(ends[:5]):
+        assert left.x1 <= right.x0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +35,9 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 GREY = "#B8B8B8"
 FEW = len(COLOURS)
 """So many methods are told apart by colour and marker together; more have a panel each."""
+
+_TITLE = 22
+"""Letters that the title of a small panel has room for."""
 
 
 def numbers(methods: Sequence[str]) -> dict[str, int]:
@@ -92,7 +96,8 @@ def small_multiples(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
         shared = found[0] if found else None
         axes = figure.add_subplot(lines, columns, i + 1, sharex=shared, sharey=shared)
         _plain(axes)
-        axes.set_title(title, fontsize=8.5, loc="left", pad=3)
+        shown = textwrap.fill(title, _TITLE, break_long_words=False)
+        axes.set_title(shown, fontsize=8.5, loc="left", pad=3)
         axes.tick_params(
             labelsize=7,
             length=2,
@@ -109,16 +114,20 @@ def _plain(axes: Axes) -> None:
 
 
 def legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend for all panels, above them, where it hides nothing."""
+    """One legend for all panels, above them, where it hides nothing; as wide as there is room."""
     entries: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    figure.legend(
-        list(entries.values()),
-        list(entries),
-        loc="outside upper center",
-        ncols=4,
-        fontsize=8,
-        frameon=False,
-    )
+    for columns in (4, 3, 2, 1):
+        found = figure.legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside upper center",
+            ncols=columns,
+            fontsize=8,
+            frameon=False,
+        )
+        if columns == 1 or found.get_window_extent().width <= figure.bbox.width:
+            break
+        found.remove()
