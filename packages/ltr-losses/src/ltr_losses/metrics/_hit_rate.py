@@ -1,11 +1,10 @@
 """Hit rate."""
 
-import torch
 from torch import Tensor
 
 from ltr_losses._check import Reduction, check_k, prepare
-from ltr_losses._ranks import take, within
-from ltr_losses.metrics._binary import relevance, weighted
+from ltr_losses._ranks import within
+from ltr_losses.metrics._binary import of_first, relevance
 from ltr_losses.metrics._positions import Empty, check_empty, finish, ranks_of
 
 
@@ -62,7 +61,5 @@ def hit_rate(
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     relevant = relevance(lists, threshold)
     place = ranks_of(lists, ranks)
-    first = torch.where(relevant > 0, place.detach(), float("inf")).argmin(-1, keepdim=True)
-    terms = weighted(relevant * within(place, k), lists)
-    values = take(terms, first.expand(*first.shape[:-1], terms.shape[-1]))[..., 0]
+    values = of_first(relevant * within(place, k), relevant, place, lists)
     return finish(values, (relevant > 0).any(-1), empty, lists, reduction)
