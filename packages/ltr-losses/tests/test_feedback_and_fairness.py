@@ -28,6 +28,16 @@ def test_power_law():
     assert power_law_propensity(torch.tensor([0.0, 1.0])).isnan().tolist() == [True, False]
     with pytest.raises(ValueError, match="`eta`"):
         power_law_propensity(r, eta=-1.0)
+    with pytest.raises(TypeError, match="`positions` must be a tensor, got int"):
+        power_law_propensity(3)
+
+
+def test_counts_of_what_was_not_shown_tell_nothing():
+    clicks, shown = torch.tensor([4, 3, 0, 2]), torch.tensor([8, 0, 0, 8])
+    found = propensity_from_counts(clicks, shown)
+    assert found.isnan().tolist() == [False, True, True, False]
+    assert found[[0, 3]].tolist() == [1.0, 0.5]
+    assert propensity_from_counts(clicks.flip(0), shown.flip(0).clamp(max=0)).isnan().all()
 
 
 def test_position_based_clicks_have_their_chances_and_counts_tell_the_propensities():
@@ -65,6 +75,8 @@ def test_clicks_come_from_the_generator_and_never_from_padding():
         cascade_clicks(scores, scores, generator=0)
     with pytest.raises(ValueError, match="`satisfaction` must be in 0"):
         cascade_clicks(scores, scores, satisfaction=2.0, generator=torch.Generator())
+    with pytest.raises(TypeError, match="`mask` must be bool"):
+        cascade_clicks(scores, scores, generator=torch.Generator(), mask=mask.float())
 
 
 def test_cascade_stops_at_the_first_click():
@@ -115,6 +127,8 @@ def test_self_normalised_weights_average_to_one_over_the_clicks():
     assert torch.equal(self_normalised(weights, torch.zeros(5, 4)), weights)
     with pytest.raises(ValueError, match="`clicks` must have a batch axis"):
         self_normalised(torch.ones(3), torch.ones(3))
+    with pytest.raises(TypeError, match="`mask` must be bool"):
+        self_normalised(weights, clicks, mask=mask.float())
 
 
 def test_exposure_loss_formula_and_second_derivative():

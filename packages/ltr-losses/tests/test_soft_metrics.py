@@ -203,6 +203,15 @@ def test_bad_values(call, message):
         call(torch.zeros(3))
 
 
+def test_names_are_no_functions():
+    with pytest.raises(TypeError, match="`metric` must be a metric, got str"):
+        approx("ndcg")
+    with pytest.raises(TypeError, match="`metric` must be a metric, got str"):
+        bound("mrr")
+    with pytest.raises(TypeError, match="`loss` must be a loss, got str"):
+        gumbel("softmax", generator=torch.Generator())
+
+
 def test_a_generator_is_asked_for():
     with pytest.raises(TypeError, match="`generator` must be a torch"):
         gumbel(softmax_loss, generator=0)

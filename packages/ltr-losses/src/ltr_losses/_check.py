@@ -87,6 +87,19 @@ def check_tensor(name: str, value: object, length: int | None = None, *, one: bo
     )
 
 
+def check_mask(mask: Tensor, length: int) -> None:
+    """Raises unless `mask` is a bool tensor of that many documents."""
+    check_tensor("mask", mask, length)
+    if mask.dtype != torch.bool:
+        raise TypeError(f"`mask` must be bool, True at a real document, got {mask.dtype}")
+
+
+def check_function(name: str, value: object, what: str) -> None:
+    """Raises unless `value`, a loss or a metric as `what` says, can be called."""
+    if not callable(value):
+        raise TypeError(f"`{name}` must be a {what}, got {type(value).__name__}")
+
+
 def _check_leading(name: str, leading: tuple[int, ...], so_far: tuple[int, ...]) -> tuple[int, ...]:
     """Broadcasts two leading shapes, naming the argument that does not fit."""
     n = max(len(leading), len(so_far))
@@ -143,9 +156,7 @@ def prepare(
     leading = _check_leading("labels", tuple(labels.shape[:-1]), tuple(scores.shape[:-1]))
     if mask is None:
         mask = torch.ones(n, dtype=torch.bool, device=scores.device)
-    check_tensor("mask", mask, n)
-    if mask.dtype != torch.bool:
-        raise TypeError(f"`mask` must be bool, True at a real document, got {mask.dtype}")
+    check_mask(mask, n)
     leading = _check_leading("mask", tuple(mask.shape[:-1]), leading)
 
     dtype = torch.float64 if scores.dtype == torch.float64 else torch.float32
@@ -171,12 +182,11 @@ def _padded(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
     documents = scores.shape[-1]
     index, real = padded_rows(offsets, documents)
-    for name, value in (("labels", labels), ("mask", mask), ("weights", weights)):
+    for name, value in (("labels", labels), ("weights", weights)):
         if value is not None:
             check_tensor(name, value, documents, one=name == "weights")
     if mask is not None:
-        if mask.dtype != torch.bool:
-            raise TypeError(f"`mask` must be bool, True at a real document, got {mask.dtype}")
+        check_mask(mask, documents)
         real = real & pad_rows(mask, index)
     if weights is not None:
         # One weight for all documents needs a batch axis alone.

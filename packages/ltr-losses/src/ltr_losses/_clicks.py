@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_tensor
+from ltr_losses._check import check_mask, check_tensor
 from ltr_losses._ranks import put_back, score_order, take
 
 
@@ -15,6 +15,8 @@ def _prepare(
     check_tensor("attraction", attraction, scores.shape[-1])
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"`generator` must be a torch.Generator, got {type(generator).__name__}")
+    if mask is not None:
+        check_mask(mask, scores.shape[-1])
     real = mask if mask is not None else torch.ones_like(scores, dtype=torch.bool)
     order = score_order(scores.detach(), real)
     chance = take(torch.where(real, attraction.to(scores.dtype), 0.0), order)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_tensor, prepare
+from ltr_losses._check import Reduction, check_mask, check_tensor, prepare
 from ltr_losses._log_softmax import softmax
 from ltr_losses._reduce import reduce_lists
 
@@ -109,7 +109,7 @@ def amortised_exposure(exposure: Tensor, merit: Tensor, *, mask: Tensor | None =
     if exposure.dim() < 2:
         raise ValueError(f"`exposure` must be (..., ranking, list), got {tuple(exposure.shape)}")
     if mask is not None:
-        check_tensor("mask", mask, exposure.shape[-1])
+        check_mask(mask, exposure.shape[-1])
         exposure, merit = torch.where(mask, exposure, 0.0), torch.where(mask, merit, 0.0)
     e, m = exposure.sum(-2), merit.sum(-2)
     return (e / e.sum(-1, keepdim=True) - m / m.sum(-1, keepdim=True)).abs().sum(-1)

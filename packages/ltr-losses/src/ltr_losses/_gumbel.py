@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_positive, prepare
+from ltr_losses._check import Reduction, check_function, check_positive, prepare
 
 
 def gumbel(
@@ -33,7 +33,7 @@ def gumbel(
         A loss of the same signature.
 
     Raises:
-        TypeError: A `generator` of another type.
+        TypeError: A `loss` that cannot be called, a `generator` of another type.
         ValueError: A bad `samples` or `noise`.
 
     Examples:
@@ -48,6 +48,7 @@ def gumbel(
         S. Bruch, S. Han, M. Bendersky, M. Najork, "A stochastic treatment of learning to rank
         scoring functions", WSDM 2020.
     """
+    check_function("loss", loss, "loss")
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise ValueError(f"`samples` must be a positive int, got {samples!r}")
     check_positive("noise", noise, zero=True)

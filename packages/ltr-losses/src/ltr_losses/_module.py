@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ltr_losses._check import check_choice
+from ltr_losses._check import check_choice, check_function
 
 
 class RankingLoss(nn.Module):
@@ -34,8 +34,7 @@ class RankingLoss(nn.Module):
 
     def __init__(self, function: Callable[..., Tensor], **options: Any) -> None:
         super().__init__()
-        if not callable(function):
-            raise TypeError(f"`function` must be a loss, got {type(function).__name__}")
+        check_function("function", function, "loss")
         known = [
             name
             for name in inspect.signature(function).parameters

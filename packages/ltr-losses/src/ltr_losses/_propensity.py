@@ -20,6 +20,7 @@ def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
         loss or a metric. NaN at positions below 1.
 
     Raises:
+        TypeError: Positions that are no tensor.
         ValueError: A bad `eta`.
 
     Examples:
@@ -31,6 +32,8 @@ def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
         T. Joachims, A. Swaminathan, T. Schnabel, "Unbiased learning-to-rank with biased feedback",
         WSDM 2017.
     """
+    if not isinstance(positions, Tensor):
+        raise TypeError(f"`positions` must be a tensor, got {type(positions).__name__}")
     check_positive("eta", eta, zero=True)
     r = positions if positions.is_floating_point() else positions.to(torch.float32)
     return torch.where(r >= 1.0, r**-eta, float("nan"))
@@ -74,6 +77,7 @@ def propensity_from_counts(clicks: Tensor, shown: Tensor) -> Tensor:
             f"{tuple(clicks.shape)} and {tuple(shown.shape)}"
         )
     dtype = clicks.dtype if clicks.is_floating_point() else torch.float32
-    rate = clicks.to(dtype) / shown.to(dtype)
+    # Clicks where nothing was shown are a mistake of the counts, not an infinite rate.
+    rate = torch.where(shown > 0, clicks.to(dtype) / shown.to(dtype), float("nan"))
     first = rate[..., :1]
     return torch.where(first > 0, rate / torch.where(first > 0, first, 1.0), float("nan"))

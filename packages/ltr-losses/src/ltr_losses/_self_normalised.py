@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_tensor
+from ltr_losses._check import check_mask, check_tensor
 
 
 def self_normalised(weights: Tensor, clicks: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -25,7 +25,7 @@ def self_normalised(weights: Tensor, clicks: Tensor, *, mask: Tensor | None = No
         where nothing was clicked.
 
     Raises:
-        TypeError: Something that is no tensor.
+        TypeError: Something that is no tensor, or a `mask` that is not bool.
         ValueError: Shapes that do not fit.
 
     Examples:
@@ -43,6 +43,7 @@ def self_normalised(weights: Tensor, clicks: Tensor, *, mask: Tensor | None = No
         raise ValueError(f"`clicks` must have a batch axis, got shape {tuple(clicks.shape)}")
     clicked = clicks > 0
     if mask is not None:
+        check_mask(mask, weights.shape[-1])
         clicked = clicked & mask
     count = clicked.sum((-2, -1), keepdim=True)
     total = torch.where(clicked, weights, 0.0).sum((-2, -1), keepdim=True)

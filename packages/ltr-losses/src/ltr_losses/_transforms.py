@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_positive, prepare
+from ltr_losses._check import Reduction, check_function, check_positive, prepare
 from ltr_losses._reduce import reduce_lists
 from ltr_losses._soft_ranks import approx_ranks, bound_ranks
 
@@ -15,6 +15,8 @@ def _loss_of(
     ranks: Callable[[Tensor, Tensor], Tensor],
     lower_is_better: bool,
 ) -> Callable[..., Tensor]:
+    check_function("metric", metric, "metric")
+
     def loss(
         scores: Tensor,
         labels: Tensor,
@@ -59,6 +61,7 @@ def approx(
         the metric's. Lists where the metric is NaN teach nothing.
 
     Raises:
+        TypeError: A `metric` that cannot be called.
         ValueError: A bad `temperature`.
 
     Examples:
@@ -91,6 +94,9 @@ def bound(metric: Callable[..., Tensor], *, lower_is_better: bool = False) -> Ca
     Returns:
         A loss `loss(scores, labels, *, mask=None, weights=None, reduction="mean")`; the weights are
         the metric's. Lists where the metric is NaN teach nothing.
+
+    Raises:
+        TypeError: A `metric` that cannot be called.
 
     Examples:
         >>> import torch
