@@ -7,15 +7,19 @@ from mtl_optim import (
     COSMOS,
     CRMOGM,
     DBMTL,
+    FAMO,
     IMTL,
     IMTLG,
+    IMTLL,
     MGDA,
     ConFIG,
     ExcessMTL,
+    GradNorm,
     LinearScalarization,
     MoCo,
     MoDo,
     MomentumConFIG,
+    UncertaintyWeighting,
     UpdateEvery,
     backward,
 )
@@ -262,3 +266,9 @@ def test_cosmos_descends_its_scalar_and_ends_near_the_preference():
 def test_arguments_out_of_range_are_named(make, name):
     with pytest.raises(ValueError, match=f"`{name}`"):
         make()
+
+
+@pytest.mark.parametrize("make", [FAMO, UncertaintyWeighting, IMTLL, GradNorm, IMTL])
+def test_a_number_of_tasks_is_an_int(make):
+    with pytest.raises(TypeError, match=r"`num_tasks` must be an int, got float"):
+        make(2.0)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ._checks import check_positive_number
+
 
 class Adam(nn.Module):
     """Adam with its state in buffers, so that `state_dict` of a method resumes it.
@@ -25,11 +27,9 @@ class Adam(nn.Module):
 
     def __init__(self, size: int, *, lr: float, weight_decay: float = 0.0) -> None:
         super().__init__()
-        if not 0 < lr < float("inf"):
-            raise ValueError(f"`lr` must be positive and finite, got {lr}")
         if not 0 <= weight_decay < float("inf"):
             raise ValueError(f"`weight_decay` must be non-negative and finite, got {weight_decay}")
-        self.lr, self.weight_decay = lr, weight_decay
+        self.lr, self.weight_decay = check_positive_number("lr", lr), weight_decay
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("square", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))

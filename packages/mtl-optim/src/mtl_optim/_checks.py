@@ -92,8 +92,24 @@ def check_tensor(parameter: str, given: object) -> None:
         raise TypeError(f"`{parameter}` must be a tensor, got {type(given).__name__}")
 
 
+def check_positive_number(parameter: str, number: float) -> float:
+    """Raise unless a number of the user is positive and finite."""
+    if not 0 < number < float("inf"):
+        raise ValueError(f"`{parameter}` must be positive and finite, got {number}")
+    return number
+
+
+def check_below_one(parameter: str, number: float) -> float:
+    """Raise unless a number of the user is in [0, 1)."""
+    if not 0 <= number < 1:
+        raise ValueError(f"`{parameter}` must be in [0, 1), got {number}")
+    return number
+
+
 def check_tasks(num_tasks: int) -> int:
     """Raise unless `num_tasks` counts tasks."""
+    if not isinstance(num_tasks, int):
+        raise TypeError(f"`num_tasks` must be an int, got {type(num_tasks).__name__}")
     if num_tasks < 1:
         raise ValueError(f"`num_tasks` must be at least 1, got {num_tasks}")
     return num_tasks

@@ -6,11 +6,38 @@ import torch
 from torch import Tensor
 
 from ._bases import GramianWeighting, Weighting
-from ._checks import check_length, check_losses, check_positive
+from ._checks import (
+    check_below_one,
+    check_length,
+    check_losses,
+    check_positive,
+    check_positive_number,
+    check_tensor,
+)
 from ._gradients import Rows
 
 
-class Wrapper(Weighting):
+class _ShownTheSame(Weighting):
+    """What a method made of another one is shown: the gradients and batches of the inner one."""
+
+    inner: Weighting
+
+    @property
+    def wants_second_batch(self) -> bool:
+        """As the inner method."""
+        return self.inner.wants_second_batch
+
+    @property
+    def tracks(self) -> bool:
+        """As the inner method."""
+        return self.inner.tracks
+
+    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
+        """As the inner method."""
+        return self.inner.track(jacobian, losses, scale)
+
+
+class Wrapper(_ShownTheSame):
     """A weighting that changes what an inner one sees, or what it gives.
 
     It is of the inner method's kind: it looks at gradients when that does, is due when that is, and
@@ -42,20 +69,6 @@ class Wrapper(Weighting):
         """As the inner method."""
         return self.inner.looks_at_gradients
 
-    @property
-    def wants_second_batch(self) -> bool:
-        """As the inner method."""
-        return self.inner.wants_second_batch
-
-    @property
-    def tracks(self) -> bool:
-        """As the inner method."""
-        return self.inner.tracks
-
-    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
-        """As the inner method."""
-        return self.inner.track(jacobian, losses, scale)
-
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """As the inner method."""
         self.inner.learn(losses, gramian, scale)
@@ -68,10 +81,14 @@ class Wrapper(Weighting):
             ValueError: As the inner method, or a loss is NaN or infinite.
         """
         like = gramian if gramian is not None and self.looks_at_gradients else losses
-        host_losses = None if losses is None else losses.detach().to("cpu", torch.float64)
-        if host_losses is not None:
+        host_losses = host = None
+        if losses is not None:
+            check_tensor("losses", losses)
+            host_losses = losses.detach().to("cpu", torch.float64)
             check_losses(host_losses)
-        host = None if gramian is None else gramian.detach().to("cpu", torch.float64)
+        if gramian is not None:
+            check_tensor("gramian", gramian)
+            host = gramian.detach().to("cpu", torch.float64)
         found: Tensor = self(host_losses, host)
         return found if like is None else found.to(like)
 
@@ -165,9 +182,7 @@ class CRMOGM(Wrapper):
 
     def __init__(self, inner: Weighting, *, gamma: float = 0.9) -> None:
         super().__init__(inner)
-        if not 0 <= gamma < 1:
-            raise ValueError(f"`gamma` must be in [0, 1), got {gamma}")
-        self.gamma = gamma
+        self.gamma = check_below_one("gamma", gamma)
         self.register_buffer("average", torch.empty(0, dtype=torch.float64))
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
@@ -204,9 +219,7 @@ class RescaledWeights(Wrapper):
 
     def __init__(self, inner: Weighting, *, total: float = 1.0) -> None:
         super().__init__(inner)
-        if not 0 < total < float("inf"):
-            raise ValueError(f"`total` must be positive and finite, got {total}")
-        self.total = total
+        self.total = check_positive_number("total", total)
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
         """Weights (task,)."""
@@ -218,7 +231,7 @@ class RescaledWeights(Wrapper):
         return self.total * found / found.abs().sum()
 
 
-class UpdateEvery(GramianWeighting):
+class UpdateEvery(_ShownTheSame, GramianWeighting):
     """The inner method's weights, found at every m-th step and reused between.
 
     The steps between cost one backward, whatever the inner method. Put it outside other wrappers,
@@ -253,20 +266,6 @@ class UpdateEvery(GramianWeighting):
             raise ValueError(f"`steps` must be at least 1, got {steps}")
         super().__init__(update_every=steps)
         self.inner = inner
-
-    @property
-    def wants_second_batch(self) -> bool:
-        """As the inner method."""
-        return self.inner.wants_second_batch
-
-    @property
-    def tracks(self) -> bool:
-        """As the inner method."""
-        return self.inner.tracks
-
-    def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
-        """As the inner method."""
-        return self.inner.track(jacobian, losses, scale)
 
     def check_gramian(self, gramian: Tensor) -> None:
         """Leave the check to the inner method, which may look at two batches."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import unknown_name
+from .._checks import check_below_one, unknown_name
 from .._solvers import ball_minimax
 
 Rescale = Literal["1+c", "1+c^2"]
@@ -44,11 +44,9 @@ class CAGrad(GramianWeighting):
 
     def __init__(self, c: float = 0.5, *, rescale: Rescale | None = None) -> None:
         super().__init__()
-        if not 0 <= c < 1:
-            raise ValueError(f"`c` must be in [0, 1), got {c}")
         if rescale is not None and rescale not in get_args(Rescale):
             raise unknown_name("rescale", rescale, get_args(Rescale))
-        self.c = c
+        self.c = check_below_one("c", c)
         self.divisor = {None: 1.0, "1+c": 1 + c, "1+c^2": 1 + c * c}[rescale]
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

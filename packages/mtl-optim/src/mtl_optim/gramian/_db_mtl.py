@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_positive
+from .._checks import check_below_one, check_positive
 from .._tracking import TrackedGradients
 
 
@@ -38,9 +38,7 @@ class DBMTL(TrackedGradients, GramianWeighting):
 
     def __init__(self, *, beta: float = 0.9) -> None:
         super().__init__()
-        if not 0 <= beta < 1:
-            raise ValueError(f"`beta` must be in [0, 1), got {beta}")
-        self.beta = beta
+        self.beta = check_below_one("beta", beta)
 
     def rate(self, step: int) -> float:
         """1 − β, and 1 at the first step."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
+from .._checks import check_positive_number
 from .._gradients import Rows, in_pieces
 from .._tracking import TrackedGradients
 
@@ -45,9 +46,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
 
     def __init__(self, *, step_size: float = 0.01) -> None:
         super().__init__()
-        if not 0 < step_size < float("inf"):
-            raise ValueError(f"`step_size` must be positive and finite, got {step_size}")
-        self.step_size = step_size
+        self.step_size = check_positive_number("step_size", step_size)
         self.risks: Tensor | None = None
         for name in ("log_weights", "first_risks"):
             self.register_buffer(name, torch.empty(0, dtype=torch.float64))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
+from .._checks import check_positive_number
 from .._solvers import alpha_fair
 
 
@@ -33,9 +34,7 @@ class FairGrad(GramianWeighting):
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
-        if not 0 < alpha < float("inf"):
-            raise ValueError(f"`alpha` must be positive and finite, got {alpha}")
-        self.alpha = alpha
+        self.alpha = check_positive_number("alpha", alpha)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
+from .._checks import check_positive_number
 from .._solvers import project_onto_simplex
 from .._tracking import TrackedGradients
 
@@ -48,11 +49,9 @@ class MoCo(TrackedGradients, GramianWeighting):
         super().__init__()
         if not 0 < beta <= 1:
             raise ValueError(f"`beta` must be in (0, 1], got {beta}")
-        if not 0 < gamma < float("inf"):
-            raise ValueError(f"`gamma` must be positive and finite, got {gamma}")
         if not 0 <= rho < float("inf"):
             raise ValueError(f"`rho` must be non-negative and finite, got {rho}")
-        self.beta, self.gamma, self.rho = beta, gamma, rho
+        self.beta, self.gamma, self.rho = beta, check_positive_number("gamma", gamma), rho
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def rate(self, step: int) -> float:

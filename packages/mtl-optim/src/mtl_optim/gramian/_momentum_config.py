@@ -1,5 +1,6 @@
 """Conflict-free inverse gradients with momentum."""
 
+from .._checks import check_below_one
 from .._tracking import TrackedGradients
 from ._config import ConFIG
 
@@ -35,9 +36,7 @@ class MomentumConFIG(TrackedGradients, ConFIG):
 
     def __init__(self, *, beta: float = 0.9) -> None:
         super().__init__()
-        if not 0 <= beta < 1:
-            raise ValueError(f"`beta` must be in [0, 1), got {beta}")
-        self.beta = beta
+        self.beta = check_below_one("beta", beta)
 
     def rate(self, step: int) -> float:
         """(1 − β) / (1 − βᵗ), which divides the weight of a start at 0 out."""

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from .._bases import CrossGramianWeighting
+from .._checks import check_positive_number
 from .._solvers import project_onto_simplex
 
 
@@ -57,11 +58,10 @@ class SDMGrad(CrossGramianWeighting):
         super().__init__(one_batch=one_batch)
         if not 0 <= lam < float("inf"):
             raise ValueError(f"`lam` must be non-negative and finite, got {lam}")
-        if not 0 < step_size < float("inf"):
-            raise ValueError(f"`step_size` must be positive and finite, got {step_size}")
         if steps < 1:
             raise ValueError(f"`steps` must be at least 1, got {steps}")
-        self.lam, self.step_size, self.steps = lam, step_size, steps
+        self.lam, self.steps = lam, steps
+        self.step_size = check_positive_number("step_size", step_size)
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import unknown_name
+from .._checks import check_positive_number, unknown_name
 
 Violation = Literal["absolute", "relative"]
 
@@ -61,8 +61,6 @@ class EpsilonConstraint(LossWeighting):
         violation: Violation = "absolute",
     ) -> None:
         super().__init__()
-        if not 0 < mu < float("inf"):
-            raise ValueError(f"`mu` must be positive and finite, got {mu}")
         if violation not in get_args(Violation):
             raise unknown_name("violation", violation, get_args(Violation))
         if main < 0:
@@ -79,7 +77,7 @@ class EpsilonConstraint(LossWeighting):
                     f"`bounds` must be finite, and positive for a relative violation, "
                     f"got {bounds[task]} for task {task}"
                 )
-        self.main, self.tasks, self.mu = main, tasks, mu
+        self.main, self.tasks, self.mu = main, tasks, check_positive_number("mu", mu)
         self.bounds = torch.tensor([bounds[task] for task in tasks], dtype=torch.float64)
         self.units = self.bounds if violation == "relative" else torch.ones_like(self.bounds)
         self.register_buffer("multipliers", torch.zeros(len(tasks), dtype=torch.float64))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
+from .._checks import check_length, check_positive_number
 from .._preference import as_ideal, as_preference
 
 
@@ -46,9 +46,7 @@ class SmoothChebyshev(LossWeighting):
         ideal: Sequence[float] | Tensor | None = None,
     ) -> None:
         super().__init__()
-        if not 0 < mu < float("inf"):
-            raise ValueError(f"`mu` must be positive and finite, got {mu}")
-        self.mu = mu
+        self.mu = check_positive_number("mu", mu)
         self.register_buffer("preference", as_preference(preference))
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
 

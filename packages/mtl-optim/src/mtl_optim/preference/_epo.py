@@ -9,7 +9,7 @@ from scipy import optimize
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_length, check_positive
+from .._checks import check_length, check_positive, check_positive_number
 from .._preference import as_ray
 from .._solvers import min_norm_point, unit_diagonal
 
@@ -58,9 +58,7 @@ class EPO(GramianWeighting):
 
     def __init__(self, preference: Sequence[float] | Tensor, *, epsilon: float = 1e-3) -> None:
         super().__init__()
-        if not 0 < epsilon < float("inf"):
-            raise ValueError(f"`epsilon` must be positive and finite, got {epsilon}")
-        self.epsilon = epsilon
+        self.epsilon = check_positive_number("epsilon", epsilon)
         self.register_buffer("preference", as_ray(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
