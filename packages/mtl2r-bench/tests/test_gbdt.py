@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltr_losses import listnet_loss
+from mtl2r_bench.build import build_loss
 from mtl2r_bench.choose import choose
 from mtl2r_bench.config import EvaluationConfig, GBDTConfig, StudyConfig, validate
 from mtl2r_bench.data import load_splits
@@ -22,7 +23,6 @@ from mtl2r_bench.group import ALONE
 from mtl2r_bench.report import write_report
 from mtl2r_bench.study import plan
 from mtl2r_bench.sweep import sweep
-from mtl2r_bench.tables import build_loss
 from mtl2r_bench.train import initial_state, train
 
 lightgbm = pytest.importorskip("lightgbm", reason="needs mtl2r-bench[gbdt]")

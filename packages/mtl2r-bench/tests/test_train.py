@@ -17,11 +17,12 @@ import torch
 from ltr_data import BucketBatchSampler, LabelSpec, RankingDataset, batches
 from ltr_data.datasets import resolve_tasks, synthetic
 from mtl2r_bench import train as module
+from mtl2r_bench.build import build_loss
 from mtl2r_bench.config import LossConfig, RunConfig, to_toml, validate
 from mtl2r_bench.data import Splits
 from mtl2r_bench.epoch import Engine
 from mtl2r_bench.group import ALONE
-from mtl2r_bench.tables import ARCHITECTURES, build_loss
+from mtl2r_bench.tables import ARCHITECTURES
 from mtl2r_bench.tables import METHODS as METHOD_TABLE
 from mtl2r_bench.train import TrainingError, initial_state, train
 from mtl2r_models import ListTransformer, Ranker, attention, products

@@ -20,6 +20,7 @@ from ltr_data import atomic_write
 from mtl2r_models import PreferenceConditioned, Ranker
 from mtl2r_models.conditioned import stratified_preferences
 
+from .build import build_loss, build_method
 from .certificate import certificate
 from .config import RunConfig, to_toml
 from .data import Splits
@@ -31,7 +32,6 @@ from .record import RunFolder, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
 from .start import initial_state
 from .summary import summarise
-from .tables import build_loss, build_method
 
 __all__ = ["train_conditioned"]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .build import build_loss
 from .config import GBDTConfig, RunConfig, validate
 from .data import Splits
 from .distillation import training_data
@@ -19,7 +20,7 @@ from .gbdt import fit_trees
 from .group import ProcessGroup
 from .selection import trained_tasks
 from .study import provisional
-from .tables import CONDITIONED, TREES, build_loss
+from .tables import CONDITIONED, TREES
 from .train import initial_state, pick_device
 
 __all__ = ["Estimate", "estimate", "trainings"]

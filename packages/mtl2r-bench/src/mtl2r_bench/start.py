@@ -12,12 +12,13 @@ from ltr_data import RankingDataset
 from mtl2r_models import Ranker
 
 from .batching import training_loader
+from .build import build_method, build_model, conditioned
 from .config import RunConfig
 from .data import Splits
 from .group import ProcessGroup
 from .optimization import averaged, build_optimizer, loss_scaler
 from .state import Tally, TrainingState
-from .tables import CONDITIONED, build_method, build_model, conditioned
+from .tables import CONDITIONED
 
 __all__ = ["initial_state", "pick_device"]
 

@@ -8,6 +8,7 @@ from itertools import combinations
 
 from mtl_optim.pareto import evenly_spaced, riesz
 
+from .build import build_loss, check_method, takes_preference
 from .config import (
     DataConfig,
     MethodConfig,
@@ -16,7 +17,7 @@ from .config import (
     StudyMethodConfig,
     did_you_mean,
 )
-from .tables import METHODS, TREES, build_loss, check_method, takes_preference
+from .tables import METHODS, TREES
 
 __all__ = ["data_of_folds", "plan", "preferences", "provisional", "run_name", "task_sets"]
 

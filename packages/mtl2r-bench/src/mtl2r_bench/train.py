@@ -14,6 +14,7 @@ from torch import Tensor
 from ltr_data import RankingBatch
 from mtl2r_models import Ranker
 
+from .build import build_loss
 from .certificate import certificate
 from .conditioned import train_conditioned
 from .config import RunConfig, to_toml
@@ -29,7 +30,7 @@ from .selection import selection_value, selection_weights, trained_tasks
 from .start import initial_state, pick_device
 from .state import TrainingState
 from .summary import summarise
-from .tables import CONDITIONED, TREES, build_loss
+from .tables import CONDITIONED, TREES
 from .trees import train_trees
 
 __all__ = ["Progress", "TrainingError", "initial_state", "pick_device", "train"]
