@@ -56,6 +56,7 @@ CASES = {
     "WeightedChebyshev": Case(lambda K: WeightedChebyshev(uniform(K))),
     "ScaleInvariantScalarization": Case(lambda K: ScaleInvariantScalarization(uniform(K))),
     "SmoothChebyshev": Case(lambda K: SmoothChebyshev(uniform(K), mu=0.01)),
+    "SmoothChebyshev(average)": Case(lambda K: SmoothChebyshev(uniform(K), mu=1.0, average=0.9)),
     "RandomLossWeighting": Case(lambda K: RandomLossWeighting(), random=True),
     "DynamicWeightAverage": Case(lambda K: DynamicWeightAverage()),
     "UncertaintyWeighting": Case(lambda K: UncertaintyWeighting(K)),

@@ -91,6 +91,38 @@ def test_smooth_chebyshev_becomes_chebyshev():
 
 
 @settings(max_examples=30, derandomize=True)
+@given(r=preferences, seed=st.integers(0, 99), steps=st.integers(1, 6))
+def test_smooth_chebyshev_in_units_of_running_means_has_no_unit(r, seed, steps):
+    seen = 0.1 + torch.rand(steps, len(r), generator=seeded(seed), dtype=torch.float64)
+    units = 10 ** torch.arange(len(r), dtype=torch.float64)
+    plain, scaled = (SmoothChebyshev(r, mu=0.5, average=0.75) for _ in range(2))
+    for losses in seen:
+        w = plain.weights(losses=losses)
+        other = scaled.weights(losses=losses * units)
+    mean = seen[0]
+    for t, losses in enumerate(seen[1:], start=2):
+        mean = mean + max(1 / t, 0.25) * (losses - mean)
+    torch.testing.assert_close(plain.means, mean)
+    ratio = (other * units * mean) / (w * mean)
+    torch.testing.assert_close(ratio, ratio[0].expand(len(r)))
+    relative = SmoothChebyshev(r, mu=0.5).weights(losses=losses / mean)
+    torch.testing.assert_close(w * mean / mean.mean(), relative)
+
+
+def test_smooth_chebyshev_in_units_of_running_means_keeps_them_and_names_mistakes():
+    method, other = (SmoothChebyshev([0.3, 0.7], mu=1.0, average=0.9) for _ in range(2))
+    method.weights(losses=double(3, 1))
+    other.load_state_dict(method.state_dict())
+    again = double(1, 4)
+    assert torch.equal(method.weights(losses=again), other.weights(losses=again))
+    with pytest.raises(ValueError, match=r"positive"):
+        method.weights(losses=double(1, 0))
+    for average in (-0.1, 1.0, math.nan):
+        with pytest.raises(ValueError, match=r"`average` must be in \[0, 1\), got"):
+            SmoothChebyshev([0.3, 0.7], mu=1.0, average=average)
+
+
+@settings(max_examples=30, derandomize=True)
 @given(r=preferences, seed=st.integers(0, 99))
 def test_scale_invariant_scalarization_descends_its_scalar(r, seed):
     losses = 0.1 + torch.rand(len(r), generator=seeded(seed), dtype=torch.float64)

@@ -47,8 +47,9 @@ def train_conditioned(
 ) -> dict[str, Any]:
     """The run of one preference of a conditioned ranker.
 
-    `method.options` are ``passes`` (times the epochs of a run of one preference), ``mu`` of the
-    smooth Chebyshev scalarisation, and ``code`` and ``rank`` of `PreferenceConditioned`. The
+    `method.options` are ``passes`` (times the epochs of a run of one preference), ``mu`` and
+    ``average`` of `mtl_optim.SmoothChebyshev`, and ``code`` and ``rank`` of
+    `PreferenceConditioned`. The
     record's ``parameters`` and ``seconds`` are those of the one ranker that all preferences share.
     It trains on one process and on the CPU.
 

@@ -105,18 +105,22 @@ def _epsilon_constraint(
 def _conditioned(
     preference: Sequence[float],
     *,
-    mu: float = 0.1,
+    mu: float = 10.0,
+    average: float = 0.99,
     passes: int = 1,
     code: int = 8,
     rank: int = 1,
 ) -> Method:
-    """One ranker for all preferences: smooth Chebyshev at a new preference every step."""
+    """One ranker for all preferences: smooth Chebyshev at a new preference every step.
+
+    A preference a step leaves it to the noise of one batch which task a small μ trains.
+    """
     for name, value in {"passes": passes, "code": code}.items():
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1, got {value}")
     if rank < 0:
         raise ValueError(f"`rank` must be at least 0, got {rank}")
-    return mtl_optim.SmoothChebyshev(preference, mu=mu)
+    return mtl_optim.SmoothChebyshev(preference, mu=mu, average=average)
 
 
 CONDITIONED = "conditioned"
@@ -168,7 +172,7 @@ METHODS: Mapping[str, MethodEntry] = {
     "excess_mtl": MethodEntry(mtl_optim.ExcessMTL),
     "momentum_config": MethodEntry(mtl_optim.MomentumConFIG),
     "imtl_lg": MethodEntry(mtl_optim.IMTL),
-    CONDITIONED: MethodEntry(_conditioned, takes_preference=True, aims_at_ray=True),
+    CONDITIONED: MethodEntry(_conditioned, takes_preference=True),
     "cosmos": MethodEntry(mtl_optim.COSMOS, takes_preference=True),
 }
 

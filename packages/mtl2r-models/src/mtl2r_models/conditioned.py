@@ -68,7 +68,8 @@ class PreferenceConditioned(Scorer):
 
     It scores at its `preference`, a buffer, which `prefer` sets and which is saved with it. Train
     it at a new preference every step (`stratified_preferences`), with a scalarisation at that
-    preference, such as `mtl_optim.SmoothChebyshev`.
+    preference, such as `mtl_optim.SmoothChebyshev`, of losses in like units (its ``average``) and
+    with a μ above the noise of a batch's losses: else most preferences train one task alone.
 
     Args:
         num_features: Inputs per document.

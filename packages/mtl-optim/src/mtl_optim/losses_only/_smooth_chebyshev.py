@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_positive_number
+from .._checks import check_below_one, check_length, check_positive, check_positive_number
 from .._preference import as_ideal, as_preference
 
 
@@ -16,20 +16,32 @@ class SmoothChebyshev(LossWeighting):
     It is above the weighted Chebyshev scalar by at most μ log K, and has no kink: it reaches every
     Pareto point as μ → 0, and by plain gradient descent for any μ.
 
-    Weights: r averaged by a softmax, so their sum is between min r and max r.
+    With `average` each L_k − z_k is divided by m_k / m̄, where m are running means of the losses and
+    m̄ is their mean, and μ is in units of m̄. A preference then means the same whatever unit each
+    loss is measured in. Where the losses are those of a batch, a μ below their noise chooses the
+    task by that noise: a μ of several m̄ is near the linear scalarization of L / m.
+
+    Weights: r averaged by a softmax, so their sum is between min r and max r; with `average`, that
+    of w m / m̄.
 
     Args:
         preference: r (task,), on the simplex.
-        mu: Smoothing μ > 0, in units of the losses.
+        mu: Smoothing μ > 0, in units of the losses, or with `average` of their running mean.
         ideal: z (task,), the point that differences are taken from; None is 0.
+        average: β in [0, 1) of the running means m ← β m + (1 − β) L, which are plain means over
+            the first 1 / (1 − β) steps; None divides by nothing.
 
     Raises:
         ValueError: `preference` is not on the simplex, `mu` is not positive, `ideal` is not
-            finite, or a vector has not one entry per loss.
+            finite, `average` is outside [0, 1), or a vector has not one entry per loss; a loss is
+            not positive and `average` is given.
 
     Examples:
         >>> SmoothChebyshev([0.5, 0.5], mu=1e-4).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.5000, 0.0000])
+        >>> method = SmoothChebyshev([0.5, 0.5], mu=1.0, average=0.99)
+        >>> method.weights(losses=torch.tensor([300.0, 100.0]))
+        tensor([0.1667, 0.5000])
 
     Reference:
         Lin et al., Smooth Tchebycheff Scalarization for Multi-Objective Optimization, ICML 2024.
@@ -37,6 +49,8 @@ class SmoothChebyshev(LossWeighting):
 
     preference: Tensor
     ideal: Tensor
+    means: Tensor
+    steps: Tensor
 
     def __init__(
         self,
@@ -44,14 +58,29 @@ class SmoothChebyshev(LossWeighting):
         *,
         mu: float,
         ideal: Sequence[float] | Tensor | None = None,
+        average: float | None = None,
     ) -> None:
         super().__init__()
         self.mu = check_positive_number("mu", mu)
+        self.average = None if average is None else check_below_one("average", average)
         self.register_buffer("preference", as_preference(preference))
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
+        if average is not None:
+            self.register_buffer("means", torch.zeros_like(self.preference))
+            self.register_buffer("steps", torch.tensor(0))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Weights (task,)."""
         check_length("preference", len(self.preference), len(losses))
-        r = self.preference.to(losses)
-        return r * torch.softmax(r * (losses - self.ideal.to(losses)) / self.mu, dim=0)
+        r, away, mu = self.preference.to(losses), losses - self.ideal.to(losses), self.mu
+        if self.average is not None:
+            means = self._track(losses, self.average)
+            r, mu = r * (means.mean() / means), mu * float(means.mean())
+        return r * torch.softmax(r * away / mu, dim=0)
+
+    def _track(self, losses: Tensor, average: float) -> Tensor:
+        """The running means after these losses."""
+        check_positive(losses, type(self).__name__)
+        self.steps += 1
+        self.means.lerp_(losses.to(self.means), max(1 / int(self.steps), 1 - average))
+        return self.means.to(losses)
