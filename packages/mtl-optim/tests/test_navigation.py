@@ -570,6 +570,10 @@ def test_a_buffer_that_changes_is_refused():
 
 
 def test_models_and_losses_that_cannot_be_navigated():
+    with pytest.raises(TypeError, match="`model` must be a Module, got int"):
+        ParetoNavigator(3, lambda m, _: torch.zeros(2))
+    with pytest.raises(TypeError, match="`losses` must be a function, got Tensor"):
+        ParetoNavigator(Place([1.0]), torch.zeros(2))
     with pytest.raises(ValueError, match="`model` must have a parameter"):
         ParetoNavigator(nn.ReLU(), lambda m, _: torch.zeros(2))
     with pytest.raises(ValueError, match=r"`losses` must give a tensor .*, got \(\)"):
@@ -591,7 +595,7 @@ def test_models_and_losses_that_cannot_be_navigated():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"iterations": 0}, "`iterations`"),
+        ({"iterations": 0}, "`iterations` must be at least 1"),
         ({"tolerance": 0.0}, "`tolerance` must be positive"),
         ({"damping": -1.0}, "`damping` must be at least 0"),
         ({"largest_step": math.nan}, "`largest_step` must be positive"),

@@ -175,6 +175,30 @@ def test_rays_refuse():
         preference_of_ray([1.0, 1.0], scale=[1.0, -1.0])
     with pytest.raises(ValueError, match=r"`scale`.*one entry per task"):
         ray_of_preference([0.5, 0.5], scale=[1.0])
+    with pytest.raises(TypeError, match=r"`ray` must hold numbers, got 'a'"):
+        preference_of_ray("a")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: evenly_spaced(2.5),
+        lambda: riesz(2.5, 3),
+        lambda: das_dennis(3, 2.5),
+        lambda: arc_spaced([[0.0, 1.0], [1.0, 0.0]], 2.5),
+    ],
+    ids=["evenly_spaced", "riesz", "das_dennis", "arc_spaced"],
+)
+def test_what_counts_is_an_int(call):
+    with pytest.raises(TypeError, match=r"`(num|divisions)` must be an int, got float"):
+        call()
+
+
+def test_certificates_take_plain_numbers():
+    assert ray_error([1.0, 4.0], [0.8, 0.2]) == 0
+    assert constraint_slack([0.5, 0.25], {1: 0.5}).tolist() == [math.inf, 0.25]
+    with pytest.raises(TypeError, match=r"`losses` must hold numbers"):
+        constraint_slack("ab", {})
 
 
 # --- indicators

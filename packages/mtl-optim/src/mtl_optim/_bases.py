@@ -12,7 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_cross_gramian, check_gramian, check_length, check_losses, check_tensor
+from ._checks import (
+    check_count,
+    check_cross_gramian,
+    check_gramian,
+    check_length,
+    check_losses,
+    check_tensor,
+)
 from ._gradients import Rows
 
 
@@ -144,8 +151,7 @@ class GramianWeighting(Weighting):
 
     def __init__(self, *, update_every: int = 1) -> None:
         super().__init__()
-        if update_every < 1:
-            raise ValueError(f"`update_every` must be at least 1, got {update_every}")
+        check_count("update_every", update_every)
         self.update_every = update_every
         self.register_buffer("held_weights", torch.empty(0, dtype=torch.float64))
         self.register_buffer("steps_held", torch.zeros((), dtype=torch.int64))

@@ -106,10 +106,10 @@ def check_below_one(parameter: str, number: float) -> float:
     return number
 
 
-def check_tasks(num_tasks: int) -> int:
-    """Raise unless `num_tasks` counts tasks."""
-    if not isinstance(num_tasks, int):
-        raise TypeError(f"`num_tasks` must be an int, got {type(num_tasks).__name__}")
-    if num_tasks < 1:
-        raise ValueError(f"`num_tasks` must be at least 1, got {num_tasks}")
-    return num_tasks
+def check_count(parameter: str, number: int, least: int = 1) -> int:
+    """Raise unless a number of the user counts something."""
+    if not isinstance(number, int | np.integer):
+        raise TypeError(f"`{parameter}` must be an int, got {type(number).__name__}")
+    if number < least:
+        raise ValueError(f"`{parameter}` must be at least {least}, got {number}")
+    return number

@@ -24,7 +24,7 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
         >>> as_preference([0.25, 0.75])
         tensor([0.2500, 0.7500], dtype=torch.float64)
     """
-    vector = _as_vector("preference", preference)
+    vector = as_vector("preference", preference)
     if vector.ndim != 1 or vector.numel() == 0:
         raise ValueError(f"`preference` must have shape (task,), got {tuple(vector.shape)}")
     if not bool(torch.isfinite(vector).all()) or bool((vector < 0).any()):
@@ -68,14 +68,18 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = 
     """
     if ideal is None:
         return torch.zeros(tasks, dtype=torch.float64)
-    point = _as_vector(name, ideal)
+    point = as_vector(name, ideal)
     check_length(name, point.numel(), tasks)
     check_finite(point, f"`{name}`: the entry")
     return point
 
 
-def _as_vector(name: str, numbers: Sequence[float] | Tensor) -> Tensor:
-    """A float64 copy on the CPU."""
+def as_vector(name: str, numbers: Sequence[float] | Tensor) -> Tensor:
+    """Numbers as a float64 tensor on the CPU, a copy.
+
+    Raises:
+        TypeError: They are no numbers.
+    """
     try:
         return torch.as_tensor(numbers, dtype=torch.float64).detach().cpu().clone()
     except TypeError as error:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._checks import check_losses
+from ._checks import check_count, check_losses
 
 
 class SecondLook(Method):
@@ -81,8 +81,7 @@ class Learnable(Method):
 
     def __init__(self, *, accumulation: int = 1) -> None:
         super().__init__()
-        if accumulation < 1:
-            raise ValueError(f"`accumulation` must be at least 1, got {accumulation}")
+        check_count("accumulation", accumulation)
         self.accumulation = accumulation
         # A resumed run starts to watch anew, so this is no part of the state.
         self.register_buffer("answered", torch.empty(0), persistent=False)

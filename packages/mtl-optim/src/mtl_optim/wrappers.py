@@ -8,6 +8,7 @@ from torch import Tensor
 from ._bases import GramianWeighting, Weighting
 from ._checks import (
     check_below_one,
+    check_count,
     check_length,
     check_losses,
     check_positive,
@@ -262,8 +263,7 @@ class UpdateEvery(_ShownTheSame, GramianWeighting):
             raise TypeError(
                 f"`inner` must be a method that looks at gradients, got {type(inner).__name__}"
             )
-        if steps < 1:
-            raise ValueError(f"`steps` must be at least 1, got {steps}")
+        check_count("steps", steps)
         super().__init__(update_every=steps)
         self.inner = inner
 

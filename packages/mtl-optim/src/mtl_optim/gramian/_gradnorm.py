@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .._bases import GramianWeighting
-from .._checks import check_length, check_positive, check_tasks
+from .._checks import check_count, check_length, check_positive
 from .._protocols import Learnable
 
 
@@ -50,7 +50,7 @@ class GradNorm(Learnable, GramianWeighting):
         if not 0 <= alpha < float("inf"):
             raise ValueError(f"`alpha` must be non-negative and finite, got {alpha}")
         self.alpha = alpha
-        self.logits = nn.Parameter(torch.zeros(check_tasks(num_tasks)))
+        self.logits = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
         self.register_buffer("first_losses", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

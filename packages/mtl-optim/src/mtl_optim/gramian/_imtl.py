@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from .._bases import GramianWeighting
-from .._checks import check_length, check_tasks
+from .._checks import check_count, check_length
 from .._protocols import Learnable
 from ._imtlg import impartial
 
@@ -41,7 +41,7 @@ class IMTL(Learnable, GramianWeighting):
 
     def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)
-        self.log_scales = nn.Parameter(torch.zeros(check_tasks(num_tasks)))
+        self.log_scales = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .._adam import Adam
 from .._bases import LossWeighting
-from .._checks import check_length, check_tasks
+from .._checks import check_count, check_length
 from .._preference import as_ideal
 from .._protocols import SecondLook
 
@@ -58,7 +58,7 @@ class FAMO(SecondLook, LossWeighting):
         lower_bounds: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        check_tasks(num_tasks)
+        check_count("num_tasks", num_tasks)
         self.adam = Adam(num_tasks, lr=lr, weight_decay=weight_decay)
         self.register_buffer("logits", torch.zeros(num_tasks, dtype=torch.float64))
         self.register_buffer("bounds", as_ideal(lower_bounds, num_tasks, name="lower_bounds"))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_tasks
+from .._checks import check_count, check_length
 from .._protocols import Learnable
 
 
@@ -35,7 +35,7 @@ class IMTLL(Learnable, LossWeighting):
 
     def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)
-        self.log_scales = nn.Parameter(torch.zeros(check_tasks(num_tasks)))
+        self.log_scales = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Weights (task,)."""

@@ -7,6 +7,7 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from .._checks import check_count
 from ._points import Array, Points, Sense, as_box, as_set
 from .dominance import non_dominated
 
@@ -103,8 +104,7 @@ def arc_spaced(points: Points, num: int, *, normals: Points | None = None) -> Ar
     front = as_set(points, False)
     if front.shape[1] != 2 or len(front) < 2:
         raise ValueError(f"`points` must have shape (two or more, 2), got {front.shape}")
-    if num < 2:
-        raise ValueError(f"`num` must be at least 2, got {num}")
+    check_count("num", num, 2)
     order = np.argsort(front[:, 0])
     front = front[order]
     if not (np.diff(front, axis=0) * [1, -1] > 0).all():

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._checks import check_gramian, check_length, check_losses
-from .._preference import as_ideal, as_ray
+from .._preference import as_ideal, as_ray, as_vector
 from .._solvers import min_norm_point
 
 
@@ -62,7 +62,7 @@ def kkt_residual(gramian: Tensor) -> KKTResidual:
 
 
 def ray_error(
-    losses: Tensor,
+    losses: Sequence[float] | Tensor,
     preference: Sequence[float] | Tensor,
     *,
     ideal: Sequence[float] | Tensor | None = None,
@@ -91,17 +91,17 @@ def ray_error(
         >>> ray_error(torch.tensor([3.0, 1.0]), [0.5, 0.5])
         0.5
     """
-    losses = losses.detach().to("cpu", torch.float64)
-    check_losses(losses)
+    found = as_vector("losses", losses)
+    check_losses(found)
     r = as_ray(preference)
-    check_length("preference", len(r), len(losses))
-    terms = r * (losses - as_ideal(ideal, len(losses)))
+    check_length("preference", len(r), len(found))
+    terms = r * (found - as_ideal(ideal, len(found)))
     if not bool((terms > 0).all()):
-        raise ValueError(f"`losses` must be above `ideal`, got {losses.tolist()}")
+        raise ValueError(f"`losses` must be above `ideal`, got {found.tolist()}")
     return float((terms / terms.mean() - 1).abs().max())
 
 
-def constraint_slack(losses: Tensor, bounds: Mapping[int, float]) -> Tensor:
+def constraint_slack(losses: Sequence[float] | Tensor, bounds: Mapping[int, float]) -> Tensor:
     """What is left of each bound: ε_k − L_k, negative where it is broken.
 
     Args:
@@ -118,15 +118,15 @@ def constraint_slack(losses: Tensor, bounds: Mapping[int, float]) -> Tensor:
         >>> constraint_slack(torch.tensor([0.5, 0.25]), {1: 0.5})
         tensor([ inf, 0.2500], dtype=torch.float64)
     """
-    losses = losses.detach().to("cpu", torch.float64)
-    check_losses(losses)
-    slack = torch.full_like(losses, torch.inf)
+    found = as_vector("losses", losses)
+    check_losses(found)
+    slack = torch.full_like(found, torch.inf)
     for task, bound in bounds.items():
-        if not 0 <= task < len(losses):
+        if not 0 <= task < len(found):
             raise ValueError(
-                f"`bounds` must name tasks from 0 to {len(losses) - 1}, got a bound for {task}"
+                f"`bounds` must name tasks from 0 to {len(found) - 1}, got a bound for {task}"
             )
         if bound != bound:
             raise ValueError(f"`bounds` must be numbers, got {bound} for task {task}")
-        slack[task] = bound - losses[task]
+        slack[task] = bound - found[task]
     return slack

@@ -14,8 +14,8 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from .._checks import check_length
-from .._preference import as_ray
+from .._checks import check_count, check_length
+from .._preference import as_ray, as_vector
 from ._points import Array
 
 
@@ -39,8 +39,7 @@ def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
                 [0.5000, 0.5000],
                 [0.9000, 0.1000]], dtype=torch.float64)
     """
-    if num < 1:
-        raise ValueError(f"`num` must be at least 1, got {num}")
+    check_count("num", num)
     if not 0 <= margin < 0.5:
         raise ValueError(f"`margin` must be in [0, 0.5), got {margin}")
     ends = (margin, 1 - margin) if num > 1 else (0.5, 0.5)
@@ -70,10 +69,8 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
     Reference:
         Das and Dennis, Normal-Boundary Intersection, SIAM J. Optim. 8(3), 1998.
     """
-    if num_tasks < 1:
-        raise ValueError(f"`num_tasks` must be at least 1, got {num_tasks}")
-    if divisions < 1:
-        raise ValueError(f"`divisions` must be at least 1, got {divisions}")
+    check_count("num_tasks", num_tasks)
+    check_count("divisions", divisions)
     # Stars and bars: K - 1 bars among H + K - 1 places.
     places = divisions + num_tasks - 1
     chosen = list(combinations(range(places), num_tasks - 1))
@@ -111,10 +108,8 @@ def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None)
         Bandaru and Seada, Generating well-spaced points on a unit simplex for evolutionary
         many-objective optimization, IEEE TEC 25(1), 2021, for s = K².
     """
-    if num < 1:
-        raise ValueError(f"`num` must be at least 1, got {num}")
-    if num_tasks < 2:
-        raise ValueError(f"`num_tasks` must be at least 2, got {num_tasks}")
+    check_count("num", num)
+    check_count("num_tasks", num_tasks, 2)
     if num == 1:
         return torch.full((1, num_tasks), 1 / num_tasks, dtype=torch.float64)
     if num_tasks == 2:
@@ -214,7 +209,7 @@ def preference_of_ray(
         >>> preference_of_ray([1.0, 3.0])
         tensor([0.7500, 0.2500], dtype=torch.float64)
     """
-    q = torch.as_tensor(ray, dtype=torch.float64).detach().cpu()
+    q = as_vector("ray", ray)
     if q.ndim != 1 or not bool(((q > 0) & torch.isfinite(q)).all()):
         raise ValueError(f"`ray` must be a positive, finite vector (task,), got {q.tolist()}")
     return _reciprocal(q / q.sum(), scale)
@@ -223,7 +218,7 @@ def preference_of_ray(
 def _reciprocal(vector: Tensor, scale: Sequence[float] | Tensor | None) -> Tensor:
     s = torch.ones_like(vector)
     if scale is not None:
-        s = torch.as_tensor(scale, dtype=torch.float64).detach().cpu()
+        s = as_vector("scale", scale)
         check_length("scale", s.numel(), len(vector))
         if not bool(((s > 0) & torch.isfinite(s)).all()):
             raise ValueError(f"`scale` must be positive and finite, got {s.tolist()}")

@@ -48,6 +48,7 @@ class ParetoNavigator:
         progress: Told in a few words what is being computed.
 
     Raises:
+        TypeError: `model` is no module, or `losses` no function.
         ValueError: Names clash, or the model has nothing to train.
 
     Examples:

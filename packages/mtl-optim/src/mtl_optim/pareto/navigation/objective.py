@@ -60,6 +60,10 @@ class Objective:
         *,
         second_order: bool = True,
     ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"`model` must be a Module, got {type(model).__name__}")
+        if not callable(losses):
+            raise TypeError(f"`losses` must be a function, got {type(losses).__name__}")
         self.model = model
         self._losses = losses
         self._data = data

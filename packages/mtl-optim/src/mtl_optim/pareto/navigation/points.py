@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._checks import check_count, check_positive_number
+
 
 class NavigationError(ValueError):
     """A step that was refused; the model stays where it was."""
@@ -108,12 +110,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuses values that no computation can work with."""
-        for name in ("iterations", "corrections", "start_corrections"):
-            if getattr(self, name) < (name == "iterations"):
-                raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}")
+        for name, least in (("iterations", 1), ("corrections", 0), ("start_corrections", 0)):
+            check_count(name, getattr(self, name), least)
         for name in ("residual", "tolerance", "accuracy", "largest_step", "probe"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"`{name}` must be positive and finite, got {getattr(self, name)}")
+            check_positive_number(name, getattr(self, name))
         for name in ("damping", "correct_above"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be at least 0, got {getattr(self, name)}")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..._checks import check_finite, check_length, unknown_name
+from ..._preference import as_vector
 from .points import Metrics
 
 
@@ -191,7 +192,7 @@ def _number(
 
 
 def _vector(parameter: str, values: Sequence[float] | Tensor, tasks: int) -> Tensor:
-    vector = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
+    vector = as_vector(parameter, values)
     if vector.ndim != 1:
         raise ValueError(f"`{parameter}` must have shape (task,), got {tuple(vector.shape)}")
     check_length(parameter, len(vector), tasks)
