@@ -1,5 +1,7 @@
 """The catalogue names every method, and the plots draw what the steps hold."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -26,6 +28,11 @@ def test_the_catalogue_is_complete():
     assert "the losses after the step" in entry(mtl_optim.FAMO)
     assert "an optimizer for its parameters" in entry(mtl_optim.UncertaintyWeighting)
     assert "a preference" in entry(mtl_optim.EPO)
+
+
+def test_the_readme_has_every_method():
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [m.__name__ for m in methods() if f"`{m.__name__}(" not in text] == []
 
 
 def steps():
