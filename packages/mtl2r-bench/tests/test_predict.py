@@ -123,3 +123,12 @@ def test_the_exported_program_gives_the_same_scores(paths, ranker, table, tmp_pa
     documents = torch.from_numpy(table.features[: table.offsets[1]][:, columns])
     found = program(documents[None], torch.ones(1, len(documents), dtype=torch.bool))[0]
     torch.testing.assert_close(found, ranker.scores(documents), rtol=1e-4, atol=1e-5)
+
+
+def test_a_device_that_is_not_there_is_refused(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"`device` must be auto, cpu or cuda\[:n\], got 'gpu'"):
+        predict(*paths, tmp_path / "out", device="gpu")
+    with pytest.raises(ValueError, match=r"`device` is 'cuda', but torch finds no GPU"):
+        predict(*paths, tmp_path / "out", device="cuda")
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 import csv
 import json
 import shlex
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -245,3 +246,42 @@ def test_a_task_that_no_list_counts_for(pairs, monkeypatch):
     monkeypatch.setattr(type(results[0]), "measured", nothing)
     with pytest.raises(ValueError, match="no list has a relevant document for task 'relevance'"):
         gather(results, SETS[0], study.evaluation, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("runs/relevance+click-mgda-s1/record.json", '{"labels": ["rel', "damaged, not JSON"),
+        (
+            "runs/relevance+click-mgda-s1/record.json",
+            "{}",
+            "damaged, expected an object with labels",
+        ),
+        ("references.json", "[]", "damaged, expected an object with data"),
+    ],
+)
+def test_a_damaged_file_is_named(pairs, tmp_path, name, text, message):
+    shutil.copytree(pairs[1].path, tmp_path / "study")
+    path = tmp_path / "study" / name
+    assert path.is_file()
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"{path.name}: {message}"):
+        study_report(tmp_path / "study")
+
+
+def test_runs_and_references_of_other_data_are_not_mixed(pairs, tmp_path):
+    shutil.copytree(pairs[1].path, tmp_path / "study")
+    folder = StudyFolder(tmp_path / "study")
+    references = json.loads(folder.references_of(None).read_text())
+    for splits in references["random"].values():
+        for values in splits.values():
+            values["pagerank"] = values.pop("click")
+    folder.references_of(None).write_text(json.dumps(references))
+    with pytest.raises(
+        ValueError, match=r"labels are relevance, quality, click, those of .*pagera"
+    ):
+        study_report(folder.path)
+    run = RunFolder(folder.runs / "relevance+click-mgda-s1")
+    run.finish({**run.finished(), "labels": ["relevance", "pagerank"]})
+    with pytest.raises(ValueError, match="expected runs of one data set"):
+        collect(folder)

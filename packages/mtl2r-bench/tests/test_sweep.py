@@ -193,6 +193,8 @@ def test_a_choice_keeps_the_bounds_and_serves_the_wish(study, tmp_path, quiet):
         choose(tmp_path, bounds={"quality": 1.1})
     with pytest.raises(ValueError, match="unknown task 'clicks'"):
         choose(tmp_path, {"clicks": 1.0})
+    with pytest.raises(ValueError, match="`fold` must be left out, the study has no folds; got 3"):
+        choose(tmp_path, fold=3)
     with pytest.raises(ValueError, match=r"like click>=0\.3, got 'click>0\.3'"):
         parse_bound("click>0.3")
 

@@ -202,7 +202,10 @@ def _runs(results: Sequence[Result], tasks: tuple[str, ...], fold: int | None) -
     ]
     found = [run for run in fits if run.fold == fold]
     if not found:
-        known = ", ".join(sorted({str(run.fold) for run in fits})) or "none"
+        folds = sorted({run.fold for run in fits if run.fold is not None})
+        if fold is not None and fits and not folds:
+            raise ValueError(f"`fold` must be left out, the study has no folds; got {fold}")
+        known = ", ".join(map(str, folds)) or "none"
         raise ValueError(
             f"no finished run of {', '.join(tasks)} in fold {fold}; folds with one: {known}"
         )

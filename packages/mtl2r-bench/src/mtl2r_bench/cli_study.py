@@ -154,9 +154,10 @@ def plan_command(
             duration(found.seconds * count),
         )
     console.print(table)
+    lists = "training lists" if study.data.path is not None else "synthetic training lists"
     console.print(
-        f"{len(runs)} runs of up to {parameters:,} parameters on {len(splits.train)} training "
-        f"lists: about {duration(seconds / jobs)} with {jobs} at a time, {size / 1e6:,.0f} MB.",
+        f"{len(runs)} runs of up to {parameters:,} parameters on {len(splits.train)} {lists}: "
+        f"about {duration(seconds / jobs)} with {jobs} at a time, {size / 1e6:,.0f} MB.",
         soft_wrap=True,
         highlight=False,
     )
@@ -242,18 +243,14 @@ def select(
         names(tasks),
         fold,
     )
-    table = Table(
-        "task",
-        f"{choice.metric}, validation",
-        f"{choice.metric}, {choice.split}",
-        "% of its baseline",
-    )
+    splits = dict.fromkeys(("validation", choice.split))  # one where there is no test
+    table = Table("task", *(f"{choice.metric}, {split}" for split in splits), "% of its baseline")
     for i, task in enumerate(choice.tasks):
         change = choice.change[i]
+        measured = (choice.validation[i], choice.reported[i])[: len(splits)]
         table.add_row(
             task,
-            _interval(choice.validation[i]),
-            _interval(choice.reported[i]),
+            *map(_interval, measured),
             "–" if change is None else _interval(change, "+.1f"),
         )
     console.print(f"{choice.result.name}, of {choice.candidates} runs", highlight=False)

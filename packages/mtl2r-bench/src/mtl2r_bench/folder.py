@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from .config import StudyConfig, load_study, validate
-from .record import FileLock
+from .record import FileLock, read_json
 
 __all__ = ["StudyFolder"]
 
@@ -42,10 +41,11 @@ class StudyFolder:
 
         Raises:
             FileNotFoundError: When no study was begun here.
+            ValueError: When the files are damaged.
         """
         if self.study.is_file():
             study = validate(StudyConfig, load_study(self.study), str(self.study))
             references = self.references_of(None if study.folds is None else study.folds[0])
             if references.is_file():
-                return study, tuple(json.loads(references.read_text("utf-8"))["data"]["tasks"])
+                return study, tuple(read_json(references, "data")["data"]["tasks"])
         raise FileNotFoundError(f"{self.path}: expected a study that was begun, found none")

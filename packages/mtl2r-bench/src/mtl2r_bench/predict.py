@@ -16,6 +16,7 @@ from mtl2r_models import Ranker
 
 from .data import open_inputs
 from .evaluate import evaluation_batches, scorer
+from .start import pick_device
 
 __all__ = ["Format", "load_ranker", "predict", "score_dataset"]
 
@@ -60,11 +61,12 @@ def predict(
         ValueError: When the model is damaged, the file malformed or of other columns, `task` is
             not a task of the ranker, or a score is not finite.
     """
+    place = pick_device(device)
     ranker = load_ranker(model)
     which = _which(ranker, task)
     width = ranker.metadata.get("training", {}).get("columns")
     dataset = open_inputs(Path(data), ranker.feature_ids, cache, width)
-    scores = score_dataset(ranker.to(device), dataset, torch.device(device), which, on_progress)
+    scores = score_dataset(ranker.to(place), dataset, place, which, on_progress)
     lines = _trec(dataset, scores) if form == "trec" else (f"{score:.9g}" for score in scores)
     with atomic_write(Path(out)) as file:
         while chunk := list(islice(lines, _LINES)):

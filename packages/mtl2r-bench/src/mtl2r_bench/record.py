@@ -36,12 +36,33 @@ try:
 except ImportError:  # Windows: a folder is then not guarded against a second process
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FileLock", "RunFolder", "environment", "write_parquet"]
+__all__ = ["FileLock", "RunFolder", "environment", "read_json", "write_parquet"]
 
 _PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
 
 _PATIENCE = 50
 """Tenths of a second that a process waits for another to leave its folder."""
+
+
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """An object from a JSON file.
+
+    Args:
+        path: The file.
+        keys: What must be in it.
+
+    Raises:
+        ValueError: When it is not JSON, or no object with these keys.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged, not JSON ({error})") from error
+    missing = [key for key in keys if not isinstance(found, dict) or key not in found]
+    if missing or not isinstance(found, dict):
+        what = f"an object with {', '.join(missing)}" if missing else "an object"
+        raise ValueError(f"{path}: damaged, expected {what}")
+    return found
 
 
 class FileLock:
@@ -135,11 +156,14 @@ class RunFolder:
             file.write(config_toml.encode())
 
     def finished(self) -> dict[str, Any] | None:
-        """The record, where the run finished."""
+        """The record, where the run finished.
+
+        Raises:
+            ValueError: When the file is damaged.
+        """
         if not self.record.is_file():
             return None
-        record: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
-        return record
+        return read_json(self.record, "labels", "tasks", "method", "metrics", "data")
 
     def fail(self, error: str) -> None:
         """Keeps why the run failed, for `mtl2r-bench status`."""
@@ -151,7 +175,7 @@ class RunFolder:
         """Why the run failed the last time; None where it did not."""
         if not self.error.is_file():
             return None
-        return str(json.loads(self.error.read_text(encoding="utf-8"))["error"])
+        return str(read_json(self.error, "error")["error"])
 
     def finish(self, record: dict[str, Any]) -> None:
         """Writes the record, the sign that the run is done."""

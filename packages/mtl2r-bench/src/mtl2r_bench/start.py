@@ -90,13 +90,19 @@ def _sample(splits: Splits) -> Tensor:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a config's name for it; "auto" is a GPU where there is one."""
+    """The device of a config's name for it; "auto" is a GPU where there is one.
+
+    Raises:
+        ValueError: For another name, and for a GPU where there is none.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"`device` is {name!r}, but torch finds no GPU; expected auto or cpu")
     if name == "cuda":
         # torchrun's processes have one GPU each, and so have a sweep's.
         name = f"cuda:{os.environ.get('LOCAL_RANK') or torch.cuda.current_device()}"
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"`train.device` must be auto, cpu or cuda[:n], got {name!r}") from error
+        raise ValueError(f"`device` must be auto, cpu or cuda[:n], got {name!r}") from error

@@ -21,7 +21,7 @@ from .config import RunConfig, StudyConfig, to_toml
 from .data import Splits, load_splits
 from .folder import StudyFolder
 from .gaps import fill_gaps
-from .record import RunFolder
+from .record import RunFolder, read_json
 from .references import references
 from .status import StudyWatch, status_table
 from .study import data_of_folds, plan
@@ -225,7 +225,7 @@ def _write_references(path: Path, splits: Splits, study: StudyConfig) -> None:
     """Measures what any ranker must beat, unless that was done for the same data."""
     checksum = splits.checksums["train"]
     if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path, "data")
         if stored["data"]["checksum"] == checksum:
             return
     found = references(splits, study.evaluation)

@@ -20,6 +20,7 @@ from ..config import RunConfig, load_study, validate
 from ..data import Splits, load_splits
 from ..evaluate import evaluate, evaluation_batches, scorer, task_mask
 from ..record import RunFolder
+from ..start import pick_device
 from ..tables import LOSSES, lookup
 
 __all__ = ["DOCUMENTS", "SMOOTH_LOSSES", "Neighbour", "Problem", "open_run"]
@@ -120,6 +121,7 @@ def open_run(
         ValueError: When there are fewer than two tasks, the loss is not smooth, or the data are
             not those of the training.
     """
+    device = str(pick_device(device))
     run = RunFolder(path)
     record = run.finished()
     if record is None:

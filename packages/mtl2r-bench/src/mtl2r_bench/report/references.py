@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..config import StudyConfig
 from ..folder import StudyFolder
+from ..record import read_json
 
 __all__ = ["References", "load_references"]
 
@@ -41,7 +41,7 @@ def load_references(
     if study.folds is None:
         folds = [None]  # One set of data, whichever fold of a root it is.
     found: list[dict[str, Any]] = [
-        json.loads(folder.references_of(fold).read_text(encoding="utf-8")) for fold in folds
+        read_json(folder.references_of(fold), "data", "random", "features") for fold in folds
     ]
     first = found[0]
     splits = [split for split in first["data"]["queries"] if split != "train"]

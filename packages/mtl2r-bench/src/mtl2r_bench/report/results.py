@@ -114,6 +114,7 @@ def collect(folder: StudyFolder) -> list[Result]:
 
     Raises:
         FileNotFoundError: When there is no study, or no finished run.
+        ValueError: When a record is damaged, or runs are of data with other labels.
     """
     if not folder.study.is_file():
         raise FileNotFoundError(f"{folder.path}: expected a study's folder, found no study.toml")
@@ -125,6 +126,14 @@ def collect(folder: StudyFolder) -> list[Result]:
             results.append(Result(path.name, record, run))
     if not results:
         raise FileNotFoundError(f"{folder.path}: no finished run to report")
+    first = results[0]
+    for result in results:
+        if result.record["labels"] != first.record["labels"]:
+            raise ValueError(
+                f"{folder.path}: expected runs of one data set; the labels of {first.name} are "
+                f"{', '.join(first.record['labels'])}, those of {result.name} "
+                f"{', '.join(result.record['labels'])}"
+            )
     return sorted(
         results,
         key=lambda r: (

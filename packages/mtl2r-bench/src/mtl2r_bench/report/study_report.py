@@ -73,9 +73,15 @@ def study_report(
                 f"`against` must be one of {', '.join(['stl', *known])}, got {against!r}"
             )
         references = load_references(folder, study, measured.folds)
+        random_order = references.values["random"][split][measured.metric]
+        if not set(tasks) <= set(random_order):
+            raise ValueError(
+                f"{folder.path}: the runs' labels are {', '.join(labels)}, those of its "
+                f"references {', '.join(random_order)}: they are of different data"
+            )
         analysis = analyse(
             measured,
-            references.values["random"][split][measured.metric],
+            random_order,
             against=against,
             resamples=resamples,
             level=level,
