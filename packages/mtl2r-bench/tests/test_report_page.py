@@ -17,6 +17,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 # selenium's own, of sockets that the garbage collector closes
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -205,3 +206,13 @@ def test_light_and_dark(page):
     )
     assert page.execute_script(ground) == found[1]
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_plot_fills_its_card(page):
+    sizes = (
+        "return ['#chart', '#chart .main-svg'].map((it) => document.querySelector(it))"
+        ".map((it) => [it.clientWidth, it.clientHeight].join())"
+    )
+    for height in ("500px", "350px", ""):
+        page.execute_script("document.getElementById('chart').style.height = arguments[0]", height)
+        WebDriverWait(page, 10).until(lambda _: len(set(page.execute_script(sizes))) == 1)

@@ -158,6 +158,8 @@ function listen() {
   byId("fronts").addEventListener("click", () => show(state.set.methods.filter((method) => method.points.length > 1)));
   byId("theme").addEventListener("click", onTheme);
   byId("chart").addEventListener("keydown", onKey);
+  // Plotly itself follows the window alone, not the card.
+  new ResizeObserver(() => { if (byId("chart").data && byId("chart").offsetParent) Plotly.Plots.resize(byId("chart")); }).observe(byId("chart"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
   byId("chart").on?.("plotly_click", (event) => {
     const id = event.points[0].customdata;
