@@ -196,14 +196,16 @@ def main() -> None:
     except _TerminatedError:
         # What torchrun sends to the other processes when one is lost, and a cluster before a stop.
         Console(stderr=True).print(
-            "terminated, perhaps since another process was lost; the same command goes on from the "
-            "last checkpoint",
+            "terminated, perhaps since another process was lost; a training goes on from its last "
+            "checkpoint by the same command",
             soft_wrap=True,
         )
         sys.exit(143)
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer's, for Ctrl-C
-            Console(stderr=True).print("interrupted; the same command goes on from here")
+            Console(stderr=True).print(
+                "interrupted; a training goes on from here by the same command"
+            )
         raise
 
 
