@@ -204,7 +204,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer's, for Ctrl-C
             Console(stderr=True).print(
-                "interrupted; a training goes on from here by the same command"
+                "interrupted; where a training ran, the same command goes on from here",
+                soft_wrap=True,
             )
         raise
 
