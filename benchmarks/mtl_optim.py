@@ -68,7 +68,10 @@ METHODS: dict[str, tuple[Callable[[], torch.nn.Module], Theirs]] = {
     "FairGrad": (mtl_optim.FairGrad, lambda K: torchjd.FairGrad(alpha=1.0)),
     "GradVac": (mtl_optim.GradVac, lambda K: torchjd.GradVac()),
     "GradDrop": (mtl_optim.GradDrop, lambda K: torchjd.GradDrop()),
-    "ExcessMTL": (mtl_optim.ExcessMTL, lambda K: torchjd.ExcessMTL()),
+    "ExcessMTL": (
+        mtl_optim.ExcessMTL,
+        lambda K: torchjd.ExcessMTL(robust_step_size=0.01),  # ours
+    ),
     "SDMGrad": (
         lambda: mtl_optim.SDMGrad(one_batch=True),
         weighted(lambda: torchjd.SDMGradWeighting()),
