@@ -91,6 +91,19 @@ def test_a_study_may_grow(tables, tmp_path, quiet):
     assert len(after) == len(before) + 1
 
 
+def test_a_folder_of_runs_on_other_lists_is_refused_and_stays_as_it_is(tables, tmp_path, quiet):
+    study = validate(StudyConfig, {**tables, "methods": ["mgda"]})
+    sweep(study, tmp_path, jobs=1, console=quiet)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    synthetic = study.data.synthetic.model_copy(update={"seed": 7})
+    data = study.data.model_copy(update={"synthetic": synthetic})
+    other = study.model_copy(update={"data": data})
+    with pytest.raises(ValueError, match=r"expected a new folder .* seed 7.* seed "):
+        sweep(other, tmp_path, jobs=1, console=quiet)
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(before)
+
+
 def test_a_run_that_fails_is_reported_and_the_others_go_on(study, tmp_path, quiet, monkeypatch):
     def failing(config, splits, folder):
         if config.method.name == "mgda":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 
 from .backends import Backend
@@ -321,7 +322,8 @@ def _report(path: Path, **options: Any) -> None:
 
 
 def _print(found: ReportTable, tasks: str) -> None:
-    table = Table(title=f"{found.title}, {tasks}")
+    # Without lines between the columns two tasks fit into 80 characters.
+    table = Table(title=f"{found.title}, {tasks}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for row in found.plain(intervals=False):
         if table.columns:
             table.add_row(*row)

@@ -80,12 +80,18 @@ def sweep(
     if not folder.lock.acquire():
         raise ValueError(f"{folder.path}: another sweep is at work in this folder")
     try:
-        _write(folder.study, to_toml(study))
-        for each in data:
-            fold = None if study.folds is None else each.fold
-            _write_references(
-                folder.references_of(fold), load_splits(each, study.evaluation), study
+        splits = {
+            folder.references_of(None if study.folds is None else each.fold): load_splits(
+                each, study.evaluation
             )
+            for each in data
+        }
+        for path, found in splits.items():
+            _check_same_data(folder, path, found)
+        _write(folder.study, to_toml(study))
+        for path, found in splits.items():
+            if not path.is_file():
+                _write_references(path, found, study)
         with joined(backend):
             return _Sweep(study, folder, runs, backend, console).outcomes()
     finally:
@@ -221,18 +227,32 @@ def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
         return Outcome(name, None, message)
 
 
+def _check_same_data(folder: StudyFolder, path: Path, splits: Splits) -> None:
+    """Refuses a folder whose runs were trained on other lists, before anything in it changes.
+
+    Raises:
+        ValueError: For such a folder. References of other data with no run beside them are removed.
+    """
+    if not path.is_file():
+        return
+    stored = read_json(path, "data")["data"]
+    if stored["checksum"] == splits.checksums["train"]:
+        return
+    if any(folder.runs.iterdir()):
+        raise ValueError(
+            f"{folder.path}: expected a new folder or one with runs on {splits.source}, found "
+            f"runs on other lists ({stored['source']})"
+        )
+    path.unlink()
+
+
 def _write_references(path: Path, splits: Splits, study: StudyConfig) -> None:
-    """Measures what any ranker must beat, unless that was done for the same data."""
-    checksum = splits.checksums["train"]
-    if path.is_file():
-        stored = read_json(path, "data")
-        if stored["data"]["checksum"] == checksum:
-            return
+    """Measures what any ranker must beat."""
     found = references(splits, study.evaluation)
     found["data"] = {
         "source": splits.source,
         "tasks": splits.tasks,
-        "checksum": checksum,
+        "checksum": splits.checksums["train"],
         "queries": {name: len(split) for name, split in splits.items().items()},
         "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
         "features": len(splits.train.feature_ids),
