@@ -189,6 +189,18 @@ def test_the_papers_study_needs_nothing_but_a_path(mtl2r, web30k, tmp_path):
     assert "50 finished of 50 runs" in text
 
 
+@pytest.mark.parametrize("command", ["sweep", "plan"])
+@pytest.mark.parametrize("study", ["web30k-bi", "web30k-five", "web30k-figures", "mq2008"])
+def test_a_study_of_data_that_are_not_there_is_no_study_of_synthetic_ones(
+    mtl2r, command, study, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = mtl2r(command, study)
+    assert code == 1
+    assert re.search("`data.path` must be the folder with the lists, there is no M.*--data", err)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_plan_of_the_papers_study(mtl2r, web30k):
     code, text, error = mtl2r(
         *("plan", "web30k-bi", "--data", web30k, "--methods", "ls,ec,mgda", "--jobs", 4)

@@ -119,6 +119,11 @@ def _synthetic_seed(config: DataConfig) -> int:
 
 def _open(config: DataConfig, root: Path) -> _Loaded:
     """The same, mapped from files that are converted once."""
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"`data.path` must be the folder with the lists, there is no {root}; "
+            "--data names another"
+        )
     paths = letor.find_splits(root, fold=config.fold)
     # Sparse files may leave out the last features: the training split says how many there are.
     every = _mapped(paths["train"], config.cache).feature_ids
