@@ -3,7 +3,8 @@
 python docs/results.py runs/synthetic-small runs/mslr-sample runs/mq2008
 
 A folder has the name of the study that comes with the package. Nothing is said here that the
-studies' reports do not say: the tables are theirs, and the sentences are counted from them.
+studies' reports do not say: the tables are theirs, and the sentences are counted from them. The
+quality of rankers against trees is benchmarks/ranker_quality.py's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mtl2r_bench.report.markdown import box_text
 from mtl2r_bench.report.table import Table, to_markdown
 
 DOCS = Path(__file__).parent
+QUALITY = DOCS.parent / "benchmarks" / "results" / "ranker_quality.md"
 
 HEAD = """\
 # Results of the studies
@@ -49,6 +51,8 @@ def results(folders: Sequence[Path]) -> str:
     for folder in folders:
         report = write_report(folder)
         parts += _study(folder.name, report)
+    # A benchmark's table, one level down.
+    parts.append(QUALITY.read_text(encoding="utf-8").replace("# ", "## ", 1).strip())
     return "\n\n".join(parts) + "\n"
 
 
