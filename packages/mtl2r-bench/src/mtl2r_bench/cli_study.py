@@ -41,6 +41,9 @@ __all__ = ["app"]
 
 app = typer.Typer()
 
+_NAME = 20
+"""Characters of a method's name that a table keeps on one line."""
+
 
 class BackendName(StrEnum):
     """Where `mtl2r-bench sweep` can compute."""
@@ -324,12 +327,12 @@ def _report(path: Path, **options: Any) -> None:
 def _print(found: ReportTable, tasks: str) -> None:
     # Without lines between the columns two tasks fit into 80 characters.
     table = Table(title=f"{found.title}, {tasks}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for row in found.plain(intervals=False):
-        if table.columns:
-            table.add_row(*row)
-        else:
-            for heading in row:
-                longest = max(map(len, heading.split()))
-                name = not table.columns
-                table.add_column(heading, overflow="fold", min_width=longest, no_wrap=name)
+    headings, *rows = found.plain(intervals=False)
+    for i, heading in enumerate(headings):
+        # Names are whole where they are short, the numbers always.
+        names = max((len(row[0]) for row in rows), default=0) if i == 0 else 0
+        least = max(min(names, _NAME), *map(len, heading.split()))
+        table.add_column(heading, overflow="fold", min_width=least)
+    for row in rows:
+        table.add_row(*row)
     console.print(table)

@@ -62,6 +62,12 @@ class ExpertsConfig(Config):
     width: PositiveInt = 32
 
 
+def _layer(config: Mapping[str, Any]) -> str:
+    """A feature layer in a label: its kind, and its options where it has any."""
+    options = " ".join(f"{key}={value}" for key, value in config.items() if key != "kind")
+    return f"{config['kind']}({options})" if options else str(config["kind"])
+
+
 class _Network(Config):
     """What all architectures check."""
 
@@ -79,14 +85,20 @@ class _Network(Config):
         Examples:
             >>> MLPConfig(architecture="mlp", hidden=(64, 32), dropout=0.1).label
             'mlp, hidden=64x32, dropout=0.1'
+            >>> layers = ({"kind": "noise", "sigma": 0.1}, {"kind": "cross"})
+            >>> MLPConfig(architecture="mlp", feature_layers=layers).label
+            'mlp, feature_layers=noise(sigma=0.1)+cross'
         """
         parts = [_architecture(self)]
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if name == "architecture" or value == field.default:
                 continue
-            widths = name == "hidden" and isinstance(value, tuple)
-            parts.append(f"{name}={'x'.join(map(str, value)) if widths else value}")
+            if name == "hidden" and isinstance(value, tuple):
+                value = "x".join(map(str, value))
+            elif name == "feature_layers":
+                value = "+".join(map(_layer, value))
+            parts.append(f"{name}={value}")
         return ", ".join(parts)
 
 
