@@ -205,7 +205,7 @@ class PreferenceConditioned(Scorer):
         return self.trunk.task_parameters(task)
 
     def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
-        raise NotImplementedError  # `encode` is the trunk's
+        return self._call("_hidden", inputs, mask)
 
     def _call(self, method: str, *arguments: Tensor | None) -> Tensor:
         weights = {f"scorer.{name}": tensor for name, tensor in self._weights().items()}
