@@ -90,8 +90,9 @@ def test_the_seed_comes_from_torchs_generator():
     assert torch.equal(module(x), first)
 
 
-def by_formula(projected, mask, scale, noise):
-    query, key, value = projected.permute(2, 0, 3, 1, 4)
+def by_formula(packed, mask, scale, noise):
+    """Of queries, keys and values (batch, ·, head, width) that lie side by side on axis 2."""
+    query, key, value = (x.transpose(1, 2) for part in packed for x in part.unbind(2))
     logits = query @ key.mT * scale
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf)
@@ -105,36 +106,47 @@ def by_formula(projected, mask, scale, noise):
 @given(
     batch=st.integers(1, 5),
     heads=st.integers(1, 3),
-    length=st.integers(1, 7),
+    queries=st.integers(1, 7),
+    keys=st.one_of(st.none(), st.integers(1, 7)),
     masked=st.booleans(),
     block=st.sampled_from([1, 10, 100, 2**18]),
     dropout=st.sampled_from([0.0, 0.1, 0.5]),
     seed=st.integers(0, 2**31),
 )
-def test_attention_on_the_cpu_is_the_formula(batch, heads, length, masked, block, dropout, seed):
-    projected = draw(batch, length, 3, heads, 4, seed=seed).requires_grad_()
+def test_attention_on_the_cpu_is_the_formula(
+    batch, heads, queries, keys, masked, block, dropout, seed
+):
+    """Of a list to itself, where `keys` is None, and of some vectors to others."""
+    if keys is None:
+        packed = [draw(batch, queries, 3, heads, 4, seed=seed)]
+    else:
+        packed = [draw(batch, n, i, heads, 4, seed=seed + n) for i, n in ((1, queries), (2, keys))]
+    packed = [part.requires_grad_() for part in packed]
     mask = None
     if masked:
-        mask = attention.attention_mask(draw(batch, length, seed=seed + 1) < 0.5)
+        mask = attention.attention_mask(draw(batch, keys or queries, seed=seed + 1) < 0.5)
     noise = Noise(dropout, seed) if dropout else None
+    second = None if keys is None else packed[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention, "_BLOCK", block)
-        found = apply(attention._Attention, projected, mask, 0.4, noise)
-        expected = by_formula(projected, mask, 0.4, noise)
+        found = apply(attention._Attention, packed[0], second, mask, 0.4, noise)
+        expected = by_formula(packed, mask, 0.4, noise)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         incoming = draw(*found.shape, seed=seed + 2)
-        (one,) = torch.autograd.grad(found, projected, incoming, retain_graph=True)
-        (two,) = torch.autograd.grad(expected, projected, incoming, create_graph=True)
+        one = torch.autograd.grad(found, packed, incoming, retain_graph=True)
+        two = torch.autograd.grad(expected, packed, incoming, create_graph=True)
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
         # The second derivative, and many gradients at once.
-        (again,) = torch.autograd.grad(found, projected, incoming, create_graph=True)
-        curved = torch.autograd.grad(again.square().sum(), projected, retain_graph=True)
-        expected = torch.autograd.grad(two.square().sum(), projected)
+        again = torch.autograd.grad(found, packed, incoming, create_graph=True)
+        squares = [sum(part.square().sum() for part in parts) for parts in (again, two)]
+        curved = torch.autograd.grad(squares[0], packed, retain_graph=True)
+        expected = torch.autograd.grad(squares[1], packed)
         torch.testing.assert_close(curved, expected, rtol=1e-3, atol=1e-3)
-        (rows,) = torch.autograd.grad(
-            found, projected, torch.stack([incoming, 2 * incoming]), is_grads_batched=True
+        rows = torch.autograd.grad(
+            found, packed, torch.stack([incoming, 2 * incoming]), is_grads_batched=True
         )
-        torch.testing.assert_close(rows, torch.stack([one, 2 * one]), rtol=1e-3, atol=1e-3)
+        expected = tuple(torch.stack([part, 2 * part]) for part in one)
+        torch.testing.assert_close(rows, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("padded", [False, True])

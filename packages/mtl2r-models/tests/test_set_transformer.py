@@ -6,7 +6,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtl2r_models import ListTransformer, SetTransformer
-from mtl2r_models.set_transformer import CrossAttention, InducedBlock
+from mtl2r_models.attention import Attention
+from mtl2r_models.set_transformer import InducedBlock
 
 SIZES = {"hidden": 8, "layers": 2, "heads": 2, "feedforward": 16}
 
@@ -16,7 +17,7 @@ def draw(*shape, seed=0):
 
 
 def test_attention_is_that_of_torch():
-    ours, theirs = CrossAttention(8, 2), torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    ours, theirs = Attention(8, 2), torch.nn.MultiheadAttention(8, 2, batch_first=True)
     parts = (ours.query, ours.key, ours.value)
     with torch.no_grad():
         theirs.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
@@ -25,7 +26,7 @@ def test_attention_is_that_of_torch():
     of, to = draw(2, 3, 8), draw(2, 5, 8, seed=1)
     mask = torch.tensor([[True] * 5, [True, True, False, True, False]])
     expected, _ = theirs(of, to, to, key_padding_mask=~mask)
-    torch.testing.assert_close(ours(of, to, mask[:, None, None]), expected)
+    torch.testing.assert_close(ours(of, mask[:, None, None], to), expected)
 
 
 def test_documents_meet_at_the_points_alone():

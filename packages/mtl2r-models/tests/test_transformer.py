@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtl2r_models import ListTransformer
-from mtl2r_models.attention import SelfAttention
+from mtl2r_models.attention import Attention
 from mtl2r_models.layers import TransformerBlock
 from mtl2r_models.positions import SinusoidalPositions
 
@@ -61,7 +61,7 @@ def test_a_document_sees_its_list():
 
 @pytest.mark.parametrize(("scale", "width"), [("head", 4), ("model", 16)])
 def test_attention_is_softmax_of_scaled_products(scale, width):
-    attention = SelfAttention(16, 4, scale=scale)
+    attention = Attention(16, 4, scale=scale)
     x = draw(1, 3, 16)
     heads = lambda f: f(x).view(3, 4, 4).transpose(0, 1)  # noqa: E731
     q, k, v = heads(attention.query), heads(attention.key), heads(attention.value)

@@ -1,4 +1,4 @@
-"""Masked self-attention over a list."""
+"""Masked attention: of the documents of a list to one another, or of one set to another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from .dropout import Noise
 from .products import Linear, apply, is_plain, linear
 
-__all__ = ["AttentionScale", "SelfAttention", "attention_mask"]
+__all__ = ["Attention", "AttentionScale", "attention_mask"]
 
 AttentionScale = Literal["head", "model"]
 
@@ -34,18 +34,25 @@ def attention_mask(mask: Tensor) -> Tensor:
     return (mask | ~mask.any(dim=-1, keepdim=True))[:, None, None, :]
 
 
-class SelfAttention(nn.Module):
-    """Multi-head self-attention of the documents of a list to one another.
+class Attention(nn.Module):
+    """Multi-head attention of the documents of a list to one another, or of some vectors to others.
 
     Without positions it is equivariant: permuting the documents permutes the output.
 
     Args:
-        hidden: Width of the input and the output.
+        hidden: Width of the inputs and the output.
         heads: Number of heads; divides `hidden`.
         dropout: Probability of dropping an attention weight in training.
         scale: ``"head"`` divides the logits by √(hidden/heads), as Vaswani et al. (2017), eq. 1;
             ``"model"`` by √hidden, as DeepMTL2R (arXiv 2602.14519) prints in eq. 2, while its
             released code divides by √(hidden/heads).
+
+    Examples:
+        >>> attention = Attention(8, heads=2)
+        >>> attention(torch.zeros(1, 3, 8), None).shape
+        torch.Size([1, 3, 8])
+        >>> attention(torch.zeros(1, 3, 8), None, torch.zeros(1, 5, 8)).shape
+        torch.Size([1, 3, 8])
     """
 
     def __init__(
@@ -64,101 +71,147 @@ class SelfAttention(nn.Module):
         self.value = Linear(hidden, hidden)
         self.out = Linear(hidden, hidden)
 
-    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """Attends; `hidden` is (batch, list, hidden), `mask` comes from `attention_mask`."""
-        batch, length, width = hidden.shape
-        parts = (self.query, self.key, self.value)
-        weight, bias = torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])
-        # One product for the three projections.
-        projected = linear(hidden, weight, bias).view(
-            batch, length, 3, self.heads, width // self.heads
-        )
-        merged: Tensor = self.out(self._attend(projected, mask).reshape(batch, length, width))
+    def forward(self, hidden: Tensor, mask: Tensor | None, others: Tensor | None = None) -> Tensor:
+        """Attends.
+
+        Args:
+            hidden: (batch, n, hidden), what attends.
+            mask: From `attention_mask`: which of `others` count; None where all do.
+            others: (batch, m, hidden), what is attended to; None for `hidden` itself.
+
+        Returns:
+            (batch, n, hidden).
+        """
+        if others is None:
+            first, second = self._project(hidden, self.query, self.key, self.value), None
+        else:
+            first = self._project(hidden, self.query)
+            second = self._project(others, self.key, self.value)
+        merged: Tensor = self.out(self._attend(first, second, mask).flatten(-2))
         return merged
 
-    def _attend(self, projected: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, list, 3, head, width) to (batch, list, head, width)."""
+    def _project(self, x: Tensor, *layers: nn.Linear) -> Tensor:
+        """(batch, n, hidden) to (batch, n, layer, head, width), in one product."""
+        weight = torch.cat([layer.weight for layer in layers])
+        bias = torch.cat([layer.bias for layer in layers])
+        shape = (*x.shape[:-1], len(layers), self.heads, x.shape[-1] // self.heads)
+        return linear(x, weight, bias).view(shape)
+
+    def _attend(self, first: Tensor, second: Tensor | None, mask: Tensor | None) -> Tensor:
+        """`_unpack`ed to (batch, n, head, width)."""
+        query, key, value = _unpack(first, second)
         dropout = self.dropout if self.training else 0.0
-        if _is_attended_here(projected, dropout):
+        if _is_attended_here(query, key, dropout):
             noise = Noise(dropout) if dropout else None
-            return apply(_Attention, projected, mask, self.scale, noise)
-        query, key, value = projected.permute(2, 0, 3, 1, 4)
+            return apply(_Attention, first, second, mask, self.scale, noise)
+        query, key, value = (part.transpose(1, 2) for part in (query, key, value))
         return scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=dropout, scale=self.scale
         ).transpose(1, 2)
 
 
-def _is_attended_here(projected: Tensor, dropout: float) -> bool:
-    if not is_plain(projected) or not projected.numel() or projected.dtype == torch.float64:
+def _unpack(first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries (batch, n, head, width), keys and values (batch, m, head, width).
+
+    They are packed along axis 2, so that a product gives several: all three in the first tensor, or
+    the queries in the first and the others in the second.
+    """
+    query, *others = first.unbind(2)
+    key, value = others if second is None else second.unbind(2)
+    return query, key, value
+
+
+def _is_attended_here(query: Tensor, key: Tensor, dropout: float) -> bool:
+    if not (is_plain(query) and is_plain(key)) or query.dtype == torch.float64:
+        return False
+    if not query.numel() or not key.numel():
         return False
     # torch has no fused kernel with dropout on the CPU, and its own has no second derivative and
     # a backward pass that is slower than the one here.
-    return dropout > 0.0 or (projected.dtype == torch.float32 and projected.requires_grad)
+    learns = query.requires_grad or key.requires_grad
+    return dropout > 0.0 or (query.dtype == torch.float32 and learns)
 
 
 class _Attention(torch.autograd.Function):
-    """dropout(softmax(scale Q Kᵀ)) V in float32, some lists at a time.
+    """dropout(softmax(scale Q Kᵀ)) V in float32, some lists at a time, of what `_unpack` takes.
 
     The weights live in the cache and are computed again in the backward pass, so that memory does
-    not grow with list²; as in FlashAttention (Dao et al., 2022, appendix B), the row sums of
+    not grow with n · m; as in FlashAttention (Dao et al., 2022, appendix B), the row sums of
     P ∘ dP are those of O ∘ dO.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, mask: Tensor | None, scale: float, noise: Noise | None
+        ctx: Any,
+        first: Tensor,
+        second: Tensor | None,
+        mask: Tensor | None,
+        scale: float,
+        noise: Noise | None,
     ) -> Tensor:
-        out = torch.empty_like(projected[:, :, 0], memory_format=torch.contiguous_format)
-        for block in _blocks(projected, mask, scale, noise):
+        parts = _unpack(first, second)
+        out = torch.empty_like(parts[0], memory_format=torch.contiguous_format)
+        for block in _blocks(*parts, mask, scale, noise):
             block.put(_bmm(block.kept, block.value, block.gain), out)
-        ctx.save_for_backward(projected, mask, out)
+        ctx.save_for_backward(first, second, mask, out)
         ctx.scale, ctx.noise = scale, noise
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, None]:
-        projected, mask, out = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        first, second, mask, out = ctx.saved_tensors
+        parts = _unpack(first, second)
         noise = None if ctx.noise is None else ctx.noise.again()
         if torch.is_grad_enabled() or not is_plain(grad):
-            return _differentiable(projected, mask, ctx.scale, noise, grad), None, None, None
-        for_projected = torch.empty_like(projected)
+            gradients = _differentiable(*parts, mask, ctx.scale, noise, grad)
+            in_first = first.shape[2]
+            one = torch.stack(gradients[:in_first], dim=2)
+            two = None if second is None else torch.stack(gradients[in_first:], dim=2)
+            return one, two, None, None, None
+        for_first = torch.empty_like(first)
+        for_second = None if second is None else torch.empty_like(second)
+        for_query, for_key, for_value = _unpack(for_first, for_second)
         products = (grad * out).float().sum(-1, keepdim=True)
         buffer: Tensor | None = None
-        for block in _blocks(projected, mask, ctx.scale, noise):
+        for block in _blocks(*parts, mask, ctx.scale, noise):
             incoming, weights = block.take(grad), block.weights
             if buffer is None or buffer.shape[1:] != weights.shape[1:]:
                 buffer = torch.empty_like(weights)
             inner = _bmm(incoming, block.value.mT, block.gain, out=buffer[: len(weights)])
             # dropout(P) ∘ dP − P ∘ (row sums)
             inner.mul_(block.kept).addcmul_(weights, block.take(products), value=-1.0)
-            block.put(_bmm(inner, block.key, ctx.scale), for_projected[:, :, 0])
-            block.add(_bmm(inner.mT, block.query, ctx.scale), for_projected[:, :, 1])
-            block.add(_bmm(block.kept.mT, incoming, block.gain), for_projected[:, :, 2])
-        return for_projected, None, None, None
+            block.put(_bmm(inner, block.key, ctx.scale), for_query)
+            block.add(_bmm(inner.mT, block.query, ctx.scale), for_key)
+            block.add(_bmm(block.kept.mT, incoming, block.gain), for_value)
+        return for_first, for_second, None, None, None
 
 
 def _differentiable(
-    projected: Tensor, mask: Tensor | None, scale: float, noise: Noise | None, grad: Tensor
-) -> Tensor:
-    """The gradient of the attention in operations that have a gradient of their own."""
-    query, key, value = projected.permute(2, 0, 3, 1, 4).unbind()
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    noise: Noise | None,
+    grad: Tensor,
+) -> list[Tensor]:
+    """The gradients of the attention in operations that have a gradient of their own."""
+    query, key, value, incoming = (x.transpose(1, 2) for x in (query, key, value, grad))
     logits = query @ key.mT * scale
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf)
     weights = torch.softmax(logits, dim=-1)
-    incoming = grad.transpose(1, 2)
     inner = incoming @ value.mT
     kept = weights
     if noise is not None:
         passed = noise.fill_(torch.empty(weights.shape)) * noise.scale
         kept, inner = weights * passed, inner * passed
     inner = weights * (inner - (weights * inner).sum(-1, keepdim=True)) * scale
-    parts = [inner @ key, inner.mT @ query, kept.mT @ incoming]
-    return torch.stack(parts).permute(1, 3, 0, 2, 4)
+    return [x.transpose(1, 2) for x in (inner @ key, inner.mT @ query, kept.mT @ incoming)]
 
 
 class _Block(NamedTuple):
-    """Some queries of some heads of some lists, (lists × head, list, ·) each.
+    """Some queries of some heads of some lists, (lists × head, ·, ·) each.
 
     Valid until the next block is made.
     """
@@ -194,34 +247,39 @@ class _Block(NamedTuple):
 
 
 def _blocks(
-    projected: Tensor, mask: Tensor | None, scale: float, noise: Noise | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    noise: Noise | None,
 ) -> Iterator[_Block]:
-    batch, length, _, heads, _ = projected.shape
+    batch, queries, heads, _ = query.shape
+    keys = key.shape[1]
     size = _BLOCK * torch.get_num_threads()
-    lists = size // (heads * length * length)
+    lists = size // (heads * queries * keys)
     # Whole lists, or some queries of one head where a list is long.
-    some_heads, rows = (heads, length) if lists else (1, max(1, size // length))
+    some_heads, rows = (heads, queries) if lists else (1, max(1, size // keys))
     lists = min(max(lists, 1), batch)
     # The same memory for every block: pages that are new to the process cost more than arithmetic.
-    buffers = torch.empty(1 if noise is None else 2, lists * some_heads, min(rows, length), length)
+    buffers = torch.empty(1 if noise is None else 2, lists * some_heads, min(rows, queries), keys)
     for i, head, row in itertools.product(
-        range(0, batch, lists), range(0, heads, some_heads), range(0, length, rows)
+        range(0, batch, lists), range(0, heads, some_heads), range(0, queries, rows)
     ):
         where = slice(i, i + lists), slice(head, head + some_heads), slice(row, row + rows)
-        lanes = where[0], slice(None), where[1]
-        query = _by_head(projected[where[0], where[2], 0, where[1]])
-        key, value = (_by_head(projected[:, :, part][lanes]) for part in (1, 2))
-        weights, *numbers = buffers[:, : len(key), : query.shape[1]]
+        q = _by_head(query[where[0], where[2], where[1]])
+        k, v = (_by_head(x[where[0], :, where[1]]) for x in (key, value))
+        weights, *numbers = buffers[:, : len(q), : q.shape[1]]
         if mask is None:
-            _bmm(query, key.mT, scale, out=weights)
+            _bmm(q, k.mT, scale, out=weights)
         else:
             # A sum runs several times as fast as a masked fill.
             added = torch.where(mask[where[0], 0], 0.0, -math.inf).repeat_interleave(some_heads, 0)
-            torch.baddbmm(added, query, key.mT, alpha=scale, out=weights)
+            torch.baddbmm(added, q, k.mT, alpha=scale, out=weights)
         torch.softmax(weights, dim=-1, out=weights)
         kept = weights if noise is None else noise.fill_(numbers[0]).mul_(weights)
         gain = 1.0 if noise is None else noise.scale
-        yield _Block(*where, query, key, value, weights, kept, gain)
+        yield _Block(*where, q, k, v, weights, kept, gain)
 
 
 def _bmm(left: Tensor, right: Tensor, factor: float, out: Tensor | None = None) -> Tensor:

@@ -28,22 +28,28 @@ class FeedForward(nn.Sequential):
         hidden: Width of the input and the output.
         width: Width between the two layers.
         dropout: Dropout probability between them.
+        norm: Whether a layer norm of x stands before them.
     """
 
-    def __init__(self, hidden: int, width: int, *, dropout: float = 0.0) -> None:
-        super().__init__(Linear(hidden, width), ReLUDropout(dropout), Linear(width, hidden))
+    def __init__(
+        self, hidden: int, width: int, *, dropout: float = 0.0, norm: bool = False
+    ) -> None:
+        layers = (Linear(hidden, width), ReLUDropout(dropout), Linear(width, hidden))
+        super().__init__(*([nn.LayerNorm(hidden)] if norm else []), *layers)
         self._width, self._dropout = width, dropout
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # its name in torch
         """(..., hidden) to (..., hidden)."""
+        *norms, first, between, last = self
         x = input
+        for norm in norms:
+            x = norm(x)
         if not is_multiplied_here(x, self._width):
-            for layer in self:
-                x = layer(x)
-            return x
+            slow: Tensor = last(between(first(x)))
+            return slow
         noise = Noise(self._dropout) if self.training and self._dropout else None
         rows = x.reshape(-1, x.shape[-1])
-        parameters = (self[0].weight, self[0].bias, self[2].weight, self[2].bias)
+        parameters = (first.weight, first.bias, last.weight, last.bias)
         return apply(_FeedForward, rows, *parameters, noise).view(x.shape)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from .attention import AttentionScale, SelfAttention
+from .attention import Attention, AttentionScale
 from .dropout import Dropout
 from .feedforward import FeedForward
 
@@ -27,7 +27,7 @@ class TransformerBlock(nn.Module):
         feedforward: Width between the two layers of the feed-forward network.
         dropout: On the attention weights, between the two layers and on both residual branches.
         norm: Where the layer norms stand.
-        attention_scale: See `mtl2r_models.attention.SelfAttention`.
+        attention_scale: See `mtl2r_models.attention.Attention`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TransformerBlock(nn.Module):
         if norm not in ("pre", "post"):
             raise ValueError(f"`norm` must be 'pre' or 'post', got {norm!r}")
         self.norm = norm
-        self.attention = SelfAttention(hidden, heads, dropout=dropout, scale=attention_scale)
+        self.attention = Attention(hidden, heads, dropout=dropout, scale=attention_scale)
         self.attention_norm = nn.LayerNorm(hidden)
         self.feedforward = FeedForward(hidden, feedforward, dropout=dropout)
         self.feedforward_norm = nn.LayerNorm(hidden)

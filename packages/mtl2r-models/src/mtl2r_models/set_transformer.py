@@ -7,55 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from .attention import attention_mask
+from .attention import Attention, attention_mask
 from .checks import check_dropout, check_sizes
-from .dropout import Dropout, ReLUDropout
-from .products import Linear, linear
+from .dropout import Dropout
+from .feedforward import FeedForward
+from .products import Linear
 from .scorer import Scorer
 
-__all__ = ["CrossAttention", "InducedBlock", "SetTransformer"]
-
-
-class CrossAttention(nn.Module):
-    """Multi-head attention of some vectors to others.
-
-    Args:
-        hidden: Width of the inputs and the output.
-        heads: Number of heads; divides `hidden`.
-        dropout: Probability of dropping an attention weight in training.
-    """
-
-    def __init__(self, hidden: int, heads: int, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        if hidden % heads:
-            raise ValueError(f"`heads` must divide `hidden`={hidden}, got {heads}")
-        self.heads = heads
-        self.dropout = dropout
-        self.query = Linear(hidden, hidden)
-        self.key = Linear(hidden, hidden)
-        self.value = Linear(hidden, hidden)
-        self.out = Linear(hidden, hidden)
-
-    def forward(self, of: Tensor, to: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, n, hidden) attends to (batch, m, hidden), of which the mask says what counts."""
-        weight = torch.cat([self.key.weight, self.value.weight])
-        bias = torch.cat([self.key.bias, self.value.bias])
-        key, value = linear(to, weight, bias).chunk(2, dim=-1)
-        attended = scaled_dot_product_attention(
-            self._split(self.query(of)),
-            self._split(key),
-            self._split(value),
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        merged: Tensor = self.out(attended.transpose(1, 2).flatten(-2))
-        return merged
-
-    def _split(self, x: Tensor) -> Tensor:
-        """(batch, n, hidden) to (batch, head, n, hidden / heads)."""
-        return x.view(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).transpose(1, 2)
+__all__ = ["InducedBlock", "SetTransformer"]
 
 
 class _Mixing(nn.Module):
@@ -65,20 +25,14 @@ class _Mixing(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(hidden)
         self.others_norm = nn.LayerNorm(hidden)
-        self.attention = CrossAttention(hidden, heads, dropout=dropout)
-        self.feedforward = nn.Sequential(
-            nn.LayerNorm(hidden),
-            Linear(hidden, feedforward),
-            ReLUDropout(dropout),
-            Linear(feedforward, hidden),
-        )
+        self.attention = Attention(hidden, heads, dropout=dropout)
+        self.feedforward = FeedForward(hidden, feedforward, dropout=dropout, norm=True)
         self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, others: Tensor, mask: Tensor | None) -> Tensor:
-        attended = self.attention(self.norm(hidden), self.others_norm(others), mask)
-        hidden = hidden + self.dropout(attended)
-        out: Tensor = hidden + self.dropout(self.feedforward(hidden))
-        return out
+        attended = self.attention(self.norm(hidden), mask, self.others_norm(others))
+        hidden = self.dropout.added(hidden, attended)
+        return self.dropout.added(hidden, self.feedforward(hidden))
 
 
 class InducedBlock(nn.Module):
