@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_positive_number
+from ._checks import check_non_negative_number, check_positive_number
 
 
 class Adam(nn.Module):
@@ -27,9 +27,8 @@ class Adam(nn.Module):
 
     def __init__(self, size: int, *, lr: float, weight_decay: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= weight_decay < float("inf"):
-            raise ValueError(f"`weight_decay` must be non-negative and finite, got {weight_decay}")
-        self.lr, self.weight_decay = check_positive_number("lr", lr), weight_decay
+        self.lr = check_positive_number("lr", lr)
+        self.weight_decay = check_non_negative_number("weight_decay", weight_decay)
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("square", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))

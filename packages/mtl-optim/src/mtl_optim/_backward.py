@@ -7,7 +7,14 @@ from torch import Tensor
 
 from ._aggregate import aggregate
 from ._bases import JacobianAggregator, Weighting
-from ._checks import as_tensors, check_finite, check_length, check_losses
+from ._checks import (
+    as_tensors,
+    check_finite,
+    check_flag,
+    check_length,
+    check_losses,
+    check_positive_number,
+)
 from ._gradients import (
     Block,
     Reduce,
@@ -85,7 +92,7 @@ def backward(
 
     Raises:
         TypeError: `method` is of no kind; a loss is no real tensor; `shared`, `features` or `heads`
-            hold what is no tensor.
+            hold what is no tensor; another option is of another type.
         ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
             (the message names the task); a loss is no scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `memory_budget` is not positive;
@@ -104,8 +111,7 @@ def backward(
             "`method` must be a LossWeighting, a GramianWeighting or a JacobianAggregator, "
             f"got {type(method).__name__}"
         )
-    if memory_budget is not None and memory_budget <= 0:
-        raise ValueError(f"`memory_budget` must be positive, got {memory_budget}")
+    _check_options(scaler, reduce, memory_budget, retain_graph)
     tasks = TaskLosses(losses, scaler, reduce)
     second = _second(tasks, method, second_batch, scaler, reduce)
     if isinstance(method, Weighting) and not method.looks_at_gradients:
@@ -204,6 +210,19 @@ def backward(
     return Step(values, found, matrix)
 
 
+def _check_options(
+    scaler: object, reduce: object, memory_budget: float | None, retain_graph: bool
+) -> None:
+    """Raise for options that would fail later, or be taken for something else."""
+    if scaler is not None and not isinstance(scaler, torch.amp.GradScaler):
+        raise TypeError(f"`scaler` must be a torch.amp.GradScaler, got {type(scaler).__name__}")
+    if reduce is not None and not callable(reduce):
+        raise TypeError(f"`reduce` must be a function of a tensor, got {type(reduce).__name__}")
+    if memory_budget is not None:
+        check_positive_number("memory_budget", memory_budget)
+    check_flag("retain_graph", retain_graph)
+
+
 def _second(
     tasks: TaskLosses,
     method: Weighting | JacobianAggregator,
@@ -225,7 +244,7 @@ def _second(
         )
     if losses is None:
         return None
-    second = TaskLosses(losses, scaler, reduce)
+    second = TaskLosses(losses, scaler, reduce, name="second_batch")
     check_length("second_batch", len(second), len(tasks))
     check_finite(second.values, "`second_batch`: the loss")
     return second

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ._checks import (
     check_count,
     check_cross_gramian,
+    check_flag,
     check_gramian,
     check_length,
     check_losses,
@@ -120,7 +121,7 @@ class LossWeighting(Weighting):
             Weights (task,) with the dtype and device of `losses`.
 
         Raises:
-            TypeError: `losses` is not given, or no tensor.
+            TypeError: `losses` is not given, or no dense tensor of floating-point numbers.
             ValueError: A loss is NaN or infinite (the message names the task).
         """
         if losses is None:
@@ -185,9 +186,11 @@ class GramianWeighting(Weighting):
             Weights (task,) with the dtype and device of `gramian`.
 
         Raises:
-            TypeError: `gramian` is not given at a step that looks at it, or is no tensor.
-            ValueError: An entry is NaN or infinite (the message names the task), or a shape is
-                wrong.
+            TypeError: `gramian` is not given at a step that looks at it, or is no dense tensor of
+                floating-point numbers.
+            ValueError: An entry is NaN or infinite (the message names the task), a shape is wrong,
+                or, beyond what rounding does, `gramian` is not symmetric or has a negative
+                eigenvalue.
         """
         like = gramian if gramian is not None else losses
         if not self.due:
@@ -238,7 +241,7 @@ class CrossGramianWeighting(GramianWeighting):
 
     def __init__(self, *, one_batch: bool = False) -> None:
         super().__init__()
-        self.one_batch = one_batch
+        self.one_batch = check_flag("one_batch", one_batch)
 
     @property
     def wants_second_batch(self) -> bool:

@@ -1,11 +1,24 @@
 """The checks of arguments that several files share, each written once."""
 
 import difflib
-from collections.abc import Iterable
+import math
+import reprlib
+from collections.abc import Iterable, Mapping
+from numbers import Real
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.linalg import lapack
 from torch import Tensor, nn
+
+Array = NDArray[np.float64]
+
+# What rounding the entries of a Gramian to bfloat16 may do to its cosines, the coarsest that any
+# dtype does; K times that to their eigenvalues.
+_ROUNDING = 2.0**-8
+# Where the square of a smaller norm is 0 in float16, its products with others need not be.
+_UNDERFLOW = 2.0**-12
 
 
 def unknown_name(parameter: str, found: object, known: Iterable[str]) -> ValueError:
@@ -46,13 +59,40 @@ def check_cross_gramian(gramian: Tensor) -> None:
 
 
 def check_gramian(gramian: Tensor) -> None:
-    """Raise unless `gramian` is finite and square, with a diagonal of squared norms."""
+    """Raise for what no gradients have as inner products, up to rounding.
+
+    A Gramian is symmetric and positive semi-definite. One that is positive definite, as most are,
+    is told in a microsecond or two.
+    """
     check_cross_gramian(gramian)
-    if np.count_nonzero(gramian.numpy().diagonal() < 0):
-        task = int(torch.nonzero(gramian.diagonal() < 0)[0])
+    G = gramian.numpy()
+    definite = lapack.dpotrf(G)[1] == 0  # of the upper triangle
+    if definite and np.count_nonzero(G != G.T) == 0:
+        return
+    squares = G.diagonal()
+    if np.count_nonzero(squares < 0):
+        task = int(np.flatnonzero(squares < 0)[0])
         raise ValueError(
-            f"`gramian` must have a non-negative diagonal, "
-            f"got {float(gramian[task, task])} for task {task}"
+            f"`gramian` must have a non-negative diagonal, got {squares[task]} for task {task}"
+        )
+    norms = np.where(squares > 0, np.sqrt(squares), _UNDERFLOW)
+    products = norms[:, None] * norms
+    apart = np.abs(G - G.T) > _ROUNDING * products
+    if np.count_nonzero(apart):
+        i, j = np.argwhere(apart)[0].tolist()
+        raise ValueError(
+            f"`gramian` must be symmetric, got {G[i, j]} for tasks {i} and {j} "
+            f"and {G[j, i]} for {j} and {i}"
+        )
+    if definite:
+        return
+    cosines = G / products
+    cosines.flat[:: len(G) + 1] = 1.0
+    least = float(np.linalg.eigvalsh(cosines)[0])
+    if least < -_ROUNDING * len(G):
+        raise ValueError(
+            "`gramian` must be positive semi-definite, as inner products are: the least eigenvalue "
+            f"of its cosines is {least:.3g}, got {reprlib.repr(G.tolist())}"
         )
 
 
@@ -87,29 +127,128 @@ def as_tensors(parameter: str, given: object) -> list[Tensor]:
 
 
 def check_tensor(parameter: str, given: object) -> None:
-    """Raise for what is no tensor."""
+    """Raise for what is no dense tensor of floating-point numbers.
+
+    Weights come back in the dtype of what they weigh: an integer would cut them off.
+    """
     if not isinstance(given, Tensor):
         raise TypeError(f"`{parameter}` must be a tensor, got {type(given).__name__}")
+    if not given.is_floating_point():
+        raise TypeError(f"`{parameter}` must hold floating-point numbers, got {given.dtype}")
+    if given.layout != torch.strided:
+        raise TypeError(f"`{parameter}` must be dense, got {given.layout}")
+
+
+def as_numbers(parameter: str, given: object) -> Array:
+    """Real numbers as a float64 array, a copy.
+
+    Raises:
+        TypeError: It holds something else: text, truth values, complex numbers, objects.
+
+    Examples:
+        >>> as_numbers("points", [[1, 2], [3, 4]])
+        array([[1., 2.],
+               [3., 4.]])
+    """
+    if isinstance(given, Tensor):
+        if given.dtype == torch.bool or given.is_complex() or given.layout != torch.strided:
+            raise TypeError(f"`{parameter}` must hold numbers, got {given.dtype}, {given.layout}")
+        return given.detach().to("cpu", torch.float64).numpy().copy()
+    if isinstance(given, list | tuple):  # of tensors perhaps, which may have a graph
+        given = [entry.tolist() if isinstance(entry, Tensor) else entry for entry in given]
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind in "iuf" or (
+            array.dtype.kind == "O" and all(isinstance(entry, Real) for entry in array.flat)
+        ):
+            return np.array(array, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:  # rows of unequal length among others
+        raise TypeError(f"`{parameter}` must hold numbers, got {reprlib.repr(given)}") from error
+    raise TypeError(f"`{parameter}` must hold numbers, got {reprlib.repr(given)}")
+
+
+def as_bounds(bounds: Mapping[int, float]) -> dict[int, float]:
+    """Bounds by task, in the order of the tasks.
+
+    Raises:
+        TypeError: They are no mapping from int to numbers.
+        ValueError: A task is negative.
+    """
+    if not isinstance(bounds, Mapping):
+        raise TypeError(f"`bounds` must be a mapping from task to bound, got {bounds!r}")
+    for task, bound in bounds.items():
+        if isinstance(task, bool) or not isinstance(task, int | np.integer):
+            raise TypeError(f"`bounds` must name tasks by an int, counted from 0, got {task!r}")
+        if task < 0:
+            raise ValueError(f"`bounds` must name tasks counted from 0, got {task}")
+        check_number("bounds", bound)
+    return {int(task): float(bounds[task]) for task in sorted(bounds)}
+
+
+def check_number(parameter: str, number: float) -> float:
+    """A number of the user as a float; anything else raises."""
+    scalar = isinstance(number, Tensor) and number.ndim == 0 and not number.is_complex()
+    if isinstance(number, bool) or not (isinstance(number, Real) or scalar):
+        raise TypeError(f"`{parameter}` must be a number, got {reprlib.repr(number)}")
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def check_positive_number(parameter: str, number: float) -> float:
     """Raise unless a number of the user is positive and finite."""
-    if not 0 < number < float("inf"):
-        raise ValueError(f"`{parameter}` must be positive and finite, got {number}")
-    return number
+    found = check_number(parameter, number)
+    if not 0 < found < math.inf:
+        raise ValueError(f"`{parameter}` must be positive and finite, got {found}")
+    return found
+
+
+def check_non_negative_number(parameter: str, number: float) -> float:
+    """Raise unless a number of the user is finite, and not below 0."""
+    found = check_number(parameter, number)
+    if not 0 <= found < math.inf:
+        raise ValueError(f"`{parameter}` must be at least 0 and finite, got {found}")
+    return found
 
 
 def check_below_one(parameter: str, number: float) -> float:
     """Raise unless a number of the user is in [0, 1)."""
-    if not 0 <= number < 1:
-        raise ValueError(f"`{parameter}` must be in [0, 1), got {number}")
-    return number
+    found = check_number(parameter, number)
+    if not 0 <= found < 1:
+        raise ValueError(f"`{parameter}` must be in [0, 1), got {found}")
+    return found
 
 
 def check_count(parameter: str, number: int, least: int = 1) -> int:
     """Raise unless a number of the user counts something."""
-    if not isinstance(number, int | np.integer):
-        raise TypeError(f"`{parameter}` must be an int, got {type(number).__name__}")
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        kind = type(number).__name__
+        raise TypeError(f"`{parameter}` must be an int, got {kind} {reprlib.repr(number)}")
     if number < least:
         raise ValueError(f"`{parameter}` must be at least {least}, got {number}")
-    return number
+    return int(number)
+
+
+def check_flag(parameter: str, given: bool) -> bool:
+    """Raise for what is neither True nor False."""
+    if not isinstance(given, bool | np.bool_):
+        raise TypeError(f"`{parameter}` must be True or False, got {reprlib.repr(given)}")
+    return bool(given)
+
+
+def as_names(parameter: str, given: object) -> tuple[str, ...]:
+    """A sequence of strings; one string alone, or anything else, raises."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"`{parameter}` must be a sequence of names, got {reprlib.repr(given)}")
+    names = tuple(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"`{parameter}` must hold strings, got {reprlib.repr(name)}")
+    return names
+
+
+def check_generator(generator: object) -> None:
+    """Raise for what is no generator, nor None."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"`generator` must be a torch.Generator, got {type(generator).__name__}")

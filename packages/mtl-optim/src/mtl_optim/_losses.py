@@ -1,6 +1,6 @@
 """The losses of one step, given as a vector or as a sequence of scalars."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ class TaskLosses:
         losses: Vector (task,), or a sequence of scalars.
         scaler: Scales the gradients that go through the graph, not the values.
         reduce: Averages the values over the processes.
+        name: What the user calls them.
     """
 
     def __init__(
@@ -24,25 +25,32 @@ class TaskLosses:
         losses: Tensor | Sequence[Tensor],
         scaler: torch.amp.GradScaler | None,
         reduce: Reduce | None = None,
+        *,
+        name: str = "losses",
     ) -> None:
         if isinstance(losses, Tensor):
             if losses.ndim != 1 or losses.numel() == 0:
-                raise ValueError(f"`losses` must have shape (task,), got {tuple(losses.shape)}")
+                raise ValueError(f"`{name}` must have shape (task,), got {tuple(losses.shape)}")
             if not losses.requires_grad:
-                raise ValueError("`losses` must have a graph, got a tensor that requires no grad")
-            _check_real("losses", losses)
+                raise ValueError(f"`{name}` must have a graph, got a tensor that requires no grad")
+            _check_real(name, losses)
             self.outputs = [losses]
             self.values = losses.detach()
-        else:
+        elif isinstance(losses, Iterable) and not isinstance(losses, Mapping):
             self.outputs = list(losses)
             if not self.outputs:
-                raise ValueError("`losses` must hold at least one task, got an empty sequence")
+                raise ValueError(f"`{name}` must hold at least one task, got an empty sequence")
             for k, loss in enumerate(self.outputs):
-                _check_scalar(k, loss)
+                _check_scalar(f"{name}[{k}]", loss)
             # Losses may lie on several devices where the model does.
             first = self.outputs[0]
             self.values = torch.stack(
                 [loss.detach().reshape(()).to(first.device) for loss in self.outputs]
+            )
+        else:
+            raise TypeError(
+                f"`{name}` must be a tensor (task,) or a sequence of scalars, "
+                f"got {type(losses).__name__}"
             )
         self.stacked = isinstance(losses, Tensor)
         self.parts = _stacked_parts(losses) if isinstance(losses, Tensor) else []
@@ -118,14 +126,14 @@ def _stacked_parts(losses: Tensor) -> list[GradientEdge]:
     return edges if len(edges) == len(losses) and not leaves else []
 
 
-def _check_scalar(task: int, loss: object) -> None:
+def _check_scalar(name: str, loss: object) -> None:
     if not isinstance(loss, Tensor):
-        raise TypeError(f"`losses[{task}]` must be a tensor, got {type(loss).__name__}")
+        raise TypeError(f"`{name}` must be a tensor, got {type(loss).__name__}")
     if loss.numel() != 1:
-        raise ValueError(f"`losses[{task}]` must be a scalar, got shape {tuple(loss.shape)}")
+        raise ValueError(f"`{name}` must be a scalar, got shape {tuple(loss.shape)}")
     if not loss.requires_grad:
-        raise ValueError(f"`losses[{task}]` must have a graph, got one that requires no grad")
-    _check_real(f"losses[{task}]", loss)
+        raise ValueError(f"`{name}` must have a graph, got one that requires no grad")
+    _check_real(name, loss)
 
 
 def _check_real(name: str, loss: Tensor) -> None:

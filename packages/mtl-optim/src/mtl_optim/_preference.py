@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import check_finite, check_length
+from ._checks import as_numbers, check_finite, check_length
 
 _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
 
@@ -25,8 +25,6 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
         tensor([0.2500, 0.7500], dtype=torch.float64)
     """
     vector = as_vector("preference", preference)
-    if vector.ndim != 1 or vector.numel() == 0:
-        raise ValueError(f"`preference` must have shape (task,), got {tuple(vector.shape)}")
     if not bool(torch.isfinite(vector).all()) or bool((vector < 0).any()):
         raise ValueError(f"`preference` must be finite and non-negative, got {vector.tolist()}")
     total = float(vector.sum())
@@ -69,18 +67,19 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = 
     if ideal is None:
         return torch.zeros(tasks, dtype=torch.float64)
     point = as_vector(name, ideal)
-    check_length(name, point.numel(), tasks)
+    check_length(name, len(point), tasks)
     check_finite(point, f"`{name}`: the entry")
     return point
 
 
-def as_vector(name: str, numbers: Sequence[float] | Tensor) -> Tensor:
-    """Numbers as a float64 tensor on the CPU, a copy.
+def as_vector(name: str, numbers: object) -> Tensor:
+    """Numbers as a float64 tensor (task,) on the CPU, a copy.
 
     Raises:
         TypeError: They are no numbers.
+        ValueError: They are no vector, or none.
     """
-    try:
-        return torch.as_tensor(numbers, dtype=torch.float64).detach().cpu().clone()
-    except TypeError as error:
-        raise TypeError(f"`{name}` must hold numbers, got {numbers!r}") from error
+    vector = torch.from_numpy(as_numbers(name, numbers))
+    if vector.ndim != 1 or vector.numel() == 0:
+        raise ValueError(f"`{name}` must have shape (task,), got {tuple(vector.shape)}")
+    return vector

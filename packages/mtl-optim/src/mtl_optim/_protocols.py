@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._checks import check_count, check_losses
+from ._checks import check_count, check_losses, check_tensor
 
 
 class SecondLook(Method):
@@ -57,6 +57,7 @@ class SecondLook(Method):
                 f"{type(self).__name__} has nothing to compare with: "
                 "call `mtl_optim.backward` before `look_again`"
             )
+        check_tensor("losses", losses)
         host = losses.detach().to("cpu", torch.float64)
         check_losses(host)
         self.look(host)

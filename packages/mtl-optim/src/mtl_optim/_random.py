@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ._bases import Method
+from ._checks import check_generator
 
 
 class Randomness(Method):
@@ -24,10 +25,7 @@ class Randomness(Method):
 
     def __init__(self, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        if generator is not None and not isinstance(generator, torch.Generator):
-            raise TypeError(
-                f"`generator` must be a torch.Generator, got {type(generator).__name__}"
-            )
+        check_generator(generator)
         self.generator = torch.Generator() if generator is None else generator
 
     def get_extra_state(self) -> Tensor:

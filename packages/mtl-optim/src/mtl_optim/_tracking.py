@@ -80,6 +80,13 @@ class TrackedGradients(Method):
             raise ValueError(
                 f"`shared` must keep its number of tasks and of tensors: got {found} after {before}"
             )
+        for own, row in zip(self.averages, jacobian, strict=True):
+            for average, gradient in zip(own, row, strict=True):
+                if average is not None and gradient is not None and average.shape != gradient.shape:
+                    raise ValueError(
+                        "`shared` must keep the shapes of its tensors: got "
+                        f"{tuple(gradient.shape)} after {tuple(average.shape)}"
+                    )
         self.steps += 1
         return True
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ._bases import Weighting
+from ._checks import check_count
 from ._protocols import SecondLook
 
 SCALES = (1e-10, 1e-3, 1.0, 1e3, 1e10)
@@ -71,6 +72,8 @@ def random_jacobian(
         >>> random_jacobian(3, 2, generator=torch.Generator()).shape
         torch.Size([3, 2])
     """
+    check_count("tasks", tasks)
+    check_count("rank", rank)
     J = torch.randn(tasks, rank, generator=generator, dtype=torch.float64)
     J = J - conflict * J.mean(dim=0)
     exponents = (torch.rand(tasks, 1, generator=generator, dtype=torch.float64) - 0.5) * decades

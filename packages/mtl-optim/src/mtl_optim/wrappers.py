@@ -9,6 +9,8 @@ from ._bases import GramianWeighting, Weighting
 from ._checks import (
     check_below_one,
     check_count,
+    check_cross_gramian,
+    check_flag,
     check_length,
     check_losses,
     check_positive,
@@ -87,9 +89,12 @@ class Wrapper(_ShownTheSame):
             check_tensor("losses", losses)
             host_losses = losses.detach().to("cpu", torch.float64)
             check_losses(host_losses)
-        if gramian is not None:
+        if gramian is not None and self.looks_at_gradients:
             check_tensor("gramian", gramian)
             host = gramian.detach().to("cpu", torch.float64)
+            check_cross_gramian(host)
+            if losses is not None:
+                check_length("losses", len(losses), len(host))
         found: Tensor = self(host_losses, host)
         return found if like is None else found.to(like)
 
@@ -126,7 +131,7 @@ class LogLosses(Wrapper):
 
     def __init__(self, inner: Weighting, *, keep_scale: bool = False) -> None:
         super().__init__(inner)
-        self.keep_scale = keep_scale
+        self.keep_scale = check_flag("keep_scale", keep_scale)
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
         """Weights (task,)."""

@@ -46,7 +46,7 @@ class CAGrad(GramianWeighting):
         super().__init__()
         if rescale is not None and rescale not in get_args(Rescale):
             raise unknown_name("rescale", rescale, get_args(Rescale))
-        self.c = check_below_one("c", c)
+        self.c = c = check_below_one("c", c)
         self.divisor = {None: 1.0, "1+c": 1 + c, "1+c^2": 1 + c * c}[rescale]
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

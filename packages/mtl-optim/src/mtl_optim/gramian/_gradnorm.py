@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .._bases import GramianWeighting
-from .._checks import check_count, check_length, check_positive
+from .._checks import check_count, check_length, check_non_negative_number, check_positive
 from .._protocols import Learnable
 
 
@@ -47,9 +47,7 @@ class GradNorm(Learnable, GramianWeighting):
 
     def __init__(self, num_tasks: int, *, alpha: float = 1.5, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)
-        if not 0 <= alpha < float("inf"):
-            raise ValueError(f"`alpha` must be non-negative and finite, got {alpha}")
-        self.alpha = alpha
+        self.alpha = check_non_negative_number("alpha", alpha)
         self.logits = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
         self.register_buffer("first_losses", torch.empty(0, dtype=torch.float64))
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
+from .._checks import check_number
 from .._random import Randomness, random_orders
 from .._solvers import unit_diagonal
 
@@ -41,7 +42,7 @@ class GradVac(Randomness, GramianWeighting):
 
     def __init__(self, decay: float = 0.01, *, generator: torch.Generator | None = None) -> None:
         super().__init__(generator)
-        if not 0 <= decay <= 1:
+        if not 0 <= check_number("decay", decay) <= 1:
             raise ValueError(f"`decay` must be in [0, 1], got {decay}")
         self.decay = decay
         self.register_buffer("targets", torch.empty(0, dtype=torch.float64))

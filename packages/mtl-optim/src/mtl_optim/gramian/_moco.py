@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_positive_number
+from .._checks import check_non_negative_number, check_number, check_positive_number
 from .._solvers import project_onto_simplex
 from .._tracking import TrackedGradients
 
@@ -47,11 +47,10 @@ class MoCo(TrackedGradients, GramianWeighting):
 
     def __init__(self, *, beta: float = 0.1, gamma: float = 0.1, rho: float = 0.0) -> None:
         super().__init__()
-        if not 0 < beta <= 1:
+        if not 0 < check_number("beta", beta) <= 1:
             raise ValueError(f"`beta` must be in (0, 1], got {beta}")
-        if not 0 <= rho < float("inf"):
-            raise ValueError(f"`rho` must be non-negative and finite, got {rho}")
-        self.beta, self.gamma, self.rho = beta, check_positive_number("gamma", gamma), rho
+        self.beta, self.gamma = beta, check_positive_number("gamma", gamma)
+        self.rho = check_non_negative_number("rho", rho)
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def rate(self, step: int) -> float:

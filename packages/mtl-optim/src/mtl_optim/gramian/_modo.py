@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._bases import CrossGramianWeighting
-from .._checks import check_positive_number
+from .._checks import check_non_negative_number, check_positive_number
 from ._moco import follow_simplex
 
 
@@ -44,9 +44,8 @@ class MoDo(CrossGramianWeighting):
 
     def __init__(self, *, gamma: float = 0.1, rho: float = 0.0, one_batch: bool = False) -> None:
         super().__init__(one_batch=one_batch)
-        if not 0 <= rho < float("inf"):
-            raise ValueError(f"`rho` must be non-negative and finite, got {rho}")
-        self.gamma, self.rho = check_positive_number("gamma", gamma), rho
+        self.gamma = check_positive_number("gamma", gamma)
+        self.rho = check_non_negative_number("rho", rho)
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

@@ -39,12 +39,12 @@ class PCGrad(Randomness, GramianWeighting):
         orders = random_orders(len(gramian), self.generator)
         if len(gramian) == 2:
             (one, inner), (_, other) = gramian.tolist()
-            lost = [inner / square if inner < 0 else 0.0 for square in (one, other)]
+            lost = [inner / square if inner < 0 < square else 0.0 for square in (one, other)]
             return 1 - torch.tensor(lost, dtype=gramian.dtype)
         G, V, rows = gramian.numpy(), np.eye(len(gramian)), np.arange(len(gramian))
         P, squares = G.copy(), G.diagonal()
         for j in orders.T:  # j[i]: the task that i meets now
-            conflict = np.minimum(P[rows, j], 0.0)
+            conflict = np.where(squares[j] > 0, np.minimum(P[rows, j], 0.0), 0.0)
             if conflict.any():
                 coefficient = conflict / np.where(conflict < 0, squares[j], 1.0)
                 V[rows, j] -= coefficient

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from .._bases import CrossGramianWeighting
-from .._checks import check_count, check_positive_number
+from .._checks import check_count, check_non_negative_number, check_positive_number
 from .._solvers import project_onto_simplex
 
 
@@ -56,10 +56,8 @@ class SDMGrad(CrossGramianWeighting):
         one_batch: bool = False,
     ) -> None:
         super().__init__(one_batch=one_batch)
-        if not 0 <= lam < float("inf"):
-            raise ValueError(f"`lam` must be non-negative and finite, got {lam}")
-        check_count("steps", steps)
-        self.lam, self.steps = lam, steps
+        self.lam = check_non_negative_number("lam", lam)
+        self.steps = check_count("steps", steps)
         self.step_size = check_positive_number("step_size", step_size)
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 

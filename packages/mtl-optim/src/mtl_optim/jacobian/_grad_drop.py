@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from .._bases import JacobianAggregator
-from .._checks import check_length
+from .._checks import check_length, check_tensor
 from .._gradients import in_pieces
+from .._preference import as_vector
 from .._random import Randomness, uniforms
 
 # Columns that pass at once: what is computed of them stays in the cache of a CPU core.
@@ -50,12 +51,16 @@ class GradDrop(Randomness, JacobianAggregator):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(generator)
-        if leak is not None and not all(0 <= part <= 1 for part in leak):
-            raise ValueError(f"`leak` must be in [0, 1], got {list(leak)}")
-        self.leak = None if leak is None else list(leak)
+        self.leak = None if leak is None else as_vector("leak", leak).tolist()
+        if self.leak is not None and not all(0 <= part <= 1 for part in self.leak):
+            raise ValueError(f"`leak` must be in [0, 1], got {self.leak}")
 
     def forward(self, jacobian: Tensor) -> Tensor:
         """Direction (param,) for the columns of the Jacobian (task, param)."""
+        check_tensor("jacobian", jacobian)
+        if jacobian.ndim != 2 or len(jacobian) == 0:
+            found = tuple(jacobian.shape)
+            raise ValueError(f"`jacobian` must have shape (task, param), got {found}")
         leaks, draw = self._leaks(len(jacobian)), uniforms(self.generator)
         direction = torch.empty_like(jacobian[0])
         width = _WIDTH_CPU if jacobian.device.type == "cpu" else jacobian.shape[1] or 1

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_finite, check_length
+from .._preference import as_vector
 
 
 class Constant(LossWeighting):
@@ -18,6 +19,7 @@ class Constant(LossWeighting):
         weights: w (task,), finite.
 
     Raises:
+        TypeError: `weights` holds something other than numbers.
         ValueError: `weights` is no finite vector, or has not one entry per loss.
 
     Examples:
@@ -32,9 +34,7 @@ class Constant(LossWeighting):
 
     def __init__(self, weights: Sequence[float] | Tensor) -> None:
         super().__init__()
-        values = torch.as_tensor(weights, dtype=torch.float64).detach().cpu().clone()
-        if values.ndim != 1 or values.numel() == 0:
-            raise ValueError(f"`weights` must have shape (task,), got {tuple(values.shape)}")
+        values = as_vector("weights", weights)
         check_finite(values, "`weights`: the weight")
         self.register_buffer("values", values)
 

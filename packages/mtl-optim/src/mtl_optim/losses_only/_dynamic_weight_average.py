@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_positive
+from .._checks import check_length, check_number, check_positive
 
 
 class DynamicWeightAverage(LossWeighting):
@@ -43,9 +43,9 @@ class DynamicWeightAverage(LossWeighting):
 
     def __init__(self, temperature: float = 2.0) -> None:
         super().__init__()
-        if not temperature > 0:
+        self.temperature = check_number("temperature", temperature)
+        if not self.temperature > 0:
             raise ValueError(f"`temperature` must be positive, got {temperature}")
-        self.temperature = temperature
         for name in ("epoch_sum", "last", "before"):
             self.register_buffer(name, torch.empty(0, dtype=torch.float64))
         self.register_buffer("epoch_steps", torch.zeros((), dtype=torch.int64))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_positive_number, unknown_name
+from .._checks import as_bounds, check_count, check_positive_number, unknown_name
 
 Violation = Literal["absolute", "relative"]
 
@@ -63,13 +63,11 @@ class EpsilonConstraint(LossWeighting):
         super().__init__()
         if violation not in get_args(Violation):
             raise unknown_name("violation", violation, get_args(Violation))
-        if main < 0:
-            raise ValueError(f"`main` must be a task, counted from 0, got {main}")
-        tasks = sorted(bounds)
-        if any(task < 0 for task in tasks) or main in tasks:
-            raise ValueError(
-                f"`bounds` must name tasks other than `main`, {main}, counted from 0, got {tasks}"
-            )
+        check_count("main", main, 0)
+        bounds = as_bounds(bounds)
+        tasks = list(bounds)
+        if main in tasks:
+            raise ValueError(f"`bounds` must name tasks other than `main`, {main}, got {tasks}")
         lowest = 0.0 if violation == "relative" else -float("inf")
         for task in tasks:
             if not lowest < bounds[task] < float("inf"):

@@ -1,36 +1,47 @@
 """Sets of points in objective space: what is accepted, in one place."""
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+
+from .._checks import as_numbers, check_length
+from .._preference import as_vector
 
 Array = NDArray[np.float64]
 Points = ArrayLike | Tensor
 Sense = bool | Sequence[bool]
 
 
-def as_array(points: Points) -> Array:
-    """The numbers as float64, on the CPU."""
-    if isinstance(points, Tensor):
-        points = points.detach().to("cpu", torch.float64).numpy()
-    return np.asarray(points, dtype=np.float64)
+def as_costs(
+    points: Points, maximize: Sense, name: str = "points", sense: str = "maximize"
+) -> Array:
+    """The points (..., point, task) as costs to minimise.
 
+    Args:
+        points: The numbers.
+        maximize: Whether larger is better, for all tasks or for each.
+        name: What the user calls the points.
+        sense: What the user calls `maximize`.
 
-def as_costs(points: Points, maximize: Sense, name: str = "points") -> Array:
-    """The points (..., point, task) as costs to minimise."""
-    array = as_array(points)
+    Raises:
+        TypeError: `points` holds something other than numbers, `maximize` other than truth values.
+        ValueError: A shape is wrong, or a number is not finite.
+    """
+    array = as_numbers(name, points)
     if array.ndim < 2 or array.size == 0:
         raise ValueError(f"`{name}` must have shape (point, task), got {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"`{name}` must be finite, got {array[~np.isfinite(array)][0]}")
-    flags = np.asarray(maximize, dtype=bool)
+    flags = np.asarray(maximize)
+    if flags.size and flags.dtype != bool:
+        raise TypeError(f"`{sense}` must be a bool, or one per task, got {reprlib.repr(maximize)}")
     if flags.ndim and flags.shape != array.shape[-1:]:
         raise ValueError(
-            f"the sense of each task must have one entry per task: got {flags.size} "
+            f"`{sense}` must have one entry per task: got {flags.size} "
             f"entries for {array.shape[-1]} tasks"
         )
     return np.where(flags, -array, array)
@@ -54,26 +65,36 @@ def as_samples(samples: Points, maximize: Sense) -> Array:
 
 def as_corner(point: Points, maximize: Sense, tasks: int, name: str) -> Array:
     """A single point (task,), as costs."""
-    corner: Array = as_set(np.atleast_2d(as_array(point)), maximize, name)[0]
-    if len(corner) != tasks:
-        raise ValueError(
-            f"`{name}` must have one entry per task: got {len(corner)} entries for {tasks} tasks"
-        )
+    vector = as_vector(name, point)
+    check_length(name, len(vector), tasks)
+    corner: Array = as_set(vector[None], maximize, name)[0]
     return corner
 
 
 def as_box(
-    reference: Points, ideal: Points | None, maximize: Sense, tasks: int
+    reference: Points,
+    ideal: Points | None,
+    maximize: Sense,
+    tasks: int,
+    name: str = "reference",
 ) -> tuple[Array, Array, Array]:
-    """A reference point, and the shift and the scale that normalise by the ideal point."""
-    corner = as_corner(reference, maximize, tasks, "reference")
+    """A reference point, and the shift and the scale that normalise by the ideal point.
+
+    Args:
+        reference: The worst corner (task,).
+        ideal: The best one (task,); None normalises by nothing.
+        maximize: Whether larger is better, for all tasks or for each.
+        tasks: K.
+        name: What the user calls the reference point.
+    """
+    corner = as_corner(reference, maximize, tasks, name)
     if ideal is None:
         return corner, np.zeros(tasks), np.ones(tasks)
     best = as_corner(ideal, maximize, tasks, "ideal")
     if not (best < corner).all():
+        found, against = as_numbers("ideal", ideal), as_numbers(name, reference)
         raise ValueError(
-            f"`ideal` must be better than `reference` in every task, got {as_array(ideal)} "
-            f"against {as_array(reference)}"
+            f"`ideal` must be better than `{name}` in every task, got {found} against {against}"
         )
     return np.ones(tasks), best, corner - best
 

@@ -60,7 +60,7 @@ def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense
         Gabriel and Sokal, A new statistical approach to geographic variation analysis, 1969.
     """
     costs = as_set(points, maximize)
-    _, best, scale = as_box(nadir, ideal, maximize, costs.shape[1])
+    _, best, scale = as_box(nadir, ideal, maximize, costs.shape[1], "nadir")
     normal = (costs - best) / scale
     if (normal < 0).any():
         raise ValueError("`ideal` must be nowhere worse than a point")

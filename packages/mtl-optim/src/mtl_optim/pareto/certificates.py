@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._checks import check_gramian, check_length, check_losses
+from .._checks import as_bounds, as_numbers, check_gramian, check_length, check_losses
 from .._preference import as_ideal, as_ray, as_vector
 from .._solvers import min_norm_point
 
@@ -38,7 +38,9 @@ def kkt_residual(gramian: Tensor) -> KKTResidual:
         The residual, absolute and relative, with its α.
 
     Raises:
-        ValueError: `gramian` is not square, not finite, or has a negative diagonal.
+        TypeError: `gramian` holds something other than numbers.
+        ValueError: `gramian` is not square or not finite, or, beyond rounding, not symmetric or not
+            positive semi-definite.
 
     Examples:
         >>> kkt_residual(torch.tensor([[1.0, 0.0], [0.0, 4.0]])).alpha
@@ -53,7 +55,7 @@ def kkt_residual(gramian: Tensor) -> KKTResidual:
     Reference:
         Désidéri, Multiple-gradient descent algorithm (MGDA), 2012.
     """
-    G = torch.as_tensor(gramian).detach().to("cpu", torch.float64)
+    G = torch.from_numpy(as_numbers("gramian", gramian))
     check_gramian(G)
     alpha = torch.from_numpy(min_norm_point(G.numpy()))
     absolute = float((alpha @ G @ alpha).clamp_min(0).sqrt())
@@ -112,6 +114,8 @@ def constraint_slack(losses: Sequence[float] | Tensor, bounds: Mapping[int, floa
         Slack (task,), float64; infinite where there is no bound.
 
     Raises:
+        TypeError: `losses` hold something other than numbers, or `bounds` is no mapping from int to
+            numbers.
         ValueError: `losses` are not finite, a bound is NaN, or a task does not exist.
 
     Examples:
@@ -121,8 +125,8 @@ def constraint_slack(losses: Sequence[float] | Tensor, bounds: Mapping[int, floa
     found = as_vector("losses", losses)
     check_losses(found)
     slack = torch.full_like(found, torch.inf)
-    for task, bound in bounds.items():
-        if not 0 <= task < len(found):
+    for task, bound in as_bounds(bounds).items():
+        if task >= len(found):
             raise ValueError(
                 f"`bounds` must name tasks from 0 to {len(found) - 1}, got a bound for {task}"
             )

@@ -1,9 +1,12 @@
 """Other indicators of a set of points: distance to a target, evenness, change against baselines."""
 
 import numpy as np
+import torch
 from scipy.spatial.distance import cdist
 
-from ._points import Points, Sense, as_array, as_corner, as_set, require_moocore
+from .._checks import as_numbers
+from .._preference import as_vector
+from ._points import Points, Sense, as_corner, as_costs, as_set, require_moocore
 
 
 def r2(
@@ -46,7 +49,9 @@ def r2(
     costs = as_set(points, maximize)
     best = as_corner(ideal, maximize, costs.shape[1], "ideal")
     if (costs < best).any():
-        raise ValueError(f"`ideal` must be nowhere worse than a point, got {as_array(ideal)}")
+        raise ValueError(
+            f"`ideal` must be nowhere worse than a point, got {as_numbers('ideal', ideal)}"
+        )
     gaps = costs - best
     if preferences is None:
         if costs.shape[1] != 2:
@@ -168,12 +173,13 @@ def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = Tru
         Maninis, Radosavovic and Kokkinos, Attentive Single-Tasking of Multiple Tasks, CVPR 2019,
         with the sign of Liu et al., FAMO, NeurIPS 2023.
     """
-    found = as_set(np.atleast_2d(as_array(metrics)), higher_is_better, "metrics")[0]
-    base = as_array(baselines)
-    if base.shape != found.shape or not np.isfinite(base).all() or (base == 0).any():
+    found, base = as_vector("metrics", metrics), as_vector("baselines", baselines)
+    fits = base.shape == found.shape and bool((torch.isfinite(base) & (base != 0)).all())
+    if not fits:
         raise ValueError(
-            f"`baselines` must be finite, not 0, and one per task, got {base} "
+            f"`baselines` must be finite, not 0, and one per task, got {base.tolist()} "
             f"for {len(found)} tasks"
         )
-    signed = as_set(np.atleast_2d(base), higher_is_better, "baselines")[0]
-    return float(100 * np.mean((found - signed) / base))
+    costs = as_costs(found[None], higher_is_better, "metrics", "higher_is_better")
+    signed = as_costs(base[None], higher_is_better, "baselines", "higher_is_better")
+    return float(100 * np.mean((costs - signed) / base.numpy()))

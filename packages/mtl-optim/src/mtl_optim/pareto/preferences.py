@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from .._checks import check_count, check_length
+from .._checks import check_count, check_generator, check_length, check_number
 from .._preference import as_ray, as_vector
 from ._points import Array
 
@@ -40,7 +40,7 @@ def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
                 [0.9000, 0.1000]], dtype=torch.float64)
     """
     check_count("num", num)
-    if not 0 <= margin < 0.5:
+    if not 0 <= check_number("margin", margin) < 0.5:
         raise ValueError(f"`margin` must be in [0, 0.5), got {margin}")
     ends = (margin, 1 - margin) if num > 1 else (0.5, 0.5)
     first = torch.linspace(*ends, num, dtype=torch.float64)
@@ -110,6 +110,7 @@ def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None)
     """
     check_count("num", num)
     check_count("num_tasks", num_tasks, 2)
+    check_generator(generator)
     if num == 1:
         return torch.full((1, num_tasks), 1 / num_tasks, dtype=torch.float64)
     if num_tasks == 2:
@@ -210,8 +211,8 @@ def preference_of_ray(
         tensor([0.7500, 0.2500], dtype=torch.float64)
     """
     q = as_vector("ray", ray)
-    if q.ndim != 1 or not bool(((q > 0) & torch.isfinite(q)).all()):
-        raise ValueError(f"`ray` must be a positive, finite vector (task,), got {q.tolist()}")
+    if not bool(((q > 0) & torch.isfinite(q)).all()):
+        raise ValueError(f"`ray` must be a positive and finite vector, got {q.tolist()}")
     return _reciprocal(q / q.sum(), scale)
 
 
@@ -219,7 +220,7 @@ def _reciprocal(vector: Tensor, scale: Sequence[float] | Tensor | None) -> Tenso
     s = torch.ones_like(vector)
     if scale is not None:
         s = as_vector("scale", scale)
-        check_length("scale", s.numel(), len(vector))
+        check_length("scale", len(s), len(vector))
         if not bool(((s > 0) & torch.isfinite(s)).all()):
             raise ValueError(f"`scale` must be positive and finite, got {s.tolist()}")
     inverse = 1 / (s * vector)

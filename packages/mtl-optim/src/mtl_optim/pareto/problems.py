@@ -1,10 +1,22 @@
-"""Small problems whose Pareto fronts are known in closed form."""
+"""Small problems whose Pareto fronts are known in closed form.
+
+Each raises for a point that is no floating-point vector, or too short.
+"""
 
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from .._checks import check_count, check_positive_number, check_tensor
+
+
+def _check_point(x: Tensor, least: int = 1) -> None:
+    """Raise for what is no point (n,) of so many entries; values are not looked at."""
+    check_tensor("x", x)
+    if x.ndim != 1 or len(x) < least:
+        raise ValueError(f"`x` must have shape (n,) with n at least {least}, got {tuple(x.shape)}")
 
 
 def spheres(x: Tensor) -> Tensor:
@@ -23,6 +35,7 @@ def spheres(x: Tensor) -> Tensor:
         >>> spheres(torch.tensor([0.5]))
         tensor([0.1250, 0.1250])
     """
+    _check_point(x)
     return torch.stack([x[0] ** 2, (1 - x[0]) ** 2]) / 2
 
 
@@ -41,6 +54,7 @@ def simplex(x: Tensor) -> Tensor:
         >>> simplex(torch.tensor([1.0, 0.0]))
         tensor([0., 1.])
     """
+    _check_point(x)
     corners = torch.eye(len(x), dtype=x.dtype, device=x.device)
     return ((x - corners) ** 2).sum(dim=1) / 2
 
@@ -66,6 +80,7 @@ def fonseca_fleming(x: Tensor) -> Tensor:
         Fonseca and Fleming, An overview of evolutionary algorithms in multiobjective optimization,
         Evolutionary Computation 3(1), 1995.
     """
+    _check_point(x)
     center = 1 / math.sqrt(len(x))
     return torch.stack(
         [1 - (-((x - center) ** 2).sum()).exp(), 1 - (-((x + center) ** 2).sum()).exp()]
@@ -94,6 +109,9 @@ def quadratics(
         >>> losses(pareto(torch.tensor([1.0, 0.0])))[0].round(decimals=12)
         tensor(0., dtype=torch.float64)
     """
+    check_count("num_tasks", num_tasks)
+    check_count("size", size)
+    condition = check_positive_number("condition", condition)
     generator = torch.Generator().manual_seed(seed)
     draw = torch.rand(num_tasks, size, generator=generator, dtype=torch.float64)
     A = condition ** (draw - 1)
@@ -129,6 +147,7 @@ def zdt1(x: Tensor) -> Tensor:
         Zitzler, Deb and Thiele, Comparison of multiobjective evolutionary algorithms, Evolutionary
         Computation 8(2), 2000.
     """
+    _check_point(x, 2)
     g = 1 + 9 * x[1:].mean()
     return torch.stack([x[0], g * (1 - (x[0] / g).sqrt())])
 
@@ -149,6 +168,7 @@ def zdt2(x: Tensor) -> Tensor:
     Reference:
         Zitzler, Deb and Thiele, 2000.
     """
+    _check_point(x, 2)
     g = 1 + 9 * x[1:].mean()
     return torch.stack([x[0], g * (1 - (x[0] / g) ** 2)])
 
@@ -175,6 +195,8 @@ def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
         Deb, Thiele, Laumanns and Zitzler, Scalable test problems for evolutionary multiobjective
         optimization, 2005.
     """
+    check_count("num_tasks", num_tasks)
+    _check_point(x, max(1, num_tasks - 1))
     angles = x[: num_tasks - 1] * (math.pi / 2)
     g = ((x[num_tasks - 1 :] - 0.5) ** 2).sum()
     losses = []
@@ -201,5 +223,7 @@ def linear(x: Tensor, num_tasks: int) -> Tensor:
         >>> linear(torch.tensor([1.0, 3.0, 0.0]), 2)
         tensor([0.2500, 0.7500])
     """
+    check_count("num_tasks", num_tasks)
+    _check_point(x, num_tasks)
     shares = x[:num_tasks] / x[:num_tasks].sum()
     return (1 + (x[num_tasks:] ** 2).sum()) * shares

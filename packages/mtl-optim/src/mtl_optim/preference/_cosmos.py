@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
+from .._checks import check_length, check_non_negative_number
 from .._preference import as_preference
 
 
@@ -40,9 +40,7 @@ class COSMOS(LossWeighting):
 
     def __init__(self, preference: Sequence[float] | Tensor, *, penalty: float = 1.0) -> None:
         super().__init__()
-        if not 0 <= penalty < float("inf"):
-            raise ValueError(f"`penalty` must be non-negative and finite, got {penalty}")
-        self.penalty = penalty
+        self.penalty = check_non_negative_number("penalty", penalty)
         self.register_buffer("preference", as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
+from .._checks import check_length, check_non_negative_number
 from .._preference import as_ideal, as_ray
 
 
@@ -48,10 +48,8 @@ class PBI(LossWeighting):
         ideal: Sequence[float] | Tensor | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= theta < float("inf"):
-            raise ValueError(f"`theta` must be non-negative and finite, got {theta}")
         r = as_ray(preference)
-        self.theta = theta
+        self.theta = check_non_negative_number("theta", theta)
         self.register_buffer("ray", (1 / r) / (1 / r).norm())
         self.register_buffer("ideal", as_ideal(ideal, len(r)))
 

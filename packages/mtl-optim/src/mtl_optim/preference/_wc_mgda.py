@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_length
+from .._checks import check_length, check_non_negative_number
 from .._preference import as_preference
 from .._solvers import ball_minimax
 
@@ -48,9 +48,7 @@ class WCMGDA(GramianWeighting):
 
     def __init__(self, preference: Sequence[float] | Tensor, *, u: float = 0.1) -> None:
         super().__init__()
-        if not 0 <= u < float("inf"):
-            raise ValueError(f"`u` must be non-negative and finite, got {u}")
-        self.u = u
+        self.u = check_non_negative_number("u", u)
         self.register_buffer("preference", as_preference(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

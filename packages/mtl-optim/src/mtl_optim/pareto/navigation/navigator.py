@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..._preference import as_ideal
+from ..._preference import as_ideal, as_vector
 from . import storage
 from .around import Surroundings
 from .objective import Losses, Objective
@@ -48,7 +48,7 @@ class ParetoNavigator:
         progress: Told in a few words what is being computed.
 
     Raises:
-        TypeError: `model` is no module, or `losses` no function.
+        TypeError: An argument is of another type.
         ValueError: Names clash, or the model has nothing to train.
 
     Examples:
@@ -89,6 +89,10 @@ class ParetoNavigator:
         settings: Settings | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
+        if settings is not None and not isinstance(settings, Settings):
+            raise TypeError(f"`settings` must be Settings, got {type(settings).__name__}")
+        if progress is not None and not callable(progress):
+            raise TypeError(f"`progress` must be a function of a text, got {progress!r}")
         self.settings = Settings() if settings is None else settings
         self._names = Names(tasks, metrics)
         self._objective = Objective(
@@ -99,7 +103,7 @@ class ParetoNavigator:
             second_order=self.settings.second_order,
         )
         self._meter = None if metrics is None else Meter(self._objective, metrics, data)
-        self._ideal = ideal
+        self._ideal = None if ideal is None else as_vector("ideal", ideal)
         self._tell = progress if progress is not None else lambda _: None
         self._tree = Tree()
         self._where = Whereabouts(self._objective, self._meter, self.settings, self._tell)
@@ -230,9 +234,12 @@ class ParetoNavigator:
             The new point, with what was predicted and what was realised.
 
         Raises:
+            TypeError: `preview` is none.
             NavigationError: The preview was refused or made elsewhere, or the move could not be
                 realised. The model is where it was.
         """
+        if not isinstance(preview, Preview):
+            raise TypeError(f"`preview` must be a Preview, got {type(preview).__name__}")
         if preview.point != self.point.id:
             raise NavigationError(
                 f"`preview` was made at point {preview.point}, the current one is {self.point.id}"
@@ -265,6 +272,7 @@ class ParetoNavigator:
             name: None is "branch" with the point's number.
 
         Raises:
+            TypeError: The name is no string.
             ValueError: Another point has the name.
         """
         return self._tree.name(name)

@@ -158,6 +158,8 @@ class Objective:
         with torch.enable_grad(), evaluating(self.model):
             raw = self._losses(self.model, self._data)
             values = self._values(raw)
+            if not raw.requires_grad:
+                raise ValueError("`losses` must give a tensor with a graph to the model, got none")
             means = raw.mean(dim=1) if raw.ndim == 2 else raw
             rows = []
             for k, loss in enumerate(means):
@@ -167,7 +169,7 @@ class Objective:
         J = torch.stack(rows) / self.scales.to(rows[0])[:, None]
         if not bool(torch.isfinite(J).all()):
             task = int(torch.nonzero(~torch.isfinite(J).all(dim=1))[0])
-            raise ValueError(f"the gradient of task {task} must be finite")
+            raise ValueError(f"`losses`: the gradient of task {task} must be finite")
         return values, J
 
     def curvature(self, theta: Tensor, alpha: Tensor) -> Product:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..._checks import check_count, check_positive_number
+from ..._checks import check_count, check_flag, check_non_negative_number, check_positive_number
 
 
 class NavigationError(ValueError):
@@ -73,6 +73,11 @@ class Metrics:
     data: Any = None
     higher_is_better: bool | Sequence[bool] = True
 
+    def __post_init__(self) -> None:
+        """Refuses what cannot be called."""
+        if not callable(self.measure):
+            raise TypeError(f"`measure` must be a function, got {type(self.measure).__name__}")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -115,8 +120,8 @@ class Settings:
         for name in ("residual", "tolerance", "accuracy", "largest_step", "probe"):
             check_positive_number(name, getattr(self, name))
         for name in ("damping", "correct_above"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"`{name}` must be at least 0, got {getattr(self, name)}")
+            check_non_negative_number(name, getattr(self, name))
+        check_flag("second_order", self.second_order)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..._checks import check_finite, check_length, unknown_name
+from ..._checks import as_names, check_finite, check_length, unknown_name
 from ..._preference import as_vector
 from .points import Metrics
 
@@ -24,14 +25,21 @@ class Names:
         metrics: The metrics, or None.
 
     Raises:
+        TypeError: `metrics` are none, a name is no string, or a sense is neither True nor False.
         ValueError: A name is there twice, or senses are not one per metric.
     """
 
     def __init__(self, tasks: Sequence[str] | None, metrics: Metrics | None) -> None:
-        self._given = None if tasks is None else tuple(tasks)
+        if metrics is not None and not isinstance(metrics, Metrics):
+            raise TypeError(f"`metrics` must be Metrics, got {type(metrics).__name__}")
+        self._given = None if tasks is None else as_names("tasks", tasks)
         self.tasks: tuple[str, ...] = self._given or ()
-        self.metrics: tuple[str, ...] = () if metrics is None else tuple(metrics.names)
-        higher = np.asarray(True if metrics is None else metrics.higher_is_better, dtype=bool)
+        self.metrics: tuple[str, ...] = () if metrics is None else as_names("names", metrics.names)
+        higher = np.asarray(True if metrics is None else metrics.higher_is_better)
+        if higher.size and higher.dtype != bool:
+            raise TypeError(
+                f"`higher_is_better` must be a bool, or one per metric, got {higher.tolist()!r}"
+            )
         if higher.ndim and higher.shape != (len(self.metrics),):
             raise ValueError(
                 f"`higher_is_better` must have one entry per metric: got {higher.size} entries "
@@ -118,9 +126,9 @@ def as_request(
     if improve is not None:
         return _trade(names, improve, give_up or {}, protect)
     if change is not None:
-        if not change:
+        rows = dict(_amounts(names, "change", change))
+        if not rows:
             raise ValueError("`change` must name something, got nothing")
-        rows = {names.row("change", n): _number("change", n, x) for n, x in change.items()}
         if not any(rows.values()):
             raise ValueError("`change` must ask for some change, got zeros")
         return Request({"change": dict(change)}, change=rows)
@@ -146,26 +154,27 @@ def _trade(
     if isinstance(improve, str):
         wanted = {names.row("improve", improve): None}
     else:
-        wanted = {
-            names.row("improve", n): _number("improve", n, x, above=0) for n, x in improve.items()
-        }
+        wanted = dict(_amounts(names, "improve", improve, above=0))
         if not wanted:
             raise ValueError("`improve` must name something, got nothing")
-    caps = {names.row("give_up", n): _number("give_up", n, x, least=0) for n, x in give_up.items()}
-    if isinstance(protect, str):
-        raise TypeError(f"`protect` must be a sequence of names, got the string {protect!r}")
+    caps = dict(_amounts(names, "give_up", give_up, least=0))
     if protect is not None:
-        kept = [names.row("protect", name) for name in protect]
+        kept = [names.row("protect", name) for name in as_names("protect", protect)]
     else:
         losses_alone = all(row < len(names.tasks) for row in (*wanted, *caps))
         floats = not losses_alone or (not isinstance(improve, str) and not give_up)
         kept = [] if floats else [k for k in range(len(names.tasks)) if k not in (*wanted, *caps)]
     for row in (*caps, *kept):
         if row in wanted:
-            raise ValueError(f"{names.rows[row]!r} cannot be improved and given up or protected")
+            raise ValueError(
+                f"`improve`: {names.rows[row]!r} cannot be improved and given up or protected, "
+                "got both"
+            )
     for row in kept:
         if row in caps and caps[row] > 0:
-            raise ValueError(f"{names.rows[row]!r} cannot be given up and protected")
+            raise ValueError(
+                f"`give_up`: {names.rows[row]!r} cannot be given up and protected, got both"
+            )
         caps[row] = 0.0
     wish = {
         "improve": improve if isinstance(improve, str) else dict(improve),
@@ -173,6 +182,18 @@ def _trade(
         "protect": [names.rows[row] for row in kept],
     }
     return Request(wish, improve=wanted, caps=caps)
+
+
+def _amounts(
+    names: Names, parameter: str, given: Mapping[str, float], **bounds: float
+) -> Iterator[tuple[int, float]]:
+    """The rows and amounts of what the user names."""
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"`{parameter}` must be a mapping from name to amount, got {reprlib.repr(given)}"
+        )
+    for name, amount in given.items():
+        yield names.row(parameter, name), _number(parameter, name, amount, **bounds)
 
 
 def _number(
@@ -193,8 +214,6 @@ def _number(
 
 def _vector(parameter: str, values: Sequence[float] | Tensor, tasks: int) -> Tensor:
     vector = as_vector(parameter, values)
-    if vector.ndim != 1:
-        raise ValueError(f"`{parameter}` must have shape (task,), got {tuple(vector.shape)}")
     check_length(parameter, len(vector), tasks)
     check_finite(vector, f"`{parameter}`: the entry")
     return vector

@@ -69,6 +69,8 @@ class Tree:
     def name(self, name: str | None) -> Point:
         """Names the current point."""
         name = f"branch {self.current.id}" if name is None else name
+        if not isinstance(name, str):
+            raise TypeError(f"`name` must be a string, got {name!r}")
         for other in self.points:
             if other.name == name and other.id != self.current.id:
                 raise ValueError(f"`name` must be new, got {name!r}, the name of point {other.id}")
