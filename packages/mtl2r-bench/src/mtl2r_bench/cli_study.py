@@ -218,6 +218,9 @@ def status(
     console.print(
         status_table(runs, jobs or running or os.cpu_count() or 1, every=every), highlight=False
     )
+    for run in runs:
+        if run.state == "damaged":
+            console.print(f"{run.error}", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

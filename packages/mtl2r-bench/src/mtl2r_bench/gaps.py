@@ -12,7 +12,7 @@ from mtl_optim.pareto import largest_gap
 
 from .config import RunConfig, StudyConfig
 from .folder import StudyFolder
-from .record import RunFolder
+from .record import DamagedError, RunFolder
 from .study import plan, run_name
 
 __all__ = ["all_runs", "fill_gaps"]
@@ -29,7 +29,10 @@ def all_runs(
     """
     runs = plan(study, labels)
     for _ in range(study.adaptive):
-        records = {name: RunFolder(folder.runs / name).finished() for name in runs}
+        try:
+            records = {name: RunFolder(folder.runs / name).finished() for name in runs}
+        except DamagedError:
+            break  # the sweep that goes on makes it anew
         if any(
             record is None and RunFolder(folder.runs / name).failure() is None
             for name, record in records.items()

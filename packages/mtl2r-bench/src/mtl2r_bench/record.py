@@ -8,8 +8,9 @@ trees.txt          instead of these three, for boosted trees (`lightgbm.Booster`
 queries.parquet     metrics per query of the chosen epoch
 error.json          why the run failed the last time, if it did
 lock                held by the process that trains
-record.json         the result, and what it was made with; written last: there is one only
-where the run finished
+record.json         the result, and what it was made with; written last: a run is finished where it
+                    is there and sound, which `RunFolder.finished` alone decides
+record.json.damaged one that was not, set aside by the training that made it anew
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ltr_data import atomic_write
 
@@ -36,12 +39,16 @@ try:
 except ImportError:  # Windows: a folder is then not guarded against a second process
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FileLock", "RunFolder", "environment", "read_json", "write_parquet"]
+__all__ = ["DamagedError", "FileLock", "RunFolder", "environment", "read_json", "write_parquet"]
 
 _PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
 
 _PATIENCE = 50
 """Tenths of a second that a process waits for another to leave its folder."""
+
+
+class DamagedError(ValueError):
+    """A file that this package wrote is not what it was; the message names it."""
 
 
 def read_json(path: Path, *keys: str) -> dict[str, Any]:
@@ -52,16 +59,16 @@ def read_json(path: Path, *keys: str) -> dict[str, Any]:
         keys: What must be in it.
 
     Raises:
-        ValueError: When it is not JSON, or no object with these keys.
+        DamagedError: When it is not JSON, or no object with these keys.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: damaged, not JSON ({error})") from error
+        raise DamagedError(f"{path}: damaged, not JSON ({error})") from error
     missing = [key for key in keys if not isinstance(found, dict) or key not in found]
     if missing or not isinstance(found, dict):
         what = f"an object with {', '.join(missing)}" if missing else "an object"
-        raise ValueError(f"{path}: damaged, expected {what}")
+        raise DamagedError(f"{path}: damaged, expected {what}")
     return found
 
 
@@ -103,6 +110,48 @@ class FileLock:
         return False
 
 
+_Measured = dict[str, dict[str, dict[str, float]]]
+"""Values by split, metric and label."""
+
+
+class _Record(BaseModel):
+    """What every record has, see `mtl2r_bench.summary`."""
+
+    model_config = ConfigDict(strict=True)
+
+    labels: Annotated[list[str], Field(min_length=1)]
+    tasks: list[str]
+    method: dict[str, Any]
+    label: str
+    position: float | None
+    fold: int | None
+    seed: int
+    select_cutoff: int
+    epoch: int
+    epochs: int
+    parameters: int
+    loss: dict[str, float]
+    metrics: _Measured
+    standard_errors: _Measured
+    seconds: float
+    data: dict[str, str]
+    environment: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        labels = set(self.labels)
+        if not set(self.tasks) <= labels:
+            raise ValueError(f"the tasks are {self.tasks}, not among the labels {self.labels}")
+        for measured in (self.metrics, self.standard_errors):
+            if "validation" not in measured:
+                raise ValueError(f"there are no values on validation, only on {list(measured)}")
+            for split, metrics in measured.items():
+                for metric, values in metrics.items():
+                    if set(values) != labels:
+                        raise ValueError(f"{metric} on {split} is of {[*values]}, not of {labels}")
+        return self
+
+
 class RunFolder:
     """The files of one run."""
 
@@ -141,6 +190,8 @@ class RunFolder:
     def open(self, config_toml: str) -> None:
         """Makes the folder, or takes up one that holds the same config.
 
+        A damaged record there is set aside, so that the run is finished anew.
+
         Raises:
             ValueError: When the folder holds a run of another config.
         """
@@ -150,20 +201,61 @@ class RunFolder:
                     f"{self.path} holds a run of another config (see {self.config.name} there); "
                     "choose another folder, or remove this one"
                 )
+            if self.damage() is not None:
+                self.record.replace(self.record.with_name(f"{self.record.name}.damaged"))
             return
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.config) as file:
             file.write(config_toml.encode())
 
     def finished(self) -> dict[str, Any] | None:
-        """The record, where the run finished.
+        """The record, where the run finished: what is told of a run anywhere follows from this.
 
         Raises:
-            ValueError: When the file is damaged.
+            DamagedError: When the file is there but cannot be read, contradicts itself or the
+                config beside it, or lacks the metrics per query that belong to it.
         """
         if not self.record.is_file():
             return None
-        return read_json(self.record, "labels", "tasks", "method", "metrics", "data")
+        fault = self.damage()
+        if fault is not None:
+            raise DamagedError(
+                f"{fault}; the command that trained it, given again, makes the record anew from "
+                "the last checkpoint"
+            )
+        return read_json(self.record)
+
+    def damage(self) -> str | None:
+        """What is wrong with the record; None where nothing is, or where there is none."""
+        if not self.record.is_file():
+            return None
+        try:
+            record = read_json(self.record, *_Record.model_fields)
+            _Record.model_validate(record)
+        except DamagedError as error:
+            return str(error)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the whole"
+            return f"{self.record}: damaged, {place}: {first['msg']}"
+        fault = self._misfit(record)
+        return None if fault is None else f"{self.record}: damaged, {fault}"
+
+    def _misfit(self, record: Mapping[str, Any]) -> str | None:
+        """What a record says that the files beside it do not."""
+        if not self.queries.is_file():
+            return f"{self.queries.name} is not beside it"
+        if self.config.is_file():
+            try:
+                config = tomllib.loads(self.config.read_text(encoding="utf-8"))
+            except ValueError as error:
+                return f"as is {self.config.name} ({error})"
+            given = {"seed": config.get("seed"), **config.get("method", {})}
+            found = {"seed": record["seed"], **record["method"]}
+            for key, value in given.items():
+                if found.get(key) != value:
+                    return f"{key} is {found.get(key)!r}, {value!r} in {self.config.name}"
+        return None
 
     def fail(self, error: str) -> None:
         """Keeps why the run failed, for `mtl2r-bench status`."""
@@ -190,11 +282,20 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The log's lines; a last line that a kill cut short is left out."""
+        """The log's lines; a last line that a kill cut short is left out.
+
+        Raises:
+            DamagedError: When another line is not what `append` writes.
+        """
         if not self.log.is_file():
             return []
-        text = self.log.read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.split("\n")[:-1]]
+        lines = self.log.read_text(encoding="utf-8").split("\n")[:-1]
+        try:
+            return [dict(json.loads(line)) for line in lines]
+        except (TypeError, ValueError) as error:
+            raise DamagedError(
+                f"{self.log}: damaged ({error}); remove the run's folder to train it again"
+            ) from error
 
     def rewind(self, epochs: int) -> None:
         """Keeps the first `epochs` lines of the log: those of which the state was saved."""

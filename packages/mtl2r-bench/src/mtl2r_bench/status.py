@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,11 +16,11 @@ from rich.text import Text
 from .config import RunConfig
 from .folder import StudyFolder
 from .gaps import all_runs
-from .record import RunFolder
+from .record import DamagedError, RunFolder
 
 __all__ = ["RunStatus", "StudyWatch", "duration", "seconds_left", "status_table", "study_status"]
 
-State = Literal["finished", "failed", "running", "begun", "waiting"]
+State = Literal["finished", "failed", "damaged", "running", "begun", "waiting"]
 
 _SHOWN = 12
 """Running and failed runs that a live table has room for."""
@@ -32,12 +32,13 @@ class RunStatus:
 
     Attributes:
         name: Its folder's name.
-        state: ``"running"`` at the moment; ``"begun"`` was interrupted.
+        state: ``"running"`` at the moment; ``"begun"`` was interrupted; ``"damaged"`` has a file
+            that is not what it was, above all its record.
         epoch: Epochs done.
         epochs: How many there are.
         seconds: That the epochs done took.
         losses: Of the last epoch by task; empty before the first.
-        error: Why it failed, if it did.
+        error: Why it failed, if it did, or what is damaged and what to do.
     """
 
     name: str
@@ -102,6 +103,8 @@ def seconds_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
 def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -> RenderableType:
     """What runs at the moment and what failed, with the counts and the time left below.
 
+    What is wrong with a damaged run has a path in it that a column would break; it is not shown.
+
     Args:
         runs: From `study_status`.
         jobs: Runs at a time, for the time left.
@@ -110,7 +113,9 @@ def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -
     table = Table("run", "state", "epochs", "time", "losses, or error")
     wanted = list(runs)
     if not every:
-        wanted = [run for state in ("running", "failed") for run in runs if run.state == state]
+        wanted = [
+            run for state in ("running", "damaged", "failed") for run in runs if run.state == state
+        ]
     for run in wanted if every else wanted[:_SHOWN]:
         losses = "  ".join(f"{task} {loss:.4g}" for task, loss in run.losses.items())
         table.add_row(
@@ -118,7 +123,7 @@ def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -
             run.state,
             f"{run.epoch}/{run.epochs}",
             duration(run.seconds),
-            Text(run.error or losses),
+            Text((run.error if run.state == "failed" else None) or losses),
         )
     counts = Counter(run.state for run in runs)
     left = seconds_left(runs, jobs)
@@ -142,22 +147,26 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-_ORDER: tuple[State, ...] = ("finished", "running", "begun", "waiting", "failed")
+_ORDER: tuple[State, ...] = ("finished", "running", "begun", "waiting", "damaged", "failed")
 
 
 def _status(name: str, run: RunFolder, epochs: int) -> RunStatus:
     if not run.path.is_dir():
         return RunStatus(name, "waiting", 0, epochs, 0.0, {}, None)
-    log = run.epochs()
-    error = run.failure()
+    log: list[dict[str, Any]] = []
+    error = None
     state: State = "waiting"
-    if run.record.is_file():
-        state, error = "finished", None
-    elif run.lock.taken():
-        state, error = "running", None
-    elif error is not None:
-        state = "failed"
-    elif run.config.is_file():
-        state = "begun"
+    try:
+        log = run.epochs()
+        if run.finished() is not None:
+            state = "finished"
+        elif run.lock.taken():
+            state = "running"
+        elif (error := run.failure()) is not None:
+            state = "failed"
+        elif run.config.is_file():
+            state = "begun"
+    except DamagedError as damage:
+        state, error = ("running", None) if run.lock.taken() else ("damaged", str(damage))
     losses = log[-1]["loss"] if log else {}
     return RunStatus(name, state, len(log), epochs, sum(e["seconds"] for e in log), losses, error)

@@ -53,7 +53,8 @@ def sweep(
     often as the study says, one more vector for every method and task set, where its front has its
     largest gap. Each run is a process of one thread, so that its result does not depend on how many
     run at once. A run that fails, or whose process is killed, is begun again `study.retries` times
-    at most, from its last checkpoint; the others go on, and its error is reported at the end.
+    at most, from its last checkpoint; the others go on, and its error is reported at the end. A run
+    whose record is damaged is not finished: it goes on from its last checkpoint, too.
 
     Args:
         study: What to train.
@@ -129,6 +130,8 @@ class _Sweep:
         left: dict[str, RunConfig] = {}
         for name, config in self.runs.items():
             if name not in self.done and belongs(config):
+                if (damage := RunFolder(self.folder.runs / name).damage()) is not None:
+                    self._say(f"damaged   {name}: {damage}; it is made anew")
                 try:
                     left[name] = self._prepared(config)
                 except _BaselineError as error:

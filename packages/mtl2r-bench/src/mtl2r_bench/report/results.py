@@ -114,7 +114,8 @@ def collect(folder: StudyFolder) -> list[Result]:
 
     Raises:
         FileNotFoundError: When there is no study, or no finished run.
-        ValueError: When a record is damaged, or runs are of data with other labels.
+        DamagedError: When a record is damaged.
+        ValueError: When runs are of data with other labels.
     """
     if not folder.study.is_file():
         raise FileNotFoundError(f"{folder.path}: expected a study's folder, found no study.toml")
