@@ -128,9 +128,9 @@ def test_a_run_of_trees_has_the_files_of_a_run(run_config, splits, tmp_path):
     assert ours.drop(["value"]) == theirs.drop(["value"])
     kept = lightgbm.Booster(model_file=tmp_path / "run" / "trees.txt")
     assert kept.current_iteration() == record["epoch"]
-    (tmp_path / "run" / "queries.parquet").unlink()
+    (tmp_path / "run" / "trees.txt").unlink()
     assert train(config, splits, tmp_path / "run") == record  # nothing is done again
-    assert not (tmp_path / "run" / "queries.parquet").exists()
+    assert not (tmp_path / "run" / "trees.txt").exists()
 
 
 def test_trees_follow_the_preference(run_config, tables, tmp_path):
