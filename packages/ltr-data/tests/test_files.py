@@ -61,6 +61,34 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, where nothing can be made")
+def test_the_systems_errors_name_the_file_that_was_asked_for(tmp_path):
+    for write in (ltr_data.atomic_write, ltr_data.atomic_folder):
+        with pytest.raises(FileNotFoundError) as found, write("/proc/scores.txt"):
+            pass
+        assert found.value.filename == "/proc/scores.txt"
+
+
+def test_an_error_of_a_write_names_the_file(tmp_path):
+    resource = pytest.importorskip("resource", reason="limits of the size of files need POSIX")
+    path = tmp_path / "x"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="large") as found, ltr_data.atomic_write(path) as file:
+            file.write(b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found.value.filename == str(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_a_socket_is_not_the_files(tmp_path):
+    with pytest.raises(ConnectionResetError) as found, ltr_data.atomic_write(tmp_path / "x"):
+        raise ConnectionResetError(104, "Connection reset by peer")
+    assert found.value.filename is None
+
+
 def test_permissions_follow_the_umask(tmp_path):
     with ltr_data.atomic_write(tmp_path / "a") as file:
         file.write(b"")

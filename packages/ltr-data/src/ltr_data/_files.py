@@ -1,5 +1,6 @@
 """Files and folders that are either wholly there or not there at all."""
 
+import errno
 import glob
 import os
 import secrets
@@ -16,6 +17,9 @@ except ImportError:  # Windows: swaps of folders are then not guarded against on
     fcntl = None  # type: ignore[assignment]
 
 _SWEEP_AFTER_SECONDS = 10.0
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a write, which have no file's name, as against those of a socket."""
 
 
 @contextmanager
@@ -69,19 +73,21 @@ def atomic_write(
     if mode == "w":
         encoding, newline = encoding or "utf-8", "" if newline is None else newline
     # "x": the name is new, and the umask applies as to any other file.
-    handle = temporary.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
+    with _named(temporary, target):
+        handle = temporary.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
     _hold(handle.fileno())
     try:
-        try:
-            yield handle
-            if not handle.closed:
-                handle.flush()
-                os.fsync(handle.fileno())
-        finally:
-            # On a full disk closing fails once more; the first error is the one to report.
-            with suppress(OSError):
-                handle.close()
-        temporary.replace(target)
+        with _named(temporary, target):
+            try:
+                yield handle
+                if not handle.closed:
+                    handle.flush()
+                    os.fsync(handle.fileno())
+            finally:
+                # On a full disk closing fails once more; the first error is the one to report.
+                with suppress(OSError):
+                    handle.close()
+            temporary.replace(target)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -154,11 +160,13 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileNotFoundError(f"`path` must lie in an existing folder, {target.parent} is none")
     recover_folder(target)
     temporary = _temporary(target)
-    temporary.mkdir()
+    with _named(temporary, target):
+        temporary.mkdir()
     try:
-        yield temporary
-        for file in (*temporary.rglob("*"), temporary):
-            _sync(file)
+        with _named(temporary, target):
+            yield temporary
+            for file in (*temporary.rglob("*"), temporary):
+                _sync(file)
         with locked(target.parent):
             old = _old(target)
             if target.exists():
@@ -214,6 +222,21 @@ def _old(target: Path) -> Path:
 
 def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+@contextmanager
+def _named(temporary: Path, target: Path) -> Iterator[None]:
+    """Let the system's errors name what was asked for; those of a full disk name nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            if error.errno in _DISK:
+                error.filename = str(target)
+        elif isinstance(error.filename, str | os.PathLike):
+            name = os.fspath(error.filename)
+            error.filename = name.replace(str(temporary), str(target), 1)
+        raise
 
 
 def _sync(path: Path) -> None:

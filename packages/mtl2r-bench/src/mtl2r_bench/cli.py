@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import sys
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from . import train as training
 from .cli_options import Config, Data, Epochs, Out, Tasks, console, names, override, vector
 from .config import STUDIES, RunConfig, load_study, validate
 from .data import load_splits
+from .files import explain, writable
 from .tables import LOSSES, METHODS, METRICS, TREES, summary
 
 __all__ = ["app", "main"]
@@ -72,6 +72,7 @@ def train(
     override(tables, ("train", "epochs"), epochs)
     override(tables, ("seed",), seed)
     run = validate(RunConfig, tables, str(config or "options"))
+    writable(out, "--out", folder=True)
     splits = load_splits(run.data, run.evaluation)
     bar = Progress(
         TextColumn("epoch {task.fields[epoch]}"),
@@ -123,6 +124,7 @@ def predict(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:n.")] = "cpu",
 ) -> None:
     """Scores every document of a file with a trained ranker."""
+    writable(out, "--out")
     bar = Progress(
         BarColumn(), MofNCompleteColumn(), TextColumn("documents"), TimeRemainingColumn()
     )
@@ -150,6 +152,7 @@ def export(
     exporters = {".onnx": export_onnx, ".pt2": export_program}
     if out.suffix not in exporters:
         raise ValueError(f"`--out` must end in {' or '.join(exporters)}, got {out}")
+    writable(out, "--out")
     exporters[out.suffix](prediction.load_ranker(model), out)
     console.print(f"Exported: {out}", soft_wrap=True, highlight=False)
 
@@ -186,11 +189,10 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (ValueError, OSError, ImportError, training.TrainingError) as error:
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        hint = "\nFinished runs are kept: free some space, and the same command goes on." * full
+        said = explain(error) if isinstance(error, OSError) else str(error)
         # Markup off: a message may quote brackets of the user's input.
         Console(stderr=True).print(
-            f"error: {error}{hint}", style="red", markup=False, highlight=False, soft_wrap=True
+            f"error: {said}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         sys.exit(1)
     except _TerminatedError:

@@ -12,6 +12,8 @@ from rich.console import Console
 import ltr_data
 from ltr_data.datasets import MANIFESTS, Manifest, download, manifest, resolve_tasks, synthetic
 
+from .files import writable
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Converts, describes, downloads and generates ranking data.")
@@ -26,6 +28,8 @@ def convert(
     ] = None,
 ) -> None:
     """Converts files once to a form that opens in milliseconds; what is up to date is left."""
+    if folder is not None:
+        writable(folder, "--folder", folder=True)
     for path in paths:
         target = None if folder is None else folder / f"{path.name}.safetensors"
         done = ltr_data.convert(path, target, progress=ltr_data.ProgressPrinter(path.name))
@@ -39,6 +43,8 @@ def describe(
     plot: Annotated[Path | None, typer.Option(help="A PNG file for the figure.")] = None,
 ) -> None:
     """Prints list lengths, label shares, correlations and constant columns; plots them."""
+    if plot is not None:
+        writable(plot, "--plot")
     table = ltr_data.read(path)
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     specs = resolve_tasks(names, table.feature_ids)
@@ -61,6 +67,7 @@ def get(
     ] = False,
 ) -> None:
     """Downloads a public data set, resuming and verifying; asks about its licence."""
+    writable(root, "ROOT", folder=True)
 
     def ask(about: Manifest) -> bool:
         return typer.confirm(f"{about.title}: {about.licence} ({about.page}). Do you accept?")
@@ -86,6 +93,7 @@ def synth(
     """Writes synthetic lists shaped like MSLR-WEB30K as LETOR text."""
     if folder.exists():
         raise ValueError(f"`folder` must be new, {folder} exists")
+    writable(folder, "FOLDER", folder=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     tables = synthetic.splits(queries, seed=seed, mean_length=mean_length)
     with ltr_data.atomic_folder(folder) as fresh:

@@ -28,6 +28,7 @@ from .cli_options import (
 from .config import RunConfig, StudyConfig, load_study, validate
 from .data import load_splits
 from .estimate import estimate, trainings
+from .files import writable
 from .report import write_report
 from .report.bootstrap import Estimate
 from .report.table import Table as ReportTable
@@ -243,6 +244,8 @@ def select(
     ] = None,
 ) -> None:
     """Chooses the ranker that serves a wish best on the validation lists, and copies it."""
+    if out is not None:
+        writable(out, "--out", folder=True)
     choice = choose(
         folder,
         None if prefer is None else parse_preference(prefer),
@@ -298,6 +301,7 @@ def report(
 
 
 def _sweep(study: StudyConfig, out: Path, backend: Backend) -> None:
+    writable(out, "--out", folder=True)
     outcomes = sweep(study, out, console=console, backend=backend)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(failed) < len(outcomes):
@@ -308,6 +312,8 @@ def _sweep(study: StudyConfig, out: Path, backend: Backend) -> None:
 
 
 def _report(path: Path, **options: Any) -> None:
+    if path.is_dir():
+        writable(path, "FOLDER", folder=True)
     report = write_report(path, **options)
     for section in report.sections:
         # All points where they fit a screen, else the methods alone.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from ..files import explain
 from .commands import Places, execute
 from .session import Session
 
@@ -44,5 +45,7 @@ def answer(session: Session, places: Places, line: str) -> dict[str, Any]:
         return {"ok": True, **execute(session, places, command)}
     except json.JSONDecodeError as error:
         return {"ok": False, "error": f"not JSON: {error}"}
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return {"ok": False, "error": str(error)}
+    except OSError as error:
+        return {"ok": False, "error": explain(error)}

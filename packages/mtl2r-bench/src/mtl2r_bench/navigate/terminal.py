@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ..files import explain
 from .commands import Places, execute
 from .sentences import HELP, parse
 from .session import Session
@@ -108,7 +109,8 @@ def _obey(
 
 
 def _complain(console: Console, error: Exception) -> None:
-    console.print(Text(str(error), style="red"), soft_wrap=True)
+    said = explain(error) if isinstance(error, OSError) else str(error)
+    console.print(Text(said, style="red"), soft_wrap=True)
 
 
 def render(answer: Mapping[str, Any], session: Session) -> RenderableType:
