@@ -1,19 +1,22 @@
 """What every ranker keeps, whatever its encoder and its head. A new one joins by one line."""
 
+import importlib
+import inspect
 import itertools
+import pkgutil
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mtl2r_models import (
-    LatentCross,
-    ListTransformer,
-    MLPScorer,
-    PreferenceConditioned,
-    SetTransformer,
-)
+import mtl2r_models
+from mtl2r_models import PreferenceConditioned, Ranker, Scorer
+from mtl2r_models.checkpoint import ARCHITECTURES
+from mtl2r_models.conditioned import TRUNKS
+from mtl2r_models.feature_layers import KINDS
+from mtl2r_models.testing import SMALL
 
 FEATURES, TASKS = 5, 3
 FEATURE_LAYERS = [
@@ -23,54 +26,82 @@ FEATURE_LAYERS = [
     {"kind": "periodic", "frequencies": 3, "embedding": 2},
     {"kind": "piecewise_linear", "bins": 3, "embedding": 2},
 ]
-SIZES = {"hidden": 16, "layers": 2, "heads": 2, "feedforward": 32, "max_length": 8}
+EXPERTS = {"shared": 2, "own": 1, "width": 8}
 
 
-def transformer(norm, positions):
-    return lambda **options: ListTransformer(
-        FEATURES, **SIZES, norm=norm, positions=positions, **options
+def network(architecture, experts=None, **fixed):
+    """A function from the other options; experts are for a score per task."""
+
+    def build(num_tasks, **options):
+        mixed = None if num_tasks is None else experts
+        return TRUNKS[architecture](
+            FEATURES, **SMALL[architecture], experts=mixed, num_tasks=num_tasks, **fixed, **options
+        )
+
+    return build
+
+
+def conditioned(architecture):
+    def build(dropout=0.3, **options):
+        trunk = {"architecture": architecture, **SMALL[architecture], "dropout": dropout}
+        return PreferenceConditioned(FEATURES, trunk=trunk, preferences=2, **options)
+
+    return build
+
+
+PLAIN = {name: network(name) for name in TRUNKS}
+CONDITIONED = {f"{name}-conditioned": conditioned(name) for name in TRUNKS}
+POSITIONED = {
+    f"ListTransformer-{norm}-{positions}": network(
+        "ListTransformer", norm=norm, positions=positions
     )
-
-
-def with_experts(num_tasks, **options):
-    """Experts and members, where there is a score per task."""
-    experts = None if num_tasks is None else {"shared": 2, "own": 1, "width": 8}
-    return MLPScorer(
-        FEATURES, hidden=(16, 8), experts=experts, members=2, num_tasks=num_tasks, **options
-    )
-
-
-ENCODERS = {
-    f"transformer-{norm}-{positions}": transformer(norm, positions)
     for norm, positions in itertools.product(["pre", "post"], ["none", "sinusoidal", "learned"])
-} | {
-    "mlp": lambda **options: MLPScorer(FEATURES, hidden=(16, 8), **options),
-    "mlp-features": lambda **options: MLPScorer(
-        FEATURES, hidden=(16, 8), feature_layers=FEATURE_LAYERS, **options
-    ),
-    "mlp-members": lambda **options: MLPScorer(FEATURES, hidden=(16, 8), members=3, **options),
-    "transformer-piecewise-members": lambda **options: ListTransformer(
-        FEATURES, **SIZES, feature_layers=FEATURE_LAYERS[-1:], members=2, **options
-    ),
-    "latent-cross": lambda **options: LatentCross(
-        FEATURES, hidden=16, blocks=1, heads=2, feedforward=32, **options
-    ),
-    "set-transformer": lambda **options: SetTransformer(
-        FEATURES, hidden=16, layers=2, heads=2, feedforward=32, points=3, **options
-    ),
-    "mlp-experts": with_experts,
-    "conditioned": lambda dropout=0.3, **options: PreferenceConditioned(
-        FEATURES,
-        trunk={"architecture": "MLPScorer", "hidden": [16, 8], "dropout": dropout},
-        preferences=2,
-        **options,
-    ),
+    if (norm, positions) != ("pre", "none")
 }
-ORDERED = [f"transformer-{n}-{p}" for n in ("pre", "post") for p in ("sinusoidal", "learned")]
+VARIANTS = {
+    "members": {"members": 3},
+    "features-members": {"feature_layers": FEATURE_LAYERS, "members": 2},
+    "experts-members": {"experts": EXPERTS, "members": 2},
+}
+VARIED = {
+    f"{name}-{variant}": network(name, **options)
+    for name, (variant, options) in itertools.product(TRUNKS, VARIANTS.items())
+}
+LAYERED = {
+    f"MLPScorer-{layer['kind']}": network("MLPScorer", feature_layers=[layer])
+    for layer in FEATURE_LAYERS
+}
+ENCODERS = PLAIN | CONDITIONED | POSITIONED | VARIED | LAYERED
+ORDERED = [name for name in POSITIONED if not name.endswith("none")]
 BLIND_TO_ORDER = [name for name in ENCODERS if name not in ORDERED]
+
+QUICK = [*PLAIN, *POSITIONED, "MLPScorer-features-members", "MLPScorer-conditioned"]
+"""What is compiled in every run of the tests; the others are in the slow ones."""
+THE_OTHERS = [name for name in ENCODERS if name not in QUICK]
 
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
 every_head = pytest.mark.parametrize("num_tasks", [None, TASKS], ids=["shared", "per-task"])
+
+
+def concrete(kind):
+    """The classes of this kind that can be made."""
+    for below in kind.__subclasses__():
+        yield from concrete(below)
+        if not inspect.isabstract(below):
+            yield below
+
+
+def test_every_architecture_and_feature_layer_is_under_this_contract():
+    for module in pkgutil.walk_packages(mtl2r_models.__path__, "mtl2r_models."):
+        importlib.import_module(module.name)
+    ours = {kind for kind in concrete(Scorer) if kind.__module__.startswith("mtl2r_models.")}
+    assert ours == set(ARCHITECTURES.values())
+    assert ours == {type(make(encoder, TASKS)) for encoder in ENCODERS}
+    assert {type(make(f"{name}-conditioned", None).trunk) for name in TRUNKS} == ours - {
+        PreferenceConditioned
+    }
+    assert SMALL.keys() == TRUNKS.keys()
+    assert {layer["kind"] for layer in FEATURE_LAYERS} == KINDS.keys()
 
 
 def make(encoder, num_tasks, seed=0, dropout=0.3):
@@ -183,6 +214,19 @@ def test_config_rebuilds_the_model(encoder, num_tasks):
 
 
 @every_encoder
+@every_head
+def test_what_was_saved_scores_alike_bit_for_bit(encoder, num_tasks, tmp_path):
+    model = make(encoder, num_tasks)
+    model.fit_features(draw(30, FEATURES, seed=2))
+    Ranker(model, feature_ids=range(1, FEATURES + 1)).save(tmp_path / "ranker")
+    loaded = Ranker.load(tmp_path / "ranker").model
+    assert type(loaded) is type(model)
+    assert loaded.config() == model.config()
+    features, mask, _ = ragged([4, 1, 6], 1, seed=6)
+    assert torch.equal(loaded(features, mask)[..., mask], model(features, mask)[..., mask])
+
+
+@every_encoder
 def test_a_shared_score_leaves_the_tasks_nothing_of_their_own(encoder):
     model = make(encoder, None)
     assert list(model.shared_parameters()) == list(model.parameters())
@@ -225,6 +269,27 @@ def test_dropout_acts_in_training_only_and_is_repeated_by_the_state_of_the_gener
 
 
 @every_encoder
+def test_second_derivatives_are_those_of_torchs_own_operations(encoder):
+    model = make(encoder, TASKS)
+    features, mask, _ = ragged([3, 6, 1], 1, seed=5, fill=0.0)
+
+    def curved():
+        """The Hessian of a loss times its gradient."""
+        parameters = list(model.parameters())
+        loss = model(features.to(parameters[0].dtype), mask)[..., mask].square().sum()
+        slopes = torch.autograd.grad(loss, parameters, create_graph=True)
+        curve = sum(slope.square().sum() for slope in slopes)
+        products = torch.autograd.grad(curve, parameters, materialize_grads=True)
+        return torch.cat([product.flatten() for product in products]).double()
+
+    found = curved()
+    model.double()
+    with sdpa_kernel(SDPBackend.MATH):
+        expected = curved()
+    assert (found - expected).norm() < 1e-3 * expected.norm()
+
+
+@every_encoder
 @every_head
 def test_same_generator_same_weights(encoder, num_tasks):
     one, two = (make(encoder, num_tasks).state_dict() for _ in range(2))
@@ -248,7 +313,9 @@ def test_half_precision_changes_the_scores_by_rounding_alone(encoder, num_tasks,
     torch.testing.assert_close(found.float(), expected, **tolerance)
 
 
-@every_encoder
+@pytest.mark.parametrize(
+    "encoder", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in THE_OTHERS)]
+)
 def test_one_compiled_graph_serves_every_shape(encoder):
     torch.compiler.reset()
     model = make(encoder, TASKS)
@@ -294,17 +361,24 @@ def test_bad_arguments_are_named(encoder, arguments, error, message):
         ENCODERS[encoder](**{"num_tasks": None, **arguments})
 
 
+@pytest.mark.parametrize("architecture", TRUNKS)
+def test_an_unknown_argument_is_named_with_those_there_are(architecture):
+    message = (
+        rf"^{architecture} has no argument `member`, only hidden, .*; did you mean 'members'\?$"
+    )
+    with pytest.raises(TypeError, match=message):
+        TRUNKS[architecture](FEATURES, member=2)
+
+
 @pytest.mark.slow  # the compiler takes its time
 @pytest.mark.parametrize(
     "encoder",
     [
-        "transformer-pre-learned",
-        "mlp",
-        "mlp-features",
-        "transformer-piecewise-members",
-        "latent-cross",
-        "set-transformer",
-        "conditioned",
+        *PLAIN,
+        "ListTransformer-pre-learned",
+        "ListTransformer-features-members",
+        "MLPScorer-features-members",
+        "MLPScorer-conditioned",
     ],
 )
 def test_compiled_code_gives_the_scores_and_gradients_but_for_rounding(encoder):

@@ -10,18 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltr_data import ClipOutliers, LogStandardize, QuantileTransform
-from mtl2r_models import (
-    LatentCross,
-    ListTransformer,
-    MLPScorer,
-    PreferenceConditioned,
-    Ranker,
-    SetTransformer,
-)
+from mtl2r_models import MLPScorer, PreferenceConditioned, Ranker
+from mtl2r_models.checkpoint import ARCHITECTURES
+from mtl2r_models.conditioned import TRUNKS
 from mtl2r_models.export import _searchsorted, export_onnx, export_program
+from mtl2r_models.testing import SMALL
 
 IDS = (1, 2, 3, 7)
-SIZES = {"hidden": 8, "layers": 1, "heads": 2, "feedforward": 16, "max_length": 6}
 FEATURE_LAYERS = [
     {"kind": "noise"},
     {"kind": "log_scale"},
@@ -29,40 +24,42 @@ FEATURE_LAYERS = [
     {"kind": "periodic", "embedding": 2},
     {"kind": "piecewise_linear", "bins": 3, "embedding": 2},
 ]
-CASES = {
-    "learned": (
-        lambda: ListTransformer(4, **SIZES, positions="learned", num_tasks=2),
-        LogStandardize,
-    ),
-    "sinusoidal": (
-        lambda: ListTransformer(4, **SIZES, norm="post", positions="sinusoidal"),
-        ClipOutliers,
-    ),
-    "mlp": (lambda: MLPScorer(4, hidden=(8,), num_tasks=2), QuantileTransform),
+
+
+def network(architecture, **options):
+    return lambda: TRUNKS[architecture](4, **SMALL[architecture], **options)
+
+
+def conditioned(architecture):
+    trunk = {"architecture": architecture, **SMALL[architecture]}
+    return lambda: PreferenceConditioned(4, trunk=trunk, preferences=2)
+
+
+QUICK = {
+    "learned": (network("ListTransformer", positions="learned", num_tasks=2), LogStandardize),
+    "sinusoidal": (network("ListTransformer", norm="post", positions="sinusoidal"), ClipOutliers),
+    "mlp": (network("MLPScorer", num_tasks=2), QuantileTransform),
     "plain": (lambda: MLPScorer(4, hidden=(8,)), None),
     "features-members": (
-        lambda: MLPScorer(4, hidden=(8,), feature_layers=FEATURE_LAYERS, members=2, num_tasks=2),
+        network("MLPScorer", feature_layers=FEATURE_LAYERS, members=2, num_tasks=2),
         LogStandardize,
     ),
-    "experts": (
-        lambda: MLPScorer(4, hidden=(8,), experts={"shared": 2, "own": 1}, num_tasks=2),
-        LogStandardize,
-    ),
-    "conditioned": (
-        lambda: PreferenceConditioned(
-            4, trunk={"architecture": "MLPScorer", "hidden": [8]}, preferences=2
-        ),
-        LogStandardize,
-    ),
-    "latent-cross": (
-        lambda: LatentCross(4, hidden=8, blocks=1, heads=2, feedforward=16),
-        LogStandardize,
-    ),
-    "set-transformer": (
-        lambda: SetTransformer(4, hidden=8, layers=1, heads=2, feedforward=16, points=3, members=2),
-        LogStandardize,
-    ),
+    "experts": (network("MLPScorer", experts={"shared": 2, "own": 1}, num_tasks=2), LogStandardize),
+    "conditioned": (conditioned("MLPScorer"), LogStandardize),
+    "latent-cross": (network("LatentCross"), LogStandardize),
+    "set-transformer": (network("SetTransformer", members=2), LogStandardize),
 }
+SLOW = {f"{name}-conditioned": (conditioned(name), None) for name in TRUNKS} | {
+    f"{name}-all": (
+        network(name, feature_layers=FEATURE_LAYERS, members=2, experts={"own": 1}, num_tasks=2),
+        None,
+    )
+    for name in TRUNKS
+}
+CASES = QUICK | SLOW
+every_case = pytest.mark.parametrize(
+    "case", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 SHAPES = [(1, 1), (2, 3), (5, 17), (3, 240)]
 
 
@@ -94,7 +91,12 @@ def expected_scores(ranker, features, mask):
         return ranker(features, mask)[..., mask]
 
 
-@pytest.mark.parametrize("case", CASES)
+def test_every_architecture_is_exported():
+    exported = {type(make(case).model) for case in QUICK}
+    assert exported == set(ARCHITECTURES.values())
+
+
+@every_case
 def test_the_program_gives_the_rankers_scores(case, tmp_path):
     ranker = make(case)
     export_program(ranker, tmp_path / "ranker.pt2")
@@ -111,7 +113,7 @@ def test_the_program_gives_the_rankers_scores(case, tmp_path):
 # torch's exporter, of whatever version, uses names that its own tree module has deprecated.
 @pytest.mark.oracle
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
-@pytest.mark.parametrize("case", CASES)
+@every_case
 def test_onnxruntime_gives_the_rankers_scores(case, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

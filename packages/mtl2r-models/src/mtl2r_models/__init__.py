@@ -4,6 +4,7 @@ from .__about__ import __version__
 from .conditioned import PreferenceConditioned
 from .latent_cross import LatentCross
 from .mlp import MLPScorer
+from .network import Network, NetworkOptions
 from .ranker import Ranker, Ranking
 from .scorer import Scorer
 from .set_transformer import SetTransformer
@@ -13,6 +14,8 @@ __all__ = [
     "LatentCross",
     "ListTransformer",
     "MLPScorer",
+    "Network",
+    "NetworkOptions",
     "PreferenceConditioned",
     "Ranker",
     "Ranking",

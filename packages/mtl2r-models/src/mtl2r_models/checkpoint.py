@@ -7,7 +7,6 @@ transform's statistics (``transform.*``); README.md is the model card. Loading o
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from ltr_data import FeatureTransform, atomic_folder, atomic_write, recover_folder
 
 from .card import model_card
+from .checks import nearest
 from .columns import Columns
 from .conditioned import TRUNKS, PreferenceConditioned
 from .scorer import Scorer
@@ -181,10 +181,9 @@ def _read_config(path: Path) -> dict[str, Any]:
                 raise ValueError(f"{path}: incomplete or damaged, found {item!r} in {name}")
     architecture = config["architecture"]
     if architecture not in ARCHITECTURES:
-        near = difflib.get_close_matches(architecture, ARCHITECTURES, n=1)
         raise ValueError(
             f"{path}: expected one of {', '.join(ARCHITECTURES)}, found {architecture!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
+            f"{nearest(architecture, ARCHITECTURES)}"
         )
     return dict(config)
 

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .checks import check_sizes
+from .checks import check_sizes, nearest
 from .latent_cross import LatentCross
 from .mlp import MLPScorer
+from .network import Network
 from .scorer import Scorer
 from .set_transformer import SetTransformer
 from .transformer import ListTransformer
 
 __all__ = ["TRUNKS", "PreferenceConditioned", "stratified_preferences"]
 
-TRUNKS: Mapping[str, Callable[..., Scorer]] = {
+TRUNKS: Mapping[str, Callable[..., Network]] = {
     kind.__name__: kind for kind in (ListTransformer, MLPScorer, LatentCross, SetTransformer)
 }
 """What can be conditioned."""
@@ -86,7 +87,7 @@ class PreferenceConditioned(Scorer):
 
     Raises:
         ValueError: For an unknown architecture or a size that is too small.
-        TypeError: For a size that is no int, or an option that the architecture does not have.
+        TypeError: For a size that is no int, or an argument that the architecture does not have.
 
     Examples:
         >>> trunk = {"architecture": "MLPScorer", "hidden": [8]}
@@ -114,20 +115,20 @@ class PreferenceConditioned(Scorer):
         generator: torch.Generator | None = None,
     ) -> None:
         check_sizes(preferences=preferences, code=code, rank=rank or 1)
-        config = {
-            "num_features": num_features,
-            "trunk": dict(trunk),
-            "preferences": preferences,
-            "code": code,
-            "rank": rank,
-            "num_tasks": num_tasks,
-        }
-        super().__init__(config)
+        super().__init__(
+            num_features,
+            num_tasks,
+            trunk=dict(trunk),
+            preferences=preferences,
+            code=code,
+            rank=rank,
+        )
         options = dict(trunk)
         architecture = options.pop("architecture", None)
         if architecture not in TRUNKS:
             raise ValueError(
-                f"`trunk` must have an `architecture` of {', '.join(TRUNKS)}, got {architecture!r}"
+                f"`trunk` must have an `architecture` of {', '.join(TRUNKS)}, "
+                f"got {architecture!r}{nearest(architecture, TRUNKS)}"
             )
         self.trunk = TRUNKS[architecture](
             num_features, num_tasks=num_tasks, generator=generator, **options
@@ -175,7 +176,7 @@ class PreferenceConditioned(Scorer):
         self.preference.copy_(r)
 
     @torch.no_grad()
-    def at(self, preference: Sequence[float] | Tensor) -> Scorer:
+    def at(self, preference: Sequence[float] | Tensor) -> Network:
         """The ranker of one preference, by itself: same architecture, no conditioning left.
 
         Raises:
@@ -203,9 +204,6 @@ class PreferenceConditioned(Scorer):
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
         """Those of the trunk's heads, where each task has one."""
         return self.trunk.task_parameters(task)
-
-    def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
-        return self._call("_hidden", inputs, mask)
 
     def _call(self, method: str, *arguments: Tensor | None) -> Tensor:
         weights = {f"scorer.{name}": tensor for name, tensor in self._weights().items()}

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from .attention import attention_mask
-from .checks import check_dropout, check_sizes
+from .checks import check_sizes
 from .dropout import ReLUDropout
-from .layers import TransformerBlock
+from .layers import Blocks, TransformerBlock
+from .network import Network, NetworkOptions
 from .products import Linear
-from .scorer import Scorer
 
 __all__ = ["LatentCross"]
 
 
-class LatentCross(Scorer):
+class LatentCross(Network):
     r"""A multilayer perceptron of each document, crossed with its context in the list.
 
     .. math:: h = (1 + a(x)) \odot m(x), \quad s = \mathrm{head}(h)
@@ -39,16 +37,12 @@ class LatentCross(Scorer):
         heads: Attention heads per block.
         feedforward: Width of the blocks' feed-forward networks.
         dropout: Dropout probability in both parts.
-        feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
-        members: Members of an ensemble that share the network, see `mtl2r_models.members`.
-        experts: Options of the `mtl2r_models.experts.MixtureOfExperts` that scores each task;
-            None has a linear score each.
-        num_tasks: This many scores, one per task; None for one score that all tasks share.
-        generator: Draws the initial weights; None takes torch's default generator.
+        options: What every architecture takes, see `NetworkOptions`: `feature_layers`, `members`,
+            `experts`, `num_tasks` and `generator`.
 
     Raises:
         ValueError: For a size below 1, a dropout outside [0, 1), or `heads` not dividing `hidden`.
-        TypeError: For a size that is no int.
+        TypeError: For a size that is no int, or an unknown argument.
 
     Examples:
         >>> ranker = LatentCross(132, hidden=64, heads=2)
@@ -66,29 +60,16 @@ class LatentCross(Scorer):
         heads: int = 4,
         feedforward: int = 256,
         dropout: float = 0.3,
-        feature_layers: Sequence[Mapping[str, Any]] = (),
-        members: int = 1,
-        experts: Mapping[str, int] | None = None,
-        num_tasks: int | None = None,
-        generator: torch.Generator | None = None,
+        **options: Unpack[NetworkOptions],
     ) -> None:
-        check_sizes(hidden=hidden, layers=layers, blocks=blocks, heads=heads)
-        check_sizes(feedforward=feedforward)
-        check_dropout(dropout)
-        config = {
-            "num_features": num_features,
-            "hidden": hidden,
-            "layers": layers,
-            "blocks": blocks,
-            "heads": heads,
-            "feedforward": feedforward,
-            "dropout": dropout,
-            "feature_layers": [dict(layer) for layer in feature_layers],
-            "members": members,
-            "experts": None if experts is None else dict(experts),
-            "num_tasks": num_tasks,
-        }
-        super().__init__(config)
+        super().__init__(
+            num_features,
+            options,
+            **check_sizes(
+                hidden=hidden, layers=layers, blocks=blocks, heads=heads, feedforward=feedforward
+            ),
+            dropout=dropout,
+        )
         widths = [self.inputs.width, *[hidden] * layers]
         self.item = nn.Sequential(
             *(
@@ -98,13 +79,12 @@ class LatentCross(Scorer):
             )
         )
         self.input = Linear(self.inputs.width, hidden)
-        self.blocks = nn.ModuleList(
+        self.blocks = Blocks(
             TransformerBlock(hidden, heads, feedforward, dropout=dropout) for _ in range(blocks)
         )
         self.context_norm = nn.LayerNorm(hidden)
         self.context = Linear(hidden, hidden)
-        self.head = self._make_head(hidden)
-        self.reset_parameters(generator)
+        self._finish(hidden, options)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draws the weights; the context's last layer is 0."""
@@ -112,9 +92,6 @@ class LatentCross(Scorer):
         nn.init.zeros_(self.context.weight)
 
     def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
-        context: Tensor = self.input(inputs)
-        attend = None if mask is None else attention_mask(mask)
-        for block in self.blocks:
-            context = block(context, attend)
-        crossed: Tensor = (1 + self.context(self.context_norm(context))) * self.item(inputs)
+        context = self.context_norm(self.blocks(self.input(inputs), mask))
+        crossed: Tensor = (1 + self.context(context)) * self.item(inputs)
         return crossed

@@ -1,4 +1,4 @@
-"""The block that transformers are stacked from."""
+"""The block that transformers are stacked from, and the stack."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from .attention import Attention, AttentionScale
+from .attention import Attention, AttentionScale, attention_mask
 from .dropout import Dropout
 from .feedforward import FeedForward
 
-__all__ = ["Norm", "TransformerBlock"]
+__all__ = ["Blocks", "Norm", "TransformerBlock"]
 
 Norm = Literal["pre", "post"]
 
@@ -60,3 +60,14 @@ class TransformerBlock(nn.Module):
         out = self.dropout.added(hidden, self.feedforward(hidden))
         normed: Tensor = self.feedforward_norm(out)
         return normed
+
+
+class Blocks(nn.ModuleList):
+    """Blocks one behind the other, of hidden states and what `attention_mask` makes of a mask."""
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """All blocks; `hidden` is (batch, list, hidden), `mask` (batch, list)."""
+        attend = None if mask is None else attention_mask(mask)
+        for block in self:
+            hidden = block(hidden, attend)
+        return hidden

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from .attention import Attention, attention_mask
-from .checks import check_dropout, check_sizes
+from .attention import Attention
+from .checks import check_sizes
 from .dropout import Dropout
 from .feedforward import FeedForward
+from .layers import Blocks
+from .network import Network, NetworkOptions
 from .products import Linear
-from .scorer import Scorer
 
 __all__ = ["InducedBlock", "SetTransformer"]
 
@@ -70,7 +70,7 @@ class InducedBlock(nn.Module):
         return out
 
 
-class SetTransformer(Scorer):
+class SetTransformer(Network):
     r"""Context-aware ranker for lists of thousands: induced set attention.
 
     .. math:: s = \mathrm{head}(\mathrm{LN}(\mathrm{ISAB}^N(W x + b)))
@@ -86,16 +86,12 @@ class SetTransformer(Scorer):
         feedforward: Width of the feed-forward networks, of which a block has two.
         points: Induced points per block; more see more, and cost in proportion.
         dropout: Dropout probability in the blocks.
-        feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
-        members: Members of an ensemble that share the network, see `mtl2r_models.members`.
-        experts: Options of the `mtl2r_models.experts.MixtureOfExperts` that scores each task;
-            None has a linear score each.
-        num_tasks: This many scores, one per task; None for one score that all tasks share.
-        generator: Draws the initial weights; None takes torch's default generator.
+        options: What every architecture takes, see `NetworkOptions`: `feature_layers`, `members`,
+            `experts`, `num_tasks` and `generator`.
 
     Raises:
         ValueError: For a size below 1, a dropout outside [0, 1), or `heads` not dividing `hidden`.
-        TypeError: For a size that is no int.
+        TypeError: For a size that is no int, or an unknown argument.
 
     Examples:
         >>> ranker = SetTransformer(132, hidden=32, layers=1, heads=2, points=8)
@@ -113,37 +109,23 @@ class SetTransformer(Scorer):
         feedforward: int = 512,
         points: int = 32,
         dropout: float = 0.3,
-        feature_layers: Sequence[Mapping[str, Any]] = (),
-        members: int = 1,
-        experts: Mapping[str, int] | None = None,
-        num_tasks: int | None = None,
-        generator: torch.Generator | None = None,
+        **options: Unpack[NetworkOptions],
     ) -> None:
-        check_sizes(hidden=hidden, layers=layers, heads=heads, feedforward=feedforward)
-        check_sizes(points=points)
-        check_dropout(dropout)
-        config = {
-            "num_features": num_features,
-            "hidden": hidden,
-            "layers": layers,
-            "heads": heads,
-            "feedforward": feedforward,
-            "points": points,
-            "dropout": dropout,
-            "feature_layers": [dict(layer) for layer in feature_layers],
-            "members": members,
-            "experts": None if experts is None else dict(experts),
-            "num_tasks": num_tasks,
-        }
-        super().__init__(config)
+        super().__init__(
+            num_features,
+            options,
+            **check_sizes(
+                hidden=hidden, layers=layers, heads=heads, feedforward=feedforward, points=points
+            ),
+            dropout=dropout,
+        )
         self.input = Linear(self.inputs.width, hidden)
-        self.blocks = nn.ModuleList(
+        self.blocks = Blocks(
             InducedBlock(hidden, heads, feedforward, points=points, dropout=dropout)
             for _ in range(layers)
         )
         self.final_norm = nn.LayerNorm(hidden)
-        self.head = self._make_head(hidden)
-        self.reset_parameters(generator)
+        self._finish(hidden, options)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draws all matrices Xavier-uniform, as are the points, and zeroes the biases."""
@@ -153,9 +135,5 @@ class SetTransformer(Scorer):
                 nn.init.xavier_uniform_(module.points, generator=generator)
 
     def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
-        hidden: Tensor = self.input(inputs)
-        attend = None if mask is None else attention_mask(mask)
-        for block in self.blocks:
-            hidden = block(hidden, attend)
-        out: Tensor = self.final_norm(hidden)
+        out: Tensor = self.final_norm(self.blocks(self.input(inputs), mask))
         return out

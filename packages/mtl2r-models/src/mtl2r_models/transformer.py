@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from .attention import AttentionScale, attention_mask
-from .checks import check_dropout, check_sizes
-from .layers import Norm, TransformerBlock
+from .attention import AttentionScale
+from .checks import check_sizes
+from .layers import Blocks, Norm, TransformerBlock
+from .network import Network, NetworkOptions
 from .positions import LearnedPositions, Positions, make_positions
 from .products import Linear
-from .scorer import Scorer
 
 __all__ = ["ListTransformer"]
 
 
-class ListTransformer(Scorer):
+class ListTransformer(Network):
     r"""Context-aware ranker: linear, N transformer blocks over the documents, a head.
 
     .. math:: s = \mathrm{head}(\mathrm{encoder}(W x + b)) \in \mathbb{R}^{list}
@@ -40,22 +39,18 @@ class ListTransformer(Scorer):
         feedforward: Width of the blocks' feed-forward networks.
         dropout: Dropout probability in the blocks.
         norm: ``"pre"`` (with a final layer norm) or ``"post"``.
-        attention_scale: ``"head"`` or ``"model"``, see `mtl2r_models.attention.SelfAttention`.
+        attention_scale: ``"head"`` or ``"model"``, see `mtl2r_models.attention.Attention`.
         positions: ``"none"``, or ``"sinusoidal"`` or ``"learned"`` positions over the initial rank,
             that is the order in which the documents of a list are given; see
             `mtl2r_models.positions`.
         max_length: How many learned positions there are; documents behind them share the last.
-        feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`.
-        members: Members of an ensemble that share the network, see `mtl2r_models.members`.
-        experts: Options of the `mtl2r_models.experts.MixtureOfExperts` that scores each task;
-            None has a linear score each.
-        num_tasks: This many scores, one per task; None for one score that all tasks share.
-        generator: Draws the initial weights; None takes torch's default generator.
+        options: What every architecture takes, see `NetworkOptions`: `feature_layers`, `members`,
+            `experts`, `num_tasks` and `generator`.
 
     Raises:
         ValueError: For a size below 1, a dropout outside [0, 1), `heads` not dividing `hidden`, or
             an unknown choice.
-        TypeError: For a size that is no int.
+        TypeError: For a size that is no int, or an unknown argument.
 
     Examples:
         >>> ranker = ListTransformer(132)
@@ -79,34 +74,20 @@ class ListTransformer(Scorer):
         attention_scale: AttentionScale = "head",
         positions: Positions = "none",
         max_length: int = 240,
-        feature_layers: Sequence[Mapping[str, Any]] = (),
-        members: int = 1,
-        experts: Mapping[str, int] | None = None,
-        num_tasks: int | None = None,
-        generator: torch.Generator | None = None,
+        **options: Unpack[NetworkOptions],
     ) -> None:
-        check_sizes(hidden=hidden, layers=layers, heads=heads, feedforward=feedforward)
-        check_sizes(max_length=max_length)
-        check_dropout(dropout)
-        config = {
-            "num_features": num_features,
-            "hidden": hidden,
-            "layers": layers,
-            "heads": heads,
-            "feedforward": feedforward,
-            "dropout": dropout,
-            "norm": norm,
-            "attention_scale": attention_scale,
-            "positions": positions,
-            "max_length": max_length,
-            "feature_layers": [dict(layer) for layer in feature_layers],
-            "members": members,
-            "experts": None if experts is None else dict(experts),
-            "num_tasks": num_tasks,
-        }
-        super().__init__(config)
+        super().__init__(
+            num_features,
+            options,
+            **check_sizes(hidden=hidden, layers=layers, heads=heads, feedforward=feedforward),
+            dropout=dropout,
+            norm=norm,
+            attention_scale=attention_scale,
+            positions=positions,
+            **check_sizes(max_length=max_length),
+        )
         self.input = Linear(self.inputs.width, hidden)
-        self.blocks = nn.ModuleList(
+        self.blocks = Blocks(
             TransformerBlock(
                 hidden,
                 heads,
@@ -120,8 +101,7 @@ class ListTransformer(Scorer):
         # A post-norm block already ends in a norm.
         self.final_norm = nn.LayerNorm(hidden) if norm == "pre" else nn.Identity()
         self.positions = make_positions(positions, hidden, max_length)
-        self.head = self._make_head(hidden)
-        self.reset_parameters(generator)
+        self._finish(hidden, options)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draws all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases."""
@@ -133,8 +113,5 @@ class ListTransformer(Scorer):
         hidden: Tensor = self.input(inputs)
         if self.positions is not None:
             hidden = self.positions(hidden, mask)
-        attend = None if mask is None else attention_mask(mask)
-        for block in self.blocks:
-            hidden = block(hidden, attend)
-        out: Tensor = self.final_norm(hidden)
+        out: Tensor = self.final_norm(self.blocks(hidden, mask))
         return out

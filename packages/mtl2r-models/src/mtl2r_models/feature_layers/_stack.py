@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..checks import nearest
 from ._base import FeatureLayer
 from ._cross import Cross
 from ._log_scale import LogScale
@@ -82,10 +82,9 @@ def _build(width: int, config: Mapping[str, Any]) -> FeatureLayer:
     options = dict(config)
     kind = options.pop("kind", None)
     if kind not in KINDS:
-        near = difflib.get_close_matches(str(kind), KINDS, n=1)
         raise ValueError(
             f"`kind` of a feature layer must be one of {', '.join(KINDS)}, got {kind!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
+            f"{nearest(kind, KINDS)}"
         )
     try:
         return KINDS[kind](width, **options)
