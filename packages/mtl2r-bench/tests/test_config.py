@@ -3,8 +3,13 @@
 import tomllib
 
 import pytest
+import torch
+from pydantic import TypeAdapter
 
+from mtl2r_bench.build import build_model
 from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, validate
+from mtl2r_bench.config_parts import ARCHITECTURES, ModelConfig
+from mtl2r_models.conditioned import TRUNKS
 
 
 @pytest.mark.parametrize(
@@ -104,3 +109,25 @@ def test_the_architecture_decides_which_keys_there_are():
         validate(RunConfig, {**run, "model": {"layer": 2}})
     with pytest.raises(ValueError, match=r"`model.architecture`: 'mpl'; did you mean 'mlp'"):
         validate(RunConfig, {**run, "model": {"architecture": "mpl"}})
+
+
+def test_every_architecture_has_a_config():
+    assert {kind.network for kind in ARCHITECTURES.values()} == set(TRUNKS.values())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_config_has_the_defaults_of_its_architecture(architecture):
+    config = TypeAdapter(ModelConfig).validate_python({"architecture": architecture})
+    model = build_model(config, 5, 2, torch.Generator())
+    assert model.config() == type(model)(5).config()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_texts_have_an_architectures_own_fields_first(architecture):
+    """As they always did: a run that is taken up again compares the text of its config."""
+    config = TypeAdapter(ModelConfig).validate_python({"architecture": architecture, "members": 2})
+    names = list(config.model_dump())
+    assert names[0] == "architecture"
+    assert names[-4:] == ["feature_layers", "members", "experts", "head"]
+    smaller = config.model_copy(update={"dropout": 0.1})
+    assert smaller.label == f"{architecture}, dropout=0.1, members=2"

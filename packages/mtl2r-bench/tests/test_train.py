@@ -22,10 +22,10 @@ from mtl2r_bench.config import LossConfig, RunConfig, to_toml, validate
 from mtl2r_bench.data import Splits
 from mtl2r_bench.epoch import Engine
 from mtl2r_bench.group import ALONE
-from mtl2r_bench.tables import ARCHITECTURES
 from mtl2r_bench.tables import METHODS as METHOD_TABLE
 from mtl2r_bench.train import TrainingError, initial_state, train
 from mtl2r_models import ListTransformer, Ranker, attention, products
+from mtl2r_models.conditioned import TRUNKS
 from mtl_optim import MGDA, backward
 
 
@@ -227,7 +227,7 @@ def test_every_architecture_trains(run_config, tables, splits, tmp_path, model, 
         config = run_config(name, train={"epochs": 1, "route": route}, **options)
         record = train(config, splits, tmp_path / name)
         assert record["metrics"]["test"]["ndcg@10"].keys() == {"relevance", "quality"}
-        assert type(Ranker.load(tmp_path / name / "ranker").model) in ARCHITECTURES.values()
+        assert type(Ranker.load(tmp_path / name / "ranker").model) in TRUNKS.values()
 
 
 @pytest.mark.parametrize("name", METHOD_NAMES)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 import mtl_optim
-from mtl2r_models import PreferenceConditioned, Scorer
+from mtl2r_models import Network, PreferenceConditioned
 
 from .config import GBDTConfig, LossConfig, MethodConfig, ModelConfig, did_you_mean, validate
 from .gbdt import require_lightgbm
-from .tables import ARCHITECTURES, LOSSES, METHODS, TREES, Method, lookup
+from .tables import LOSSES, METHODS, TREES, Method, lookup
 
 __all__ = [
     "build_loss",
@@ -99,10 +99,10 @@ def build_loss(config: LossConfig) -> Callable[..., Tensor]:
 
 def build_model(
     config: ModelConfig, num_features: int, num_tasks: int, generator: torch.Generator
-) -> Scorer:
+) -> Network:
     """The network of a config, its weights drawn from the generator."""
     options = config.model_dump(exclude={"architecture", "head"})
-    return ARCHITECTURES[config.architecture](
+    return config.network(
         num_features,
         num_tasks=num_tasks if config.head == "per_task" else None,
         generator=generator,
@@ -111,7 +111,7 @@ def build_model(
 
 
 def conditioned(
-    model: Scorer, method: MethodConfig, num_tasks: int, generator: torch.Generator
+    model: Network, method: MethodConfig, num_tasks: int, generator: torch.Generator
 ) -> PreferenceConditioned:
     """A network like this one, conditioned on the preference as the method's options say."""
     trunk = model.config()

@@ -21,14 +21,13 @@ from pydantic import (
 )
 
 from .config_files import STUDIES, did_you_mean, load_study, to_toml, validate
+from .config_methods import MethodConfig, StudyMethodConfig
 from .config_parts import (
     Config,
     LatentCrossConfig,
-    MethodConfig,
     MLPConfig,
     ModelConfig,
     SetTransformerConfig,
-    StudyMethodConfig,
     TransformerConfig,
 )
 

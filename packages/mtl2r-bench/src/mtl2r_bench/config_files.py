@@ -11,7 +11,8 @@ from typing import Any, TypeVar, get_args
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from .config_parts import ARCHITECTURES, Config, StudyMethodConfig
+from .config_methods import StudyMethodConfig
+from .config_parts import ARCHITECTURES, Config
 
 __all__ = ["STUDIES", "did_you_mean", "load_study", "to_toml", "validate"]
 

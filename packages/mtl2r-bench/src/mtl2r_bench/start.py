@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ltr_data import RankingDataset
-from mtl2r_models import Ranker
+from mtl2r_models import Ranker, Scorer
 
 from .batching import training_loader
 from .build import build_method, build_model, conditioned
@@ -47,11 +47,11 @@ def initial_state(
     generator = torch.Generator().manual_seed(config.seed)
     features = splits.train.features.shape[1]
     tasks = tuple(splits.tasks[i] for i in trained)
-    model = build_model(config.model, features, len(tasks), generator)
-    inputs = model.inputs
+    network = build_model(config.model, features, len(tasks), generator)
+    model: Scorer = network
     if config.method.name == CONDITIONED:
-        model = conditioned(model, config.method, len(tasks), generator)
-    if len(inputs):
+        model = conditioned(network, config.method, len(tasks), generator)
+    if len(network.inputs):
         model.fit_features(_sample(splits))
     ranker = Ranker(
         model,

@@ -15,19 +15,11 @@ from torch import Tensor
 
 import ltr_losses
 import mtl_optim
-from mtl2r_models import (
-    LatentCross,
-    ListTransformer,
-    MLPScorer,
-    Scorer,
-    SetTransformer,
-)
 from mtl_optim import JacobianAggregator, Weighting
 
 from .config import did_you_mean
 
 __all__ = [
-    "ARCHITECTURES",
     "CONDITIONED",
     "LOSSES",
     "METHODS",
@@ -198,13 +190,6 @@ TREES: Mapping[str, TreesEntry] = {
 }
 """Baselines that take a preference; every option is one of `GBDTConfig`."""
 
-
-ARCHITECTURES: Mapping[str, Callable[..., Scorer]] = {
-    "transformer": ListTransformer,
-    "latent_cross": LatentCross,
-    "mlp": MLPScorer,
-    "set_transformer": SetTransformer,
-}
 
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "mse": ltr_losses.mse_loss,
