@@ -116,9 +116,9 @@ HEAD = f"""\
 # Induced points against full attention
 
 One list of so many documents, {FEATURES} features, two blocks of width 64, one thread on
-{torch.backends.cpu.get_cpu_capability()} of a quiet machine: milliseconds of scoring and of a training step
-without its update, with the default dropout of 0.3, and megabytes that a forward pass keeps for its
-backward pass.
+{torch.backends.cpu.get_cpu_capability()} of a quiet machine: milliseconds of scoring and of a
+training step without its update, with the default dropout of 0.3, and megabytes that a forward pass
+keeps for its backward pass.
 
 | documents | full: scoring | step | MB | 16 points: scoring | step | MB |
 | --: | --: | --: | --: | --: | --: | --: |
