@@ -3,14 +3,18 @@
 import http.client
 import json
 import re
+import signal
+import subprocess
 import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from mtl2r_bench import cli
-from mtl2r_bench.navigate import Session, Wish
+from mtl2r_bench.navigate import Session, Wish, open_run
 from mtl2r_models import Ranker
 
 pytest.importorskip("dash", reason="the extra `ui` is not installed")
@@ -132,7 +136,7 @@ def test_a_browser_more_than_there_is_room_for(toy, tmp_path):
     first, second = browsers.seat("a"), browsers.seat("b")
     assert browsers.seat("a") is first
     assert first.session is not second.session
-    with pytest.raises(ValueError, match="2 browsers navigate already"):
+    with pytest.raises(ValueError, match="2 tabs navigate already"):
         browsers.seat("c")
 
 
@@ -170,7 +174,7 @@ def test_browsers_take_turns_at_computing(toy, tmp_path):
     with first.alone():
         thread.start()
         assert not computed.wait(0.2)
-        assert second.activity.text == "waiting for another browser's step"
+        assert second.activity.text == "waiting for another tab's step"
         assert len(second.session.points) == 1
     assert computed.wait(20)
     thread.join(timeout=20)
@@ -204,6 +208,49 @@ def test_the_command_prints_the_address_and_ends_with_ctrl_c(run, navigate, monk
     assert code == 0, err
     assert re.search(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", out)
     assert not (run / "navigations").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["SIGINT", "SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.slow)]
+)
+def test_a_signal_to_a_page_in_the_background_ends_it_and_keeps_the_walk(
+    run, visit, name, tmp_path
+):
+    number = getattr(signal, name)
+    command = [sys.executable, "-m", "mtl2r_bench", "navigate", str(run), "--web"]
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            # As a shell starts what is to run in the background.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"http://\S+/", (tmp_path / "said").read_text())):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        visitor = visit(SimpleNamespace(address=found[0]))
+        visitor.say("improve quality")
+        visitor.take_the_step()
+        process.send_signal(number)
+        process.send_signal(number)  # an impatient second one does not disturb the saving
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait(30)
+    text = (tmp_path / "said").read_text()
+    (saved,) = (run / "navigations").iterdir()
+    assert f"The page has ended ({name}).\nSaved: {saved}\n" in text
+    assert f"To go on: mtl2r-bench navigate {run} --resume {saved.name} --web" in text
+    assert "Traceback" not in text
+    kept = Session.resume(open_run(run), saved)
+    assert [point.id for point in kept.points] == [0, 1]
+    visitor.driver.get("about:blank")
+    visitor.driver.get_log("browser")  # the page asked a server that was gone
 
 
 def test_without_the_extra_the_command_says_what_to_install(run, navigate, monkeypatch):
@@ -297,7 +344,8 @@ def visit(windows):
 
     def build(page):
         window = windows[len(visitors)]
-        window.delete_all_cookies()
+        window.get("about:blank")  # the tab that was there leaves its seat
+        window.execute_cdp_cmd("Network.clearBrowserCookies", {})
         visitors.append(Visitor(window, page))
         return visitors[-1]
 
@@ -368,6 +416,106 @@ def test_two_browsers_do_not_disturb_each_other(visit, page):
     one.until(lambda: one.here() == "0")
     other.driver.refresh()
     other.until(lambda: other.here() == "1")
+
+
+def test_two_tabs_of_one_browser_are_two_walks(visit, page):
+    visitor = visit(page)
+    driver = visitor.driver
+    first = driver.current_window_handle
+    visitor.say("step improve click give relevance 0.02")
+    visitor.until(lambda: visitor.here() == "1")
+    try:
+        driver.switch_to.new_window("tab")
+        other = Visitor(driver, page)
+        assert other.here() == "0"
+        other.say("improve relevance give click 0.01")
+        other.take_the_step()
+        there = other.rows()
+        driver.switch_to.window(first)
+        # The other's preview is not taken here, and a reload finds the walk of this tab.
+        visitor.say("step")
+        visitor.until(lambda: "nothing to step to" in visitor.text("message"))
+        mine = visitor.rows()
+        driver.refresh()
+        visitor.until(lambda: visitor.rows() == mine)
+        assert mine != there
+        # A tab that is opened from another has the other's storage, and yet a walk of its own.
+        driver.execute_script("window.open(location.href)")
+        visitor.until(lambda: len(driver.window_handles) == 3)
+        driver.switch_to.window(driver.window_handles[-1])
+        visitor.until(lambda: len(visitor.rows()) == 1)
+        assert visitor.here() == "0"
+    finally:
+        for handle in driver.window_handles:
+            if handle != first:
+                driver.switch_to.window(handle)
+                driver.close()
+        driver.switch_to.window(first)
+
+
+def test_the_seat_of_a_closed_tab_is_free_at_once(toy, tmp_path):
+    browsers = Browsers(Session.start(toy("relevance", "click")), tmp_path, limit=1)
+    walker = browsers.seat("a")
+    walker.session.step(Wish(improve="click", give={"relevance": 0.02}))
+    with pytest.raises(ValueError, match="1 tabs navigate already"):
+        browsers.seat("b")
+    browsers.leave("a")
+    browsers.leave("nobody")
+    assert browsers.seat("a") is walker  # it was only loaded anew
+    with pytest.raises(ValueError, match="1 tabs navigate already"):
+        browsers.seat("b")
+    browsers.leave("a")
+    browsers.seat("b")
+    assert len(list((tmp_path / "navigations").iterdir())) == 1
+
+
+def test_one_walk_that_cannot_be_saved_does_not_lose_the_others(toy, tmp_path, monkeypatch):
+    browsers = Browsers(Session.start(toy("relevance", "click")), tmp_path)
+    seats = [browsers.seat(key) for key in "ab"]
+    for seat in seats:
+        seat.session.step(Wish(improve="click", give={"relevance": 0.02}))
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(seats[0].session, "save", full)
+    saving = browsers.save()
+    assert next(saving) == seats[1].places.saved
+    with pytest.raises(OSError, match="No space"):
+        next(saving)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("height", [420, 768, 1200])
+def test_the_message_is_whole_and_above_what_it_covers(visit, trio, scheme, height):
+    # Its lower edge was missing in a high window, and in a low one fields shone through.
+    visitor = visit(trio)
+    driver = visitor.driver
+    driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+    )
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 1000, "height": height, "deviceScaleFactor": 1, "mobile": False},
+    )
+    try:
+        visitor.say("improve klick")
+        visitor.until(lambda: "did you mean" in visitor.text("message"))
+        top, bottom, window, edges, covered = driver.execute_script(
+            "const m = document.getElementById('message'), r = m.getBoundingClientRect();"
+            "const s = getComputedStyle(m), on = [];"
+            "for (let x = r.left + 2; x < r.right - 2; x += 10)"
+            "  for (let y = r.top + 2; y < r.bottom - 2; y += 8)"
+            "    on.push(m.contains(document.elementFromPoint(x, y)));"
+            "return [r.top, r.bottom, innerHeight, [s.borderTopWidth, s.borderBottomWidth,"
+            " s.borderTopLeftRadius, s.borderBottomLeftRadius], on.every(Boolean)]"
+        )
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert 0 <= top < bottom <= window
+    assert edges == ["1px", "1px", "10px", "10px"]
+    assert covered
 
 
 def test_mistakes_get_a_message(visit, page):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .cli_options import console
+from .files import writable
 from .navigate import Session, open_run
 from .navigate.commands import Places, schema
 from .navigate.jsonl import serve
@@ -69,6 +74,7 @@ def navigate(
     with spinner(f"opening {run}"):
         session = _begin(run, saved, loss, documents, device, progress)
     places.saved = saved
+    _warn_where_nothing_can_be_saved(places)
     if web:
         _serve_page(session, run, port)
     else:
@@ -104,9 +110,62 @@ def _serve_page(session: Session, run: Path, port: int) -> None:
 
     page = Page(session, run, port=port)
     console.print(
-        f"The page is at {page.address}\nOnly who has this address can use it. Ctrl-C ends it.",
+        f"The page is at {page.address}\nOnly who has this address can use it. Ctrl-C ends it; "
+        f"from elsewhere, kill {os.getpid()}.",
         soft_wrap=True,
         highlight=False,
     )
-    for folder in page.run():
-        console.print(f"Saved: {folder}", soft_wrap=True, highlight=False)
+    with _ended_by_signals() as signals:
+        saved = [*page.run()]
+    for name in signals:
+        console.print(f"The page has ended ({name}).", highlight=False)
+    for folder in saved:
+        console.print(
+            f"Saved: {folder}\nTo go on: mtl2r-bench navigate {shlex.quote(str(run))} --resume "
+            f"{shlex.quote(folder.name)} --web",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[list[str]]:
+    """Lets the first signal to end raise `KeyboardInterrupt`, and no other disturb what follows.
+
+    SIGINT is taken also where it was ignored, as shells have it for what runs in the background: a
+    page has nothing else to do, and its walks are saved. A hang-up is not, as for `nohup`.
+
+    Yields:
+        The name of the signal that came.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        numbers.append(hangup)
+    came: list[str] = []
+
+    def end(number: int, _: object) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
+        came.append(signal.Signals(number).name)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(number, end) for number in numbers]
+    try:
+        yield came
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _warn_where_nothing_can_be_saved(places: Places) -> None:
+    try:
+        writable(places.home, "RUN", folder=True)
+    except OSError as error:
+        console.print(
+            f"note: {error}; this walk will not be saved there",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+            highlight=False,
+        )

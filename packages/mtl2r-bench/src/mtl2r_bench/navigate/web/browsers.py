@@ -1,4 +1,8 @@
-"""A navigation of its own for every browser, and no more of them than memory allows."""
+"""A navigation of its own for every tab, and no more of them than memory allows.
+
+Two tabs of one browser are two walks: a step takes what was previewed last, which in a shared walk
+may be the other tab's, and each would show where it stood before the other's step.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,10 @@ from ..session import Session
 __all__ = ["Browsers", "Seat"]
 
 LIMIT = 8
-"""Browsers at a time. Each holds a model and its visited points."""
+"""Tabs at a time. Each holds a model and its visited points."""
 
 IDLE_SECONDS = 1_800.0
-"""After so long without a sign of it, a browser may lose its place to another; it is saved then."""
+"""After so long without a sign of it, a tab may lose its place to another; it is saved then."""
 
 
 @dataclass
@@ -40,7 +44,7 @@ class Activity:
 
 @dataclass
 class Seat:
-    """One browser's navigation.
+    """One tab's navigation.
 
     Attributes:
         session: Its navigation.
@@ -62,15 +66,15 @@ class Seat:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """One command at a time; those of other browsers are waited for.
+        """One command at a time; those of other tabs are waited for.
 
         Raises:
-            ValueError: While another command of the same browser, from a second tab say, runs.
+            ValueError: While another command of the same tab runs.
         """
         if not self._lock.acquire(blocking=False):
-            raise ValueError("another command of this browser is being computed; wait for it")
+            raise ValueError("another command of this tab is being computed; wait for it")
         try:
-            self.activity.tell("waiting for another browser's step")
+            self.activity.tell("waiting for another tab's step")
             with self.computing:
                 self.activity.tell("")
                 yield
@@ -102,13 +106,13 @@ class Seat:
 
 
 class Browsers:
-    """The seats, by the value of a browser's cookie.
+    """The seats, by the value of a browser's cookie and the name of its tab.
 
     Args:
-        origin: Where every browser's navigation begins; it is never moved itself.
+        origin: Where every navigation begins; it is never moved itself.
         run: The run's folder, where files go.
         limit: The most seats there are.
-        idle: Seconds after which a seat may be given to another browser.
+        idle: Seconds after which a seat may be given to another tab.
     """
 
     def __init__(
@@ -123,10 +127,10 @@ class Browsers:
         self._computing = threading.Lock()
 
     def seat(self, key: str) -> Seat:
-        """The seat of a browser, made where it has none.
+        """The seat of a tab, made where it has none.
 
         Raises:
-            ValueError: When all seats are taken by browsers that are in use.
+            ValueError: When all seats are taken by tabs that are in use.
         """
         with self._lock:
             if key not in self._seats:
@@ -135,10 +139,30 @@ class Browsers:
             self._seats[key].seen = time.monotonic()
             return self._seats[key]
 
-    def save(self) -> list[Path]:
-        """Saves every seat that has something new; where to."""
+    def leave(self, key: str) -> None:
+        """A tab was closed, or is loaded anew: others may have its seat if it does not return."""
         with self._lock:
-            return [path for seat in self._seats.values() if (path := seat.save()) is not None]
+            if key in self._seats:
+                self._seats[key].seen = float("-inf")
+
+    def save(self) -> Iterator[Path]:
+        """Saves every seat that has something new; where to.
+
+        Raises:
+            OSError: When one could not be saved; the others are, before.
+        """
+        failed = None
+        with self._lock:
+            for seat in self._seats.values():
+                try:
+                    path = seat.save()
+                except OSError as error:
+                    failed = error
+                else:
+                    if path is not None:
+                        yield path
+        if failed is not None:
+            raise failed
 
     @staticmethod
     def new_key() -> str:
@@ -157,8 +181,8 @@ class Browsers:
         key, oldest = min(self._seats.items(), key=lambda item: item[1].seen)
         if oldest.busy or time.monotonic() - oldest.seen < self._idle:
             raise ValueError(
-                f"{self._limit} browsers navigate already, and that is the most there can be; "
-                "close one, and try again in half an hour"
+                f"{self._limit} tabs navigate already, and that is the most there can be; "
+                "close one, and load this page again"
             )
         oldest.save()
         del self._seats[key]

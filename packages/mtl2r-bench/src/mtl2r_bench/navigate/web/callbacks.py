@@ -1,14 +1,16 @@
-"""What the page does: every press of a button or key is a command of the browser's navigation."""
+"""What the page does: every press of a button or key is a command of its tab's navigation."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
 from flask import request
 
+from ...files import explain
 from ..problem import Problem
 from ..sentences import parse
 from .browsers import Browsers, Seat
@@ -17,9 +19,11 @@ from .layout import slider_id
 from .reach import reach
 from .views import outlook, points_table
 
-__all__ = ["COOKIE", "fault", "register"]
+__all__ = ["COOKIE", "fault", "register", "seat_key"]
 
 COOKIE = "mtl2r"
+
+_TAB = State("tab", "data")
 
 _STATE = [
     Output("state", "data", allow_duplicate=True),
@@ -29,15 +33,15 @@ _STATE = [
 
 
 def register(app: Dash, problem: Problem, browsers: Browsers) -> None:
-    """Connects the page of a problem to the browsers' navigations."""
+    """Connects the page of a problem to the tabs' navigations."""
 
-    def seat() -> Seat:
-        key = request.cookies.get(COOKIE)
-        if not key:
+    def seat(tab: str) -> Seat:
+        browser = request.cookies.get(COOKIE)
+        if not browser:
             raise ValueError(
                 "this page needs a cookie of its own: allow it, and load the page again"
             )
-        return browsers.seat(key)
+        return browsers.seat(seat_key(browser, tab))
 
     _clientside(app)
     _open(app, problem, seat)
@@ -46,9 +50,22 @@ def register(app: Dash, problem: Problem, browsers: Browsers) -> None:
     _keep(app, seat)
     _show(app, problem)
 
-    @app.callback(Output("doing", "children"), Input("tick", "n_intervals"))
-    def doing(ticks: int | None) -> str:
-        return seat().activity.text if ticks else ""
+    @app.callback(
+        Output("doing", "children"), Input("tick", "n_intervals"), _TAB, prevent_initial_call=True
+    )
+    def doing(_: int, tab: str | None) -> str:
+        return "" if tab is None else seat(tab).activity.text
+
+
+def seat_key(browser: str, tab: str) -> str:
+    """The key of a tab's seat.
+
+    Raises:
+        ValueError: For what is no name of a tab; only the page's script gives them.
+    """
+    if not re.fullmatch(r"[0-9a-f]{32}", tab):
+        raise ValueError("this is no name of a tab; load the page again")
+    return f"{browser}/{tab}"
 
 
 def fault(error: Exception) -> None:
@@ -60,6 +77,9 @@ def fault(error: Exception) -> None:
 def _clientside(app: Dash) -> None:
     app.clientside_callback(  # type: ignore[no-untyped-call]  # dash's own
         ClientsideFunction("navigate", "theme"), Output("theme", "data"), Input("page", "id")
+    )
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("navigate", "tab"), Output("tab", "data"), Input("page", "id")
     )
     app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("navigate", "couple"),
@@ -88,16 +108,18 @@ def _try(what: Callable[[], Answer]) -> Answer:
     try:
         return what()
     except (ValueError, OSError) as error:
-        return no_update, no_update, f"⚠ {error}"
+        return no_update, no_update, _refused(error)
 
 
-def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
-    @app.callback(
-        *_STATE, Input("page", "id"), running=_busy(), prevent_initial_call="initial_duplicate"
-    )
-    def open_page(_: str) -> Answer:
+def _refused(error: Exception) -> str:
+    return f"⚠ {explain(error) if isinstance(error, OSError) else error}"
+
+
+def _open(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
+    @app.callback(*_STATE, Input("tab", "data"), running=_busy(), prevent_initial_call=True)
+    def open_page(tab: str) -> Answer:
         def begin() -> Answer:
-            mine = seat()
+            mine = seat(tab)
             with mine.alone():
                 state = _state(mine, problem)
             said = [*problem.notes, mine.session.point.message]
@@ -109,20 +131,23 @@ def _open(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
         Output("front", "data"),
         Output("message", "children", allow_duplicate=True),
         Input("quantity", "value"),
+        Input("tab", "data"),
         State("front", "data"),
         running=[(Output("picture", "className"), "card busy", "card")],
-        prevent_initial_call="initial_duplicate",
+        prevent_initial_call=True,
     )
-    def find_front(quantity: str, known: Mapping[str, Any] | None) -> tuple[Any, Any]:
+    def find_front(
+        quantity: str, tab: str | None, known: Mapping[str, Any] | None
+    ) -> tuple[Any, Any]:
         """The losses of the study's runs take a while: they are asked for when they are shown."""
         losses = quantity == "loss"
-        if known is not None and (known["losses"] or not losses):
+        if tab is None or (known is not None and (known["losses"] or not losses)):
             return no_update, no_update
 
         def look() -> Answer:
-            mine = seat()
+            mine = seat(tab)
             command = {"command": "front", "losses": losses}
-            with mine.computing:  # not `alone`: it may go with what else this browser does
+            with mine.computing:  # not `alone`: it may go with what else this tab does
                 return mine.execute(command), None, no_update
 
         found = _try(look)
@@ -133,15 +158,15 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].removesuffix('.')}."
 
 
-def _wishes(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
+def _wishes(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
     """Previews, of the sliders and of what is typed."""
 
-    @app.callback(*_STATE[1:], Input("wish", "data"), prevent_initial_call=True)
-    def slide(wish: Mapping[str, Any] | None) -> tuple[Any, Any]:
+    @app.callback(*_STATE[1:], Input("wish", "data"), _TAB, prevent_initial_call=True)
+    def slide(wish: Mapping[str, Any] | None, tab: str) -> tuple[Any, Any]:
         def look() -> Answer:
             if wish is None:
                 return no_update, None, ""
-            mine = seat()
+            mine = seat(tab)
             with mine.alone():
                 command = {"command": "preview", "change": wish["change"]}
                 return no_update, mine.execute(command), ""
@@ -153,17 +178,18 @@ def _wishes(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
         Output("say", "value"),
         Input("say", "n_submit"),
         State("say", "value"),
+        _TAB,
         running=_busy(),
         prevent_initial_call=True,
     )
-    def say(_: int, text: str | None) -> tuple[Any, ...]:
+    def say(_: int, text: str | None, tab: str) -> tuple[Any, ...]:
         def obey() -> Answer:
             command = parse(text or "", problem.tasks)
             if command["command"] in ("help", "quit"):
                 raise ValueError(
                     f"the buttons do that here; say a wish, such as: improve {problem.tasks[0]}"
                 )
-            mine = seat()
+            mine = seat(tab)
             with mine.alone():
                 return _do(mine, problem, command)
 
@@ -171,7 +197,7 @@ def _wishes(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
         return *outputs, no_update
 
 
-def _walk(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
+def _walk(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
     """Steps, and going back and elsewhere."""
 
     @app.callback(
@@ -180,10 +206,11 @@ def _walk(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
         Input("undo", "n_clicks"),
         Input({"kind": "go", "point": ALL}, "n_clicks"),
         Input("chosen", "data"),
+        _TAB,
         running=_busy(),
         prevent_initial_call=True,
     )
-    def walk(*_: Any) -> Answer:
+    def walk(*given: Any) -> Answer:
         if not ctx.triggered or not ctx.triggered[0]["value"]:
             return no_update, no_update, no_update  # a button was drawn, not pressed
         pressed = ctx.triggered_id
@@ -195,7 +222,7 @@ def _walk(app: Dash, problem: Problem, seat: Callable[[], Seat]) -> None:
             command = {"command": "go", "point": pressed["point"]}
 
         def move() -> Answer:
-            mine = seat()
+            mine = seat(given[-1])
             with mine.alone():
                 return _do(mine, problem, command)
 
@@ -229,7 +256,7 @@ def _said(answer: Mapping[str, Any]) -> str:
     return f"At point {point}."
 
 
-def _keep(app: Dash, seat: Callable[[], Seat]) -> None:
+def _keep(app: Dash, seat: Callable[[str], Seat]) -> None:
     @app.callback(
         Output("message", "children", allow_duplicate=True),
         Input("export", "n_clicks"),
@@ -238,11 +265,12 @@ def _keep(app: Dash, seat: Callable[[], Seat]) -> None:
         Input("save-name", "n_submit"),
         State("export-name", "value"),
         State("save-name", "value"),
+        _TAB,
         running=_busy(),
         prevent_initial_call=True,
     )
     def keep(*given: Any) -> str:
-        export, save = given[-2:]
+        export, save, tab = given[-3:]
         what = str(ctx.triggered_id).partition("-")[0]
         command: dict[str, Any] = {"command": what}
         if what == "export":
@@ -252,11 +280,11 @@ def _keep(app: Dash, seat: Callable[[], Seat]) -> None:
         try:
             if what == "export" and not export:
                 raise ValueError("give the ranker a name first")
-            mine = seat()
+            mine = seat(tab)
             with mine.alone():
                 return _said(mine.execute(command))
         except (ValueError, OSError) as error:
-            return f"⚠ {error}"
+            return _refused(error)
 
 
 def _show(app: Dash, problem: Problem) -> None:

@@ -64,6 +64,7 @@ def layout(problem: Problem) -> html.Div:
 def _stores(problem: Problem) -> list[Any]:
     return [
         dcc.Store(id="tasks", data=list(problem.tasks)),
+        dcc.Store(id="tab"),
         dcc.Store(id="state"),
         dcc.Store(id="front"),
         dcc.Store(id="wish"),

@@ -12,7 +12,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ..session import Session
 from .browsers import Browsers
-from .callbacks import COOKIE, fault, register
+from .callbacks import COOKIE, fault, register, seat_key
 from .guard import new_token, protect
 from .layout import INDEX, layout
 
@@ -25,7 +25,7 @@ class Page:
     """A server of the page, bound to a port of 127.0.0.1.
 
     Args:
-        session: Where every browser's navigation begins.
+        session: Where every tab's navigation begins.
         run: The run's folder; navigations and rankers are written into it.
         port: 0 takes a free one.
         browsers: The navigations; made from `session` where it is None.
@@ -62,6 +62,7 @@ class Page:
         self._token = token
         protect(app.server, token, self.port, app.csp_hashes())
         app.server.after_request(self._seat)
+        app.server.add_url_rule(f"/{token}/leave", "leave", self._leave, methods=["POST"])
 
     def run(self) -> Iterator[Path]:
         """Serves until interrupted, then saves what is not on disk; the folders written."""
@@ -71,12 +72,19 @@ class Page:
             logging.getLogger(__name__).debug("interrupted")
         finally:
             self._server.server_close()
-            saved = self.browsers.save()
+            saved = [*self.browsers.save()]
         yield from saved
 
     def stop(self) -> None:
         """Ends `run`, from another thread."""
         self._server.shutdown()
+
+    def _leave(self) -> Response:
+        """Told by a tab that goes; it may be of nobody."""
+        self.browsers.leave(
+            seat_key(request.cookies.get(COOKIE, ""), request.get_data(as_text=True))
+        )
+        return Response(status=204)
 
     def _seat(self, response: Response) -> Response:
         """Gives a browser its key, with the page."""

@@ -1,4 +1,5 @@
-/* What happens in the browser alone: the coupling of the sliders, the theme, names for keyboards. */
+/* What happens in the browser alone: the coupling of the sliders, the theme, names for keyboards and
+   the name of the tab. */
 (function () {
   "use strict";
 
@@ -12,6 +13,32 @@
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () {
     window.dash_clientside.set_props("theme", { data: themeNow() });
   });
+
+  /* A tab's name, by which the server tells its walk from those of other tabs. It outlives a reload.
+     A tab that was duplicated has the name of the other, which holds its lock: it takes a new one. */
+  function held(name) {
+    if (!navigator.locks) return Promise.resolve(true);
+    return new Promise(function (tell) {
+      navigator.locks.request("mtl2r-" + name, { ifAvailable: true }, function (lock) {
+        tell(lock !== null);
+        return lock && new Promise(() => {}); // as long as the page is there
+      });
+    });
+  }
+
+  async function tab() {
+    const place = "mtl2r-tab " + window.location.pathname;
+    let name = sessionStorage.getItem(place);
+    if (!name || !(await held(name))) {
+      name = [...crypto.getRandomValues(new Uint8Array(16))]
+        .map((byte) => byte.toString(16).padStart(2, "0"))
+        .join("");
+      await held(name);
+      sessionStorage.setItem(place, name);
+    }
+    window.addEventListener("pagehide", () => navigator.sendBeacon("leave", name));
+    return name;
+  }
 
   /* Thumbs get the names of their tasks, which the component does not give them. */
   new MutationObserver(function () {
@@ -56,6 +83,7 @@
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     navigate: {
       theme: () => themeNow(),
+      tab: tab,
 
       /* Inputs: the sliders, the holds, the state, the reset button; outputs: sliders, texts. */
       couple: function (values, holds, state, _clicks, tasks) {
