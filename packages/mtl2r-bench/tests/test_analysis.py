@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from mtl2r_bench.report.analysis import analyse
+from mtl2r_bench.report.bootstrap import basic_interval
 from mtl2r_bench.report.box import Box
 from mtl2r_bench.report.markdown import box_text
+from mtl2r_bench.report.paper import paper_table
 from mtl2r_bench.report.points import Measured, Point
 from mtl2r_bench.report.results import standard_error
 from mtl_optim.pareto import delta_m, hypervolume
@@ -283,3 +285,105 @@ def test_draws_in_which_a_baseline_is_0_are_left_out():
     )
     assert found.resamples == 200
     assert found.delta_m == ()
+
+
+def test_the_mean_over_task_sets_has_the_interval_of_lists_drawn_for_all_sets_at_once():
+    """Against a bootstrap written out: lists are drawn, and everything is computed from them."""
+    rng = np.random.default_rng(5)
+    lists, sets = 60, (("a", "b"), ("a", "c"))
+    level = rng.normal(size=lists)  # a list is easy or hard for all tasks and methods
+    means = {
+        "stl a": {"a": 0.6, "b": 0.3, "c": 0.3},
+        "stl b": {"a": 0.3, "b": 0.6, "c": 0.2},
+        "stl c": {"a": 0.3, "b": 0.2, "c": 0.6},
+        "ls 1": {"a": 0.55, "b": 0.45, "c": 0.5},
+        "ls 2": {"a": 0.45, "b": 0.55, "c": 0.55},
+        "one": {"a": 0.5, "b": 0.5, "c": 0.5},
+    }
+    values = {
+        name: {
+            task: mean + 0.1 * level + 0.02 * rng.normal(size=lists) for task, mean in of.items()
+        }
+        for name, of in means.items()
+    }
+
+    def points(tasks):
+        for name, of in values.items():
+            if name.startswith("stl") and name[4:] not in tasks:
+                continue
+            queries = np.stack([of[task] for task in tasks])
+            vector = {"ls 1": (0.7, 0.3), "ls 2": (0.3, 0.7)}.get(name)
+            yield point(
+                name if vector is None else "ls", queries.mean(axis=1), vector, queries=queries
+            )
+
+    analyses = [
+        analyse(
+            Measured(tasks, "test", "ndcg@10", tuple(points(tasks)), np.zeros(lists, int)),
+            {"a": 0.1, "b": 0.1, "c": 0.1},
+            resamples=2_000,
+        )
+        for tasks in sets
+    ]
+    table = paper_table(analyses)
+    assert table is not None
+    rows = {row[0]: row for row in table.rows}
+
+    def direct(drawn):
+        """The mean improvement of ls and the mean Δm of one, on these lists."""
+        improvements, deltas = [], []
+        for tasks, analysis in zip(sets, analyses, strict=True):
+            at = {n: np.array([of[t][drawn].mean() for t in tasks]) for n, of in values.items()}
+            base = [at[f"stl {task}"] for task in tasks]
+            volume = analysis.box.volume
+            both = np.stack([at["ls 1"], at["ls 2"], *base])
+            improvements.append(volume(both) - volume(np.stack(base)))
+            deltas.append(delta_m(at["one"], [base[k][k] for k in range(2)]))
+        return np.mean(improvements), np.mean(deltas)
+
+    centre = np.array(direct(np.arange(lists)))
+    draws = np.random.default_rng(6)
+    redrawn = np.array([direct(draws.integers(lists, size=lists)) for _ in range(2_000)])
+    ends = basic_interval(centre, redrawn)
+    for k, name in enumerate(("ls", "one")):
+        found = rows[name][-1].value
+        assert found.value == pytest.approx(centre[k])
+        width = ends[k, 1] - ends[k, 0]
+        assert found.low == pytest.approx(
+            max(ends[k, 0], 0.0 if k == 0 else -np.inf), abs=width / 8
+        )
+        assert found.high == pytest.approx(ends[k, 1], abs=width / 8)
+        # Sets that share their lists move together: more than independent ones would.
+        apart = [rows[name][2].value, rows[name][3].value]
+        independent = np.sqrt(sum((one.high - one.low) ** 2 for one in apart)) / 2
+        if k == 1:
+            assert found.high - found.low > 1.1 * independent
+
+
+def test_the_mean_over_task_sets_on_other_lists_has_no_interval():
+    tasks = [("a", "b"), ("a", "c")]
+    analyses = [
+        analyse(
+            Measured(
+                names,
+                "test",
+                "ndcg@10",
+                tuple(
+                    point(name, values, queries=np.repeat(np.array(values)[:, None], lists, axis=1))
+                    for name, values in (
+                        (f"stl {names[0]}", [0.9, 0.3]),
+                        (f"stl {names[1]}", [0.4, 0.8]),
+                        ("x", [0.6, 0.6]),
+                    )
+                ),
+                np.zeros(lists, int),
+            ),
+            {"a": 0.1, "b": 0.1, "c": 0.1},
+            resamples=100,
+        )
+        for names, lists in zip(tasks, (4, 5), strict=True)
+    ]
+    table = paper_table(analyses)
+    assert table is not None
+    mean = table.rows[0][-1].value
+    assert mean == pytest.approx(np.mean([cell.value.value for cell in table.rows[0][2:4]]))

@@ -12,7 +12,7 @@ from mtl_optim.pareto import non_dominated, probability_non_dominated
 
 from .bootstrap import Bootstrap, Estimate, estimates
 from .box import Box, payoff
-from .compare import Family, compare_means, compare_resampled
+from .compare import Family, compare
 from .delta import delta_by_seed, delta_m, own_baselines
 from .points import Measured, Point
 from .summaries import MethodSummary, summarise
@@ -39,7 +39,7 @@ class Analysis:
         families: Which methods differ: in hypervolume, those that have several points, and in Δm,
             all, each at its chosen point.
         trades: One per method with several preferences and task.
-        resamples: Draws of the bootstrap that were used.
+        draws: (resample,) which draws of the bootstrap were used, counted from 0.
         level: Of the intervals.
     """
 
@@ -53,8 +53,13 @@ class Analysis:
     methods: tuple[MethodSummary, ...]
     families: tuple[Family, ...]
     trades: tuple[Trade, ...]
-    resamples: int
+    draws: NDArray[np.int64]
     level: float
+
+    @property
+    def resamples(self) -> int:
+        """How many draws of the bootstrap were used."""
+        return len(self.draws)
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -109,16 +114,20 @@ def analyse(
     base = payoff(points, tasks)
     table = values[base] if base is not None else None
     box = Box.of(table, np.array([random_order[task] for task in tasks]))
+    draws = np.arange(resamples)
     deltas = tuple[Estimate, ...]()
     redrawn_deltas = None
     if base is not None and len(tasks) > 1 and (values[base].diagonal() > 0).all():
         # Δm is relative: a draw in which some baseline is 0 is left out, of everything.
-        redrawn = redrawn[(own_baselines(redrawn[:, base])[:, 0] > 0).all(axis=1)]
+        kept = (own_baselines(redrawn[:, base])[:, 0] > 0).all(axis=1)
+        redrawn, draws = redrawn[kept], draws[kept]
         redrawn_deltas = delta_m(redrawn, own_baselines(redrawn[:, base]))
         by_seed = [delta_by_seed(point, [points[i] for i in base]) for point in points]
         own = values[base].diagonal()
         deltas = estimates(delta_m(values, own), redrawn_deltas, level, by_seed)
-    summaries, volumes = summarise(measured, values, redrawn, deltas, box, against, level)
+    summaries, volumes = summarise(
+        measured, values, redrawn, deltas, redrawn_deltas, box, against, level
+    )
     return Analysis(
         measured=measured,
         box=box,
@@ -140,7 +149,7 @@ def analyse(
             measured, summaries, volumes, redrawn, redrawn_deltas, table if deltas else None, level
         ),
         trades=tuple(trades(measured)),
-        resamples=len(redrawn),
+        draws=draws,
         level=level,
     )
 
@@ -158,7 +167,7 @@ def _families(
     fronts = [row for row in summaries if len(row.points) > 1]
     if len(fronts) > 1:
         found.append(
-            compare_resampled(
+            compare(
                 "hypervolume",
                 [row.method for row in fronts],
                 np.array([row.hypervolume.value for row in fronts]),
@@ -174,12 +183,14 @@ def _families(
         scale = np.full(tasks, 1.0) if table is None else -100 / table.diagonal()
         weights = scale / tasks / measured.counted.sum(axis=1)
         queries = np.stack([np.nan_to_num(measured.points[i].queries) for i in chosen])
+        scores = np.einsum("mkq,k->mq", queries, weights)
         found.append(
-            compare_means(
+            compare(
                 "mean metric" if redrawn_deltas is None else "Δm %",
                 [row.method for row in summaries],
-                np.einsum("mkq,k->mq", queries, weights),
+                scores.sum(axis=1),
                 (redrawn.mean(axis=-1) if redrawn_deltas is None else redrawn_deltas)[:, chosen],
+                scores=scores,
                 larger_is_better=redrawn_deltas is None,
                 level=level,
             )

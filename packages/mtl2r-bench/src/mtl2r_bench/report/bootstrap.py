@@ -36,8 +36,8 @@ class Bootstrap:
 
     Every resample draws as many lists as there are, with replacement and within each stratum (the
     folds of a study). The same draws serve every call, so that whatever is computed from the
-    resampled means (differences, hypervolumes, Δm) is paired over lists. A draw with no list that
-    counts for some task is drawn again.
+    resampled means (differences, hypervolumes, Δm) is paired over lists; and so for other tasks on
+    the same lists. A draw with no list that counts for some task is drawn again, by itself.
 
     Runs that differ in their seed are to be averaged per list before: their lists are the same, and
     to draw them seed by seed would count each list several times as if it were another one.
@@ -107,13 +107,13 @@ class Bootstrap:
 
     def _draws(self) -> Iterator[NDArray[np.float64]]:
         """(resample, query) how often each list was drawn, a chunk of resamples at a time."""
-        rng = np.random.default_rng(self.seed)
+        rng, again = np.random.default_rng(self.seed), np.random.default_rng((self.seed, 1))
         queries = self.counted.shape[1]
         size = max(1, _CHUNK // queries)
         for start in range(0, self.resamples, size):
             counts = self._counts(rng, min(size, self.resamples - start))
             while (missing := ((counts @ self.counted.T) == 0).any(axis=1)).any():
-                counts[missing] = self._counts(rng, int(missing.sum()))
+                counts[missing] = self._counts(again, int(missing.sum()))
             yield counts
 
     def _counts(self, rng: np.random.Generator, resamples: int) -> NDArray[np.float64]:

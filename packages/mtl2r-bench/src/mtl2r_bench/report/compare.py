@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .bootstrap import basic_interval, shift_p_value
 from .significance import holm, paired_randomization
 
-__all__ = ["Comparison", "Family", "compare_means", "compare_resampled"]
+__all__ = ["Comparison", "Family", "compare"]
 
 LEVEL = 0.05
 """A difference counts where Holm's adjusted p-value is below this."""
@@ -70,89 +70,40 @@ class Family:
         return found
 
 
-def compare_resampled(
+def compare(
     quantity: str,
     names: Sequence[str],
     values: NDArray[np.float64],
     resampled: NDArray[np.float64],
     *,
+    scores: NDArray[np.float64] | None = None,
     larger_is_better: bool,
     level: float = 0.95,
 ) -> Family:
-    """All pairs by the paired bootstrap, for a quantity that is no mean over lists.
+    """All pairs: intervals by the paired bootstrap, p-values by it or by a randomisation test.
 
     Args:
         quantity: Its name.
         names: The methods.
-        values: (method,).
+        values: (method,) the quantity.
         resampled: (resample, method), from the same draws of lists.
+        scores: (method, query), where the quantity is a sum over lists: what each list adds, up to
+            what all methods share. The test is then the paired randomisation test.
         larger_is_better: The quantity's sense.
         level: Of the intervals.
     """
+    test = "paired bootstrap" if scores is None else "paired randomisation test"
     pairs = list(combinations(range(len(names)), 2))
     if not pairs:
-        return Family(quantity, larger_is_better, "paired bootstrap", ())
+        return Family(quantity, larger_is_better, test, ())
     left, right = np.array(pairs).T
     differences, redrawn = values[left] - values[right], resampled[:, left] - resampled[:, right]
-    return _family(
-        quantity,
-        names,
-        pairs,
-        differences,
-        basic_interval(differences, redrawn, level),
-        shift_p_value(differences, redrawn),
-        larger_is_better,
-        "paired bootstrap",
-    )
-
-
-def compare_means(
-    quantity: str,
-    names: Sequence[str],
-    scores: NDArray[np.float64],
-    resampled: NDArray[np.float64],
-    *,
-    larger_is_better: bool,
-    level: float = 0.95,
-) -> Family:
-    """All pairs by the paired randomisation test, for a sum over lists.
-
-    Args:
-        quantity: Its name.
-        names: The methods.
-        scores: (method, query), what a list adds to the quantity, up to what all methods share.
-        resampled: (resample, method) the quantity, from the same draws of lists.
-        larger_is_better: The quantity's sense.
-        level: Of the intervals.
-    """
-    pairs = list(combinations(range(len(names)), 2))
-    if not pairs:
-        return Family(quantity, larger_is_better, "paired randomisation test", ())
-    left, right = np.array(pairs).T
-    differences = (scores[left] - scores[right]).sum(axis=1)
-    return _family(
-        quantity,
-        names,
-        pairs,
-        differences,
-        basic_interval(differences, resampled[:, left] - resampled[:, right], level),
-        # Enough permutations for a small p-value to survive the correction.
-        paired_randomization(scores, pairs, permutations=max(9_999, 100 * len(pairs) - 1)),
-        larger_is_better,
-        "paired randomisation test",
-    )
-
-
-def _family(
-    quantity: str,
-    names: Sequence[str],
-    pairs: Sequence[tuple[int, int]],
-    differences: NDArray[np.float64],
-    intervals: NDArray[np.float64],
-    p_values: NDArray[np.float64],
-    larger_is_better: bool,
-    test: str,
-) -> Family:
+    if scores is None:
+        p_values = shift_p_value(differences, redrawn)
+    else:  # Enough permutations for a small p-value to survive the correction.
+        permutations = max(9_999, 100 * len(pairs) - 1)
+        p_values = paired_randomization(scores, pairs, permutations=permutations)
+    intervals = basic_interval(differences, redrawn, level)
     rows = zip(pairs, differences, intervals, p_values, holm(p_values), strict=True)
     return Family(
         quantity,

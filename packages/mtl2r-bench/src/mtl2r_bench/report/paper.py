@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .analysis import Analysis
-from .bootstrap import Estimate
+from .bootstrap import Estimate, estimates
 from .table import Cell, Number, Table
 
 __all__ = ["paper_table"]
@@ -32,19 +34,18 @@ def paper_table(analyses: Sequence[Analysis]) -> Table | None:
         for name in names:
             if (name in fronts) is not is_front:
                 continue
-            found: list[Estimate | None] = []
-            for methods in by_name:
-                row = methods.get(name)
-                wanted = None if row is None else row.improvement if is_front else row.delta_m
-                found.append(wanted)
+            found = [methods.get(name) for methods in by_name]
+            known = [None if r is None else r.improvement if is_front else r.delta_m for r in found]
             decimals = 4 if is_front else 2
-            cells: list[Cell] = [
-                None if one is None else Number(one, decimals, signed=not is_front) for one in found
-            ]
+            shown: list[Estimate | float | None] = [*known]
             if len(analyses) > 1:
-                known = [one.value for one in found if one is not None]
-                mean = float(np.mean(known)) if len(known) == len(found) else None
-                cells.append(None if mean is None else Number(mean, decimals, signed=not is_front))
+                drawn = [
+                    None if r is None else r.improvements if is_front else r.deltas for r in found
+                ]
+                shown.append(_mean(analyses, known, drawn, floor=0.0 if is_front else -np.inf))
+            cells: list[Cell] = [
+                None if one is None else Number(one, decimals, signed=not is_front) for one in shown
+            ]
             rows.append((name, "HVI" if is_front else "Δm %", *cells))
     sets = [" + ".join(analysis.tasks) for analysis in analyses]
     over = "the single-task baselines" if analyses[0].against == "stl" else analyses[0].against
@@ -59,6 +60,34 @@ def paper_table(analyses: Sequence[Analysis]) -> Table | None:
             f"better): the hypervolume that their points add to that of {over}, in the box of the "
             "task set. Δm % (methods with one point; lower is better): mean relative loss against "
             f"the single-task baselines. Brackets: {first.level:.0%} intervals by the bootstrap "
-            "over lists. The two indicators are not comparable with one another."
+            "over lists; of the mean by the same draws in all task sets. The two indicators are "
+            "not comparable with one another."
         ),
     )
+
+
+def _mean(
+    analyses: Sequence[Analysis],
+    found: Sequence[Estimate | None],
+    drawn: Sequence[NDArray[np.float64] | None],
+    *,
+    floor: float,
+) -> Estimate | float | None:
+    """The mean over task sets; None where it is of one of them not known.
+
+    The lists are the same in all task sets, so a draw of lists is one draw for all, and the
+    interval is that of the mean of each draw: sets that share lists and baselines are not
+    independent. Where some set lacks a fold, the lists differ, and there is no interval.
+    """
+    known = [one for one in found if one is not None]
+    resampled = [one for one in drawn if one is not None]
+    if len(known) < len(analyses) or len(resampled) < len(analyses):
+        return None
+    value = float(np.mean([one.value for one in known]))
+    strata = [analysis.measured.strata for analysis in analyses]
+    if not all(np.array_equal(one, strata[0]) for one in strata):
+        return value
+    draws = functools.reduce(np.intersect1d, [analysis.draws for analysis in analyses])
+    of_sets = zip(resampled, analyses, strict=True)
+    means = np.mean([one[np.isin(analysis.draws, draws)] for one, analysis in of_sets], axis=0)
+    return estimates(np.array([value]), means[:, None], analyses[0].level, floor=floor)[0]

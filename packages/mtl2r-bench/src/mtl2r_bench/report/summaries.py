@@ -30,6 +30,8 @@ class MethodSummary:
             mean metric without baselines.
         delta_m: Δm% of that point; None without baselines.
         seconds: Mean time of a run.
+        improvements: (resample,) `improvement` of each draw of lists; None as that is.
+        deltas: (resample,) `delta_m` of each draw; None as that is.
     """
 
     method: str
@@ -39,6 +41,8 @@ class MethodSummary:
     chosen: int
     delta_m: Estimate | None
     seconds: float
+    improvements: NDArray[np.float64] | None
+    deltas: NDArray[np.float64] | None
 
 
 def summarise(
@@ -46,6 +50,7 @@ def summarise(
     values: NDArray[np.float64],
     redrawn: NDArray[np.float64],
     deltas: Sequence[Estimate],
+    redrawn_deltas: NDArray[np.float64] | None,
     box: Box,
     against: str,
     level: float,
@@ -74,12 +79,13 @@ def summarise(
             [by_seed],
             floor=0.0,
         )
-        improvement = None
+        improvement = improvements = None
         if named:
             both = [*mine, *named]
+            improvements = box.volumes(redrawn[:, both]) - floors
             (improvement,) = estimates(
                 np.array([box.volume(values[both]) - floor]),
-                (box.volumes(redrawn[:, both]) - floors)[:, None],
+                improvements[:, None],
                 level,
                 floor=0.0,
             )
@@ -93,6 +99,8 @@ def summarise(
                 chosen=chosen,
                 delta_m=deltas[chosen] if deltas else None,
                 seconds=float(np.mean([points[i].seconds for i in mine])),
+                improvements=improvements,
+                deltas=None if redrawn_deltas is None else redrawn_deltas[:, chosen],
             )
         )
     rows.sort(key=_order)
