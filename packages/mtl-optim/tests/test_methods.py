@@ -19,7 +19,12 @@ from mtl_optim import (
     UPGrad,
     WeightedChebyshev,
 )
-from mtl_optim.testing import assert_same_direction, problems, random_jacobian
+from mtl_optim.testing import (
+    assert_same_direction,
+    problems,
+    random_jacobian,
+    slopes,
+)
 
 
 def seeded(seed):
@@ -33,12 +38,6 @@ def double(*values):
 preferences = st.lists(st.floats(0.01, 1), min_size=1, max_size=6).map(
     lambda r: torch.tensor(r, dtype=torch.float64) / sum(r)
 )
-
-
-def slopes(scalar, losses):
-    """∂ scalar / ∂ losses by central differences."""
-    step = 1e-6 * torch.eye(len(losses), dtype=torch.float64)
-    return torch.stack([(scalar(losses + e) - scalar(losses - e)) / 2e-6 for e in step])
 
 
 # --- methods that look at the losses

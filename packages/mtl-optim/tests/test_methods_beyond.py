@@ -35,7 +35,7 @@ from mtl_optim import (
 )
 from mtl_optim._solvers import alpha_fair
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
-from mtl_optim.testing import problems, random_jacobian
+from mtl_optim.testing import descend, problems, random_jacobian, slopes
 
 
 def seeded(seed):
@@ -44,23 +44,6 @@ def seeded(seed):
 
 def double(*values):
     return torch.tensor(values, dtype=torch.float64)
-
-
-def slopes(scalar, losses):
-    """∂ scalar / ∂ losses by central differences."""
-    step = 1e-6 * torch.eye(len(losses), dtype=torch.float64)
-    return torch.stack([(scalar(losses + e) - scalar(losses - e)) / 2e-6 for e in step])
-
-
-def descend(problem, x, method, *, lr, steps, decay):
-    x = torch.as_tensor(x, dtype=torch.float64).clone().requires_grad_()
-    for _ in range(steps):
-        x.grad = None
-        step = backward(problem(x), method, shared=[x])
-        with torch.no_grad():
-            x -= lr * x.grad
-        lr *= decay
-    return x.detach(), step
 
 
 seeds = given(seed=st.integers(0, 999), tasks=st.integers(1, 8))

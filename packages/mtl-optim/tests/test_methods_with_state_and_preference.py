@@ -15,7 +15,6 @@ from mtl_optim import (
     MGDA,
     WCMGDA,
     CAGrad,
-    EpsilonConstraint,
     GradDrop,
     LinearScalarization,
     LogLosses,
@@ -27,7 +26,12 @@ from mtl_optim import (
 from mtl_optim._random import uniforms
 from mtl_optim._solvers import ball_minimax, min_norm_point, project_onto_simplex
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
-from mtl_optim.testing import assert_same_direction, problems, random_jacobian
+from mtl_optim.testing import (
+    assert_same_direction,
+    descend,
+    problems,
+    random_jacobian,
+)
 
 
 def seeded(seed):
@@ -36,18 +40,6 @@ def seeded(seed):
 
 def double(*values):
     return torch.tensor(values, dtype=torch.float64)
-
-
-def descend(problem, x, method, *, lr=0.1, steps=400, decay=1.0):
-    """Gradient descent on a small problem; the end point and the losses there."""
-    x = torch.as_tensor(x, dtype=torch.float64).clone().requires_grad_()
-    for _ in range(steps):
-        x.grad = None
-        step = backward(problem(x), method, shared=[x])
-        with torch.no_grad():
-            x -= lr * x.grad
-        lr *= decay
-    return x.detach(), step
 
 
 # --- minimax over a ball, which CAGrad and WCMGDA share
@@ -330,54 +322,6 @@ def test_uncertainty_weighting_waits_for_a_scaler_that_skipped_a_step():
         scaler.step(optimizer)
         scaler.update()
     assert scaler.get_scale() < 1e38
-
-
-# --- the ε-constraint method
-
-
-@pytest.mark.parametrize("violation", ["absolute", "relative"])
-def test_epsilon_constraint_ends_at_the_kkt_point_of_spheres(violation):
-    method = EpsilonConstraint(bounds={1: 0.08}, mu=0.1, violation=violation)
-    x, step = descend(spheres, [0.0], method, lr=0.1, steps=2000)
-    assert float(x) == pytest.approx(0.6, abs=1e-4)
-    assert float(step.losses[0]) == pytest.approx(0.18, abs=1e-4)
-    assert float(step.weights[1]) == pytest.approx(1.5, abs=1e-3)
-
-
-def test_epsilon_constraint_that_is_inactive_leaves_the_main_task():
-    x, step = descend(spheres, [1.0], EpsilonConstraint(bounds={1: 0.6}), steps=300)
-    assert float(x) == pytest.approx(0, abs=1e-9)
-    assert step.weights.tolist() == [1, 0]
-
-
-def test_epsilon_constraint_multiplier_grows_while_violated_and_then_falls_back():
-    method = EpsilonConstraint(main=1, bounds={0: 0.0, 2: 1.0}, mu=0.5)
-    grown = [method.weights(losses=double(1, 5, 0)).tolist() for _ in range(3)]
-    assert grown == [[0.5, 1, 0], [1, 1, 0], [1.5, 1, 0]]
-    fallen = [method.weights(losses=double(-1, 5, 0)).tolist()[0] for _ in range(4)]
-    assert fallen == [1, 0.5, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"bounds": {0: 1.0}}, r"`bounds`.*main"),
-        ({"bounds": {-1: 1.0}}, r"`bounds`"),
-        ({"bounds": {1: math.nan}}, r"`bounds`.*nan for task 1"),
-        ({"bounds": {1: 0.0}, "violation": "relative"}, r"`bounds`.*0.0 for task 1"),
-        ({"bounds": {1: 1.0}, "mu": 0}, r"`mu`"),
-        ({"bounds": {1: 1.0}, "main": -1}, r"`main`"),
-        ({"bounds": {1: 1.0}, "violation": "relativ"}, r"did you mean 'relative'"),
-    ],
-)
-def test_epsilon_constraint_refuses(options, message):
-    with pytest.raises(ValueError, match=message):
-        EpsilonConstraint(**options)
-
-
-def test_epsilon_constraint_needs_its_tasks():
-    with pytest.raises(ValueError, match=r"task 2, got 2 losses"):
-        EpsilonConstraint(bounds={2: 1.0}).weights(losses=double(1, 1))
 
 
 # --- EPO

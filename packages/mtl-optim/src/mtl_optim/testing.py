@@ -4,7 +4,7 @@ A method joins by one line: a function that makes it for a number of tasks, and 
 weights. See `CHECKS`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -12,9 +12,11 @@ from itertools import cycle, islice
 import torch
 from torch import Tensor
 
-from ._bases import Weighting
+from ._backward import backward
+from ._bases import JacobianAggregator, Weighting
 from ._checks import check_count
 from ._protocols import SecondLook
+from ._step import Step
 
 SCALES = (1e-10, 1e-3, 1.0, 1e3, 1e10)
 
@@ -78,6 +80,56 @@ def random_jacobian(
     J = J - conflict * J.mean(dim=0)
     exponents = (torch.rand(tasks, 1, generator=generator, dtype=torch.float64) - 0.5) * decades
     return J * 10**exponents * scale
+
+
+def descend(
+    problem: Callable[[Tensor], Tensor],
+    start: Sequence[float] | Tensor,
+    method: Weighting | JacobianAggregator,
+    *,
+    lr: float = 0.1,
+    steps: int = 400,
+    decay: float = 1.0,
+) -> tuple[Tensor, Step]:
+    """Gradient descent on a small problem, in float64.
+
+    Args:
+        problem: From a point (n,) to losses (task,).
+        start: The point (n,).
+        method: What combines the tasks.
+        lr: Learning rate of the first step.
+        steps: Number of steps, at least 1.
+        decay: Factor of the learning rate after each step.
+
+    Returns:
+        The point after the last step, and the record of that step.
+
+    Examples:
+        >>> from mtl_optim import Mean
+        >>> from mtl_optim.pareto.problems import spheres
+        >>> descend(spheres, [0.0], Mean())[0].round(decimals=6)
+        tensor([0.5000], dtype=torch.float64)
+    """
+    check_count("steps", steps)
+    x = torch.as_tensor(start, dtype=torch.float64).detach().clone().requires_grad_()
+    for _ in range(steps):
+        x.grad = None
+        step = backward(problem(x), method, shared=[x])
+        with torch.no_grad():
+            x -= lr * (0 if x.grad is None else x.grad)
+        lr *= decay
+    return x.detach(), step
+
+
+def slopes(scalar: Callable[[Tensor], Tensor], losses: Tensor) -> Tensor:
+    """∂ scalar / ∂ losses (task,) by central differences.
+
+    Examples:
+        >>> slopes(torch.prod, torch.tensor([2.0, 3.0]).double()).round(decimals=6)
+        tensor([3., 2.], dtype=torch.float64)
+    """
+    step = 1e-6 * torch.eye(len(losses), dtype=losses.dtype)
+    return torch.stack([(scalar(losses + e) - scalar(losses - e)) / 2e-6 for e in step])
 
 
 def problems(seed: int = 0, *, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:

@@ -82,6 +82,7 @@ def _epsilon_constraint(
     main: str | None = None,
     mu: float = 0.1,
     violation: Literal["absolute", "relative"] = "absolute",
+    dual_step: float = 1.0,
 ) -> Method:
     """The epsilon-constraint method: minimise `main` while `bounds` (task to loss) hold."""
     for name in [*bounds, *([main] if main is not None else [])]:
@@ -91,6 +92,7 @@ def _epsilon_constraint(
         bounds={tasks.index(name): value for name, value in bounds.items()},
         mu=mu,
         violation=violation,
+        dual_step=dual_step,
     )
 
 

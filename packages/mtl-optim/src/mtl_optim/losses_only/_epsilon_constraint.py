@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import as_bounds, check_count, check_positive_number, unknown_name
+from .._checks import as_bounds, check_count, check_number, check_positive_number, unknown_name
 
 Violation = Literal["absolute", "relative"]
 
@@ -15,24 +15,33 @@ Violation = Literal["absolute", "relative"]
 class EpsilonConstraint(LossWeighting):
     """Minimise one loss while others stay below bounds: L_main subject to L_k ≤ ε_k.
 
-    An augmented Lagrangian: at each step λ_k ← max(0, λ_k + μ v_k) with the violation
-    v_k = L_k − ε_k ("absolute") or L_k / ε_k − 1 ("relative"), and w_k = λ_k ∂v_k/∂L_k. Where the
-    constraint holds the multiplier falls back step by step. At the optimum λ_k is the exchange rate
-    −dL_main / dε_k of the front.
+    An augmented Lagrangian: with the violation v_k = L_k − ε_k ("absolute") or L_k / ε_k − 1
+    ("relative") each step pushes by p_k = max(0, λ_k + μ v_k), and the multiplier goes a part κ of
+    the way there, λ_k ← λ_k + κ (p_k − λ_k). Where the constraint holds the multiplier falls back
+    step by step. At the optimum λ_k is the exchange rate −dL_main / dε_k of the front.
 
-    Weights: 1 at the main task, the multipliers at bounded tasks (over ε_k if relative), 0 at
-    others.
+    κ = 1 is the paper's. It has no damping but what the front's convexity gives: a large μ passes
+    the bound and swings back, and on a concave stretch it circles around the bound for good. With
+    κ < 1 the penalty (1 − κ) μ v acts beyond the multiplier, which damps both: along a front with
+    the curvature h of L_main + λ v and the slope a of v in the parameters, small steps end on the
+    bound where (1 − κ) μ a² > −h. So ask for κ = 0.1 with a large μ (10, say, for relative
+    violations) where the front may be concave or a bound must not be overshot; the multiplier then
+    takes some 1/κ times as long.
+
+    Weights: 1 at the main task, p at bounded tasks (over ε_k if relative), 0 at others.
 
     Args:
         main: The task to minimise.
         bounds: ε_k by task, none for plain minimisation; absolute bounds may be 0 or negative.
         mu: μ > 0, how fast the multipliers answer.
         violation: What μ multiplies.
+        dual_step: κ in (0, 1], the part of its way that a multiplier goes at each step.
 
     Raises:
-        ValueError: `mu` is not positive, `bounds` holds `main`, a negative task or a
-            bound that is not finite (not positive, if relative); `violation` is unknown; a task is
-            not among the losses.
+        TypeError: `bounds` is no mapping from int to numbers, or another argument is no number.
+        ValueError: `mu` is not positive, `dual_step` is not in (0, 1], `bounds` holds `main`, a
+            negative task or a bound that is not finite (not positive, if relative); `violation` is
+            unknown; a task is not among the losses.
 
     Examples:
         >>> method = EpsilonConstraint(main=0, bounds={1: 0.5}, mu=1.0)
@@ -43,11 +52,11 @@ class EpsilonConstraint(LossWeighting):
 
     Reference:
         Momma, Garakani and Sun, Multi-objective Relevance Ranking, SIGIR eCom 2019; Nocedal and
-        Wright, Numerical Optimization, 2006, section 17.4.
+        Wright, Numerical Optimization, 2006, section 17.4; for the damping Platt and Barr,
+        Constrained Differential Optimization, NIPS 1987.
 
     Note:
-        The multipliers move at every step, rather than after a minimisation: on a convex stretch of
-        the front it converges, on a concave one it circles around the bound.
+        The multipliers move at every step, rather than after a minimisation.
     """
 
     multipliers: Tensor
@@ -59,6 +68,7 @@ class EpsilonConstraint(LossWeighting):
         bounds: Mapping[int, float],
         mu: float = 0.1,
         violation: Violation = "absolute",
+        dual_step: float = 1.0,
     ) -> None:
         super().__init__()
         if violation not in get_args(Violation):
@@ -75,7 +85,10 @@ class EpsilonConstraint(LossWeighting):
                     f"`bounds` must be finite, and positive for a relative violation, "
                     f"got {bounds[task]} for task {task}"
                 )
+        if not 0 < check_number("dual_step", dual_step) <= 1:
+            raise ValueError(f"`dual_step` must be in (0, 1], got {dual_step}")
         self.main, self.tasks, self.mu = main, tasks, check_positive_number("mu", mu)
+        self.dual_step = float(dual_step)
         self.bounds = torch.tensor([bounds[task] for task in tasks], dtype=torch.float64)
         self.units = self.bounds if violation == "relative" else torch.ones_like(self.bounds)
         self.register_buffer("multipliers", torch.zeros(len(tasks), dtype=torch.float64))
@@ -86,8 +99,10 @@ class EpsilonConstraint(LossWeighting):
         if last >= len(losses):
             raise ValueError(f"`main` and `bounds` need task {last}, got {len(losses)} losses")
         violation = (losses[self.tasks] - self.bounds) / self.units
-        self.multipliers = (self.multipliers.to(losses) + self.mu * violation).clamp(min=0)
+        multipliers = self.multipliers.to(losses)
+        push = (multipliers + self.mu * violation).clamp(min=0)
+        self.multipliers = multipliers.lerp(push, self.dual_step)
         weights = torch.zeros_like(losses)
         weights[self.main] = 1
-        weights[self.tasks] = self.multipliers / self.units
+        weights[self.tasks] = push / self.units
         return weights
