@@ -9,11 +9,7 @@ from ._aggregate import aggregate
 from ._bases import JacobianAggregator, Weighting
 from ._checks import (
     as_tensors,
-    check_finite,
-    check_flag,
-    check_length,
     check_losses,
-    check_positive_number,
 )
 from ._gradients import (
     Block,
@@ -31,6 +27,7 @@ from ._gradients import (
 from ._gramian import any_of, cross_gramian, gramian, products_dtype, resolved
 from ._graph import reachable_leaves
 from ._losses import TaskLosses
+from ._options import check_options, second_batch_losses
 from ._step import Step
 
 
@@ -111,9 +108,9 @@ def backward(
             "`method` must be a LossWeighting, a GramianWeighting or a JacobianAggregator, "
             f"got {type(method).__name__}"
         )
-    _check_options(scaler, reduce, memory_budget, retain_graph)
+    check_options(scaler, reduce, memory_budget, retain_graph)
     tasks = TaskLosses(losses, scaler, reduce)
-    second = _second(tasks, method, second_batch, scaler, reduce)
+    second = second_batch_losses(tasks, method, second_batch, scaler, reduce)
     if isinstance(method, Weighting) and not method.looks_at_gradients:
         values = tasks.values.to("cpu", torch.float64)
         weights = method.weights(losses=values)
@@ -208,46 +205,6 @@ def backward(
         _write(wrt, direction, features is None, retain_graph, reduce)
     accumulate(own, average(plain, reduce))
     return Step(values, found, matrix)
-
-
-def _check_options(
-    scaler: object, reduce: object, memory_budget: float | None, retain_graph: bool
-) -> None:
-    """Raise for options that would fail later, or be taken for something else."""
-    if scaler is not None and not isinstance(scaler, torch.amp.GradScaler):
-        raise TypeError(f"`scaler` must be a torch.amp.GradScaler, got {type(scaler).__name__}")
-    if reduce is not None and not callable(reduce):
-        raise TypeError(f"`reduce` must be a function of a tensor, got {type(reduce).__name__}")
-    if memory_budget is not None:
-        check_positive_number("memory_budget", memory_budget)
-    check_flag("retain_graph", retain_graph)
-
-
-def _second(
-    tasks: TaskLosses,
-    method: Weighting | JacobianAggregator,
-    losses: Tensor | Sequence[Tensor] | None,
-    scaler: torch.amp.GradScaler | None,
-    reduce: Reduce | None,
-) -> TaskLosses | None:
-    """The losses on the second batch, for a method that looks at two."""
-    wanted = isinstance(method, Weighting) and method.wants_second_batch
-    if wanted != (losses is not None):
-        raise ValueError(
-            f"{type(method).__name__} looks at "
-            + (
-                "two batches: pass `second_batch=`, the losses on an independent one, or make it "
-                "with `one_batch=True`, got None"
-                if wanted
-                else "one batch, got `second_batch=`"
-            )
-        )
-    if losses is None:
-        return None
-    second = TaskLosses(losses, scaler, reduce, name="second_batch")
-    check_length("second_batch", len(second), len(tasks))
-    check_finite(second.values, "`second_batch`: the loss")
-    return second
 
 
 def _rows(

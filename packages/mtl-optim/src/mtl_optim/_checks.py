@@ -237,6 +237,18 @@ def check_flag(parameter: str, given: bool) -> bool:
     return bool(given)
 
 
+def check_kind(parameter: str, given: object, kind: type) -> None:
+    """Raise for what is no instance of the kind."""
+    if not isinstance(given, kind):
+        raise TypeError(f"`{parameter}` must be a {kind.__name__}, got {type(given).__name__}")
+
+
+def check_function(parameter: str, given: object) -> None:
+    """Raise for what cannot be called."""
+    if not callable(given):
+        raise TypeError(f"`{parameter}` must be a function, got {type(given).__name__}")
+
+
 def as_names(parameter: str, given: object) -> tuple[str, ...]:
     """A sequence of strings; one string alone, or anything else, raises."""
     if isinstance(given, str) or not isinstance(given, Iterable):
@@ -250,5 +262,5 @@ def as_names(parameter: str, given: object) -> tuple[str, ...]:
 
 def check_generator(generator: object) -> None:
     """Raise for what is no generator, nor None."""
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"`generator` must be a torch.Generator, got {type(generator).__name__}")
+    if generator is not None:
+        check_kind("generator", generator, torch.Generator)

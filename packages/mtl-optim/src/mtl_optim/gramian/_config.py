@@ -23,7 +23,7 @@ class ConFIG(GramianWeighting):
 
     Reference:
         Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed Neural
-        Networks, ICLR 2025, equations 2 and 3.
+        Networks, ICLR 2025, equation 2.
     """
 
     def __init__(self) -> None:

@@ -28,12 +28,13 @@ class DBMTL(TrackedGradients, GramianWeighting):
         tensor([1., 4.])
 
     Reference:
-        Lin et al., Dual-Balancing for Multi-Task Learning, arXiv 2308.12029.
+        Lin et al., Dual-Balancing for Multi-Task Learning, arXiv 2308.12029, algorithm 1 and
+        equations 1 and 2.
 
     Note:
-        β is constant, while it falls as a power of the step in the released code, and ĝ starts at
-        the first gradient rather than at 0. `weights` takes the Gramian of the ĝ. Heads get the
-        plain gradients of their losses, as with every method, not of the logarithms.
+        β is constant, where the paper also tries one that falls with the step, and ĝ starts at the
+        first gradient rather than at 0. `weights` takes the Gramian of the ĝ. Heads get the plain
+        gradients of their losses, as with every method, and in the paper those of the logarithms.
     """
 
     def __init__(self, *, beta: float = 0.9) -> None:

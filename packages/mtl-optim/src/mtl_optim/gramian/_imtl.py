@@ -2,15 +2,15 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_count, check_length
-from .._protocols import Learnable
+from .._checks import check_length
+from .._loss_scales import LossScales
 from ._imtlg import impartial
 
 
-class IMTL(Learnable, GramianWeighting):
+class IMTL(LossScales, GramianWeighting):
     """`IMTLL` and `IMTLG` together: learned scales of the losses, equal projections of gradients.
 
     The scales e^s minimise Σ e^(s_k) L_k − s_k, and α makes equal the projections of
@@ -39,17 +39,8 @@ class IMTL(Learnable, GramianWeighting):
         losses, as with every method.
     """
 
-    def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
-        super().__init__(accumulation=accumulation)
-        self.log_scales = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
-
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Weights (task,)."""
         check_length("gramian", len(gramian), len(self.log_scales))
         scales = self.log_scales.detach().to(gramian).exp().numpy()
         return torch.from_numpy(scales * impartial(gramian.numpy() * np.outer(scales, scales)))
-
-    def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """Σ e^(s_k) L_k − s_k."""
-        s = self.log_scales.to(losses)
-        return s.exp() @ losses - s.sum()

@@ -26,7 +26,7 @@ class MomentumConFIG(TrackedGradients, ConFIG):
 
     Reference:
         Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed Neural
-        Networks, ICLR 2025, algorithm 1 (M-ConFIG).
+        Networks, ICLR 2025, the variant with momentum (M-ConFIG).
 
     Note:
         The paper saves backwards by renewing one average per step, in turn, and has a second

@@ -1,14 +1,13 @@
 """Impartial multi-task learning: the part that balances losses."""
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_count, check_length
-from .._protocols import Learnable
+from .._checks import check_length
+from .._loss_scales import LossScales
 
 
-class IMTLL(Learnable, LossWeighting):
+class IMTLL(LossScales, LossWeighting):
     """Learn scales that make all losses 1: minimise Σ e^(s_k) L_k − s_k over s too.
 
     For fixed losses the optimum is e^s = 1 / L. Give `method.parameters()` to an optimizer:
@@ -25,6 +24,7 @@ class IMTLL(Learnable, LossWeighting):
         RuntimeError: The parameters received gradients and did not change.
 
     Examples:
+        >>> import torch
         >>> IMTLL(2).weights(losses=torch.tensor([1.0, 3.0]))
         tensor([1., 1.])
 
@@ -33,16 +33,7 @@ class IMTLL(Learnable, LossWeighting):
         equation 6.
     """
 
-    def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
-        super().__init__(accumulation=accumulation)
-        self.log_scales = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
-
     def forward(self, losses: Tensor) -> Tensor:
         """Weights (task,)."""
         check_length("losses", len(losses), len(self.log_scales))
         return self.log_scales.to(losses).exp()
-
-    def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """Σ e^(s_k) L_k − s_k."""
-        s = self.log_scales.to(losses)
-        return s.exp() @ losses - s.sum()

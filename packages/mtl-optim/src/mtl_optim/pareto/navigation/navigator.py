@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..._checks import check_function, check_kind
 from ..._preference import as_ideal, as_vector
 from . import storage
 from .around import Surroundings
@@ -89,11 +90,8 @@ class ParetoNavigator:
         settings: Settings | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        if settings is not None and not isinstance(settings, Settings):
-            raise TypeError(f"`settings` must be Settings, got {type(settings).__name__}")
-        if progress is not None and not callable(progress):
-            raise TypeError(f"`progress` must be a function of a text, got {progress!r}")
         self.settings = Settings() if settings is None else settings
+        check_kind("settings", self.settings, Settings)
         self._names = Names(tasks, metrics)
         self._objective = Objective(
             model,
@@ -105,6 +103,7 @@ class ParetoNavigator:
         self._meter = None if metrics is None else Meter(self._objective, metrics, data)
         self._ideal = None if ideal is None else as_vector("ideal", ideal)
         self._tell = progress if progress is not None else lambda _: None
+        check_function("progress", self._tell)
         self._tree = Tree()
         self._where = Whereabouts(self._objective, self._meter, self.settings, self._tell)
 
@@ -238,8 +237,7 @@ class ParetoNavigator:
             NavigationError: The preview was refused or made elsewhere, or the move could not be
                 realised. The model is where it was.
         """
-        if not isinstance(preview, Preview):
-            raise TypeError(f"`preview` must be a Preview, got {type(preview).__name__}")
+        check_kind("preview", preview, Preview)
         if preview.point != self.point.id:
             raise NavigationError(
                 f"`preview` was made at point {preview.point}, the current one is {self.point.id}"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..._checks import check_losses
+from ..._checks import check_function, check_kind, check_losses
 from .points import Cost
 
 _KERNEL = threading.RLock()
@@ -60,10 +60,8 @@ class Objective:
         *,
         second_order: bool = True,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"`model` must be a Module, got {type(model).__name__}")
-        if not callable(losses):
-            raise TypeError(f"`losses` must be a function, got {type(losses).__name__}")
+        check_kind("model", model, nn.Module)
+        check_function("losses", losses)
         self.model = model
         self._losses = losses
         self._data = data

@@ -10,7 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..._checks import check_count, check_flag, check_non_negative_number, check_positive_number
+from ..._checks import (
+    check_count,
+    check_flag,
+    check_function,
+    check_non_negative_number,
+    check_positive_number,
+)
 
 
 class NavigationError(ValueError):
@@ -75,8 +81,7 @@ class Metrics:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be called."""
-        if not callable(self.measure):
-            raise TypeError(f"`measure` must be a function, got {type(self.measure).__name__}")
+        check_function("measure", self.measure)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..._checks import as_names, check_finite, check_length, unknown_name
+from ..._checks import as_names, check_finite, check_kind, check_length, unknown_name
 from ..._preference import as_vector
 from .points import Metrics
 
@@ -30,8 +30,8 @@ class Names:
     """
 
     def __init__(self, tasks: Sequence[str] | None, metrics: Metrics | None) -> None:
-        if metrics is not None and not isinstance(metrics, Metrics):
-            raise TypeError(f"`metrics` must be Metrics, got {type(metrics).__name__}")
+        if metrics is not None:
+            check_kind("metrics", metrics, Metrics)
         self._given = None if tasks is None else as_names("tasks", tasks)
         self.tasks: tuple[str, ...] = self._given or ()
         self.metrics: tuple[str, ...] = () if metrics is None else as_names("names", metrics.names)
