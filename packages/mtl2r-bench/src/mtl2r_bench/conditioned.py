@@ -94,8 +94,7 @@ def train_conditioned(
     score = label_scores(scorer(ranker, torch.device("cpu")), trained, len(splits.tasks))
     measured = {
         name: evaluate(score, dataset, config.evaluation)
-        for name, dataset in splits.items().items()
-        if name != "train"
+        for name, dataset in splits.measured().items()
     }
     log = shared.epochs()
     last = config.evaluation.select_tasks == "last"

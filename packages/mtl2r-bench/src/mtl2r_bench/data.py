@@ -70,6 +70,10 @@ class Splits:
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
 
+    def measured(self) -> dict[str, RankingDataset]:
+        """The splits by name that rankers are measured on: all but the training lists."""
+        return {name: split for name, split in self.items().items() if name != "train"}
+
 
 @lru_cache(maxsize=2)
 def _load(serialized: str) -> Splits:

@@ -132,7 +132,7 @@ def _estimate(config: RunConfig, splits: Splits) -> Estimate:
     evaluation = (time.perf_counter() - start) / share
     steps = len(state.loader)
     parameters = sum(p.numel() for p in state.ranker.parameters())
-    queries = sum(len(split) for name, split in splits.items().items() if name != "train")
+    queries = sum(len(split) for split in splits.measured().values())
     values = queries * len(splits.tasks) * len(config.evaluation.cutoffs)
     return Estimate(
         steps=steps,

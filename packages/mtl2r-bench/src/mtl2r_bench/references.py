@@ -76,7 +76,7 @@ def best_single_features(dataset: RankingDataset, config: EvaluationConfig) -> l
 def references(splits: Splits, config: EvaluationConfig) -> dict[str, Any]:
     """Both references on validation and test, as the report reads them from JSON."""
     features = best_single_features(splits.train, config)
-    measured = {name: split for name, split in splits.items().items() if name != "train"}
+    measured = splits.measured()
     return {
         "random": {
             name: result.named(result.means())

@@ -161,8 +161,7 @@ def _finish(
     score = label_scores(scorer(ranker, group.device), trained, len(splits.tasks))
     measured = {
         name: evaluate(score, dataset, config.evaluation, group)
-        for name, dataset in splits.items().items()
-        if name != "train"
+        for name, dataset in splits.measured().items()
     }
     log = run.epochs()
     record = summarise(

@@ -63,8 +63,7 @@ def train_trees(config: RunConfig, splits: Splits, folder: str | Path) -> dict[s
     )
     measured = {
         name: evaluate(trees, dataset, config.evaluation)
-        for name, dataset in splits.items().items()
-        if name != "train"
+        for name, dataset in splits.measured().items()
     }
     record = summarise(
         config,
