@@ -33,6 +33,19 @@ def quiet():
     return Console(quiet=True)
 
 
+@pytest.fixture
+def mgda_fails(monkeypatch):
+    """The runs of MGDA leave their folder and an error."""
+
+    def failing(config, splits, folder):
+        if config.method.name == "mgda":
+            RunFolder(folder).open("")
+            raise TrainingError("a loss is nan")
+        return train(config, splits, folder)
+
+    monkeypatch.setattr(module, "train", failing)
+
+
 def files(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("record.json"))}
 
@@ -120,17 +133,10 @@ def test_a_run_that_fails_is_reported_and_the_others_go_on(study, tmp_path, quie
     assert f"1 of {len(outcomes)} runs are not finished" in text
 
 
-def test_the_status_of_a_study(study, tmp_path, quiet, monkeypatch):
+def test_the_status_of_a_study(study, tmp_path, quiet, mgda_fails):
     with pytest.raises(FileNotFoundError, match="expected a study that was begun"):
         study_status(tmp_path)
 
-    def failing(config, splits, folder):
-        if config.method.name == "mgda":
-            RunFolder(folder).open("")
-            raise TrainingError("a loss is nan")
-        return train(config, splits, folder)
-
-    monkeypatch.setattr(module, "train", failing)
     sweep(study, tmp_path, jobs=1, console=quiet)
     runs = {run.name: run for run in study_status(tmp_path)}
     assert runs["mgda-s42"].state == "failed"
@@ -470,14 +476,7 @@ def test_places_on_gpus_go_to_the_one_with_most_left(tmp_path):
         assert gpu is None
 
 
-def test_the_table_of_a_study_says_what_runs_and_what_failed(study, tmp_path, quiet, monkeypatch):
-    def failing(config, splits, folder):
-        if config.method.name == "mgda":
-            RunFolder(folder).open("")
-            raise TrainingError("a loss is nan")
-        return train(config, splits, folder)
-
-    monkeypatch.setattr(module, "train", failing)
+def test_the_table_of_a_study_says_what_runs_and_what_failed(study, tmp_path, quiet, mgda_fails):
     sweep(study, tmp_path, jobs=1, console=quiet)
     run = RunFolder(tmp_path / "runs" / "ls-r0.05_0.95-s42")
     run.record.unlink()

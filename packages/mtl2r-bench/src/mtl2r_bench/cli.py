@@ -59,7 +59,9 @@ def train(
         str | None, typer.Option(help="Comma-separated, sums to 1; for methods that take one.")
     ] = None,
     epochs: Epochs = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of weights, batches and dropout; 42 if left out.")
+    ] = None,
     fold: Annotated[int | None, typer.Option(min=1, help="Fold of a root with folds.")] = None,
 ) -> None:
     """Trains one ranker. Goes on where a killed training stopped."""

@@ -88,7 +88,7 @@ def synth(
         tuple[int, int, int], typer.Option(help="Lists of train, vali and test.")
     ] = (600, 200, 200),
     mean_length: Annotated[float, typer.Option(help="Mean number of documents of a list.")] = 120.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Other lists for each.")] = 0,
 ) -> None:
     """Writes synthetic lists shaped like MSLR-WEB30K as LETOR text."""
     if folder.exists():

@@ -208,10 +208,11 @@ def _study(
 @app.command()
 def status(
     folder: Annotated[Path, typer.Argument(help="A study's folder.")],
-    jobs: Jobs = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="All runs, not only those that run or failed.")
-    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time, for the time left; those that run if left out."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Waiting and finished runs too.")] = False,
 ) -> None:
     """Shows how far a study is, also while it runs: what runs, what failed, what is left."""
     runs = study_status(folder)
@@ -322,6 +323,8 @@ def _report(path: Path, **options: Any) -> None:
             for found in section.tables:
                 if found.name == name:
                     _print(found, " + ".join(section.analysis.tasks))
+        for warning in section.warnings:
+            console.print(f"note: {warning}\n", soft_wrap=True, highlight=False, markup=False)
     folder = report.folder
     for what, place in [
         ("Page", folder.page),

@@ -70,11 +70,8 @@ def train_conditioned(
     tasks = tuple(splits.tasks[i] for i in trained)
     build_method(config.method, tasks)
     run = RunFolder(folder)
-    run.open(to_toml(config))
-    finished = run.finished()
-    if finished is not None:
+    if (finished := run.begun(to_toml(config))) is not None:
         return finished
-    run.error.unlink(missing_ok=True)
     shared = _shared_folder(config, run.path.parent)
     while not shared.lock.acquire():
         time.sleep(0.1)

@@ -11,7 +11,7 @@ from ltr_data import LabelSpec, RankingDataset
 
 from .config import DistillationConfig, RunConfig
 from .data import Splits
-from .gbdt import fit_trees
+from .gbdt import fit_one_task
 
 __all__ = ["training_data"]
 
@@ -52,12 +52,10 @@ def training_data(config: RunConfig, splits: Splits, trained: list[int]) -> Rank
 def _targets(
     splits: Splits, config: RunConfig, distillation: DistillationConfig, task: int
 ) -> NDArray[np.float32]:
-    alone = np.eye(len(splits.tasks))[task]
-    trees = fit_trees(
+    trees = fit_one_task(
         splits.train,
         splits.validation,
-        preference=alone.tolist(),
-        weights=alone,
+        task,
         evaluation=config.evaluation,
         options=distillation.trees,
         seed=config.seed,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from .build import build_loss
@@ -16,7 +15,7 @@ from .data import Splits
 from .distillation import training_data
 from .epoch import Engine, Progress
 from .evaluate import evaluate, label_scores, scorer
-from .gbdt import fit_trees
+from .gbdt import fit_one_task
 from .group import ProcessGroup
 from .selection import trained_tasks
 from .study import provisional
@@ -83,12 +82,10 @@ class _EnoughError(Exception):
 def _estimate_trees(config: RunConfig, splits: Splits) -> Estimate:
     """Of all the trees there could be: where boosting ends earlier is not known before."""
     options = validate(GBDTConfig, config.method.options)
-    alone = np.eye(len(splits.tasks))[0]
-    trees = fit_trees(
+    trees = fit_one_task(
         splits.train,
         splits.validation,
-        preference=alone.tolist(),
-        weights=alone,
+        0,
         evaluation=config.evaluation,
         options=options.model_copy(update={"rounds": STEPS}),
     )

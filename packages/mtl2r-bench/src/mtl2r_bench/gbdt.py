@@ -25,7 +25,14 @@ from ltr_losses import ndcg
 from .config import EvaluationConfig, GBDTConfig
 from .evaluate import Evaluation
 
-__all__ = ["Aggregation", "TreeRanker", "aggregated_gains", "fit_trees", "require_lightgbm"]
+__all__ = [
+    "Aggregation",
+    "TreeRanker",
+    "aggregated_gains",
+    "fit_one_task",
+    "fit_trees",
+    "require_lightgbm",
+]
 
 Aggregation = Literal["scalarised", "stochastic"]
 
@@ -202,6 +209,28 @@ def fit_trees(
         callbacks=[lightgbm.early_stopping(options.patience, verbose=False)],
     )
     return TreeRanker(booster, booster.best_iteration, time.perf_counter() - started)
+
+
+def fit_one_task(
+    train: RankingDataset,
+    validation: RankingDataset,
+    task: int,
+    *,
+    evaluation: EvaluationConfig,
+    options: GBDTConfig,
+    seed: int = 0,
+) -> TreeRanker:
+    """`fit_trees` for one of the tasks alone."""
+    alone = np.eye(len(train.labels))[task]
+    return fit_trees(
+        train,
+        validation,
+        preference=alone.tolist(),
+        weights=alone,
+        evaluation=evaluation,
+        options=options,
+        seed=seed,
+    )
 
 
 class _HeldOut:

@@ -25,14 +25,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from ltr_data import atomic_write
+
+from .record_schema import Record
 
 try:
     import fcntl
@@ -110,48 +112,6 @@ class FileLock:
         return False
 
 
-_Measured = dict[str, dict[str, dict[str, float]]]
-"""Values by split, metric and label."""
-
-
-class _Record(BaseModel):
-    """What every record has, see `mtl2r_bench.summary`."""
-
-    model_config = ConfigDict(strict=True)
-
-    labels: Annotated[list[str], Field(min_length=1)]
-    tasks: list[str]
-    method: dict[str, Any]
-    label: str
-    position: float | None
-    fold: int | None
-    seed: int
-    select_cutoff: int
-    epoch: int
-    epochs: int
-    parameters: int
-    loss: dict[str, float]
-    metrics: _Measured
-    standard_errors: _Measured
-    seconds: float
-    data: dict[str, str]
-    environment: dict[str, Any]
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        labels = set(self.labels)
-        if not set(self.tasks) <= labels:
-            raise ValueError(f"the tasks are {self.tasks}, not among the labels {self.labels}")
-        for measured in (self.metrics, self.standard_errors):
-            if "validation" not in measured:
-                raise ValueError(f"there are no values on validation, only on {list(measured)}")
-            for split, metrics in measured.items():
-                for metric, values in metrics.items():
-                    if set(values) != labels:
-                        raise ValueError(f"{metric} on {split} is of {[*values]}, not of {labels}")
-        return self
-
-
 class RunFolder:
     """The files of one run."""
 
@@ -208,6 +168,20 @@ class RunFolder:
         with atomic_write(self.config) as file:
             file.write(config_toml.encode())
 
+    def begun(self, config_toml: str) -> dict[str, Any] | None:
+        """Opens the folder and forgets why the run failed before; its record where it finished.
+
+        For runs of one process; those of several agree on each step.
+
+        Raises:
+            ValueError: When the folder holds a run of another config.
+        """
+        self.open(config_toml)
+        record = self.finished()
+        if record is None:
+            self.error.unlink(missing_ok=True)
+        return record
+
     def finished(self) -> dict[str, Any] | None:
         """The record, where the run finished: what is told of a run anywhere follows from this.
 
@@ -230,8 +204,8 @@ class RunFolder:
         if not self.record.is_file():
             return None
         try:
-            record = read_json(self.record, *_Record.model_fields)
-            _Record.model_validate(record)
+            record = read_json(self.record, *Record.model_fields)
+            Record.model_validate(record)
         except DamagedError as error:
             return str(error)
         except ValidationError as error:

@@ -46,11 +46,8 @@ def train_trees(config: RunConfig, splits: Splits, folder: str | Path) -> dict[s
     for index, weight in zip(trained, config.method.preference or (), strict=True):
         preference[index] = weight
     run = RunFolder(folder)
-    run.open(to_toml(config))
-    finished = run.finished()
-    if finished is not None:
+    if (finished := run.begun(to_toml(config))) is not None:
         return finished
-    run.error.unlink(missing_ok=True)
     trees = fit_trees(
         splits.train,
         splits.validation,

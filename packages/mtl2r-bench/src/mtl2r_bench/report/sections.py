@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .analysis import Analysis
+from .collapse import collapses
 from .compare import LEVEL, Family
 from .points import Point
 from .references import NAMES, References
@@ -25,19 +26,22 @@ class Section:
         analysis: What it shows.
         tables: In the order they are shown.
         long_tables: Those that are too long for the text.
+        warnings: What to know before the tables are believed, see `collapses`.
         random_order: The expected values of a random order by metric, one per task.
     """
 
     analysis: Analysis
     tables: tuple[Table, ...]
     long_tables: tuple[Table, ...]
+    warnings: tuple[str, ...]
     random_order: Mapping[str, Sequence[float]]
 
 
 def section(analysis: Analysis, references: References) -> Section:
     """The part of a task set."""
+    warnings = collapses(analysis)
     tables = [
-        _methods(analysis) if analysis.methods else None,
+        _methods(analysis, warnings) if analysis.methods else None,
         _points(analysis, references),
         _differences(analysis) if len(analysis.methods) > 1 else None,
         _sweeps(analysis) if analysis.trades else None,
@@ -48,6 +52,7 @@ def section(analysis: Analysis, references: References) -> Section:
         analysis,
         tuple(one for one in tables if one is not None),
         (_cutoffs(analysis), *([comparisons(analysis)] if analysis.families else [])),
+        warnings,
         {
             name: [values[task] for task in analysis.tasks]
             for name, values in references.values["random"][analysis.split].items()
@@ -55,7 +60,7 @@ def section(analysis: Analysis, references: References) -> Section:
     )
 
 
-def _methods(analysis: Analysis) -> Table:
+def _methods(analysis: Analysis, warnings: Sequence[str]) -> Table:
     """One row a method: hypervolume, what it adds to the baselines' front, Δm."""
     over = "the baselines" if analysis.against == "stl" else analysis.against
     rows: list[tuple[Cell, ...]] = [
@@ -87,7 +92,7 @@ def _methods(analysis: Analysis) -> Table:
             "Hypervolume: larger is better, one box for all methods. HVI: the hypervolume that a "
             f"method's points add to that of {over}. Δm %: mean relative loss against the "
             "single-task baselines, lower is better, at the preference with the best Δm on "
-            f"validation. {_intervals(analysis)}"
+            f"validation. {' '.join([_intervals(analysis), *warnings])}"
         ),
     )
 
