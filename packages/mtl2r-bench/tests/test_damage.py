@@ -132,3 +132,15 @@ def test_vectors_are_not_added_to_a_study_with_a_damaged_record(copy):
     assert damaged.pop(RUN) == "damaged"
     sweep(growing, folder.path, jobs=1, console=Console(quiet=True))
     assert {status.name for status in study_status(folder.path)} == names
+
+
+def test_a_choice_between_runs_of_one_ranker_says_so(copy):
+    _, folder, _ = copy
+    first = choose(folder.path)
+    assert "By the wish it leads" in first.verdict
+    twin = folder.runs / "twin"
+    shutil.copytree(first.result.folder.path, twin)
+    again = choose(folder.path)
+    assert {again.result.name, again.runner_up.name} == {first.result.name, "twin"}
+    assert again.probability == first.probability
+    assert again.verdict.endswith("serves the wish exactly as well on validation.")

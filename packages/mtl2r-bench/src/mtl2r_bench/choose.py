@@ -24,6 +24,9 @@ __all__ = ["Choice", "choose", "parse_bound", "parse_preference"]
 LEVEL = 0.95
 """Of the intervals."""
 
+ROUNDING = 1e-12
+"""Values that differ by less are the same: runs may have the same ranker."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -58,6 +61,21 @@ class Choice:
     lead: Estimate | None
     probability: float
     candidates: int
+
+    @property
+    def verdict(self) -> str:
+        """How sure the choice is, in words; empty where there was no other run."""
+        if self.runner_up is None or self.lead is None:
+            return ""
+        ends = (self.lead.low, self.lead.high)
+        if max(map(abs, ends)) < ROUNDING:
+            return f"{self.runner_up.name} serves the wish exactly as well on validation."
+        return (
+            f"By the wish it leads {self.runner_up.name} by {self.lead.value:.4f} "
+            f"[{ends[0]:.4f}, {ends[1]:.4f}] on validation; it is the best in "
+            f"{self.probability:.0%} of the resamples. Brackets: 95 % intervals by the bootstrap "
+            "over lists."
+        )
 
     def export(self, folder: str | Path) -> None:
         """Copies the ranker to a folder of its own; of boosted trees, their file into it."""
@@ -136,7 +154,7 @@ def choose(
         change=tuple(_change(reported, runs, best, k) for k in range(len(chosen))),
         runner_up=runs[others[0]] if len(others) > 0 else None,
         lead=lead,
-        probability=float((kept[drawn[:, kept].argmax(axis=1)] == best).mean()),
+        probability=float((drawn[:, best] > drawn[:, kept].max(axis=1) - ROUNDING).mean()),
         candidates=len(kept),
     )
 

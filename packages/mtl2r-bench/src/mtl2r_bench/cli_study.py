@@ -266,14 +266,8 @@ def select(
         )
     console.print(f"{choice.result.name}, of {choice.candidates} runs", highlight=False)
     console.print(table)
-    if choice.runner_up is not None and choice.lead is not None:
-        console.print(
-            f"By the wish it leads {choice.runner_up.name} by {_interval(choice.lead)} on "
-            f"validation; it is the best in {choice.probability:.0%} of the resamples. Brackets: "
-            "95 % intervals by the bootstrap over lists.",
-            highlight=False,
-            soft_wrap=True,
-        )
+    if choice.verdict:
+        console.print(choice.verdict, highlight=False, soft_wrap=True)
     if out is not None:
         choice.export(out)
     console.print(f"Ranker: {out or choice.result.folder.ranker}", soft_wrap=True, highlight=False)
