@@ -71,6 +71,8 @@ def navigate(
     if as_json:
         session = _begin(run, saved, loss, documents, device, progress)
         sys.exit(1 if serve(session, places, sys.stdin, sys.stdout) else 0)
+    if not console.is_terminal:  # where the spinner does not show
+        console.print(f"Opening {run}: minutes, for a large ranker.", soft_wrap=True)
     with spinner(f"opening {run}"):
         session = _begin(run, saved, loss, documents, device, progress)
     places.saved = saved
