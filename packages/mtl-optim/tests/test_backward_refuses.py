@@ -12,17 +12,6 @@ from mtl_optim import (
 )
 
 
-def jacobian(model):
-    """J over the trunk by plain autograd, one forward per task."""
-    rows = []
-    for k in range(len(model.heads)):
-        loss = model.losses(model.features())[k]
-        rows.append(
-            torch.cat([g.flatten() for g in torch.autograd.grad(loss, model.trunk.parameters())])
-        )
-    return torch.stack(rows)
-
-
 class Mean(JacobianAggregator):
     def forward(self, jacobian):
         return jacobian.mean(dim=0)

@@ -14,18 +14,7 @@ from mtl_optim import (
     LogLosses,
 )
 from mtl_optim._solvers import ball_minimax
-from mtl_optim.testing import (
-    random_jacobian,
-)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
+from mtl_optim.testing import double, random_jacobian, seeded
 
 # --- minimax over a ball, which CAGrad and WCMGDA share
 

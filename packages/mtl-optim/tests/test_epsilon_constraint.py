@@ -7,11 +7,7 @@ import torch
 
 from mtl_optim import EpsilonConstraint
 from mtl_optim.pareto.problems import fonseca_fleming, spheres
-from mtl_optim.testing import descend
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
+from mtl_optim.testing import descend, double
 
 
 @pytest.mark.parametrize("violation", ["absolute", "relative"])

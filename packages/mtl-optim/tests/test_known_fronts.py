@@ -24,10 +24,7 @@ from mtl_optim import (
     backward,
 )
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
+from mtl_optim.testing import double
 
 
 def end(problem, method, start, *, rate, steps, decay=1.0):

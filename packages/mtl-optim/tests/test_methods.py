@@ -15,18 +15,7 @@ from mtl_optim import (
     SmoothChebyshev,
     WeightedChebyshev,
 )
-from mtl_optim.testing import (
-    slopes,
-)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
+from mtl_optim.testing import double, seeded, slopes
 
 preferences = st.lists(st.floats(0.01, 1), min_size=1, max_size=6).map(
     lambda r: torch.tensor(r, dtype=torch.float64) / sum(r)

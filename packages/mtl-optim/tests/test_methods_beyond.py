@@ -35,16 +35,7 @@ from mtl_optim import (
 )
 from mtl_optim._solvers import alpha_fair
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
-from mtl_optim.testing import descend, problems, random_jacobian, slopes
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
+from mtl_optim.testing import descend, double, problems, random_jacobian, seeded, slopes
 
 seeds = given(seed=st.integers(0, 999), tasks=st.integers(1, 8))
 

@@ -11,20 +11,7 @@ from mtl_optim import (
     PCGrad,
     UPGrad,
 )
-from mtl_optim.testing import (
-    assert_same_direction,
-    problems,
-    random_jacobian,
-)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
+from mtl_optim.testing import assert_same_direction, double, problems, random_jacobian, seeded
 
 # --- MGDA
 

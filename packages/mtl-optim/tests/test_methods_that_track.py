@@ -24,15 +24,7 @@ from mtl_optim import (
     backward,
 )
 from mtl_optim.pareto.problems import simplex, spheres
-from mtl_optim.testing import random_jacobian
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
+from mtl_optim.testing import double, random_jacobian, seeded
 
 
 def jacobians(steps, tasks=3, size=5):

@@ -16,18 +16,11 @@ from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
 from mtl_optim.testing import (
     assert_same_direction,
     descend,
+    double,
     problems,
     random_jacobian,
+    seeded,
 )
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
 
 # --- EPO
 

@@ -8,11 +8,7 @@ from mtl_optim import (
     UncertaintyWeighting,
     backward,
 )
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
+from mtl_optim.testing import double
 
 # --- FAMO
 

@@ -15,18 +15,7 @@ from mtl_optim import (
 )
 from mtl_optim._random import uniforms
 from mtl_optim._solvers import project_onto_simplex
-from mtl_optim.testing import (
-    random_jacobian,
-)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-def double(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
+from mtl_optim.testing import double, random_jacobian, seeded
 
 # --- SDMGrad
 

@@ -202,6 +202,7 @@ def backward(
                 if whole
                 else average(tasks.total_gradient(found, wrt, retain_graph=retain_graph), reduce)
             )
+        rows.clear()  # the backward through the trunk takes their memory
         _write(wrt, direction, features is None, retain_graph, reduce)
     accumulate(own, average(plain, reduce))
     return Step(values, found, matrix)

@@ -21,6 +21,16 @@ from ._step import Step
 SCALES = (1e-10, 1e-3, 1.0, 1e3, 1e10)
 
 
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU with this seed."""
+    return torch.Generator().manual_seed(seed)
+
+
+def double(*values: float) -> Tensor:
+    """The numbers as a float64 vector."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
 @dataclass(frozen=True)
 class Case:
     """A method under the contract.
