@@ -200,6 +200,26 @@ def test_an_unknown_trunk_is_named():
         PreferenceConditioned(5, trunk={"architecture": "MLP"}, preferences=2)
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"trunk": "MLPScorer"}, TypeError, "`trunk` must be a dict of options, got 'MLPScorer'"),
+        (
+            {"trunk": {"architecture": "MLPScorer", "num_tasks": 2}},
+            TypeError,
+            "`num_tasks` must be an argument beside `trunk`, got 2 in `trunk`",
+        ),
+        ({"rank": -1}, ValueError, "`rank` must be at least 0, got -1"),
+        ({"rank": None}, TypeError, "`rank` must be an int, got None"),
+        ({"code": 0}, ValueError, "`code` must be at least 1, got 0"),
+    ],
+)
+def test_bad_options_are_named(options, error, message):
+    options = {"trunk": {"architecture": "MLPScorer", "hidden": [4]}, **options}
+    with pytest.raises(error, match=message):
+        PreferenceConditioned(5, preferences=2, **options)
+
+
 def test_the_preference_is_part_of_what_is_saved(tmp_path):
     model = conditioned("mlp")
     model.prefer((0.3, 0.7))

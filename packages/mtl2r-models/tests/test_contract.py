@@ -269,6 +269,30 @@ def test_dropout_acts_in_training_only_and_is_repeated_by_the_state_of_the_gener
 
 
 @every_encoder
+def test_a_reset_leaves_nothing_of_a_training(encoder):
+    model, fresh = make(encoder, TASKS), make(encoder, TASKS, seed=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    for one in (model, fresh):
+        one.reset_parameters(torch.Generator().manual_seed(2))
+    for (name, found), expected in zip(model.named_parameters(), fresh.parameters(), strict=True):
+        assert torch.equal(found, expected), name
+
+
+@every_encoder
+@every_head
+@pytest.mark.parametrize(("batch", "length"), [(0, 3), (2, 0), (0, 0), (2, 1)])
+def test_batches_of_no_lists_and_lists_of_no_or_one_document(encoder, num_tasks, batch, length):
+    model = make(encoder, num_tasks)
+    features = draw(batch, length, FEATURES)
+    shape = (batch, length) if num_tasks is None else (TASKS, batch, length)
+    assert model(features).shape == shape
+    assert model(features, torch.ones(batch, length, dtype=torch.bool)).shape == shape
+    assert model.train()(features).shape[-2:] == (batch, length)
+
+
+@every_encoder
 def test_second_derivatives_are_those_of_torchs_own_operations(encoder):
     model = make(encoder, TASKS)
     features, mask, _ = ragged([3, 6, 1], 1, seed=5, fill=0.0)
@@ -340,11 +364,36 @@ def test_one_compiled_graph_serves_every_shape(encoder):
         ((3, 5), None, ValueError, r"`features` .*\(batch, list, 5\), got \(3, 5\)"),
         ((2, 3, 5), torch.ones(2, 4, dtype=torch.bool), ValueError, r"`mask` .*\(2, 3\)"),
         ((2, 3, 5), torch.ones(2, 3), TypeError, "`mask` must be bool"),
+        ((2, 3, 5), [[True] * 3] * 2, TypeError, "`mask` must be a tensor, got list"),
     ],
 )
 def test_bad_inputs_are_named(encoder, features, mask, error, message):
     with pytest.raises(error, match=message):
         make(encoder, None)(torch.zeros(features), mask)
+
+
+@every_encoder
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (torch.zeros(2, 3, 5).numpy(), "`features` must be a tensor, got ndarray"),
+        (torch.zeros(2, 3, 5).double(), "`features` must be torch.float32, .* got torch.float64"),
+        (torch.zeros(2, 3, 5).long(), "`features` must be torch.float32, .* got torch.int64"),
+    ],
+)
+def test_features_of_another_type_are_named(encoder, features, message):
+    with pytest.raises(TypeError, match=message):
+        make(encoder, None)(features)
+
+
+@every_encoder
+@pytest.mark.parametrize("shape", [(3, FEATURES + 1), (2, 3, FEATURES)])
+def test_documents_that_do_not_fit_are_named(encoder, shape):
+    model = make(encoder, None)
+    with pytest.raises(ValueError, match=r"`features` must be \(document, 5\), got"):
+        model.fit_features(torch.zeros(shape))
+    with pytest.raises(TypeError, match="`features` must be a tensor, got ndarray"):
+        model.fit_features(torch.zeros(shape).numpy())
 
 
 @every_encoder
@@ -359,6 +408,22 @@ def test_bad_inputs_are_named(encoder, features, mask, error, message):
 def test_bad_arguments_are_named(encoder, arguments, error, message):
     with pytest.raises(error, match=message):
         ENCODERS[encoder](**{"num_tasks": None, **arguments})
+
+
+@pytest.mark.parametrize("architecture", TRUNKS)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"feature_layers": "noise"}, "`feature_layers` must be a list of dicts, .*got 'noise'"),
+        ({"feature_layers": {"kind": "noise"}}, "`feature_layers` must be a list of dicts"),
+        ({"feature_layers": ["noise"]}, r"`feature_layers\[0\]` must be a dict .*got 'noise'"),
+        ({"experts": 4, "num_tasks": 2}, "`experts` must be a dict of options, got 4"),
+        ({"dropout": "0.3"}, "`dropout` must be a number, got '0.3'"),
+    ],
+)
+def test_options_of_another_type_are_named(architecture, options, message):
+    with pytest.raises(TypeError, match=message):
+        TRUNKS[architecture](FEATURES, **options)
 
 
 @pytest.mark.parametrize("architecture", TRUNKS)

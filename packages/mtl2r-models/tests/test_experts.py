@@ -48,10 +48,11 @@ def test_one_expert_is_a_layer_before_the_score():
 @pytest.mark.parametrize(
     ("experts", "num_tasks", "message"),
     [
-        ({"shared": 0}, 2, "`shared` and `own` must be at least 0, .* got 0 and 0"),
-        ({"shared": -1, "own": 3}, 2, "`shared` and `own` must be at least 0, .* got -1 and 3"),
+        ({"shared": 0}, 2, "`shared` or `own` must be at least 1, got 0 and 0"),
+        ({"shared": -1, "own": 3}, 2, "`shared` must be at least 0, got -1"),
+        ({"own": 1.0}, 2, "`own` must be an int, got 1.0"),
         ({"width": 0}, 2, "`width` must be at least 1, got 0"),
-        ({"depth": 2}, 2, "`experts`: .*depth"),
+        ({"depth": 2}, 2, "`experts`: .* no argument `depth`, only shared, own, width"),
         ({"shared": 2}, None, "`experts` are for one score per task"),
     ],
 )

@@ -203,9 +203,14 @@ def test_what_was_fitted_is_saved_with_the_ranker():
     [
         ({"kind": "periodics"}, r"`kind` .*got 'periodics'; did you mean 'periodic'\?"),
         ({}, "`kind` of a feature layer must be one of .*got None"),
-        ({"kind": "cross", "depth": 2}, "feature layer 'cross': .*depth"),
+        (
+            {"kind": "cross", "depth": 2},
+            "'cross': .* no argument `depth`, only layers, rank",
+        ),
         ({"kind": "cross", "layers": 0}, "`layers` must be at least 1, got 0"),
         ({"kind": "cross", "rank": 0}, "`rank` must be at least 1, got 0"),
+        ({"kind": ["noise"]}, r"`kind` .*got \['noise'\]"),
+        ({"kind": "noise", "sigma": "a"}, "`sigma` must be a number, got 'a'"),
         ({"kind": "noise", "sigma": -1.0}, "`sigma` must be finite and at least 0, got -1.0"),
         ({"kind": "periodic", "sigma": 0.0}, "`sigma` must be finite and above 0, got 0.0"),
         ({"kind": "piecewise_linear", "bins": 0}, "`bins` must be at least 1, got 0"),
@@ -228,3 +233,21 @@ def test_bad_configs_are_named(config, message):
 def test_bad_training_documents_are_named(documents, message):
     with pytest.raises(ValueError, match=message):
         PiecewiseLinear(2).fit(documents)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_bin_too_narrow_for_half_precision_spreads_no_nan(dtype):
+    layer = PiecewiseLinear(1, bins=4)
+    layer.fit(torch.tensor([0.0, 1e-5, 2e-5, 0.5, 1.0])[:, None])
+    assert layer.slope.max() > torch.finfo(torch.float16).max
+    encoded = layer.to(dtype)(layer.left.T.to(dtype))
+    assert (encoded >= 0).all()
+    assert (encoded <= 1).all()
+    assert (encoded.diff(dim=0) >= 0).all()
+    assert torch.equal(encoded[3, :3], torch.ones(3, dtype=dtype))
+
+
+def test_a_far_value_behind_a_narrow_bin_is_finite_in_half_precision():
+    layer = PiecewiseLinear(1, bins=2)
+    layer.fit(torch.tensor([[0.0], [1.0], [1.0 + 1e-5]]))
+    assert torch.isfinite(layer.half()(torch.tensor([[-9.0], [9.0]]).half())).all()

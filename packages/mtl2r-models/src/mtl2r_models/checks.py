@@ -3,25 +3,72 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
 
-__all__ = ["check_dropout", "check_sizes", "nearest"]
+__all__ = [
+    "as_options",
+    "check_arguments",
+    "check_dropout",
+    "check_number",
+    "check_options",
+    "check_sizes",
+    "nearest",
+]
 
 
-def check_sizes(**sizes: int) -> dict[str, int]:
-    """Raises unless each is an int of at least 1; gives them back."""
+def check_sizes(least: int = 1, /, **sizes: int) -> dict[str, int]:
+    """Raises unless each is an int of at least `least`; gives them back."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int):
             raise TypeError(f"`{name}` must be an int, got {size!r}")
-        if size < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {size}")
+        if size < least:
+            raise ValueError(f"`{name}` must be at least {least}, got {size}")
     return sizes
+
+
+def check_number(name: str, value: float) -> None:
+    """Raises unless it is a number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"`{name}` must be a number, got {value!r}")
 
 
 def check_dropout(dropout: float) -> None:
     """Raises unless it is a probability below 1."""
+    check_number("dropout", dropout)
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"`dropout` must be in [0, 1), got {dropout}")
+
+
+def as_options(name: str, value: object) -> dict[str, Any]:
+    """A copy of a dict of options.
+
+    Raises:
+        TypeError: For anything else.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"`{name}` must be a dict of options, got {_shown(value)}")
+    return dict(value)
+
+
+def check_arguments(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises TypeError for a name that is not known, with those that are."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"{what} has no argument `{name}`, only {', '.join(known) or 'none'}"
+                f"{nearest(name, known)}"
+            )
+
+
+def check_options(kind: type, options: Iterable[str]) -> None:
+    """Raises TypeError for an option that is no keyword of a class's constructor."""
+    parameters = inspect.signature(kind).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    check_arguments(kind.__name__, options, known)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -33,3 +80,9 @@ def nearest(name: object, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(str(name), known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _shown(value: object) -> str:
+    """A value in a message: in full where that is short, else its type."""
+    text = repr(value)
+    return text if len(text) <= 60 else type(value).__name__

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .checks import check_sizes, nearest
+from .checks import as_options, check_sizes, nearest
 from .latent_cross import LatentCross
 from .mlp import MLPScorer
 from .network import Network
@@ -35,14 +35,16 @@ class _Modulation(nn.Module):
         super().__init__()
         assert isinstance(layer, nn.Linear)  # noqa: S101 - chosen so
         out, into = layer.weight.shape
-        self.scale = nn.Parameter(torch.zeros(out, code))
-        self.shift = nn.Parameter(torch.zeros(out, code))
+        self.scale = nn.Parameter(torch.empty(out, code))
+        self.shift = nn.Parameter(torch.empty(out, code))
         self.gate = nn.Parameter(torch.empty(rank, code))
-        self.up = nn.Parameter(torch.zeros(out, rank))
+        self.up = nn.Parameter(torch.empty(out, rank))
         self.down = nn.Parameter(torch.empty(rank, into))
 
     def reset_parameters(self, generator: torch.Generator | None) -> None:
-        """Draws what need not be 0: at the start the preference changes nothing."""
+        """Draws what need not be 0: the preference changes nothing."""
+        for parameter in (self.scale, self.shift, self.up):
+            nn.init.zeros_(parameter)
         for parameter in (self.gate, self.down):
             if parameter.numel():
                 nn.init.xavier_uniform_(parameter, generator=generator)
@@ -114,22 +116,28 @@ class PreferenceConditioned(Scorer):
         num_tasks: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        check_sizes(preferences=preferences, code=code, rank=rank or 1)
+        check_sizes(preferences=preferences, code=code)
+        check_sizes(0, rank=rank)
+        options = as_options("trunk", trunk)
         super().__init__(
             num_features,
             num_tasks,
-            trunk=dict(trunk),
+            trunk=dict(options),
             preferences=preferences,
             code=code,
             rank=rank,
         )
-        options = dict(trunk)
         architecture = options.pop("architecture", None)
-        if architecture not in TRUNKS:
+        if not isinstance(architecture, str) or architecture not in TRUNKS:
             raise ValueError(
                 f"`trunk` must have an `architecture` of {', '.join(TRUNKS)}, "
                 f"got {architecture!r}{nearest(architecture, TRUNKS)}"
             )
+        for name in ("num_features", "num_tasks", "generator"):
+            if name in options:
+                raise TypeError(
+                    f"`{name}` must be an argument beside `trunk`, got {options[name]!r} in `trunk`"
+                )
         self.trunk = TRUNKS[architecture](
             num_features, num_tasks=num_tasks, generator=generator, **options
         )

@@ -34,6 +34,7 @@ class MixtureOfExperts(nn.Module):
 
     Raises:
         ValueError: For no experts, a negative number of them, or a width below 1.
+        TypeError: When one of these is no int.
 
     Examples:
         >>> head = MixtureOfExperts(8, num_tasks=3, shared=4, own=1, width=16)
@@ -45,11 +46,9 @@ class MixtureOfExperts(nn.Module):
         self, hidden: int, num_tasks: int, *, shared: int = 4, own: int = 0, width: int = 32
     ) -> None:
         super().__init__()
-        if shared < 0 or own < 0 or shared + own < 1:
-            raise ValueError(
-                f"`shared` and `own` must be at least 0, and one of them above it, "
-                f"got {shared} and {own}"
-            )
+        check_sizes(0, shared=shared, own=own)
+        if shared + own < 1:
+            raise ValueError("`shared` or `own` must be at least 1, got 0 and 0")
         check_sizes(width=width)
         self.width = width
         self.shared = nn.Linear(hidden, shared * width) if shared else None
@@ -85,4 +84,4 @@ class MixtureOfExperts(nn.Module):
     def _experts(self, layer: nn.Module, hidden: Tensor) -> Tensor:
         """(batch, list, hidden) to (batch, list, expert, width)."""
         out: Tensor = relu(layer(hidden))
-        return out.view(*out.shape[:-1], -1, self.width)
+        return out.view(*out.shape[:-1], out.shape[-1] // self.width, self.width)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from .checks import check_options
 from .experts import MixtureOfExperts
 
 __all__ = ["Head", "PerTaskScore", "SharedScore", "make_head"]
@@ -76,6 +77,7 @@ def make_head(hidden: int, num_tasks: int | None, experts: Mapping[str, int] | N
     if num_tasks is None:
         raise ValueError("`experts` are for one score per task, got `num_tasks` of None")
     try:
+        check_options(MixtureOfExperts, experts)
         return MixtureOfExperts(hidden, num_tasks, **experts)
     except TypeError as error:
         raise ValueError(f"`experts`: {error}") from error

@@ -52,7 +52,8 @@ class Members(nn.Module):
 
     def gather(self, hidden: Tensor) -> Tensor:
         """(member × batch, list, hidden) to (batch, list, member × hidden)."""
-        parts = hidden.view(len(self.scale), -1, *hidden.shape[1:])
+        members = len(self.scale)
+        parts = hidden.view(members, hidden.shape[0] // members, *hidden.shape[1:])
         return parts.movedim(0, -2).flatten(-2)
 
 

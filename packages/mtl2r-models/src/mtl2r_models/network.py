@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from .checks import check_dropout, check_sizes, nearest
+from .checks import as_options, check_arguments, check_dropout, check_sizes
 from .feature_layers import FeatureLayer, FeatureLayers
 from .heads import Head, make_head
 from .members import MemberHead, Members
@@ -61,21 +61,16 @@ class Network(Scorer):
 
     def __init__(self, num_features: int, options: NetworkOptions, **own: Any) -> None:
         known = [*own, *NetworkOptions.__annotations__]
-        for name in options:
-            if name not in known:
-                raise TypeError(
-                    f"{type(self).__name__} has no argument `{name}`, only {', '.join(known)}"
-                    f"{nearest(name, known)}"
-                )
+        check_arguments(type(self).__name__, options, known)
         check_dropout(own["dropout"])
         experts = options.get("experts")
         super().__init__(
             num_features,
             options.get("num_tasks"),
             **own,
-            feature_layers=[dict(layer) for layer in options.get("feature_layers", ())],
+            feature_layers=_layers(options.get("feature_layers", ())),
             **check_sizes(members=options.get("members", 1)),
-            experts=None if experts is None else dict(experts),
+            experts=None if experts is None else as_options("experts", experts),
         )
         self.inputs = FeatureLayers(num_features, self._config["feature_layers"])
         self.members = None
@@ -92,17 +87,27 @@ class Network(Scorer):
         self.reset_parameters(options.get("generator"))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases."""
+        """Draws all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases.
+
+        Nothing is left of what was trained; what was fitted to documents stays.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight, generator=generator)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LayerNorm):
+                module.reset_parameters()
             elif isinstance(module, FeatureLayer | Members):
                 module.reset_parameters(generator)
 
     def fit_features(self, features: Tensor) -> None:
         """Fits the feature layers to training documents, see `Scorer.fit_features`."""
+        _check_tensor("features", features)
+        if features.dim() != 2 or features.shape[1] != self.num_features:
+            raise ValueError(
+                f"`features` must be (document, {self.num_features}), got {tuple(features.shape)}"
+            )
         self.inputs.fit(features)
 
     @abstractmethod
@@ -114,11 +119,17 @@ class Network(Scorer):
 
     def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states of the documents in the context of their list, see `Scorer.encode`."""
+        _check_tensor("features", features)
         if features.dim() != 3 or features.shape[-1] != self.num_features:
             raise ValueError(
                 f"`features` must be (batch, list, {self.num_features}), "
                 f"got {tuple(features.shape)}"
             )
+        wanted = next(self.parameters()).dtype
+        if features.dtype != wanted and not torch.is_autocast_enabled(features.device.type):
+            raise TypeError(f"`features` must be {wanted}, as is the ranker, got {features.dtype}")
+        if mask is not None:
+            _check_tensor("mask", mask)
         if mask is not None and mask.dtype != torch.bool:
             raise TypeError(f"`mask` must be bool, True at a document, got {mask.dtype}")
         if mask is not None and mask.shape != features.shape[:2]:
@@ -145,6 +156,20 @@ class Network(Scorer):
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
         """The parameters of one task alone, or of all tasks, see `Scorer.task_parameters`."""
         return self.head.task_parameters(task)
+
+
+def _layers(configs: object) -> list[dict[str, Any]]:
+    """Copies of the configs of feature layers."""
+    if isinstance(configs, str | Mapping) or not isinstance(configs, Sequence):
+        raise TypeError(
+            f"`feature_layers` must be a list of dicts, e.g. [{{'kind': 'noise'}}], got {configs!r}"
+        )
+    return [as_options(f"feature_layers[{i}]", layer) for i, layer in enumerate(configs)]
+
+
+def _check_tensor(name: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
 
 
 def _all_documents(mask: Tensor) -> bool:

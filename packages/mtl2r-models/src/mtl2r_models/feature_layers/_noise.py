@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..checks import check_number
 from ._base import FeatureLayer
 
 __all__ = ["FeatureNoise"]
@@ -23,6 +24,7 @@ class FeatureNoise(FeatureLayer):
 
     Raises:
         ValueError: For a `sigma` that is negative or not finite.
+        TypeError: When it is no number.
 
     Examples:
         >>> layer = FeatureNoise(2, sigma=0.1)
@@ -33,6 +35,7 @@ class FeatureNoise(FeatureLayer):
     """
 
     def __init__(self, num_features: int, *, sigma: float = 0.1) -> None:
+        check_number("sigma", sigma)
         if not 0.0 <= sigma < float("inf"):
             raise ValueError(f"`sigma` must be finite and at least 0, got {sigma}")
         super().__init__(num_features, num_features)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from ..checks import check_sizes
+from ..checks import check_number, check_sizes
 from ._base import FeatureLayer
 
 __all__ = ["Periodic"]
@@ -20,9 +20,10 @@ class Periodic(FeatureLayer):
     .. math:: v_f = [\sin(2\pi c_f x_f), \cos(2\pi c_f x_f)], \quad
         y_f = \mathrm{relu}(W v_f + b) \in \mathbb{R}^{embedding}
 
-    The "PLR(lite)" embedding of Gorishniy et al. (2022), "On Embeddings for Numerical Features in
-    Tabular Deep Learning", section 3.3: c_f is drawn from N(0, σ²), W and b are shared by the
-    features. The outputs of all features stand side by side.
+    The periodic embedding of Gorishniy et al. (2022), "On Embeddings for Numerical Features in
+    Tabular Deep Learning", section 3.3: c_f is drawn from N(0, σ²). W and b are shared by the
+    features, as in the "PLR(lite)" of Gorishniy et al. (2024), "TabR: Tabular Deep Learning Meets
+    Nearest Neighbors". The outputs of all features stand side by side.
 
     Args:
         num_features: Inputs per document.
@@ -33,7 +34,7 @@ class Periodic(FeatureLayer):
 
     Raises:
         ValueError: For a size below 1, or a `sigma` that is not positive and finite.
-        TypeError: When a size is no int.
+        TypeError: When a size is no int, or `sigma` no number.
 
     Examples:
         >>> Periodic(3, frequencies=8, embedding=4)(torch.zeros(2, 5, 3)).shape
@@ -49,6 +50,7 @@ class Periodic(FeatureLayer):
         embedding: int = 8,
     ) -> None:
         check_sizes(frequencies=frequencies, embedding=embedding)
+        check_number("sigma", sigma)
         if not 0.0 < sigma < float("inf"):
             raise ValueError(f"`sigma` must be finite and above 0, got {sigma}")
         super().__init__(num_features, num_features * embedding)

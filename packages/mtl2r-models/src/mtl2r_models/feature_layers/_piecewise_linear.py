@@ -28,7 +28,7 @@ class PiecewiseLinear(FeatureLayer):
     that a feature with few values has few bins, and a constant one none, and adds nothing.
     Gorishniy et al. (2022), "On Embeddings for Numerical Features in Tabular Deep Learning",
     section 3.2, equation 1. With `embedding`, a linear layer per feature and ReLU follow
-    (their "PLE-LR"); without, the encodings stand side by side.
+    (their "Q-LR"); without, the encodings stand side by side.
 
     Before `fit` the edges are quantiles of the standard normal distribution.
 
@@ -114,8 +114,11 @@ class PiecewiseLinear(FeatureLayer):
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., feature) to (..., feature × bins) or (..., feature × embedding)."""
-        through = (features[..., None] - self.left) * self.slope
-        encoded = torch.minimum(torch.maximum(through, self.low), self.high)
+        # The slope of a narrow bin is infinite in half precision, and 0 times infinity NaN.
+        largest = torch.finfo(self.slope.dtype).max
+        through = (features[..., None] - self.left) * self.slope.clamp(max=largest)
+        low, high = self.low.clamp(min=-largest), self.high.clamp(max=largest)
+        encoded = torch.minimum(torch.maximum(through, low), high)
         if self.weight is not None and self.bias is not None:
             encoded = relu(torch.einsum("...ft,fte->...fe", encoded, self.weight) + self.bias)
         return encoded.flatten(-2)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..checks import nearest
+from ..checks import as_options, check_options, nearest
 from ._base import FeatureLayer
 from ._cross import Cross
 from ._log_scale import LogScale
@@ -40,6 +40,7 @@ class FeatureLayers(nn.Sequential):
 
     Raises:
         ValueError: For an unknown kind or option, or a bad value.
+        TypeError: For a config that is no dict.
 
     Examples:
         >>> layers = FeatureLayers(3, [{"kind": "log_scale"}, {"kind": "periodic", "embedding": 4}])
@@ -79,14 +80,15 @@ class FeatureLayers(nn.Sequential):
 
 
 def _build(width: int, config: Mapping[str, Any]) -> FeatureLayer:
-    options = dict(config)
+    options = as_options("feature_layers", config)
     kind = options.pop("kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(
             f"`kind` of a feature layer must be one of {', '.join(KINDS)}, got {kind!r}"
             f"{nearest(kind, KINDS)}"
         )
     try:
+        check_options(KINDS[kind], options)
         return KINDS[kind](width, **options)
     except TypeError as error:
         raise ValueError(f"feature layer {kind!r}: {error}") from error
