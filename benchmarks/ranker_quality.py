@@ -1,19 +1,21 @@
 """Rankers against boosted trees on MQ2008: which part of a network is worth what.
 
     python benchmarks/ranker_quality.py --data MQ2008/Fold1
-    python benchmarks/ranker_quality.py --only "mlp + members" trees     a part, to run two at once
+    python benchmarks/ranker_quality.py --only mlp trees      a part, to run several at once
 
-Every variant is trained with five seeds. Validation chooses the epoch, the number of trees, the
-trees' options and the best variant; test is measured once. Runs that are done are kept in `--runs`.
-The interval of a mean is a bootstrap over test lists of the seeds' mean per list; differences to
-the trees are paired over the same lists. Without the data nothing is done.
+All choices come first and see the training and validation lists alone. These are cut into fifths:
+three train, one chooses the epoch or the number of trees, one measures, five times round, so that
+every list is measured once. The trees' options and each network's learning rate are those with the
+best mean there; so is the best network. Then each is trained with five seeds on the fold as it
+comes, and its test lists are measured. Runs that are done are kept in `--runs`. Without the data
+nothing is done.
 """
 
 import argparse
 import copy
-import dataclasses
 import sys
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,24 +29,32 @@ from numpy.typing import NDArray
 # Not from this folder, whose files have the names of the packages.
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
 
+import ltr_data
+from ltr_data import LabelSpec, Standardize
+from ltr_data.datasets import letor
 from mtl2r_bench.config import RunConfig, validate
-from mtl2r_bench.data import load_splits
+from mtl2r_bench.data import Splits, load_splits
+from mtl2r_bench.report.bootstrap import Bootstrap, basic_interval
 from mtl2r_bench.train import train
 
 FOLDER = Path(__file__).parent
 SEEDS = (42, 43, 44, 45, 46)
-METRIC, TASK = "ndcg@10", "relevance"
-RESAMPLES = 10_000
+ROTATIONS = 5
+METRIC, TASK, TREES = "ndcg@10", "relevance", "trees"
+LEARNING_RATES = (5e-4, 2e-3)
 
 MLP = {"architecture": "mlp", "hidden": [64, 64], "dropout": 0.4}
-MEMBERS = {**MLP, "members": 16}
 CONTEXT = {"hidden": 64, "heads": 2, "feedforward": 128, "dropout": 0.4}
-SOFT = {"distillation": {"weight": 0.9}}
+LATENT_CROSS = {"architecture": "latent_cross", **CONTEXT, "blocks": 1}
+SET_TRANSFORMER = {"architecture": "set_transformer", **CONTEXT, "points": 16}
+SOFT = {"distillation": {"weight": 0.5}}
 
 
 def layer(kind: str, **options: Any) -> dict[str, Any]:
     return {"feature_layers": [{"kind": kind, **options}]}
 
+
+NOISE, BINS = layer("noise", sigma=0.1), layer("piecewise_linear", bins=8)
 
 # MQ2008's features are scaled to [0, 1] within each query: no logarithm. Its lists are few: a small
 # network, and a loss that counts pairs by the difference of their labels.
@@ -52,160 +62,268 @@ BASE: dict[str, Any] = {
     "data": {"tasks": [TASK], "transform": "standardize"},
     "model": {**CONTEXT, "layers": 2},
     "loss": {"name": "lambda", "options": {"scheme": "labeldiff"}},
-    "train": {"epochs": 20, "batch_size": 8, "learning_rate": 5e-4},
+    "train": {"epochs": 30, "batch_size": 8, "schedule": "cosine"},
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "transformer": {},
     "transformer + members": {"model": {"members": 8}},
-    "latent cross": {"model": {"architecture": "latent_cross", **CONTEXT, "blocks": 1}},
-    "set transformer": {"model": {"architecture": "set_transformer", **CONTEXT, "points": 16}},
+    "latent cross": {"model": LATENT_CROSS},
+    "latent cross + members": {"model": {**LATENT_CROSS, "members": 8}},
+    "set transformer": {"model": SET_TRANSFORMER},
+    "set transformer + members": {"model": {**SET_TRANSFORMER, "members": 8}},
     "mlp": {"model": MLP},
-    "mlp + noise": {"model": {**MLP, **layer("noise", sigma=0.1)}},
-    "mlp + piecewise linear": {"model": {**MLP, **layer("piecewise_linear", bins=8)}},
+    "mlp + noise": {"model": {**MLP, **NOISE}},
+    "mlp + piecewise linear": {"model": {**MLP, **BINS}},
     "mlp + cross": {"model": {**MLP, **layer("cross", layers=1)}},
     "mlp + distillation": {"model": MLP, "train": SOFT},
-    "mlp + members": {"model": MEMBERS},
-    "mlp + members + noise": {"model": {**MEMBERS, **layer("noise", sigma=0.1)}},
-    "mlp + members + distillation": {"model": MEMBERS, "train": SOFT},
-    "mlp + members, 40 epochs": {"model": MEMBERS, "train": {"epochs": 40}},
-    "wide mlp + members": {"model": {**MEMBERS, "hidden": [128, 128]}},
+    "mlp + members": {"model": {**MLP, "members": 16}},
+    "mlp + members + noise": {"model": {**MLP, "members": 16, **NOISE}},
+    "mlp + members + piecewise linear": {"model": {**MLP, "members": 16, **BINS}},
+    "mlp + members + distillation": {"model": {**MLP, "members": 16}, "train": SOFT},
+    "wide mlp + members": {"model": {**MLP, "members": 16, "hidden": [128, 128]}},
 }
-TREES = [
+TREE_OPTIONS = [
     {"num_leaves": leaves, "min_documents": documents, "truncation": truncation}
     for leaves, documents, truncation in product((7, 15, 31), (10, 50), (10, 30))
 ]
 
 
 @dataclass(frozen=True)
-class Row:
-    """A variant and what was measured."""
+class Candidate:
+    """A ranker with all its options.
+
+    Attributes:
+        name: Of the ranker: trees, or a variant of the networks.
+        option: What is chosen, for tables.
+        method: Of the run's config.
+        changes: To the tables of `BASE`.
+    """
 
     name: str
+    option: str
+    method: dict[str, Any]
+    changes: dict[str, dict[str, Any]]
+
+    def config(self, data: Path, seed: int) -> RunConfig:
+        tables = copy.deepcopy(BASE)
+        for name, values in self.changes.items():
+            replaced = "architecture" in values  # another architecture has other options
+            tables[name] = values if replaced else {**tables[name], **values}
+        tables["data"]["path"] = str(data)
+        return validate(RunConfig, {**tables, "method": self.method, "seed": seed})
+
+    def folder(self, runs: Path) -> Path:
+        return runs / self.name.replace(" ", "_") / self.option.replace(" ", "_")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A ranker, what was chosen for it, and what was measured.
+
+    Attributes:
+        rotations: By option, (list,), NaN without a relevant document.
+        chosen: The best of them.
+        records: Of the runs on the fold as it comes, one per seed.
+        test: (seed, list) of those.
+    """
+
+    rotations: dict[str, NDArray[np.float64]]
+    chosen: Candidate
     records: list[dict[str, Any]]
-    validation: float
-    lists: NDArray[np.float64]  # (seed, test list), NaN without a relevant document
+    test: NDArray[np.float64]
+
+    @property
+    def best(self) -> NDArray[np.float64]:
+        return self.rotations[self.chosen.option]
 
 
-def config(data: Path, seed: int, method: dict[str, Any], changes: dict[str, Any]) -> RunConfig:
-    tables = copy.deepcopy(BASE)
-    for name, values in changes.items():
-        replaced = "architecture" in values  # another architecture has other options
-        tables[name] = values if replaced else {**tables.get(name, {}), **values}
-    tables["data"]["path"] = str(data)
-    return validate(RunConfig, {**tables, "method": method, "seed": seed})
+def candidates(name: str) -> list[Candidate]:
+    if name == TREES:
+        return [
+            Candidate(
+                name,
+                " ".join(f"{key}={value}" for key, value in options.items()),
+                {"name": "gbdt_ls", "preference": (1.0,), "options": options},
+                {},
+            )
+            for options in TREE_OPTIONS
+        ]
+    changes = VARIANTS[name]
+    return [
+        Candidate(
+            name,
+            f"{rate:g}",
+            {"name": "stl", "task": TASK},
+            {**changes, "train": {**changes.get("train", {}), "learning_rate": rate}},
+        )
+        for rate in LEARNING_RATES
+    ]
 
 
-def trained(name: str, folder: Path, configs: list[RunConfig]) -> Row:
-    records, lists = [], []
-    for run in configs:
-        splits = load_splits(run.data, run.evaluation)
-        records.append(train(run, splits, folder / f"s{run.seed}"))
-        table = pq.read_table(folder / f"s{run.seed}" / "queries.parquet")
-        wanted = (pc.field("split") == "test") & (pc.field("metric") == METRIC)
-        lists.append(table.filter(wanted)["value"].to_numpy().astype(float))
-    validation = np.mean([record["metrics"]["validation"][METRIC][TASK] for record in records])
-    value = np.mean([record["metrics"]["test"][METRIC][TASK] for record in records])
-    print(f"{name}: validation {validation:.4f}, test {value:.4f}", flush=True)
-    return Row(name, records, float(validation), np.stack(lists))
+@cache
+def rotations(data: Path) -> list[Splits]:
+    """The training and validation lists, cut anew five times; each is tested on once."""
+    paths = letor.find_splits(data)
+    pool = ltr_data.open([paths["train"], paths["vali"]], [LabelSpec(TASK)])
+    order = np.random.default_rng(0).permutation(len(pool))
+    fifths = np.array_split(order, ROTATIONS)
+    found = []
+    for first in range(ROTATIONS):
+        test, validation, *rest = fifths[first:] + fifths[:first]
+        learned = pool.subset(np.concatenate(rest))
+        found.append(
+            Splits(
+                train=learned,
+                validation=pool.subset(validation),
+                test=pool.subset(test),
+                transform=Standardize.fit(learned.features, learned.feature_ids),
+                source=f"{data}, training and validation lists, rotation {first}",
+            )
+        )
+    return found
 
 
-def best_trees(data: Path, runs: Path) -> Row:
-    rows = []
-    for options in TREES:
-        named = "-".join(str(value) for value in options.values())
-        method = {"name": "gbdt_ls", "preference": (1.0,), "options": options}
-        configs = [config(data, seed, method, {}) for seed in SEEDS]
-        rows.append(trained(f"trees {options}", runs / "trees" / named, configs))
-    best = max(rows, key=lambda row: row.validation)
-    return dataclasses.replace(best, name="boosted trees (LightGBM)")
+def trained(config: RunConfig, splits: Splits, folder: Path) -> tuple[dict[str, Any], Any]:
+    """A run's record, and its metric on each test list."""
+    record = train(config, splits, folder)
+    table = pq.read_table(folder / "queries.parquet")
+    wanted = (pc.field("split") == "test") & (pc.field("metric") == METRIC)
+    return record, table.filter(wanted)["value"].to_numpy().astype(float)
+
+
+def measured(name: str, data: Path, runs: Path) -> Row:
+    rotated, options = {}, candidates(name)
+    for option in options:
+        config, folder = option.config(data, SEEDS[0]), option.folder(runs)
+        parts = [
+            trained(config, splits, folder / f"rotation{number}")[1]
+            for number, splits in enumerate(rotations(data))
+        ]
+        rotated[option.option] = np.concatenate(parts)
+        print(f"{name}, {option.option}: {np.nanmean(rotated[option.option]):.4f}", flush=True)
+    chosen = max(options, key=lambda option: float(np.nanmean(rotated[option.option])))
+    records, test = [], []
+    for seed in SEEDS:
+        config = chosen.config(data, seed)
+        splits = load_splits(config.data, config.evaluation)
+        record, values = trained(config, splits, chosen.folder(runs) / f"seed{seed}")
+        records.append(record)
+        test.append(values)
+    print(f"{name}: done", flush=True)  # the test figures stand in the table, at the end
+    return Row(rotated, chosen, records, np.stack(test))
 
 
 def interval(values: NDArray[np.float64]) -> str:
-    """The mean over lists and its 95 % interval."""
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
-    return f"{values.mean():.4f} [{low:.4f}, {high:.4f}]"
+    """The mean over the lists that count and its 95 % interval."""
+    counted = ~np.isnan(values)[None]
+    bootstrap = Bootstrap(counted, np.zeros(len(values)), resamples=10_000)
+    mean = np.nanmean(values)
+    low, high = basic_interval(mean, bootstrap.means(values[None])[:, 0])
+    return f"{mean:.4f} [{low:.4f}, {high:.4f}]"
 
 
-def line(row: Row, trees: Row) -> str:
-    counts = ~np.isnan(row.lists[0])
-    mean, other = row.lists.mean(axis=0), trees.lists.mean(axis=0)
-    difference = "" if row is trees else interval((mean - other)[counts])
-    spread = row.lists[:, counts].mean(axis=1).std(ddof=1)
-    parameters = np.mean([record["parameters"] for record in row.records])
-    cells = [
-        row.name,
-        f"{parameters:,.0f}",
-        f"{row.validation:.4f}",
-        f"{interval(mean[counts])} ± {spread:.4f}",
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    rule = ["---", *["--:"] * (len(columns) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [columns, rule, *rows])
+
+
+def chosen_line(row: Row, trees: Row, best: Row) -> list[str]:
+    by_rate = [f"{np.nanmean(values):.4f}" for values in row.rotations.values()]
+    return [
+        row.chosen.name,
+        *(["", f"{np.nanmean(row.best):.4f}"] if row is trees else by_rate),
+        "" if row is trees else interval(row.best - trees.best),
+        "" if row is best else interval(row.best - best.best),
+    ]
+
+
+def test_line(row: Row, trees: Row) -> list[str]:
+    counts = ~np.isnan(row.test[0])
+    mean, other = row.test.mean(axis=0), trees.test.mean(axis=0)
+    spread = row.test[:, counts].mean(axis=1).std(ddof=1)
+    validation = np.mean([record["metrics"]["validation"][METRIC][TASK] for record in row.records])
+    return [
+        row.chosen.name,
+        f"{np.mean([record['parameters'] for record in row.records]):,.0f}",
+        f"{validation:.4f}",
+        f"{interval(mean)} ± {spread:.4f}",
         f"{np.where(counts, mean, 0.0).mean():.4f}",
-        difference,
+        "" if row is trees else interval(mean - other),
         f"{np.mean([record['seconds'] for record in row.records]):.0f}",
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
-HEAD = """\
+TEXT = """\
 # Rankers against boosted trees on MQ2008
 
-LETOR 4.0, fold 1: NDCG@10 on its {lists} test lists, of which {relevant} have a relevant document.
-Each row has {seeds} seeds; validation chose the epoch or the number of trees. In brackets the 95 %
-interval of a bootstrap over lists, behind ± the standard deviation over seeds; differences to the
-trees are paired over the lists. Seconds were measured beside other work.
+LETOR 4.0, fold 1, NDCG@10. In brackets the 95 % interval of a bootstrap over lists, behind ± the
+standard deviation over seeds; differences are paired over lists. Seconds were measured beside other
+work.
 
-| ranker | parameters | validation | test, empty lists left out | test, empty lists 0 | less the \
-trees' | s a run |
-| --- | --: | --: | --: | --: | --: | --: |
+## What was chosen, and what each part is worth
+
+On the {pool} training and validation lists, of which {pool_relevant} have a relevant document, each
+measured by a ranker that saw neither it nor its fifth of the lists (one seed). The best network is
+**{best}**. As the best of several, it and the trees look a little better here than they are.
+
+{choices}
+
+## On the test lists
+
+Those that were chosen above, trained on the fold's training lists with {seeds} seeds; its
+validation lists chose the epoch or the number of trees. Of the {lists} test lists {relevant} have a
+relevant document; the others are left out, or count 0.
+
+{tests}
+
+The trees are LightGBM's lambdarank, stopped early, the best of {settings} settings ({options}). The
+best network has {network:.4f} against their {trees:.4f}.
+
+Sizes, dropout and loss were set earlier, on the fold's validation lists, and test figures of those
+first trials were seen; nothing was chosen by them. The learning rates and the procedure are newer
+than that.
 """
-FOOT = """
-
-The trees are LightGBM's lambdarank, stopped early, the best on validation of {settings} settings
-({options}). The best network on
-validation is "{best}", with {network:.4f} on test against the trees' {trees:.4f}.
-"""
 
 
-def table(rows: list[Row], trees: Row) -> str:
-    best = max((row for row in rows if row is not trees), key=lambda row: row.validation)
-    options = trees.records[0]["method"]["options"]
-    head = HEAD.format(
-        lists=trees.lists.shape[1],
-        relevant=int((~np.isnan(trees.lists[0])).sum()),
+def text(rows: list[Row]) -> str:
+    trees, *networks = rows
+    best = max(networks, key=lambda row: float(np.nanmean(row.best)))
+    rates = [f"at {rate:g}" for rate in LEARNING_RATES]
+    heads = ["ranker", *rates, "less the trees", "less the best network"]
+    tests = ["ranker", "parameters", "validation", "test", "empty lists 0", "less the trees", "s"]
+    return TEXT.format(
+        pool=len(trees.best),
+        pool_relevant=int((~np.isnan(trees.best)).sum()),
+        best=f"{best.chosen.name} (learning rate {best.chosen.option})",
+        choices=table(heads, [chosen_line(row, trees, best) for row in rows]),
         seeds=len(SEEDS),
+        lists=trees.test.shape[1],
+        relevant=int((~np.isnan(trees.test[0])).sum()),
+        tests=table(tests, [test_line(row, trees) for row in rows]),
+        settings=len(TREE_OPTIONS),
+        options=trees.chosen.option,
+        network=np.nanmean(best.test),
+        trees=np.nanmean(trees.test),
     )
-    foot = FOOT.format(
-        settings=len(TREES),
-        options=", ".join(f"{name} {value}" for name, value in options.items()),
-        best=best.name,
-        network=np.nanmean(best.lists),
-        trees=np.nanmean(trees.lists),
-    )
-    return head + "\n".join(line(row, trees) for row in rows) + foot
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/mq2008-fold1"))
     parser.add_argument("--runs", type=Path, default=Path("runs/ranker_quality"))
-    parser.add_argument("--only", nargs="+", choices=["trees", *VARIANTS], default=[])
+    parser.add_argument("--only", nargs="+", choices=[TREES, *VARIANTS], default=[])
     options = parser.parse_args()
     if not options.data.is_dir():
         print(f"{options.data}: no such folder, nothing is measured")
         return
     torch.set_num_threads(1)
-    wanted = options.only or ["trees", *VARIANTS]
-    rows = [best_trees(options.data, options.runs)] if "trees" in wanted else []
-    for name in wanted:
-        if name != "trees":
-            method = {"name": "stl", "task": TASK}
-            configs = [config(options.data, seed, method, VARIANTS[name]) for seed in SEEDS]
-            rows.append(trained(name, options.runs / name.replace(" ", "_"), configs))
+    wanted = options.only or [TREES, *VARIANTS]
+    rows = [measured(name, options.data, options.runs) for name in wanted]
     if options.only:
         return
-    text = table(rows, rows[0])
-    print(text)
-    (FOLDER / "results" / "ranker_quality.md").write_text(text)
+    written = text(rows)
+    print(written)
+    (FOLDER / "results" / "ranker_quality.md").write_text(written)
 
 
 if __name__ == "__main__":
