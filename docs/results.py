@@ -1,6 +1,6 @@
 """Writes docs/results.md and its pictures from the folders of finished studies.
 
-python docs/results.py runs/synthetic-small runs/mslr-sample runs/mq2008
+python docs/results.py runs/synthetic-small runs/mslr-sample runs/mslr-rankers runs/mq2008
 
 A folder has the name of the study that comes with the package. Nothing is said here that the
 studies' reports do not say: the tables are theirs, and the sentences are counted from them. The
