@@ -178,7 +178,7 @@ def test_a_disk_with_too_little_room_for_a_program(end, run, tmp_path, name):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(errno.EACCES, "Permission denied", "/root/x"), "/root/x: permission denied"),
+        (OSError(errno.EACCES, "Permission denied", "runs/x"), "runs/x: permission denied"),
         (OSError(errno.ENOENT, "No such file or directory", "x"), "x: no such file or folder"),
         (OSError(errno.EIO, "Input/output error", "x"), "x: input/output error"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "network is unreachable"),

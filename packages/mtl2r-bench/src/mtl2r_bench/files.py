@@ -32,8 +32,8 @@ def explain(error: OSError) -> str:
     This package's own messages are left as they are.
 
     Examples:
-        >>> explain(PermissionError(errno.EACCES, "Permission denied", "/root/x"))
-        '/root/x: permission denied'
+        >>> explain(PermissionError(errno.EACCES, "Permission denied", "runs/x"))
+        'runs/x: permission denied'
         >>> explain(FileNotFoundError("x: no finished run there"))
         'x: no finished run there'
     """
