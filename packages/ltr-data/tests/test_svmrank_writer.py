@@ -48,6 +48,19 @@ def test_generated_table_round_trips(tmp_path, name):
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+def test_progress_rises_to_the_bytes_of_the_features(tmp_path):
+    table = synthetic.generate(60, seed=1)
+    seen = []
+    ltr_data.write_svmrank(
+        tmp_path / "x.txt", table, progress=lambda done, total: seen.append((done, total))
+    )
+    assert {total for _, total in seen} == {table.features.nbytes}
+    done = [count for count, _ in seen]
+    assert len(done) > 1
+    assert done == sorted(set(done))
+    assert done[-1] == table.features.nbytes
+
+
 def test_equal_tables_give_equal_files(tmp_path):
     for name in ("a.txt.gz", "b.txt.gz"):
         ltr_data.write_svmrank(tmp_path / name, synthetic.generate(3, seed=1))

@@ -5,7 +5,7 @@ from .__about__ import __version__
 from ._batch import RankingBatch, collate
 from ._chain import ComposeFeatures
 from ._columns import ColumnView
-from ._convert import Progress, convert, convert_all
+from ._convert import convert, convert_all
 from ._dataset import RankingDataset
 from ._describe import Description, describe
 from ._features import FeatureTransform, LogStandardize, Standardize
@@ -24,7 +24,7 @@ from ._labels import LabelSpec
 from ._loader import Loader
 from ._long_lists import LongLists
 from ._open import open  # noqa: A004 - as in `_open`
-from ._progress import ProgressPrinter
+from ._progress import Progress, ProgressPrinter
 from ._ranges import ClipOutliers, MinMaxScale, QuantileTransform
 from ._sampling import BucketBatchSampler, batches
 from ._source import read

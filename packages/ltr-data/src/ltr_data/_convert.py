@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import repeat
@@ -17,6 +17,7 @@ from ._builder import TableBuilder
 from ._cache_file import CacheFile, read_manifest
 from ._files import atomic_write, sweep
 from ._paths import SUFFIX, Sources, expand, holders
+from ._progress import Progress
 from ._source import fill, kind
 from ._tabular import Columns
 from .lightgbm import find_query_file
@@ -24,9 +25,6 @@ from .svmrank import check_num_features
 
 _VERSION = 2  # of what the readers make of a file; a higher one makes all caches stale
 _HASH_BYTES = 1 << 20
-
-#: Called with the bytes of the source read so far and all of them.
-Progress = Callable[[int, int], None]
 
 
 def convert(

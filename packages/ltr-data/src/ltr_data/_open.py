@@ -4,10 +4,11 @@ import os
 from collections.abc import Collection, Sequence
 
 from ._cache_file import map_table
-from ._convert import Progress, cache_path, convert
+from ._convert import cache_path, convert
 from ._dataset import RELEVANCE, RankingDataset
 from ._labels import LabelSpec
 from ._paths import SUFFIX, Sources, expand
+from ._progress import Progress
 from ._source import read
 from ._tabular import Columns
 

@@ -2,7 +2,11 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
+
+#: Called with the bytes that are done so far and all of them.
+Progress = Callable[[int, int], None]
 
 
 class ProgressPrinter:

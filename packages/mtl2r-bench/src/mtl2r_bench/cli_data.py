@@ -95,9 +95,12 @@ def synth(
         raise ValueError(f"`folder` must be new, {folder} exists")
     writable(folder, "FOLDER", folder=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    tables = synthetic.splits(queries, seed=seed, mean_length=mean_length)
+    with console.status("Generating the lists"):
+        tables = synthetic.splits(queries, seed=seed, mean_length=mean_length)
     with ltr_data.atomic_folder(folder) as fresh:
         for split, table in tables.items():
-            ltr_data.write_svmrank(fresh / f"{split}.txt.gz", table)
+            name = f"{split}.txt.gz"
+            shown = ltr_data.ProgressPrinter(f"{name}, numbers")
+            ltr_data.write_svmrank(fresh / name, table, progress=shown)
             console.print(f"{split}: {table.num_queries} lists, {table.num_documents} documents")
     console.print(str(folder), soft_wrap=True, highlight=False)

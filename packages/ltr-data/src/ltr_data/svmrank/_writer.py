@@ -12,13 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .._files import atomic_write
+from .._progress import Progress
 from .._table import RankingTable
 
 _QUERY_ID = re.compile(r"[^\s#]+")
 _CHUNK_ROWS = 4096
 
 
-def write_svmrank(path: str | os.PathLike[str], table: RankingTable) -> None:
+def write_svmrank(
+    path: str | os.PathLike[str], table: RankingTable, *, progress: Progress | None = None
+) -> None:
     """Write a table in the text format of SVMrank and LETOR.
 
     Every feature of every document is written, each number with the fewest digits that read back as
@@ -27,6 +30,8 @@ def write_svmrank(path: str | os.PathLike[str], table: RankingTable) -> None:
     Args:
         path: The file; compressed with gzip where its name ends in ``.gz``.
         table: What to write.
+        progress: Called now and then with the bytes of the features that are written, as they lie
+            in memory, and of all of them, such as a `ProgressPrinter`.
 
     Raises:
         ValueError: A query id has blanks or "#", or a number is not finite.
@@ -54,12 +59,12 @@ def write_svmrank(path: str | os.PathLike[str], table: RankingTable) -> None:
         if path.suffix == ".gz":
             # No time and no name inside: equal tables give equal files.
             with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
-                _write(compressed, table)
+                _write(compressed, table, progress)
         else:
-            _write(file, table)
+            _write(file, table, progress)
 
 
-def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable) -> None:
+def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable, progress: Progress | None) -> None:
     query_ids = np.repeat(np.array(table.query_ids, dtype=object), table.lengths)
     for start in range(0, table.num_documents, _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
@@ -67,6 +72,8 @@ def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable) -> None:
         lines = pc.binary_join_element_wise(*fields, "")
         # The joined lines lie one after the other in the array's data: already the text.
         file.write(memoryview(lines.buffers()[2])[: _size(lines)])
+        if progress is not None:
+            progress(table.features[: rows.stop].nbytes, table.features.nbytes)
 
 
 def _fields(labels: Any, query_ids: Any, table: RankingTable, rows: slice) -> Iterator[Any]:
