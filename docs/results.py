@@ -40,9 +40,10 @@ say which method is best elsewhere. The studies of MSLR-WEB30K (`web30k-bi`, `we
 How to read the numbers: brackets are 95% intervals by the bootstrap over lists, which do not
 contain the spread over seeds; that follows as ±, where a study has several seeds. **HVI** is the
 hypervolume that a method's points add to that of the single-task baselines, in a box spanned by the
-baselines; larger is better. **Δm %** is the mean relative loss against the single-task baselines;
-lower is better. A difference between methods is named only where a test that is paired over lists
-puts it below 5 %, corrected for the number of pairs (Holm)."""
+baselines; larger is better; it has no mean over label sets where a box is as narrow as the noise.
+**Δm %** is the mean relative loss against the single-task baselines; lower is better. A
+difference between methods is named only where a test that is paired over lists puts it below 5 %,
+corrected for the number of pairs (Holm)."""
 
 
 def results(folders: Sequence[Path]) -> str:

@@ -81,6 +81,19 @@ def test_a_box_as_narrow_as_the_noise_is_named():
     assert "standard errors" not in box_text(run(*NOISY, noisy("x", [0.6, 0.6])))
 
 
+def test_hypervolumes_of_a_box_as_narrow_as_the_noise_are_in_no_mean():
+    near = [noisy("stl a", [0.9, 0.3], seed=1), noisy("stl b", [0.4, 0.305], seed=2)]
+    front = [noisy("x", [0.6, 0.3], seed=3), noisy("x", [0.5, 0.4], seed=4)]
+    single = noisy("y", [0.6, 0.3], seed=5)
+    wide, narrow = run(*NOISY, *front, single), run(*near, *front, single)
+    for analyses, has_mean in (([wide, wide], True), ([wide, narrow], False)):
+        table = paper_table(analyses)
+        rows = {row[0]: row for row in table.rows}
+        assert (rows["x"][-1] is not None) is has_mean
+        assert rows["y"][-1] is not None
+        assert ("they have no mean" in table.note) is not has_mean
+
+
 def test_hypervolume_is_the_share_of_the_box():
     analysis = run(
         *BASELINES, point("x", [0.6, 0.7], (0.5, 0.5)), point("x", [0.8, 0.4], (0.9, 0.1))
@@ -385,5 +398,6 @@ def test_the_mean_over_task_sets_on_other_lists_has_no_interval():
     ]
     table = paper_table(analyses)
     assert table is not None
+    assert "no mean" not in table.note
     mean = table.rows[0][-1].value
     assert mean == pytest.approx(np.mean([cell.value.value for cell in table.rows[0][2:4]]))

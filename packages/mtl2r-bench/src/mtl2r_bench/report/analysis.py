@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mtl_optim.pareto import non_dominated, probability_non_dominated
 
 from .bootstrap import Bootstrap, Estimate, estimates
-from .box import Box, payoff
+from .box import Box, narrow_sides, payoff
 from .compare import Family, compare
 from .delta import delta_by_seed, delta_m, own_baselines
 from .points import Measured, Point
@@ -80,6 +80,11 @@ class Analysis:
     def metric(self) -> str:
         """Which metric."""
         return self.measured.metric
+
+    @property
+    def narrow(self) -> tuple[tuple[str, float, float], ...]:
+        """The sides of the box that are within the noise: task, width, standard error."""
+        return narrow_sides(self.points, self.tasks) if self.box.ideal is not None else ()
 
     @property
     def pareto(self) -> tuple[MethodSummary, ...]:

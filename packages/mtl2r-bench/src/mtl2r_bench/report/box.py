@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from mtl_optim.pareto import hypervolume, hypervolume_samples
 
 from .points import Point
+from .results import standard_error
 
-__all__ = ["Box", "payoff"]
+__all__ = ["Box", "narrow_sides", "payoff"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,24 @@ def payoff(points: Sequence[Point], tasks: tuple[str, ...]) -> list[int] | None:
     places = {point.method: i for i, point in enumerate(points) if point.is_baseline}
     names = [f"stl {task}" for task in tasks]
     return [places[name] for name in names] if all(name in places for name in names) else None
+
+
+def narrow_sides(
+    points: Sequence[Point], tasks: tuple[str, ...]
+) -> tuple[tuple[str, float, float], ...]:
+    """The tasks in which the baselines that span a box cannot be told apart.
+
+    Returns:
+        Task, how far its own baseline is above the worst of the others, and the standard error of
+        that over lists, where the first is less than twice the second.
+    """
+    places = payoff(points, tasks)
+    found = []
+    for k, task in enumerate(tasks if places is not None else ()):
+        queries = np.stack([points[place].queries[k] for place in places or ()])
+        gaps = queries[k] - queries
+        widest = gaps[np.nanmean(gaps, axis=1).argmax()]
+        width, error = float(np.nanmean(widest)), float(standard_error(widest))
+        if width < 2 * error:
+            found.append((task, width, error))
+    return tuple(found)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from .analysis import Analysis
-from .box import payoff
-from .results import standard_error
 from .study_report import StudyReport
 from .table import Table, to_markdown
 
@@ -79,15 +77,7 @@ def box_text(analysis: Analysis) -> str:
 
 def _narrow(analysis: Analysis) -> str:
     """Where the baselines that span the box cannot be told apart."""
-    places = payoff(analysis.points, analysis.tasks)
-    found = []
-    for k, task in enumerate(analysis.tasks if places is not None else ()):
-        queries = np.stack([analysis.points[place].queries[k] for place in places or ()])
-        gaps = queries[k] - queries
-        widest = gaps[np.nanmean(gaps, axis=1).argmax()]
-        width, error = float(np.nanmean(widest)), float(standard_error(widest))
-        if width < 2 * error:
-            found.append(f"{task} ({width:.4f} ± {error:.4f})")
+    found = [f"{task} ({width:.4f} ± {error:.4f})" for task, width, error in analysis.narrow]
     if not found:
         return ""
     return (

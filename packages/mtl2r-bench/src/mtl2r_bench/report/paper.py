@@ -29,6 +29,7 @@ def paper_table(analyses: Sequence[Analysis]) -> Table | None:
         return None
     by_name = [{row.method: row for row in analysis.methods} for analysis in analyses]
     fronts = {name for name in names if any(len(m[name].points) > 1 for m in by_name if name in m)}
+    narrow = [" + ".join(analysis.tasks) for analysis in analyses if analysis.narrow]
     rows: list[tuple[Cell, ...]] = []
     for is_front in (True, False):
         for name in names:
@@ -38,7 +39,9 @@ def paper_table(analyses: Sequence[Analysis]) -> Table | None:
             known = [None if r is None else r.improvement if is_front else r.delta_m for r in found]
             decimals = 4 if is_front else 2
             shown: list[Estimate | float | None] = [*known]
-            if len(analyses) > 1:
+            if len(analyses) > 1 and is_front and narrow:
+                shown.append(None)
+            elif len(analyses) > 1:
                 drawn = [
                     None if r is None else r.improvements if is_front else r.deltas for r in found
                 ]
@@ -61,8 +64,18 @@ def paper_table(analyses: Sequence[Analysis]) -> Table | None:
             "task set. Δm % (methods with one point; lower is better): mean relative loss against "
             f"the single-task baselines. Brackets: {first.level:.0%} intervals by the bootstrap "
             "over lists; of the mean by the same draws in all task sets. The two indicators are "
-            "not comparable with one another."
+            "not comparable with one another." + _unmeant(narrow)
         ),
+    )
+
+
+def _unmeant(narrow: Sequence[str]) -> str:
+    """Why hypervolumes have no mean: of a box as narrow as the noise they would outweigh all."""
+    if not narrow:
+        return ""
+    return (
+        f" In {' and in '.join(narrow)} the box is as narrow as the noise, so hypervolumes "
+        "are large by chance: they have no mean."
     )
 
 
