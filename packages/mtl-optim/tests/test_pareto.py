@@ -150,6 +150,9 @@ def test_delta_m_is_the_mean_change_in_percent():
     mixed = delta_m([0.55, 2.0], [0.5, 1.0], higher_is_better=[True, False])
     assert mixed == pytest.approx(100 / 2 * (-0.1 + 1.0))
     assert delta_m(torch.tensor([1.0]), torch.tensor([1.0])) == 0
+    # A log-likelihood that rises from −2 to −1 gains, and so does an energy that falls.
+    assert delta_m([-1.0], [-2.0]) == pytest.approx(-50)
+    assert delta_m([-3.0], [-2.0], higher_is_better=False) == pytest.approx(-50)
     with pytest.raises(ValueError, match=r"`baselines`.*not 0"):
         delta_m([1.0], [0.0])
     with pytest.raises(ValueError, match=r"`baselines`.*one per task"):

@@ -159,6 +159,16 @@ def test_graddrop_in_the_driver(route):
     assert step.weights is None
 
 
+@pytest.mark.parametrize("route", ["shared", "features"])
+def test_graddrop_takes_parameters_of_any_shape(route):
+    scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    empty = torch.ones(0, 3, dtype=torch.float64, requires_grad=True)
+    losses = [3 * scale + empty.sum(), scale**2 + empty.sum()]
+    backward(losses, GradDrop(), **{route: [scale, empty]})  # the signs agree
+    assert float(scale.grad) == 3 + 4
+    assert empty.grad.shape == (0, 3)
+
+
 def test_graddrop_refuses_and_resumes():
     with pytest.raises(ValueError, match=r"`leak`"):
         GradDrop([0.5, 1.5])

@@ -1,12 +1,13 @@
 """Adam for a vector of a method's own."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ._checks import check_non_negative_number, check_positive_number
+from ._state import State
 
 
-class Adam(nn.Module):
+class Adam(State):
     """Adam with its state in buffers, so that `state_dict` of a method resumes it.
 
     Args:
@@ -35,10 +36,10 @@ class Adam(nn.Module):
 
     def step(self, vector: Tensor, gradient: Tensor) -> Tensor:
         """The vector after a step."""
-        gradient = (gradient + self.weight_decay * vector).to(self.mean)
+        gradient = gradient + self.weight_decay * vector
         self.steps = self.steps + 1
-        self.mean = self.mean.lerp(gradient, 0.1)
-        self.square = self.square.lerp(gradient**2, 0.001)
+        self.mean = self.mean.to(gradient).lerp(gradient, 0.1)
+        self.square = self.square.to(gradient).lerp(gradient**2, 0.001)
         steps = int(self.steps)
         mean, square = self.mean / (1 - 0.9**steps), self.square / (1 - 0.999**steps)
         return vector - self.lr * mean / (square.sqrt() + 1e-8)

@@ -23,7 +23,7 @@ def aggregate(
             continue
         jacobian = stacked([torch.zeros_like(like) if g is None else g for g in block])
         if features is None:
-            direction.append(method(jacobian.flatten(start_dim=1)).reshape(like.shape))
+            direction.append(method.direction(jacobian))
         else:
             direction.append(method.at_features(jacobian, features[b]))
     return direction

@@ -7,10 +7,7 @@ from torch import Tensor
 
 from ._aggregate import aggregate
 from ._bases import JacobianAggregator, Weighting
-from ._checks import (
-    as_tensors,
-    check_losses,
-)
+from ._checks import as_parameters, as_tensors, check_losses
 from ._gradients import (
     Block,
     Reduce,
@@ -25,7 +22,7 @@ from ._gradients import (
     within_budget,
 )
 from ._gramian import any_of, cross_gramian, gramian, products_dtype, resolved
-from ._graph import reachable_leaves
+from ._graph import Cut, reachable_leaves
 from ._losses import TaskLosses
 from ._options import check_options, second_batch_losses
 from ._step import Step
@@ -59,7 +56,9 @@ def backward(
 
     In the last two, every other parameter that the losses reach gets the plain gradient of
     Σ L_k: a head belongs to one task and has nothing to trade. A parameter that a few of the tasks
-    share is such a parameter unless `shared` names it.
+    share is such a parameter unless `shared` names it. One that is reached both behind the features
+    and past them (tied weights, a connection that skips them) gets the sum of both, and each task
+    then walks the graph behind the features.
 
     Args:
         losses: Vector (task,), or a sequence of scalars, as good as a `torch.stack` of it. Another
@@ -92,9 +91,10 @@ def backward(
             hold what is no tensor; another option is of another type.
         ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
             (the message names the task); a loss is no scalar or has no graph; `second_batch` is
-            missing, or given to a method that looks at one; `memory_budget` is not positive;
-            neither `shared` nor `features` is given to a method that looks at gradients, or both
-            are; none of them is behind the losses.
+            missing, or given to a method that looks at one; `shared` or `heads` hold what was
+            computed from parameters; a weight is NaN, infinite or too large for its loss's dtype;
+            `memory_budget` is not positive; neither `shared` nor `features` is given to a method
+            that looks at gradients, or both are; none of them is behind the losses.
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -132,7 +132,7 @@ def backward(
     route = "shared" if features is None else "features"
     if second is not None and features is not None:
         raise ValueError("`second_batch` needs `shared=`: its features are others, got `features=`")
-    given = as_tensors(route, shared if features is None else features)
+    given = as_parameters(route, shared) if features is None else as_tensors(route, features)
     wrt = unique(tensor for tensor in given if tensor.requires_grad)
     if not wrt:
         raise ValueError(f"`{route}` must hold a tensor that requires grad, got none")
@@ -140,7 +140,7 @@ def backward(
     if heads is None:
         own = reachable_leaves(tasks.outputs, stop=() if features is None else wrt)
     else:
-        own = unique(p for p in as_tensors("heads", heads) if p.requires_grad)
+        own = unique(p for p in as_parameters("heads", heads) if p.requires_grad)
     own = [p for p in own if id(p) not in names]
 
     if isinstance(method, Weighting) and not method.due:
@@ -151,7 +151,8 @@ def backward(
     whole = len(groups) == 1
     keep = retain_graph or features is not None or not whole
     over_rows = reduce if features is None else None  # features are of samples, not of the model
-    rows, plain = _rows(tasks, groups[0], own, over_rows, retain_graph=keep)
+    with Cut([] if features is None else wrt) as cut:
+        rows, plain = _rows(tasks, groups[0], own, over_rows, cut, retain_graph=keep)
     reached = any(any_of(row) for row in rows)
     if isinstance(method, Weighting) and method.tracks and reached:
         if not whole or features is not None:
@@ -167,7 +168,7 @@ def backward(
         for g, group in enumerate(groups):
             if g > 0:
                 rows.clear()  # before the next ones are there
-                rows, _ = _rows(tasks, group, [], over_rows, retain_graph=True)
+                rows, _ = _rows(tasks, group, [], over_rows, cut, retain_graph=True)
                 reached = reached or any(any_of(row) for row in rows)
             if isinstance(method, Weighting):
                 last = g == len(groups) - 1
@@ -213,18 +214,19 @@ def _rows(
     wrt: list[Tensor],
     own: list[Tensor],
     reduce: Reduce | None,
+    cut: Cut,
     *,
     retain_graph: bool,
 ) -> tuple[Rows, Block]:
     """The rows of J, averaged over the processes, and each one's own gradient of Σ L_k at `own`.
 
-    One vector-Jacobian product per task gives both.
+    One vector-Jacobian product per task gives both; none goes on behind the cut.
     """
     rows: Rows = []
     plain: Block = [None] * len(own)
     for k in range(len(tasks)):
         keep = retain_graph or k < len(tasks) - 1
-        gradients = tasks.gradient(k, wrt + own, retain_graph=keep)
+        gradients = cut.taken(tasks.gradient(k, wrt + own, retain_graph=keep))
         rows.append(average(gradients[: len(wrt)], reduce))
         plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
     return rows, plain
@@ -244,7 +246,7 @@ def _gramian(
     And whether its products are exact, in float64.
     """
     if second is not None:
-        others, _ = _rows(second, group, [], reduce, retain_graph=not last)
+        others, _ = _rows(second, group, [], reduce, Cut([]), retain_graph=not last)
         return cross_gramian(rows, others), True
     dtype = products_dtype(rows) if whole else torch.float64
     return gramian(rows, dtype), dtype == torch.float64
@@ -287,8 +289,10 @@ def _reuse(
     check_losses(values)
     weights = method.weights(losses=values)
     method.learn(values, None, tasks.scale)
-    plain = tasks.total_gradient(torch.ones_like(weights), own, retain_graph=True)
-    direction = tasks.total_gradient(weights, wrt, retain_graph=retain_graph or not exact)
+    with Cut([] if exact else wrt) as cut:
+        plain = tasks.total_gradient(torch.ones_like(weights), own, retain_graph=True)
+        found = tasks.total_gradient(weights, wrt, retain_graph=retain_graph or not exact)
+        direction = cut.taken(found)
     if exact:
         direction = average(direction, reduce)
     _write(wrt, direction, exact, retain_graph, reduce)

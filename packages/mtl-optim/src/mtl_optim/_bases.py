@@ -6,11 +6,9 @@ one vector-Jacobian product per task for the others. What else a method may need
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ._checks import (
     check_count,
@@ -20,25 +18,14 @@ from ._checks import (
     check_length,
     check_losses,
     check_tensor,
+    check_weights,
 )
 from ._gradients import Rows
+from ._state import State
 
 
-class Method(nn.Module, ABC):
-    """What all methods share: state in buffers, and one device-to-host copy per step.
-
-    A buffer whose length is the number of tasks starts empty, since the constructor need not know
-    that number; `load_state_dict` gives it the length it was saved with.
-    """
-
-    def _load_from_state_dict(
-        self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        for name, buffer in self._buffers.items():
-            saved = state_dict.get(prefix + name)
-            if buffer is not None and buffer.numel() == 0 and isinstance(saved, Tensor):
-                self._buffers[name] = buffer.new_empty(saved.shape)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+class Method(State, ABC):
+    """What all methods share: state in buffers, and one device-to-host copy per step."""
 
 
 class Weighting(Method):
@@ -77,6 +64,24 @@ class Weighting(Method):
     @abstractmethod
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
         """Weights (task,), with no model at all."""
+
+    def checked(self, weights: Tensor, like: Tensor) -> Tensor:
+        """A copy of what `forward` gave, in the dtype and on the device of another tensor.
+
+        Args:
+            weights: What `forward` gave.
+            like: Losses (task,) or a Gramian (task, task).
+
+        Raises:
+            TypeError: They are no tensor.
+            ValueError: They are not of shape (task,), or one is NaN or infinite, in that dtype (the
+                message names the task).
+        """
+        check_weights(weights, len(like), type(self).__name__)
+        found = weights.detach().to(like.dtype, copy=True)
+        if found.dtype != weights.dtype:
+            check_weights(found, len(like), f"{type(self).__name__} in {found.dtype}")
+        return found.to(like.device)
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """Add to the `.grad` of the method's own parameters, where it has some.
@@ -129,8 +134,7 @@ class LossWeighting(Weighting):
         check_tensor("losses", losses)
         host = losses.detach().to("cpu", torch.float64)
         check_losses(host)
-        found: Tensor = self(host)
-        return found.detach().to(losses.device, losses.dtype)
+        return self.checked(self(host), losses)
 
 
 class GramianWeighting(Weighting):
@@ -197,7 +201,7 @@ class GramianWeighting(Weighting):
             if losses is not None:
                 check_length("losses", len(losses), len(self.held_weights))
             self.steps_held += 1
-            return self.held_weights.clone() if like is None else self.held_weights.to(like)
+            return self.checked(self.held_weights, self.held_weights if like is None else like)
         if gramian is None:
             raise TypeError(f"{type(self).__name__} needs `gramian`, got None")
         check_tensor("gramian", gramian)
@@ -209,11 +213,12 @@ class GramianWeighting(Weighting):
             check_losses(host_losses)
             check_length("losses", len(losses), len(host))
         self.check_gramian(host)
-        found: Tensor = self(host, host_losses).detach()
+        found: Tensor = self(host, host_losses)
+        weights = self.checked(found, gramian)
         if self.update_every > 1:
-            self.held_weights = found.clone()
+            self.held_weights = found.detach().clone()
             self.steps_held.fill_(1)
-        return found.to(gramian.device, gramian.dtype)
+        return weights
 
     def check_gramian(self, gramian: Tensor) -> None:
         """Raise for what is no Gramian."""
@@ -266,6 +271,27 @@ class JacobianAggregator(Method):
     def forward(self, jacobian: Tensor) -> Tensor:
         """Direction (param,) for one block of columns of the Jacobian (task, param)."""
 
+    def direction(self, jacobian: Tensor) -> Tensor:
+        """Direction, of shape (*shape), for the gradients (task, *shape) of one tensor.
+
+        Raises:
+            TypeError: `forward` gives no tensor.
+            ValueError: It does not give one number per column.
+        """
+        columns = jacobian.reshape(len(jacobian), jacobian[0].numel())
+        found = self(columns)
+        name = type(self).__name__
+        if not isinstance(found, Tensor):
+            raise TypeError(
+                f"{name} must give the direction as a tensor, got {type(found).__name__}"
+            )
+        if found.shape != columns.shape[1:]:
+            raise ValueError(
+                f"{name} must give a direction of shape (param,), here {tuple(columns.shape[1:])}, "
+                f"got {tuple(found.shape)}"
+            )
+        return found.reshape(jacobian.shape[1:])
+
     def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
         """Direction for one feature tensor; a method that treats its axes apart overrides it.
 
@@ -276,5 +302,4 @@ class JacobianAggregator(Method):
         Returns:
             Direction, of the shape of the features.
         """
-        found: Tensor = self(jacobian.flatten(start_dim=1))
-        return found.reshape(features.shape)
+        return self.direction(jacobian)

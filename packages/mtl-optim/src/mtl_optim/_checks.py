@@ -31,6 +31,7 @@ def unknown_name(parameter: str, found: object, known: Iterable[str]) -> ValueEr
 
 def check_finite(values: Tensor, what: str) -> None:
     """Raise for the first task whose entry of `values` (task,) is NaN or infinite."""
+    values = values.detach()
     finite = torch.isfinite(values)
     if not bool(finite.all()):
         task = int(torch.nonzero(~finite)[0])
@@ -45,6 +46,18 @@ def check_losses(losses: Tensor) -> None:
     if losses.ndim != 1 or losses.numel() == 0:
         raise ValueError(f"`losses` must have shape (task,), got {tuple(losses.shape)}")
     check_finite(losses, "`losses`: the loss")
+
+
+def check_weights(weights: object, tasks: int, method: str) -> None:
+    """Raise unless a method's weights are a finite vector (task,)."""
+    if not isinstance(weights, Tensor):
+        raise TypeError(f"{method} must give weights as a tensor, got {type(weights).__name__}")
+    if weights.shape != (tasks,):
+        raise ValueError(
+            f"{method} must give weights of shape (task,), here ({tasks},), "
+            f"got {tuple(weights.shape)}"
+        )
+    check_finite(weights, f"{method}: the weight")
 
 
 def check_cross_gramian(gramian: Tensor) -> None:
@@ -123,6 +136,18 @@ def as_tensors(parameter: str, given: object) -> list[Tensor]:
             hint = ": pass its `parameters()`" if isinstance(tensor, nn.Module) else ""
             raise TypeError(f"`{parameter}` must hold tensors, got {type(tensor).__name__}{hint}")
         tensors.append(tensor)
+    return tensors
+
+
+def as_parameters(parameter: str, given: object) -> list[Tensor]:
+    """One leaf tensor or several as a list; anything else raises."""
+    tensors = as_tensors(parameter, given)
+    for tensor in tensors:
+        if tensor.grad_fn is not None:
+            raise ValueError(
+                f"`{parameter}` must hold parameters, got a tensor of shape {tuple(tensor.shape)} "
+                "that was computed from others: where the tasks part is `features=`"
+            )
     return tensors
 
 

@@ -104,8 +104,14 @@ def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
     total: Tensor | None = None
     for weight, gradient in zip(weights.tolist(), block, strict=True):
         if gradient is not None:
-            total = gradient * weight if total is None else total.add_(gradient, alpha=weight)
+            fresh, total = total is None, torch.empty_like(gradient) if total is None else total
+            _add(total, [gradient], [weight], fresh=fresh)
     return total
+
+
+def fits(weight: float, dtype: torch.dtype) -> bool:
+    """Whether a weight that is finite is so in a precision."""
+    return not abs(weight) > torch.finfo(dtype).max  # NaN, of a step that overflowed, does
 
 
 @torch.no_grad()
@@ -139,6 +145,8 @@ def accumulate_combined(
 def _add(total: Tensor, parts: Sequence[Tensor], weights: list[float], *, fresh: bool) -> None:
     """Add Σ w_k g_k to the total, or put it there where that holds nothing yet."""
     for k, (part, weight) in enumerate(zip(parts, weights, strict=True)):
+        if not fits(weight, total.dtype):  # the product may fit where the weight does not
+            part, weight = part.double().mul_(weight).to(total.dtype), 1.0
         if k == 0 and fresh:
             torch.mul(part, weight, out=total)
         else:
@@ -150,6 +158,7 @@ def _add_in_pieces(total: Tensor, parts: list[Tensor], weights: Tensor, *, fresh
     total = total.view(-1)
     flat = [part if part.ndim == 1 else part.reshape(-1) for part in parts]
     same = total.dtype in (torch.float32, torch.float64) and flat[0].dtype == total.dtype
+    same = same and all(fits(weight, total.dtype) for weight in weights.tolist())
     matrix = as_matrix(flat) if same else None
     if matrix is not None:
         vector = weights.to(total.dtype)

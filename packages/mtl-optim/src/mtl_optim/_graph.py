@@ -1,8 +1,12 @@
-"""The leaves of an autograd graph."""
+"""Ways through an autograd graph: the leaves that it ends at, and where it may be cut."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from types import TracebackType
 
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from ._gradients import Block
 
 
 def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) -> list[Tensor]:
@@ -39,3 +43,58 @@ def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) 
             leaves[id(leaf)] = leaf
         nodes.extend(edge[0] for edge in node.next_functions if edge[0] is not None)
     return [leaf for key, leaf in leaves.items() if key not in not_wanted]
+
+
+class Cut:
+    """While it lasts, gradients that arrive at tensors end there.
+
+    `torch.autograd.grad` with respect to features and to parameters would follow the graph behind
+    the features too, where a parameter is reached on both ways, and count that way twice.
+
+    Args:
+        tensors: Where the graph is cut; a leaf has nothing behind it.
+
+    Examples:
+        >>> import torch
+        >>> w = torch.tensor(3.0, requires_grad=True)
+        >>> feature = w**2
+        >>> with Cut([feature]) as cut:
+        ...     cut.taken(torch.autograd.grad(feature * w, [feature, w]))
+        [tensor(3.), tensor(9.)]
+    """
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        self.tensors = list(tensors)
+        self.arrived: dict[int, Tensor] = {}
+        self.handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> "Cut":
+        for place, tensor in enumerate(self.tensors):
+            if tensor.grad_fn is not None:
+                handle = tensor.register_hook(self._hook(place))  # type: ignore[no-untyped-call]  # torch does not annotate it
+                self.handles.append(handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def taken(self, gradients: Iterable[Tensor | None]) -> Block:
+        """The gradients with respect to the tensors, and to others after them, of one walk."""
+        found = list(gradients)
+        for place, tensor in enumerate(self.tensors):
+            if tensor.grad_fn is not None:
+                found[place] = self.arrived.pop(place, None)
+        return found
+
+    def _hook(self, place: int) -> Callable[[Tensor], Tensor]:
+        def hook(gradient: Tensor) -> Tensor:
+            self.arrived[place] = gradient
+            return gradient.new_zeros(()).expand_as(gradient)
+
+        return hook

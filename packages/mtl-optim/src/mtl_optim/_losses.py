@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 from torch.torch_version import TorchVersion
 
-from ._gradients import Reduce
+from ._gradients import Reduce, fits
 
 
 class TaskLosses:
@@ -67,6 +67,14 @@ class TaskLosses:
     def seeds(self, weights: Tensor) -> list[Tensor]:
         """The gradients of scale · Σ w_k L_k with respect to the outputs."""
         scaled = weights * self.scale
+        if self.scale == 1:  # a scaler finds what overflows, and takes a smaller scale
+            for task, weight in enumerate(scaled.tolist()):
+                dtype = self.outputs[0 if self.stacked else task].dtype
+                if not fits(weight, dtype):
+                    raise ValueError(
+                        f"the weight of task {task} must be finite in {dtype}, the precision of "
+                        f"its loss, got {weight:g}: compute the losses in float32"
+                    )
         if self.stacked:
             return [scaled.to(self.outputs[0].device, self.outputs[0].dtype)]
         return [

@@ -272,6 +272,26 @@ def check_state(case: Case) -> None:
         assert torch.equal(_one_step(copied, losses, gramian), expected)
 
 
+def check_casts(case: Case) -> None:
+    """A method inside a module that is cast to another precision goes on."""
+    sequence = [(losses, J @ J.T) for losses, J in problems(6) if len(losses) == 3][:3]
+    for dtype in (torch.float32, torch.bfloat16):
+        method = case.make(3)
+        for losses, gramian in sequence:
+            weights = _one_step(method.to(dtype), losses, gramian)
+            assert bool(torch.isfinite(weights).all()), (dtype, weights)
+
+
+def check_weights_are_the_callers(case: Case) -> None:
+    """What a caller does to the weights does not reach the method."""
+    sequence = [(losses, J @ J.T) for losses, J in problems(7) if len(losses) == 3][:4]
+    method, touched = case.make(3), case.make(3)
+    for losses, gramian in sequence:
+        weights = _one_step(touched, losses, gramian)
+        assert torch.equal(weights, _one_step(method, losses, gramian))
+        weights.fill_(torch.nan)
+
+
 CHECKS: tuple[Callable[[Case], None], ...] = (
     check_weights_are_finite,
     check_degree,
@@ -281,6 +301,8 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     check_non_finite_raises,
     check_dtypes,
     check_state,
+    check_casts,
+    check_weights_are_the_callers,
 )
 
 

@@ -96,7 +96,7 @@ class Wrapper(_ShownTheSame):
             if losses is not None:
                 check_length("losses", len(losses), len(host))
         found: Tensor = self(host_losses, host)
-        return found if like is None else found.to(like)
+        return found if like is None else self.checked(found, like)
 
     @abstractmethod
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
@@ -106,7 +106,8 @@ class Wrapper(_ShownTheSame):
 class LogLosses(Wrapper):
     """The inner method on log L: G becomes D G D and w becomes D w, with D = diag(1 / L).
 
-    Only relative changes of the losses count, so that their units do not matter.
+    Only relative changes of the losses count, so that their units do not matter. The inner method
+    sees log L, which is negative below 1: one that needs positive losses, as EPO, refuses that.
 
     Weights: the inner method's, each over its loss; with `keep_scale` times the harmonic mean of
     the losses, so that where they are equal the weights are the inner method's.
@@ -136,7 +137,11 @@ class LogLosses(Wrapper):
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
         """Weights (task,)."""
         losses, logs, gramian = self._logs(losses, gramian)
-        weights = self.inner.weights(losses=logs, gramian=gramian) / losses
+        try:
+            weights = self.inner.weights(losses=logs, gramian=gramian) / losses
+        except ValueError as error:
+            error.add_note("LogLosses shows it the logarithms of the losses, and their gradients")
+            raise
         return weights / (1 / losses).mean() if self.keep_scale else weights
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:

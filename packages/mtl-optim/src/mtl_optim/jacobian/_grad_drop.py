@@ -77,6 +77,8 @@ class GradDrop(Randomness, JacobianAggregator):
 
     def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
         """Direction (batch, *unit) for gradients (task, batch, *unit) at such features."""
+        if features.ndim == 0:  # one element, of no batch
+            return self.direction(jacobian)
         leaks, summed = self._leaks(len(jacobian)), (jacobian * features.sign()).sum(dim=1)
         u = uniforms(self.generator)(summed[0].numel()).view(summed[0].shape)
         sign = _sign(*_halves(summed, [1.0] * len(summed)), u)

@@ -72,9 +72,10 @@ class FAMO(SecondLook, LossWeighting):
 
     def look(self, losses: Tensor) -> None:
         """Move ξ by what the step did to the losses (task,)."""
-        fall = self.before.log() - self._above_bound(losses).log()
-        z = self.logits.softmax(dim=0)
-        self.logits = self.adam.step(self.logits, z * (fall - z @ fall))
+        fall = self.before.to(losses).log() - self._above_bound(losses).log()
+        logits = self.logits.to(fall)
+        z = logits.softmax(dim=0)
+        self.logits = self.adam.step(logits, z * (fall - z @ fall))
 
     def _above_bound(self, losses: Tensor) -> Tensor:
         check_length("losses", len(losses), len(self.bounds))

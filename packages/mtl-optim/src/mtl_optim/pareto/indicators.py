@@ -151,8 +151,8 @@ def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = 
 def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = True) -> float:
     """Mean relative change against single-task baselines, in percent; lower is better.
 
-    Δm% = 100/K Σ_k (−1)^δ_k (M_k − B_k) / B_k, δ_k = 1 where higher is better: a gain over the
-    baselines is negative.
+    Δm% = 100/K Σ_k (−1)^δ_k (M_k − B_k) / |B_k|, δ_k = 1 where higher is better: a gain over the
+    baselines is negative. (The papers divide by B_k; their metrics are positive.)
 
     Args:
         metrics: Metrics M (task,).
@@ -182,4 +182,4 @@ def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = Tru
         )
     costs = as_costs(found[None], higher_is_better, "metrics", "higher_is_better")
     signed = as_costs(base[None], higher_is_better, "baselines", "higher_is_better")
-    return float(100 * np.mean((costs - signed) / base.numpy()))
+    return float(100 * np.mean((costs - signed) / base.abs().numpy()))
