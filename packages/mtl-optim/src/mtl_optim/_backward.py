@@ -24,7 +24,7 @@ from ._gradients import (
 from ._gramian import any_of, cross_gramian, gramian, products_dtype, resolved
 from ._graph import Cut, reachable_leaves
 from ._losses import TaskLosses
-from ._options import check_options, second_batch_losses
+from ._options import check_options, second_batch_losses, warn_of_other_processes
 from ._step import Step
 
 
@@ -79,6 +79,8 @@ def backward(
             gives the losses of its part of the batch, all parts of one size, from a graph that
             reaches the same parameters. The weights are then those of the joint batch in the exact
             route, and in the feature route up to a factor of the Gramian, the number of processes.
+            Where `torch.distributed` has several processes and `reduce` is None, a method that
+            looks at gradients warns.
         memory_budget: Bytes for the K gradients of the exact route, which otherwise take K times
             the shared parameters: fewer parameters at a time, and the products again for each part.
         retain_graph: Keep the graph for another backward.
@@ -123,6 +125,8 @@ def backward(
             accumulate(leaves, average(total, reduce))
         return Step(values, weights, None)
 
+    if reduce is None:
+        warn_of_other_processes()
     if (shared is None) == (features is None):
         raise ValueError(
             f"{type(method).__name__} looks at gradients: pass `shared=` (parameters, exact) or "

@@ -1,9 +1,10 @@
 """What the driver is given beside losses, method and parameters."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from ._bases import JacobianAggregator, Weighting
 from ._checks import (
@@ -29,6 +30,22 @@ def check_options(
     if memory_budget is not None:
         check_positive_number("memory_budget", memory_budget)
     check_flag("retain_graph", retain_graph)
+
+
+def warn_of_other_processes() -> None:
+    """Warn where this is one of several processes: none of the others sees these gradients."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    processes = distributed.get_world_size()
+    if processes > 1:
+        warnings.warn(
+            f"this is one of {processes} processes, and its gradients stay its own: pass "
+            "`reduce=`, which averages a tensor over them, and do not wrap the model: "
+            "DistributedDataParallel does not see gradients that are taken task by task. "
+            "`reduce=lambda tensor: None` says that each process trains alone",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def second_batch_losses(
