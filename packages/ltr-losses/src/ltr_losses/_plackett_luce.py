@@ -11,16 +11,28 @@ from ltr_losses._pairs import FAR_BELOW, sink_padding
 from ltr_losses._ranks import score_order, take
 
 
+def by_label(lists: Lists) -> tuple[Tensor, Tensor, Tensor]:
+    """The documents of each list by descending label, stable.
+
+    Returns:
+        Their scores less the list's largest, which no sum of these losses sees but for rounding,
+        with padding far below the lowest; whether they are real; their order. All (..., list).
+    """
+    order = score_order(lists.labels, lists.mask)
+    real, s = take(lists.mask, order), take(lists.scores, order)
+    floor = torch.finfo(s.dtype).min
+    s = s - torch.where(real, s.detach(), floor).amax(-1, keepdim=True)
+    # Padding far below the lowest score adds nothing to any of the sums.
+    return sink_padding(s, real, FAR_BELOW), real, order
+
+
 def plackett_luce_terms(lists: Lists) -> tuple[Tensor, Tensor]:
     """Log Σ_{j ≥ i} exp s_{π(j)} − s_{π(i)}, with π by descending label, stable.
 
     Returns:
         The terms in the order π, (..., list), weighted, zeros at the padding; and π.
     """
-    order = score_order(lists.labels, lists.mask)
-    real = take(lists.mask, order)
-    # Padding far below the lowest score adds nothing to any of the sums.
-    s = sink_padding(take(lists.scores, order), real, FAR_BELOW)
+    s, real, order = by_label(lists)
     terms = tail_logsumexp(s) - s
     if lists.weights is not None:
         terms = terms * take(lists.weights, order)

@@ -6,9 +6,9 @@ from torch.nn.functional import pad, softplus
 
 from ltr_losses._check import Reduction, prepare
 from ltr_losses._gains import shifted_gain
-from ltr_losses._pairs import FAR_BELOW, sink_padding, unequal
-from ltr_losses._plackett_luce import tail_logsumexp
-from ltr_losses._ranks import score_order, take
+from ltr_losses._pairs import FAR_BELOW, unequal
+from ltr_losses._plackett_luce import by_label, tail_logsumexp
+from ltr_losses._ranks import take
 from ltr_losses._reduce import reduce_lists
 
 
@@ -59,9 +59,7 @@ def unique_softmax_loss(
         The gain of Rax is 2^y − 1: a list's loss there is 2^m times this one.
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
-    order = score_order(lists.labels, lists.mask)
-    real = take(lists.mask, order)
-    s = sink_padding(take(lists.scores, order), real, FAR_BELOW)
+    s, real, order = by_label(lists)
     # What stands below the last level: nothing.
     lowest = s.detach().amin(-1, keepdim=True)
     tail = torch.cat([s, lowest - FAR_BELOW * (1.0 + lowest.abs())], -1)
