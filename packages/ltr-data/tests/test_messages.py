@@ -93,3 +93,33 @@ def test_content_of_another_kind(source, content, message):
     source.write_bytes(content)
     with pytest.raises(ValueError, match=re.escape(str(source)) + ".*" + message):
         ltr_data.open(source)
+
+
+def test_indices_are_whole_numbers(source):
+    dataset = ltr_data.open(source, [LabelSpec("relevance")])
+    for index in ("a", 0.0, slice(0, 1), True):
+        with pytest.raises(TypeError, match=r"`index` must be an int, got"):
+            dataset[index]
+    for indices in ([0.9], [True], ["0"], [None]):
+        with pytest.raises(TypeError, match=r"`indices` must be whole numbers, got"):
+            dataset.batch(indices)
+
+
+def test_a_sampler_is_seeded_by_a_whole_number():
+    for make in (ltr_data.BucketBatchSampler, ltr_data.StaticBatchSampler):
+        options = {"list_lengths": [4], "max_tokens": 9}
+        if make is ltr_data.BucketBatchSampler:
+            options = {"batch_size": 2}
+        for seed in ("x", 1.5, None):
+            with pytest.raises(TypeError, match=r"`seed` must be an int, got"):
+                make([3, 3], seed=seed, **options)
+        with pytest.raises(ValueError, match=r"`seed` must not be negative, got -1"):
+            make([3, 3], seed=-1, **options)
+
+
+def test_what_puts_a_scattered_query_together_is_named(tmp_path):
+    path = tmp_path / "scattered.txt"
+    path.write_text("1 qid:1 1:2\n0 qid:2 1:2\n0 qid:1 1:1\n")
+    for read in (ltr_data.read_svmrank, ltr_data.read):
+        with pytest.raises(ValueError, match=r"comes back.*`regroup=True` of `read` or `open`"):
+            read(path)

@@ -49,6 +49,7 @@ def test_values(dense):
     "text",
     [
         DENSE.replace("\n", "\r\n"),
+        "\ufeff" + DENSE,  # the mark with which editors on Windows begin a file
         DENSE.replace(" ", "\t"),
         DENSE.replace("\n", " \n"),
         DENSE.replace("\n", "\t\n", 1),

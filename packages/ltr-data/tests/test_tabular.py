@@ -90,11 +90,11 @@ def test_columns_choose_and_order(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("1e-3", "x", r"x.csv: .*(Row #4|row 4).*'x'"),
+        ("1e-3", "x", r"x.csv:4: column 'bm25' must hold numbers, got 'x'"),
         ("1e-3", "", r"x.csv:4: column 'bm25' must be a finite float32 number, got null"),
         ("1e-3", "nan", r"x.csv:4: column 'bm25' must be a finite float32 number, got nan"),
         ("1,4", "nan,4", r"x.csv:4: column 'label'.*nan"),
-        ("1,4", "1", r"x.csv: .*Row #4"),
+        ("1,4", "1", r"x.csv:4: Expected 4 columns, got 3"),
         ("label", "grade", r"x.csv: `columns`.*'label'; it has qid, bm25, grade, pagerank"),
         ("pagerank", "bm25", r"x.csv: the column 'bm25' is there twice"),
         ("b c", "8,1,1,1\n7", r"x.csv:5: query '7' comes back; it began in line 2"),
@@ -186,3 +186,13 @@ def test_missing_arguments():
     table = ltr_data.from_arrow(empty, Columns(nullable=("label",)))
     with pytest.raises(ValueError, match="'relevance' has no label"):
         ltr_data.RankingDataset.from_table(table, SPECS[:1])
+
+
+@pytest.mark.parametrize("value", ["http", "true", "2020-01-01"])
+def test_text_in_a_table_names_its_line_and_column(tmp_path, value):
+    path = tmp_path / "x.csv"
+    path.write_text(f"f1,url,qid,label\n1,2,7,0\n1,{value},7,0\n")
+    with pytest.raises(
+        ValueError, match=rf"x.csv:3: column 'url' must hold numbers, got '{value}'.*`Columns"
+    ):
+        ltr_data.read(path)

@@ -117,7 +117,7 @@ class TableBuilder:
                 )
                 raise ValueError(
                     f"{self.path}:{line}: query {query_id!r} comes back; it began in {where}; "
-                    "`regroup=True` puts its documents together"
+                    "`regroup=True` of `read` or `open` puts its documents together"
                 )
             self._runs.append((number, self.num_rows + row))
 

@@ -152,6 +152,8 @@ class RankingDataset:
 
     def __getitem__(self, index: SupportsIndex) -> RankingBatch:
         """Query `index` as a batch of one list."""
+        if isinstance(index, bool) or not isinstance(index, SupportsIndex):
+            raise TypeError(f"`index` must be an int, got {index!r}; `batch` takes several queries")
         return self.batch([index.__index__()])
 
     def __getitems__(self, indices: Sequence[int]) -> RankingBatch:
@@ -260,9 +262,12 @@ class RankingDataset:
         return digest.hexdigest()
 
     def _positions(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-        queries = np.asarray(indices, dtype=np.int64)
-        if queries.ndim != 1 or not len(queries):
+        found = np.asarray(indices)
+        if found.ndim != 1 or not len(found):
             raise ValueError(f"`indices` must be a list of queries, got {indices!r}")
+        if found.dtype.kind not in "iu":
+            raise TypeError(f"`indices` must be whole numbers, got {indices!r}")
+        queries = found.astype(np.int64)
         wrong = (queries < -len(self)) | (queries >= len(self))
         if wrong.any():
             raise IndexError(

@@ -44,6 +44,10 @@ class PlannedSampler(Sampler[list[int]]):
         self.lengths = np.asarray(lengths, dtype=np.int64)
         if self.lengths.ndim != 1 or not len(self.lengths) or self.lengths.min() < 1:
             raise ValueError("`lengths` must be the numbers of documents, at least one each")
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise TypeError(f"`seed` must be an int, got {seed!r}")
+        if seed < 0:
+            raise ValueError(f"`seed` must not be negative, got {seed}")
         if num_replicas < 1:
             raise ValueError(f"`num_replicas` must be at least 1, got {num_replicas}")
         if not 0 <= rank < num_replicas:
@@ -54,7 +58,7 @@ class PlannedSampler(Sampler[list[int]]):
                 f"got {num_replicas}"
             )
         self.shuffle = shuffle
-        self.seed = seed
+        self.seed = int(seed)
         self.num_replicas = num_replicas
         self.rank = rank
         self.epoch = 0

@@ -1,6 +1,7 @@
 """Files with named columns: CSV, TSV, Parquet."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from ._streams import Stream
 
 _BATCH_ROWS = 16_384
 _CSV_BLOCK_BYTES = 1 << 20
+_FIELDS = re.compile(r"CSV parse error: Row #(\d+): (.*)", re.DOTALL)
+_CONVERSION = re.compile(
+    r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value (.*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,22 @@ def parse_csv(
         ) as batches:
             yield from parse_batches(batches, features, columns, stream.path, first_line=2)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{stream.path}: {error}") from error
+        raise ValueError(_with_names(stream.path, str(error), names)) from error
+
+
+def _with_names(path: Path, message: str, names: Sequence[str]) -> str:
+    """A message of pyarrow, with the line and the name of the column in place of numbers."""
+    fields = _FIELDS.match(message)
+    if fields is not None:
+        return f"{path}:{fields[1]}: {fields[2]}"
+    found = _CONVERSION.match(message)
+    if found is None:
+        return f"{path}: {message}"
+    column, line, value = found.groups()
+    return (
+        f"{path}:{line}: column {names[int(column)]!r} must hold numbers, got {value}; where it is "
+        "no feature, name those that are by `Columns(features=...)`"
+    )
 
 
 def parse_parquet(path: Path, file: Any, columns: Columns) -> Iterator[Rows]:

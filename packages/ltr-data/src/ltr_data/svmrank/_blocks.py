@@ -9,6 +9,7 @@ import numpy as np
 from .._streams import Stream
 
 _FEED = ord("\n")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which editors on Windows begin a text in UTF-8
 BLOCK_BYTES = 1 << 19  # what is made of larger blocks leaves the processor's cache
 
 
@@ -43,6 +44,8 @@ def read_blocks(stream: Stream, block_bytes: int = BLOCK_BYTES) -> Iterator[Bloc
             raise ValueError(f"{path}: {error}, after line {line - 1}") from error
         if not read:
             break
+        if line == 1 and not rest:
+            read = read.removeprefix(_BYTE_ORDER_MARK)
         end = read.rfind(b"\n") + 1
         if not end:
             rest.append(read)
