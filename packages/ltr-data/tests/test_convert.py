@@ -160,6 +160,19 @@ def test_open_with_and_without_cache(source, tmp_path):
     assert len(list(folder.iterdir())) == 1
 
 
+def test_a_cache_folder_does_not_convert_again_what_lies_converted_beside(tmp_path):
+    source, folder = tmp_path / "train.txt", tmp_path / "cache"
+    ltr_data.write_svmrank(source, synthetic.generate(3, seed=1, num_features=35))
+    ltr_data.convert(source)
+    ltr_data.open(source, cache=folder)
+    assert not folder.exists()
+    # Of other options, or no longer up to date, it is of no use.
+    assert len(ltr_data.open(source, cache=folder, num_features=40).feature_ids) == 40
+    assert len(list(folder.iterdir())) == 1
+    ltr_data.write_svmrank(source, synthetic.generate(4, seed=1, num_features=35))
+    assert len(ltr_data.open(source, cache=folder)) == 4
+
+
 def test_files_of_one_name_share_a_folder(tmp_path):
     for fold in ("Fold1", "Fold2"):
         (tmp_path / fold).mkdir()

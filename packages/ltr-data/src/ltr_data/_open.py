@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Sequence
 
 from ._cache_file import map_table
-from ._convert import cache_path, convert
+from ._convert import cache_path, convert, describe_options, is_fresh
 from ._dataset import RELEVANCE, RankingDataset
 from ._labels import LabelSpec
 from ._paths import SUFFIX, Sources, expand
@@ -35,8 +35,8 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
             or a file that `convert` has written.
         labels: One specification per task; see `RankingDataset.from_table`.
         inputs: Numbers of the features to rank by; all but those of the labels when not given.
-        cache: True for a converted file beside `path`, a folder for one there, False to read the
-            file into memory and write nothing.
+        cache: True for a converted file beside `path`; a folder for one there, unless one that is
+            up to date lies beside `path`; False to read the file into memory and write nothing.
         columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns of the file; see `read`.
         threads: Number of blocks that are parsed at the same time.
@@ -73,7 +73,10 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
             paths, columns=columns, num_features=num_features, threads=threads, regroup=regroup
         )
     else:
-        target = cache_path(paths, None if cache is True else cache)
+        target = cache_path(paths)
+        options = describe_options(paths, columns, num_features, regroup)
+        if cache is not True and not is_fresh(target, paths, options):
+            target = cache_path(paths, cache)
         convert(
             paths,
             target,

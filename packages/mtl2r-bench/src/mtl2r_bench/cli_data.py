@@ -27,7 +27,11 @@ def convert(
         Path | None, typer.Option(help="Where to; beside each file if left out.")
     ] = None,
 ) -> None:
-    """Converts files once to a form that opens in milliseconds; what is up to date is left."""
+    """Converts files once to a form that opens in milliseconds; what is up to date is left.
+
+    Studies convert what they need themselves, into the user's cache folder, unless it lies
+    converted beside the file.
+    """
     if folder is not None:
         writable(folder, "--folder", folder=True)
     for path in paths:
