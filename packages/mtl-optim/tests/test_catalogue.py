@@ -30,6 +30,23 @@ def test_the_catalogue_is_complete():
     assert "a preference" in entry(mtl_optim.EPO)
 
 
+def test_the_catalogue_writes_constructors_as_they_are_called():
+    for name, call in (
+        ("Sum", "Sum()"),
+        ("GeometricLossStrategy", "GeometricLossStrategy()"),
+        ("CAGrad", "CAGrad(c=0.5, *, rescale=None)"),
+        ("EpsilonConstraint", "EpsilonConstraint(*, main=0, bounds, mu=0.1, "),
+    ):
+        assert f"\n`{call}" in entry(getattr(mtl_optim, name))
+
+
+def test_the_catalogue_begins_with_an_overview_that_links_to_each_method():
+    overview = catalogue().split("\n## ")[0]
+    for method in methods():
+        name = method.__name__
+        assert f"\n| [{name}](#{name.lower()}) | " in overview
+
+
 def test_the_readme_has_every_method():
     text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert [m.__name__ for m in methods() if f"`{m.__name__}(" not in text] == []

@@ -27,6 +27,13 @@ _KINDS: tuple[tuple[type[Method], str, str], ...] = (
     (Wrapper, "what the inner method looks at", "that of the inner method"),
 )
 
+_INTRODUCTION = """\
+The letters are those of the papers: losses L (task,), gradients g_k, the rows of J (task, param),
+their Gramian G = J Jᵀ, weights w, the direction d = Jᵀ w, and a preference r on the simplex. A
+method that needs the losses alone costs one backward; the Gramian comes by the exact route
+(`shared=`) or the feature route (`features=`).
+"""
+
 
 def methods() -> list[type[Method]]:
     """The public methods, wrappers included, by name."""
@@ -47,30 +54,15 @@ def entry(method: type[Method]) -> str:
     blocks = text.split("\n\n")
     promise = [b for b in blocks if re.match(r"(Weights|Direction): ", b)]
     until = text.index(promise[0]) if promise else len(text)
-    looks, cost = next((looks, cost) for kind, looks, cost in _KINDS if issubclass(method, kind))
-    needs = [looks]
-    signature = inspect.signature(method)
-    if "preference" in signature.parameters:
-        needs.append("a preference")
-    if issubclass(method, SecondLook):
-        needs.append("the losses after the step")
-    if issubclass(method, TrackedGradients):
-        needs.append("memory for K gradients from step to step")
-    if issubclass(method, Learnable):
-        needs.append("an optimizer for its parameters")
-    arguments = ", ".join(
-        name if p.default is p.empty else f"{name}={p.default!r}"
-        for name, p in signature.parameters.items()
-    )
     lines = [
         f"## {method.__name__}",
         "",
-        f"`{method.__name__}({arguments})`",
+        f"`{method.__name__}{_signature(method)}`",
         "",
         text[:until].strip(),
         "",
-        f"* Needs: {', '.join(needs)}.",
-        f"* Cost: {cost}.",
+        f"* Needs: {_needs(method)}.",
+        f"* Cost: {_kind(method)[1]}.",
         *(f"* {_one_line(b)}" for b in promise),
     ]
     for title in ("Reference", "Note"):
@@ -81,8 +73,60 @@ def entry(method: type[Method]) -> str:
 
 
 def catalogue() -> str:
-    """All methods as one Markdown page."""
-    return "\n".join(["# Methods", "", *(entry(method) for method in methods())])
+    """All methods as one Markdown page, an overview first."""
+    links = [f"[{method.__name__}](#{method.__name__.lower()})" for method in methods()]
+    rows = [
+        f"| {link} | {_needs(method)} | {_purpose(method)} |"
+        for link, method in zip(links, methods(), strict=True)
+    ]
+    return "\n".join(
+        [
+            "# Methods",
+            "",
+            _INTRODUCTION,
+            "| method | needs | what it does |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+            *(entry(method) for method in methods()),
+        ]
+    )
+
+
+def _kind(method: type[Method]) -> tuple[str, str]:
+    """What the method looks at, and what a step costs."""
+    return next((looks, cost) for kind, looks, cost in _KINDS if issubclass(method, kind))
+
+
+def _needs(method: type[Method]) -> str:
+    needs = [_kind(method)[0]]
+    if "preference" in inspect.signature(method).parameters:
+        needs.append("a preference")
+    if issubclass(method, SecondLook):
+        needs.append("the losses after the step")
+    if issubclass(method, TrackedGradients):
+        needs.append("memory for K gradients from step to step")
+    if issubclass(method, Learnable):
+        needs.append("an optimizer for its parameters")
+    return ", ".join(needs)
+
+
+def _purpose(method: type[Method]) -> str:
+    """The first line of the docstring, in which a bar would end the cell."""
+    first = (inspect.getdoc(method) or "").split("\n\n")[0]
+    return _one_line(first).replace("|", "\\|")
+
+
+def _signature(method: type[Method]) -> str:
+    """The arguments with their defaults, without types."""
+    signature = inspect.signature(method)
+    collected = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.kind not in collected  # of a method without arguments: those of nn.Module
+    ]
+    return str(inspect.Signature(parameters))
 
 
 def _one_line(text: str) -> str:
