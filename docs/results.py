@@ -37,6 +37,10 @@ They say how the methods differ on these lists, with these small rankers and bud
 say which method is best elsewhere. The studies of MSLR-WEB30K (`web30k-bi`, `web30k-five`,
 `web30k-figures`) have not been run: the data are not at hand.
 
+Methods have the names of `mtl2r-bench list methods`, which says what each computes: `ls` is
+[`LinearScalarization`](methods.md#linearscalarization), `wc` and `soft_wc` are weighted and smooth
+Chebyshev, `ec` is [`EpsilonConstraint`](methods.md#epsilonconstraint).
+
 How to read the numbers: brackets are 95% intervals by the bootstrap over lists, which do not
 contain the spread over seeds; that follows as ±, where a study has several seeds. **HVI** is the
 hypervolume that a method's points add to that of the single-task baselines, in a box spanned by the
