@@ -20,6 +20,7 @@ from . import cli_data, cli_navigate, cli_study
 from . import predict as prediction
 from . import train as training
 from .cli_options import Config, Data, Epochs, Out, Tasks, console, names, override, vector
+from .cli_progress import TrainingProgress
 from .config import STUDIES, RunConfig, load_study, validate
 from .data import load_splits
 from .files import explain, writable
@@ -75,28 +76,10 @@ def train(
     override(tables, ("seed",), seed)
     run = validate(RunConfig, tables, str(config or "options"))
     writable(out, "--out", folder=True)
-    splits = load_splits(run.data, run.evaluation)
-    bar = Progress(
-        TextColumn("epoch {task.fields[epoch]}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[losses]}"),
-        TimeRemainingColumn(),
-        console=console,
-    )
-    with bar:
-        row = bar.add_task("", total=None, epoch="", losses="")
-
-        def show(at: training.Progress) -> None:
-            bar.update(
-                row,
-                completed=(at.epoch - 1) * at.batches + at.batch,
-                total=at.epochs * at.batches,
-                epoch=f"{at.epoch}/{at.epochs}",
-                losses="losses " + " ".join(f"{value:.4f}" for value in at.losses),
-            )
-
-        record = training.train(run, splits, out, show)
+    with console.status("Opening the lists"):
+        splits = load_splits(run.data, run.evaluation)
+    with TrainingProgress(console) as progress:
+        record = training.train(run, splits, out, progress)
     table = Table("split", "metric", *record["labels"])
     for split, metrics in record["metrics"].items():
         for metric, values in metrics.items():
