@@ -163,13 +163,13 @@ def test_a_disk_that_fills_up_during_the_work(end, run_config, tmp_path):
 
 @pytest.mark.parametrize("name", ["ranker.pt2", "ranker.onnx"])
 def test_a_disk_with_too_little_room_for_a_program(end, run, tmp_path, name):
-    """torch.export would abort the process there."""
-    tmpfs(tmp_path / "small", "size=64k")
+    """torch's own writer would abort the process there."""
+    tmpfs(tmp_path / "small", "size=8k")
     out = tmp_path / "small" / name
     try:
         code, lines = end("export", "--model", run, "--out", out)
         assert (code, len(lines)) == (1, 1)
-        assert lines[0].startswith(f"error: `--out` cannot be written to {out}: no space is left")
+        assert lines[0].startswith(f"error: {out}: no space is left")
         assert not list((tmp_path / "small").iterdir())
     finally:
         subprocess.run(["umount", tmp_path / "small"], check=True)

@@ -44,9 +44,18 @@ def network(architecture, experts=None, **fixed):
 def conditioned(architecture):
     def build(dropout=0.3, **options):
         trunk = {"architecture": architecture, **SMALL[architecture], "dropout": dropout}
-        return PreferenceConditioned(FEATURES, trunk=trunk, preferences=2, **options)
+        model = PreferenceConditioned(FEATURES, trunk=trunk, preferences=2, **options)
+        with torch.no_grad():  # at the start the preference changes nothing
+            for parameter in model.modulations.parameters():
+                parameter.normal_(std=0.2, generator=options.get("generator"))
+        model.prefer((0.3, 0.7))
+        return model
 
     return build
+
+
+def at_a_preference(architecture):
+    return lambda **options: conditioned(architecture)(**options).at((0.9, 0.1))
 
 
 PLAIN = {name: network(name) for name in TRUNKS}
@@ -71,7 +80,12 @@ LAYERED = {
     f"MLPScorer-{layer['kind']}": network("MLPScorer", feature_layers=[layer])
     for layer in FEATURE_LAYERS
 }
-ENCODERS = PLAIN | CONDITIONED | POSITIONED | VARIED | LAYERED
+MIXED = {
+    "MLPScorer-mmoe": network("MLPScorer", experts={"shared": 2, "width": 8}),
+    "MLPScorer-own-experts": network("MLPScorer", experts={"shared": 0, "own": 2, "width": 8}),
+}
+AT = {"ListTransformer-at": at_a_preference("ListTransformer")}
+ENCODERS = PLAIN | CONDITIONED | POSITIONED | VARIED | LAYERED | MIXED | AT
 ORDERED = [name for name in POSITIONED if not name.endswith("none")]
 BLIND_TO_ORDER = [name for name in ENCODERS if name not in ORDERED]
 

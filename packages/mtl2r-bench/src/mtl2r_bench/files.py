@@ -48,14 +48,13 @@ def explain(error: OSError) -> str:
     return f"{os.fsdecode(error.filename)}: {reason}"
 
 
-def writable(path: Path, option: str, *, folder: bool = False, room: int = _BLOCK) -> None:
+def writable(path: Path, option: str, *, folder: bool = False) -> None:
     """Finds out before the work whether its result can be written; nothing is left behind.
 
     Args:
         path: Of the result.
         option: What the user gave it as, for the message.
         folder: Whether it is a folder; those above it are made where they are missing.
-        room: Bytes that it takes at least.
 
     Raises:
         OSError: When it cannot, with the option, the path and the reason.
@@ -77,24 +76,12 @@ def writable(path: Path, option: str, *, folder: bool = False, room: int = _BLOC
         try:
             with tempfile.TemporaryFile(dir=there, buffering=0) as file:
                 file.write(b"\0" * _BLOCK)
-                _take(file.fileno(), room)
             return
         except FileNotFoundError:  # /proc says so
             reason = f"nothing can be made in {there}"
         except OSError as error:
             reason = _reason(error)
     raise OSError(f"`{option}` cannot be written to {path}: {reason}")
-
-
-def _take(descriptor: int, room: int) -> None:
-    """Takes room on the disk, where the system can do so without writing it."""
-    if not hasattr(os, "posix_fallocate"):  # macOS, Windows
-        return
-    try:
-        os.posix_fallocate(descriptor, 0, room)
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-            raise
 
 
 def _reason(error: OSError) -> str:

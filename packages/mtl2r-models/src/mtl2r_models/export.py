@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import copy
 import importlib
+import io
 import json
+import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -42,6 +47,9 @@ def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> ExportedProg
     Returns:
         The program.
 
+    Raises:
+        OSError: When the file cannot be written, the disk being full for one.
+
     Examples:
         >>> import tempfile
         >>> from mtl2r_models import MLPScorer
@@ -53,8 +61,11 @@ def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> ExportedProg
         torch.Size([2, 7])
     """
     program = _traced(_Program(ranker))
+    # torch aborts the process when a write to a disk fails under its hands.
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files={"columns.json": _columns(ranker)})
     with atomic_write(path) as file:
-        torch.export.save(program, file, extra_files={"columns.json": _columns(ranker)})
+        file.write(content.getbuffer())
     return program
 
 
@@ -72,20 +83,22 @@ def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
     Raises:
         ImportError: Without ``pip install "mtl2r-models[onnx]"``.
         RuntimeError: When onnxruntime gives other scores; nothing is written.
+        OSError: When the file cannot be written, the disk being full for one.
     """
     onnxruntime = _required("onnxruntime")
     for name in ("onnx", "onnxscript"):  # what torch's exporter needs
         _required(name)
     program = _Program(ranker).float()
-    traced = _traced(program).run_decompositions({_SEARCHSORTED: _searchsorted})
-    converted: Any = torch.onnx.export(
-        traced,
-        input_names=_NAMES,
-        output_names=("scores",),
-        dynamic_shapes=_ONNX_AXES,
-        dynamo=True,
-        verbose=False,
-    )
+    with _without_torchs_own_warnings():
+        traced = _traced(program).run_decompositions({_SEARCHSORTED: _searchsorted})
+        converted: Any = torch.onnx.export(
+            traced,
+            input_names=_NAMES,
+            output_names=("scores",),
+            dynamic_shapes=_ONNX_AXES,
+            dynamo=True,
+            verbose=False,
+        )
     converted.model.metadata_props["columns"] = _columns(ranker)
     content: bytes = converted.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -133,6 +146,23 @@ def _check(program: _Program, session: Any) -> None:
                 f"onnxruntime gives other scores on {batch} lists of {length} documents: they "
                 f"differ by up to {float((found - expected).abs().max()):.3g}"
             )
+
+
+@contextmanager
+def _without_torchs_own_warnings() -> Iterator[None]:
+    """Drops what the exporter says of its own code and of torchvision, which no ranker needs."""
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("torchvision is not installed")
+
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    logger.addFilter(is_wanted)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+            yield
+    finally:
+        logger.removeFilter(is_wanted)
 
 
 def _columns(ranker: Ranker) -> str:
