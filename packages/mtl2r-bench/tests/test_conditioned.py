@@ -1,13 +1,16 @@
 """A conditioned ranker in a study: one training for all preferences, and a run for each."""
 
 import json
+import shutil
 
 import pytest
 
 from mtl2r_bench.config import EvaluationConfig, StudyConfig, validate
 from mtl2r_bench.data import load_splits
 from mtl2r_bench.estimate import trainings
+from mtl2r_bench.folder import StudyFolder
 from mtl2r_bench.report import write_report
+from mtl2r_bench.status import seconds_left, study_status
 from mtl2r_bench.study import plan
 from mtl2r_bench.sweep import sweep
 from mtl2r_bench.train import train
@@ -55,8 +58,11 @@ def test_a_seed_and_other_options_are_trainings_of_their_own(run_config, splits,
     assert found == [3, 3, 6]
 
 
-def test_an_interrupted_training_goes_on_to_the_same_ranker(run_config, splits, tmp_path):
-    config = run_config("conditioned", preference=(0.3, 0.7))
+@pytest.mark.parametrize("seconds", [0.0, 300.0], ids=["from the batch", "from the epoch"])
+def test_an_interrupted_training_goes_on_to_the_same_ranker(run_config, splits, tmp_path, seconds):
+    config = run_config(
+        "conditioned", preference=(0.3, 0.7), train={"checkpoint_seconds": seconds, "ema": 0.9}
+    )
     train(config, splits, tmp_path / "whole" / "run")
 
     def stop(progress):
@@ -65,8 +71,37 @@ def test_an_interrupted_training_goes_on_to_the_same_ranker(run_config, splits, 
 
     with pytest.raises(KeyboardInterrupt):
         train(config, splits, tmp_path / "parts" / "run", stop)
-    train(config, splits, tmp_path / "parts" / "run")
+    seen = []
+    train(config, splits, tmp_path / "parts" / "run", lambda p: seen.append((p.epoch, p.batch)))
+    assert seen[0] == ((2, 3) if seconds == 0.0 else (2, 1))
     assert weights(tmp_path / "whole" / "run") == weights(tmp_path / "parts" / "run")
+
+
+def test_the_status_shows_the_training_that_runs_share(tables, tmp_path):
+    method = {"name": "conditioned", "options": {"passes": 2}}
+    study = validate(
+        StudyConfig, {**tables, "methods": [method], "preferences": 3, "baselines": False}
+    )
+    sweep(study, tmp_path, jobs=1)
+    runs = study_status(tmp_path)
+    assert {(run.state, run.epoch, run.epochs) for run in runs} == {("finished", 6, 6)}
+    folder = StudyFolder(tmp_path)
+    for run in runs:
+        shutil.rmtree(folder.runs / run.name)
+    log = shared(folder.runs) / "log.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:4]))
+    runs = study_status(tmp_path)
+    assert {(run.state, run.epoch, run.epochs) for run in runs} == {("waiting", 4, 6)}
+    assert seconds_left(runs, jobs=1) == pytest.approx(2 * runs[0].seconds / 4)
+
+
+def test_the_card_says_what_the_ranker_was_trained_on(run_config, splits, tmp_path):
+    config = run_config("conditioned", preference=(0.3, 0.7))
+    record = train(config, splits, tmp_path / "run")
+    metadata = Ranker.load(tmp_path / "run" / "ranker").metadata
+    assert metadata["training"]["method"]["preference"] == [0.3, 0.7]
+    assert metadata["training"]["columns"] == splits.width
+    assert metadata["metrics"]["ndcg@10, test"] == record["metrics"]["test"]["ndcg@10"]
 
 
 def test_it_follows_the_preference(run_config, tables, tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltr_losses import listnet_loss
+from mtl2r_bench import distillation
 from mtl2r_bench.build import build_loss
 from mtl2r_bench.choose import choose
 from mtl2r_bench.config import EvaluationConfig, GBDTConfig, StudyConfig, validate
@@ -18,7 +19,7 @@ from mtl2r_bench.distillation import training_data
 from mtl2r_bench.epoch import Engine
 from mtl2r_bench.estimate import estimate
 from mtl2r_bench.evaluate import evaluate
-from mtl2r_bench.gbdt import aggregated_gains, fit_trees
+from mtl2r_bench.gbdt import aggregated_gains, fit_one_task, fit_trees
 from mtl2r_bench.group import ALONE
 from mtl2r_bench.report import write_report
 from mtl2r_bench.study import plan
@@ -250,3 +251,21 @@ def test_a_distilled_run_is_a_run(run_config, splits, tmp_path):
     record = train(config, splits, tmp_path)
     assert list(record["loss"]) == ["relevance", "quality"]
     assert record["data"] == splits.checksums
+
+
+@pytest.mark.parametrize("method", ["ls", "conditioned"])
+def test_a_finished_training_needs_no_teacher(method, run_config, splits, tmp_path, monkeypatch):
+    config = run_config(method, preference=(0.5, 0.5), train={"distillation": DISTILLATION})
+    taught = []
+
+    def teach(*arguments, **options):
+        taught.append(arguments[2])
+        return fit_one_task(*arguments, **options)
+
+    monkeypatch.setattr(distillation, "fit_one_task", teach)
+    record = train(config, splits, tmp_path / "run")
+    assert train(config, splits, tmp_path / "run") == record
+    if method == "conditioned":  # another run of the same training
+        other = config.method.model_copy(update={"preference": (0.2, 0.8)})
+        train(config.model_copy(update={"method": other}), splits, tmp_path / "other")
+    assert taught == [0, 1]

@@ -18,7 +18,9 @@ from mtl2r_bench.status import study_status
 
 pytestmark = pytest.mark.slow
 
-KILLS = 20
+NETWORKS = {"methods": ["ls", "famo", "ec", "sdmgrad"]}
+DISTILLED = {"methods": [{"name": "conditioned", "options": {"passes": 3}}, "mgda"]}
+TEACHER = {"distillation": {"trees": {"rounds": 20, "min_documents": 5}}, "ema": 0.9}
 
 
 def numbers(path):
@@ -61,11 +63,12 @@ def status_of(out):
         return []
 
 
-def test_twenty_kills_change_nothing(tables, tmp_path):
-    tables["train"] |= {"epochs": 100, "checkpoint_seconds": 0.05}
-    study = validate(
-        StudyConfig, {**tables, "methods": ["ls", "famo", "ec", "sdmgrad"], "preferences": 2}
-    )
+@pytest.mark.parametrize(
+    ("options", "train", "most"), [(NETWORKS, {}, 20), (DISTILLED, TEACHER, 12)]
+)
+def test_kills_change_nothing(tables, tmp_path, options, train, most):
+    tables["train"] |= {"epochs": 100, "checkpoint_seconds": 0.05, **train}
+    study = validate(StudyConfig, {**tables, **options, "preferences": 2})
     (tmp_path / "study.toml").write_text(to_toml(study))
     command = [sys.executable, "-m", "mtl2r_bench", "sweep", str(tmp_path / "study.toml")]
 
@@ -82,7 +85,7 @@ def test_twenty_kills_change_nothing(tables, tmp_path):
     assert launch(tmp_path / "whole").wait() == 0
     random_numbers = random.Random(7)  # noqa: S311 - moments, not secrets
     out, kills = tmp_path / "cut", 0
-    while kills < KILLS:
+    while kills < most:
         process = launch(out)
         assert kill(process, random_numbers, whole=kills % 2 == 0), f"done after {kills} kills"
         kills += 1

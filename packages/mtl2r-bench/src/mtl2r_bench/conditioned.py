@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ltr_data import atomic_write
 from mtl2r_models import PreferenceConditioned, Ranker
@@ -22,6 +23,7 @@ from mtl2r_models.conditioned import stratified_preferences
 
 from .build import build_loss, build_method
 from .certificate import certificate
+from .checkpoints import checkpoints
 from .config import RunConfig, to_toml
 from .data import Splits
 from .distillation import training_data
@@ -31,9 +33,9 @@ from .group import ALONE
 from .record import RunFolder, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
 from .start import initial_state
-from .summary import summarise
+from .summary import describe, summarise
 
-__all__ = ["train_conditioned"]
+__all__ = ["shared_epochs", "shared_folder", "train_conditioned"]
 
 RAYS = 5
 """Preferences at which an epoch is judged on validation."""
@@ -72,13 +74,28 @@ def train_conditioned(
     run = RunFolder(folder)
     if (finished := run.begun(to_toml(config))) is not None:
         return finished
-    shared = _shared_folder(config, run.path.parent)
-    while not shared.lock.acquire():
-        time.sleep(0.1)
-    try:
-        whole = _trained(config, splits, trained, shared, on_progress)
-    finally:
-        shared.lock.release()
+    with run.held():
+        shared = shared_folder(config, run.path.parent)
+        shared.open(_shared_text(config))
+        while not shared.lock.acquire():
+            time.sleep(0.1)
+        try:
+            whole = _trained(config, splits, trained, shared, on_progress)
+        finally:
+            shared.lock.release()
+        return _finish(config, splits, trained, run, whole, shared)
+
+
+def _finish(
+    config: RunConfig,
+    splits: Splits,
+    trained: list[int],
+    run: RunFolder,
+    whole: Ranker,
+    shared: RunFolder,
+) -> dict[str, Any]:
+    """Takes the ranker at the run's preference, measures it and writes the record."""
+    tasks = tuple(splits.tasks[i] for i in trained)
     model = whole.model
     assert isinstance(model, PreferenceConditioned)  # noqa: S101 - what `_trained` makes
     ranker = Ranker(
@@ -86,7 +103,6 @@ def train_conditioned(
         transform=whole.transform,
         feature_ids=whole.feature_ids,
         tasks=tasks,
-        metadata={"method": config.method.model_dump(mode="json", exclude_none=True)},
     )
     score = label_scores(scorer(ranker, torch.device("cpu")), trained, len(splits.tasks))
     measured = {
@@ -110,6 +126,7 @@ def train_conditioned(
     )
     loss = build_loss(config.loss)
     record["certificate"] = certificate(config, splits, ranker, loss, trained, torch.device("cpu"))
+    describe(ranker, config, splits, best["epoch"], measured)
     ranker.save(run.ranker)
     write_parquet(run.queries, query_table(measured))
     # The report's curves are of the training that the runs share.
@@ -119,13 +136,20 @@ def train_conditioned(
     return record
 
 
-def _shared_folder(config: RunConfig, beside: Path) -> RunFolder:
+def shared_folder(config: RunConfig, beside: Path) -> RunFolder:
     """Of the training that runs share which differ in their preference alone."""
+    digest = hashlib.sha256(_shared_text(config).encode()).hexdigest()
+    return RunFolder(beside / f"conditioned-{digest[:12]}")
+
+
+def shared_epochs(config: RunConfig) -> int:
+    """Of that training."""
+    return config.train.epochs * int(config.method.options.get("passes", 1))
+
+
+def _shared_text(config: RunConfig) -> str:
     method = config.method.model_copy(update={"preference": None})
-    text = to_toml(config.model_copy(update={"method": method}))
-    shared = RunFolder(beside / f"conditioned-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
-    shared.open(text)
-    return shared
+    return to_toml(config.model_copy(update={"method": method}))
 
 
 def _trained(
@@ -136,7 +160,9 @@ def _trained(
     on_progress: Callable[[Progress], None],
 ) -> Ranker:
     """The conditioned ranker of the best epoch; trained here, or gone on with, or found done."""
-    epochs = config.train.epochs * int(config.method.options.get("passes", 1))
+    epochs = shared_epochs(config)
+    if len(run.epochs()) == epochs:  # the best one's ranker was saved before its line
+        return Ranker.load(run.ranker)
     config = config.model_copy(
         update={"train": config.train.model_copy(update={"epochs": epochs, "device": "cpu"})}
     )
@@ -148,22 +174,22 @@ def _trained(
     model, method = state.network, state.method
     assert isinstance(model, PreferenceConditioned)  # noqa: S101 - `initial_state` made it
     engine = Engine(config, learned, state, build_loss(config.loss), trained)
+    after_step = checkpoints(config, state, run.last, on_progress)
     while state.epoch < epochs:
         started = time.perf_counter()
         generator = torch.Generator().manual_seed(config.seed + 1_000_003 * (state.epoch + 1))
-        rays = iter(
-            stratified_preferences(
-                len(state.loader), len(trained), margin=_MARGIN, generator=generator
-            )
+        rays = stratified_preferences(
+            len(state.loader), len(trained), margin=_MARGIN, generator=generator
         )
+        left = iter(rays[state.tally.steps :])
 
-        def turn(progress: Progress | None = None, rays: Any = rays) -> None:
-            ray = next(rays, None)
+        def turn(progress: Progress | None = None, left: Iterator[Tensor] = left) -> None:
+            ray = next(left, None)
             if ray is not None:
                 model.prefer(ray)
                 method.preference.copy_(ray)  # type: ignore[operator]  # a buffer
             if progress is not None:
-                on_progress(progress)
+                after_step(progress)
 
         turn()
         engine.run_epoch(turn)

@@ -13,10 +13,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .conditioned import shared_epochs, shared_folder
 from .config import RunConfig
 from .folder import StudyFolder
 from .gaps import all_runs
 from .record import DamagedError, RunFolder
+from .tables import CONDITIONED
 
 __all__ = ["RunStatus", "StudyWatch", "duration", "seconds_left", "status_table", "study_status"]
 
@@ -39,6 +41,7 @@ class RunStatus:
         seconds: That the epochs done took.
         losses: Of the last epoch by task; empty before the first.
         error: Why it failed, if it did, or what is damaged and what to do.
+        training: The folder of its training, which runs that differ in their preference may share.
     """
 
     name: str
@@ -48,6 +51,7 @@ class RunStatus:
     seconds: float
     losses: Mapping[str, float]
     error: str | None
+    training: str
 
     @property
     def remaining(self) -> int:
@@ -74,7 +78,7 @@ class StudyWatch:
         for name, config in self.runs.items():
             status = self._finished.get(name)
             if status is None:
-                status = _status(name, RunFolder(self.folder.runs / name), config.train.epochs)
+                status = _status(name, RunFolder(self.folder.runs / name), config)
                 if status.state == "finished":
                     self._finished[name] = status
             found.append(status)
@@ -97,7 +101,8 @@ def seconds_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
     seen = [run.seconds / run.epoch for run in runs if run.epoch > 0]
     if not seen:
         return None
-    return statistics.mean(seen) * sum(run.remaining for run in runs) / jobs
+    remaining = {run.training: run.remaining for run in runs}
+    return statistics.mean(seen) * sum(remaining.values()) / jobs
 
 
 def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -> RenderableType:
@@ -150,14 +155,15 @@ def duration(seconds: float) -> str:
 _ORDER: tuple[State, ...] = ("finished", "running", "begun", "waiting", "damaged", "failed")
 
 
-def _status(name: str, run: RunFolder, epochs: int) -> RunStatus:
-    if not run.path.is_dir():
-        return RunStatus(name, "waiting", 0, epochs, 0.0, {}, None)
+def _status(name: str, run: RunFolder, config: RunConfig) -> RunStatus:
+    training, epochs = run, config.train.epochs
+    if config.method.name == CONDITIONED:
+        training, epochs = shared_folder(config, run.path.parent), shared_epochs(config)
     log: list[dict[str, Any]] = []
     error = None
     state: State = "waiting"
     try:
-        log = run.epochs()
+        log = run.epochs() or training.epochs()
         if run.finished() is not None:
             state = "finished"
         elif run.lock.taken():
@@ -169,4 +175,5 @@ def _status(name: str, run: RunFolder, epochs: int) -> RunStatus:
     except DamagedError as damage:
         state, error = ("running", None) if run.lock.taken() else ("damaged", str(damage))
     losses = log[-1]["loss"] if log else {}
-    return RunStatus(name, state, len(log), epochs, sum(e["seconds"] for e in log), losses, error)
+    seconds = sum(line["seconds"] for line in log)
+    return RunStatus(name, state, len(log), epochs, seconds, losses, error, training.path.name)

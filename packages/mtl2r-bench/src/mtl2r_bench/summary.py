@@ -1,4 +1,4 @@
-"""What the record of a finished run says, whatever was trained."""
+"""What the record of a finished run and the card of its ranker say, whatever was trained."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 import torch
 
+from mtl2r_models import Ranker
+
 from .config import RunConfig
 from .data import Splits
 from .evaluate import Evaluation
 from .record import environment
 from .selection import position
 
-__all__ = ["summarise"]
+__all__ = ["describe", "summarise"]
 
 
 def summarise(
@@ -67,4 +69,42 @@ def summarise(
         "seconds": seconds,
         "data": splits.checksums,
         "environment": environment(device),
+    }
+
+
+def describe(
+    ranker: Ranker,
+    config: RunConfig,
+    splits: Splits,
+    epoch: int,
+    measured: Mapping[str, Evaluation],
+) -> None:
+    """Puts into a ranker's metadata what its card says of its labels, training and quality.
+
+    Args:
+        ranker: What was trained.
+        config: The run.
+        splits: Its data.
+        epoch: The one that was chosen.
+        measured: By split.
+    """
+    ranker.metadata = {
+        "labels": [
+            spec.to_dict() for spec in splits.train.label_specs if spec.name in ranker.tasks
+        ],
+        "training": {
+            "data": splits.source,
+            "columns": splits.width,
+            "lists": len(splits.train),
+            "documents": splits.train.num_documents,
+            "method": config.method.model_dump(mode="json", exclude_none=True),
+            "loss": config.loss.model_dump(mode="json"),
+            "epoch": epoch,
+            "seed": config.seed,
+        },
+        "metrics": {
+            f"{metric}, {split}": values
+            for split, result in measured.items()
+            for metric, values in result.named(result.means()).items()
+        },
     }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ltr_data import RankingBatch
@@ -16,12 +15,13 @@ from mtl2r_models import Ranker
 
 from .build import build_loss
 from .certificate import certificate
+from .checkpoints import checkpoints
 from .conditioned import train_conditioned
 from .config import RunConfig, to_toml
 from .data import Splits
 from .distillation import training_data
 from .epoch import Engine, Progress, TrainingError
-from .evaluate import Evaluation, evaluate, label_scores, query_table, scorer
+from .evaluate import evaluate, label_scores, query_table, scorer
 from .group import process_group
 from .memory import keep_freed_memory
 from .optimization import casting
@@ -29,7 +29,7 @@ from .record import RunFolder, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
 from .start import initial_state, pick_device
 from .state import TrainingState
-from .summary import summarise
+from .summary import describe, summarise
 from .tables import CONDITIONED, TREES
 from .trees import train_trees
 
@@ -76,6 +76,12 @@ def train(
     run = RunFolder(folder)
     with ExitStack() as stack:
         group = stack.enter_context(process_group(device))
+        if group.first and run.config.is_file():
+            run.open(to_toml(config))
+        group.wait()
+        finished = run.finished()
+        if finished is not None:  # no teacher is trained for it
+            return finished
         learned = training_data(config, splits, trained)
         state = initial_state(config, splits, trained, group, learned)
         if group.first:
@@ -92,7 +98,7 @@ def train(
             run.rewind(state.epoch)
         engine = Engine(config, learned, state, loss, trained)
         score = label_scores(_scorer(config, state), trained, len(splits.tasks))
-        after_step = _checkpoints(config, state, run, on_progress)
+        after_step = checkpoints(config, state, run.last, on_progress)
         while state.epoch < config.train.epochs:
             started = time.perf_counter()
             engine.run_epoch(after_step)
@@ -113,38 +119,13 @@ def train(
             if value > state.best_value or config.evaluation.select_tasks == "last":
                 state.best_epoch, state.best_value = state.epoch, value
                 if group.first:
-                    _describe(
-                        state.evaluated, config, splits, state.epoch, {"validation": measured}
-                    )
+                    describe(state.evaluated, config, splits, state.epoch, {"validation": measured})
                     state.evaluated.save(run.ranker)
             if group.first:
                 run.append(line)
             state.save(run.last)
         group.wait()
         return _finish(config, splits, state, run, loss, trained)
-
-
-def _checkpoints(
-    config: RunConfig,
-    state: TrainingState,
-    run: RunFolder,
-    on_progress: Callable[[Progress], None],
-) -> Callable[[Progress], None]:
-    """What happens after every step: progress is shown and, now and then, the state is saved."""
-    last = time.monotonic()
-
-    def after_step(progress: Progress) -> None:
-        nonlocal last
-        # The first process's clock decides for all, since all must save together.
-        late = time.monotonic() - last >= config.train.checkpoint_seconds
-        due = torch.tensor(float(late and state.group.first), device=state.group.device)
-        if state.group.total(due).item() > 0:
-            state.save(run.last)
-            last = time.monotonic()
-        if state.group.first:
-            on_progress(progress)
-
-    return after_step
 
 
 def _finish(
@@ -181,42 +162,12 @@ def _finish(
         found = certificate(config, splits, ranker, loss, trained, group.device)
         record["certificate"] = found
     if group.first:
-        _describe(ranker, config, splits, state.best_epoch, measured)
+        describe(ranker, config, splits, state.best_epoch, measured)
         ranker.save(run.ranker)
         write_parquet(run.queries, query_table(measured))
         run.finish(record)
     group.wait()
     return record
-
-
-def _describe(
-    ranker: Ranker,
-    config: RunConfig,
-    splits: Splits,
-    epoch: int,
-    measured: Mapping[str, Evaluation],
-) -> None:
-    """What the ranker's card says of its labels, its training and its quality."""
-    ranker.metadata = {
-        "labels": [
-            spec.to_dict() for spec in splits.train.label_specs if spec.name in ranker.tasks
-        ],
-        "training": {
-            "data": splits.source,
-            "columns": splits.width,
-            "lists": len(splits.train),
-            "documents": splits.train.num_documents,
-            "method": config.method.model_dump(mode="json", exclude_none=True),
-            "loss": config.loss.model_dump(mode="json"),
-            "epoch": epoch,
-            "seed": config.seed,
-        },
-        "metrics": {
-            f"{metric}, {split}": values
-            for split, result in measured.items()
-            for metric, values in result.named(result.means()).items()
-        },
-    }
 
 
 def _scorer(config: RunConfig, state: TrainingState) -> Callable[[RankingBatch], Tensor]:
