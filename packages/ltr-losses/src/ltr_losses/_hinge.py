@@ -1,5 +1,8 @@
 """The pairwise hinge loss."""
 
+# torch.compile of torch 2.6 cannot make the types that an inner function is annotated with.
+from __future__ import annotations
+
 from torch import Tensor
 
 from ltr_losses._analytic import with_gradient

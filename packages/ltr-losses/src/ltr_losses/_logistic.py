@@ -1,6 +1,7 @@
 """The pairwise logistic loss with any pair weights: its sum over the pairs, and its gradient."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -100,16 +101,16 @@ class _Blocks(torch.autograd.Function):
 
 def _by_task(
     z: Tensor, features: Sequence[Tensor], weights: Tensor | None, limit: int
-) -> tuple[Tensor, list[list[Tensor]], torch.Size]:
+) -> tuple[Tensor, list[list[Tensor]], tuple[int, ...]]:
     """Takes the tasks that share z apart; where they do not, or are too many, they become lists.
 
     Returns z, each task's features (and weights) in the shape of z, and the leading axes of all.
     """
     own = [*features] if weights is None else [*features, weights]
     n = z.shape[-1]
-    leading = torch.Size(torch.broadcast_shapes(*(x.shape[:-1] for x in (z, *own))))  # type: ignore[no-untyped-call]
+    leading = tuple(torch.broadcast_shapes(*(x.shape[:-1] for x in (z, *own))))  # type: ignore[no-untyped-call]
     extra = len(leading) - (z.dim() - 1)
-    if leading[extra:] != z.shape[:-1] or leading[:extra].numel() > limit:
+    if leading[extra:] != tuple(z.shape[:-1]) or math.prod(leading[:extra]) > limit:
         extra = 0
     lists = leading[extra:]
     flat = [x.expand(*leading, n).reshape(-1, *lists, n).unbind() for x in own]

@@ -1,5 +1,8 @@
 """NeuralNDCG."""
 
+# torch.compile of torch 2.6 cannot make the types that an inner function is annotated with.
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 
