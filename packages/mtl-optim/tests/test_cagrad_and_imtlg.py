@@ -59,6 +59,21 @@ def test_ball_minimax_is_exact_for_independent_gradients(tasks, part):
         assert np.linalg.norm(d) <= radius * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("tasks", [3, 7, 12])
+def test_ball_minimax_keeps_its_digits_at_norms_many_decades_apart(tasks):
+    rng = np.random.default_rng(tasks)
+    for _ in range(60):
+        J = rng.normal(size=(tasks, tasks + 3))
+        J = (J - rng.uniform(0, 1) * J.mean(axis=0)) * 10 ** rng.uniform(-6, 6, (tasks, 1))
+        losses, radius = -J @ J.mean(axis=0), 0.7 * np.linalg.norm(J.mean(axis=0))
+        v, alpha = ball_minimax(J @ J.T, losses, radius)
+        d = J.T @ v
+        assert np.linalg.norm(d) <= radius * (1 + 1e-9)
+        level = alpha @ losses - radius * np.linalg.norm(J.T @ alpha)
+        missed = (losses - J @ d - level) / (radius * np.linalg.norm(J, axis=1))
+        assert missed.max() <= 1e-7  # each in units of what a step can do for the task
+
+
 def test_ball_minimax_agrees_with_an_interior_point_solver():
     cvxpy = pytest.importorskip("cvxpy")
     for seed in range(5):

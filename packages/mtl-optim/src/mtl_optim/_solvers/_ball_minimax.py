@@ -1,5 +1,7 @@
 """The least worst loss within a ball of directions."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
@@ -13,6 +15,7 @@ Array = NDArray[np.float64]
 
 _MAX_SUPPORTS = 20
 _TOLERANCE = 1e-12  # of the conditions on unit gradients
+_FILLED = 1e-9  # what rounding may leave of ρ − 1/2 where the ball is filled
 
 
 def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, Array]:
@@ -83,7 +86,8 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     if decided_by_others:
         return v, _at_maximum(np.where(moves, -np.inf, losses))
     # At a jump of ρ no shorter level is feasible: the certificate of that is the α with Jᵀα = 0.
-    _, y, rho = best[False] if best[False][1].any() else best[True]
+    if rho > 0.5 + _FILLED and best[False][1].any():
+        _, y, _ = best[False]
     if not y.any():
         return v, _at_maximum(losses)
     alpha = np.zeros(len(norms))
@@ -94,13 +98,16 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
 def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | None:
     """The v with which the ball is filled and all conditions hold, if a few supports find it.
 
-    In units of the radius, with the level t from the largest loss on: ⟨e_k, d⟩ ≥ p_k − t q_k.
+    In units of the radius, from a level on that is near the one looked for, with steps t q of it:
+    ⟨e_k, d⟩ ≥ p_k − t q_k.
     """
     factor = cholesky(C)
     if factor is None:
         return None
-    p, q = (losses - losses.max()) / norms / radius, norms.min() / norms
-    low, high = float(((p - 1) / q).max()), 0.0  # one task asks for the whole ball, none for any
+    reach, unit = norms * radius, float(norms.min()) * radius
+    q = norms.min() / norms
+    low, high = float((losses - reach).max()), float(losses.max())  # one asks for the whole ball
+    level = high
     target = np.zeros(len(C) + 1)
     target[-1] = 1.0
     support: NDArray[np.intp] | slice = slice(None)
@@ -108,32 +115,52 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
         part = factor if turn == 0 else cholesky(C[support][:, support])
         if part is None:
             return None
-        # On this support d = Eᵀ (a − t b) and ‖d‖² = 1 is a quadratic in t.
-        right = np.array([p[support], q[support]]).T
-        a, b = lapack.dpotrs(part, right)[0].T
-        (pa, pb), qb = (right[:, 0] @ a, right[:, 0] @ b), right[:, 1] @ b
-        root = pb * pb - qb * (pa - 1)
-        t = float((pb - max(root, 0.0) ** 0.5) / qb)
-        y = a - t * b
-        if root >= 0 and np.count_nonzero(y <= 0) == 0:
-            missed = (p - t * q - C[:, support] @ y).max()  # on the support, by rounding
-            if missed <= _TOLERANCE * max(1.0, float(y.max())):
-                v = np.zeros(len(C))
-                v[support] = y * radius
-                return np.asarray(v / norms, dtype=np.float64)
-        if not low < t < high:
-            t = (low + high) / 2
-        h = p - t * q
-        found = nnls(np.vstack([factor, h]), target)
-        inside = np.flatnonzero(found > 0)
-        if 1 - h @ found >= 0.5:  # d fits into the ball
-            high = t
+        found = _fill(part, losses, level, reach, q, support)
+        if found is not None:
+            y, p, t = found
+            if abs(t) > 1.0:  # far from the level that p is seen from: once more from there
+                level += t * unit
+                y, p, t = _fill(part, losses, level, reach, q, support) or (y, p, t)
+            h = p - t * q
+            level += t * unit
+            if np.count_nonzero(y <= 0) == 0:
+                missed = (h - C[:, support] @ y).max()  # on the support, by rounding
+                filled = abs(float(h[support] @ y) - 1.0)
+                if max(missed, filled) <= _TOLERANCE * max(1.0, float(y.max())):
+                    v = np.zeros(len(C))
+                    v[support] = y * radius
+                    return np.asarray(v / norms, dtype=np.float64)
+        if found is None or not low < level < high:
+            level = (low + high) / 2
+        h = (losses - level) / reach
+        nearest = nnls(np.vstack([factor, h]), target)
+        inside = np.flatnonzero(nearest > 0)
+        if 1 - h @ nearest >= 0.5:  # d fits into the ball
+            high = level
         else:
-            low = t
+            low = level
         if len(inside) == 0:
             return None
         support = inside
     return None
+
+
+def _fill(
+    part: Array, losses: Array, level: float, reach: Array, q: Array, support: Any
+) -> tuple[Array, Array, float] | None:
+    """On a support d = Eᵀ (a − t b), and ‖d‖² = 1 is a quadratic in t: a − t b, p and t.
+
+    The root is taken without a difference of like numbers; None where there is none.
+    """
+    p = (losses - level) / reach
+    right = np.array([p[support], q[support]]).T
+    a, b = lapack.dpotrs(part, right)[0].T
+    (pa, pb), qb = (right[:, 0] @ a, right[:, 0] @ b), right[:, 1] @ b
+    root = pb * pb - qb * (pa - 1)
+    if root < 0:
+        return None
+    t = float((pa - 1) / (pb + root**0.5) if pb > 0 else (pb - root**0.5) / qb)
+    return a - t * b, p, t
 
 
 def _at_maximum(losses: Array) -> Array:
