@@ -21,9 +21,9 @@ class MixtureOfExperts(nn.Module):
 
     over the experts that all tasks share and those of task k. With shared experts alone it is the
     MMoE of Ma et al. (2018), "Modeling Task Relationships in Multi-task Learning with Multi-gate
-    Mixture-of-Experts", equations 5 and 6. With experts of the tasks' own it is customized gate
+    Mixture-of-Experts", equations 6 to 8. With experts of the tasks' own it is customized gate
     control, one level of the PLE of Tang et al. (2020), "Progressive Layered Extraction",
-    equations 1 to 4: what conflicts need not share.
+    equations 2 to 5: what conflicts need not share.
 
     Args:
         hidden: Width of the hidden states h.

@@ -23,8 +23,8 @@ class LatentCross(Network):
 
     where m is a perceptron of a document's own features and a are transformer blocks over all
     documents of the list, as in the DASALC of Qin et al. (2021), "Are Neural Rankers still
-    Outperformed by Gradient Boosted Decision Trees?", section 4.3, equation 5. At a = 0 it is an
-    `MLPScorer`: the context corrects a document's score rather than making it.
+    Outperformed by Gradient Boosted Decision Trees?", section "Leveraging listwise context". At
+    a = 0 it is an `MLPScorer`: the context corrects a document's score rather than making it.
 
     The last linear layer of a begins at 0, so that training starts there. Layer norm stands where
     DASALC has batch norm, which would make a document's score depend on other lists.

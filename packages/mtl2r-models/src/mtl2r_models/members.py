@@ -16,9 +16,12 @@ class Members(nn.Module):
     r"""Shows every member the inputs in its own way: x ⊙ r_m.
 
     The vectors r_m are learned and begin as random signs, so that the members see the shared trunk
-    from different sides and differ from the first step on. TabM-mini of Gorishniy et al. (2024),
+    from different sides and differ from the first step on. TabM-mini of Gorishniy et al. (2025),
     "TabM: Advancing Tabular Deep Learning with Parameter-Efficient Ensembling", section 3.3, after
     BatchEnsemble (Wen et al., 2020).
+
+    Each input has a sign of its own, also where feature layers made several of one feature; the
+    authors' code gives all of these the same.
 
     Args:
         width: Inputs per document.
@@ -62,7 +65,7 @@ class MemberHead(nn.Module):
 
     In training the scores are (member, task, batch, list), or (member, 1, batch, list) where the
     tasks share one score, so that each member has a loss of its own: to train the mean instead
-    would let the members lean on each other (Gorishniy et al., 2024, section 3.2).
+    would let the members lean on each other (Gorishniy et al., 2025).
 
     Args:
         hidden: Width of one member's hidden state.

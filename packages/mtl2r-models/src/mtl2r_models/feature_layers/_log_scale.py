@@ -17,9 +17,10 @@ class LogScale(FeatureLayer):
     .. math:: y_f = s_f \, \mathrm{sign}(x_f) \, \log(1 + a_f |x_f|), \quad a_f > 0
 
     with the strength a_f = softplus(α_f) and the scale s_f learned; at the start a_f = 1 and
-    s_f = 1, which is the log1p transform of Qin et al. (2021), section 4.1. For a small a_f it is
-    linear, for a large one the logarithm of the magnitude. Odd, increasing while s_f > 0, and
-    smooth enough at 0 to be trained.
+    s_f = 1, which is the log1p transform of Qin et al. (2021), "Are Neural Rankers still
+    Outperformed by Gradient Boosted Decision Trees?". For a small a_f it is linear, for a large one
+    the logarithm of the magnitude. Odd, increasing while s_f > 0, and smooth enough at 0 to be
+    trained.
 
     Args:
         num_features: Inputs per document.

@@ -15,8 +15,8 @@ class FeatureNoise(FeatureLayer):
     r"""Adds Gaussian noise in training: x + ε, ε ~ N(0, σ²); nothing in evaluation.
 
     The augmentation of Qin et al. (2021), "Are Neural Rankers still Outperformed by Gradient
-    Boosted Decision Trees?", section 4.2. The noise is drawn from torch's own generator of the
-    device, as dropout is.
+    Boosted Decision Trees?", section "Data augmentation". The noise is drawn from torch's own
+    generator of the device, as dropout is.
 
     Args:
         num_features: Inputs per document.

@@ -21,9 +21,9 @@ class Periodic(FeatureLayer):
         y_f = \mathrm{relu}(W v_f + b) \in \mathbb{R}^{embedding}
 
     The periodic embedding of Gorishniy et al. (2022), "On Embeddings for Numerical Features in
-    Tabular Deep Learning", section 3.3: c_f is drawn from N(0, σ²). W and b are shared by the
-    features, as in the "PLR(lite)" of Gorishniy et al. (2024), "TabR: Tabular Deep Learning Meets
-    Nearest Neighbors". The outputs of all features stand side by side.
+    Tabular Deep Learning", section 3.3, equation 2: c_f is drawn from N(0, σ²). W and b are shared
+    by the features, as in the "PLR(lite)" of Gorishniy et al. (2024), "TabR: Tabular Deep Learning
+    Meets Nearest Neighbors". The outputs of all features stand side by side.
 
     Args:
         num_features: Inputs per document.
