@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 
 _MAX_SUPPORTS = 20
 _TOLERANCE = 1e-12  # of the conditions on unit gradients
+_FAR = 1e3  # steps of the level that leave p − t q the digits that the tolerance asks for
 _FILLED = 1e-9  # what rounding may leave of ρ − 1/2 where the ball is filled
 
 
@@ -115,22 +116,20 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
         part = factor if turn == 0 else cholesky(C[support][:, support])
         if part is None:
             return None
-        found = _fill(part, losses, level, reach, q, support)
-        if found is not None:
-            y, p, t = found
-            if abs(t) > 1.0:  # far from the level that p is seen from: once more from there
-                level += t * unit
-                y, p, t = _fill(part, losses, level, reach, q, support) or (y, p, t)
-            h = p - t * q
+        y, p, t = _fill(part, losses, level, reach, q, support)
+        if abs(t) > _FAR:  # t q takes digits of p: once more, seen from there
             level += t * unit
-            if np.count_nonzero(y <= 0) == 0:
-                missed = (h - C[:, support] @ y).max()  # on the support, by rounding
-                filled = abs(float(h[support] @ y) - 1.0)
-                if max(missed, filled) <= _TOLERANCE * max(1.0, float(y.max())):
-                    v = np.zeros(len(C))
-                    v[support] = y * radius
-                    return np.asarray(v / norms, dtype=np.float64)
-        if found is None or not low < level < high:
+            y, p, t = _fill(part, losses, level, reach, q, support)
+        level += t * unit
+        if np.count_nonzero(y <= 0) == 0:
+            h = p - t * q
+            missed = (h - C[:, support] @ y).max()  # on the support, by rounding
+            filled = abs(float(h[support] @ y) - 1.0)
+            if max(missed, filled) <= _TOLERANCE * max(1.0, float(y.max())):
+                v = np.zeros(len(C))
+                v[support] = y * radius
+                return np.asarray(v / norms, dtype=np.float64)
+        if not low < level < high:
             level = (low + high) / 2
         h = (losses - level) / reach
         nearest = nnls(np.vstack([factor, h]), target)
@@ -147,19 +146,19 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
 
 def _fill(
     part: Array, losses: Array, level: float, reach: Array, q: Array, support: Any
-) -> tuple[Array, Array, float] | None:
+) -> tuple[Array, Array, float]:
     """On a support d = Eᵀ (a − t b), and ‖d‖² = 1 is a quadratic in t: a − t b, p and t.
 
-    The root is taken without a difference of like numbers; None where there is none.
+    The root is taken without a difference of like numbers; where there is none, t is that of the
+    shortest d.
     """
     p = (losses - level) / reach
     right = np.array([p[support], q[support]]).T
     a, b = lapack.dpotrs(part, right)[0].T
     (pa, pb), qb = (right[:, 0] @ a, right[:, 0] @ b), right[:, 1] @ b
-    root = pb * pb - qb * (pa - 1)
-    if root < 0:
-        return None
-    t = float((pa - 1) / (pb + root**0.5) if pb > 0 else (pb - root**0.5) / qb)
+    square = pb * pb - qb * (pa - 1)
+    root = max(square, 0.0) ** 0.5
+    t = float((pa - 1) / (pb + root) if pb > 0 and square >= 0 else (pb - root) / qb)
     return a - t * b, p, t
 
 
