@@ -15,6 +15,7 @@ METRICS = {
     "hit-rate": partial(metrics.hit_rate, k=2),
     "mrr": partial(metrics.mrr, threshold=2.0),
     "ndcg": partial(metrics.ndcg, ties="average"),
+    "ndcg-own": partial(metrics.ndcg, gain=lambda y: y**0.5, discount=lambda r: 1.0 / r),
     "ndcg-k": partial(metrics.ndcg, k=3),
     "precision": partial(metrics.precision, k=2, ties="average"),
     "rbp": metrics.rbp,

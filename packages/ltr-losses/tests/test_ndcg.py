@@ -203,3 +203,58 @@ def test_leading_axes_broadcast_and_the_batch_alone_is_reduced():
     torch.testing.assert_close(ndcg(scores, labels[1]), each[1].mean())
     per_task = ndcg(scores.expand(3, 4, 6), labels)
     torch.testing.assert_close(per_task, each.mean(-1))
+
+
+@settings(max_examples=40)
+@given(label_lists, st.one_of(st.none(), st.integers(1, 10)), st.integers(0, 2**32))
+def test_a_gain_and_a_discount_of_ones_own(labels, k, seed):
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    y = torch.tensor(labels, dtype=torch.float64)
+    scores = -torch.arange(len(labels), dtype=torch.float64)
+
+    def by_positions(labels_in_order):
+        return sum(math.sqrt(x) / r for r, x in enumerate(labels_in_order[:k], 1))
+
+    own = {"k": k, "gain": torch.sqrt, "discount": torch.reciprocal}
+    found, ideal = by_positions(labels), by_positions(sorted(labels, reverse=True))
+    assert float(dcg(scores[order], y[order], **own)) == pytest.approx(found)
+    actual = float(ndcg(scores[order], y[order], empty=0.0, **own))
+    assert actual == pytest.approx(found / ideal if ideal else 0.0)
+
+
+@pytest.mark.parametrize("ties", ["stable", "average"])
+@pytest.mark.parametrize("k", [None, 3])
+def test_a_function_that_is_the_named_one_gives_the_same(ties, k):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(0, 3, (4, 6), generator=generator).double()
+    labels = torch.randint(-1, 5, (2, 4, 6), generator=generator).double()
+    mask = torch.arange(6) < torch.tensor([[6], [3], [2], [5]])
+    weights = torch.rand(4, 6, generator=generator, dtype=torch.float64)
+    options = {"mask": mask, "weights": weights, "k": k, "reduction": "none"}
+    own = {
+        "gain": lambda y: torch.exp2(y.clamp(min=0.0)) - 1.0,
+        "discount": lambda r: 1.0 / torch.log2(1.0 + r),
+    }
+    for metric in (dcg, ndcg):
+        for more in ({"ties": ties}, {"ranks": scores + 1.0}):
+            expected = metric(scores, labels, **options, **more)
+            actual = metric(scores, labels, **options, **more, **own)
+            torch.testing.assert_close(actual, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "error", "message"),
+    [
+        ({"gain": "exp"}, ValueError, r"`gain` must be one of 'exp2', 'linear', got 'exp'"),
+        ({"discount": "log"}, ValueError, r"`discount` must be one of 'log2', got 'log'"),
+        ({"gain": lambda y: 1.0}, TypeError, r"`gain` must give a tensor, got float"),
+        (
+            {"discount": lambda r: r.sum()},
+            ValueError,
+            r"`discount` must give one number for each it is given, .*\(3,\), got \(\)",
+        ),
+    ],
+)
+def test_a_gain_or_discount_that_is_none(own, error, message):
+    with pytest.raises(error, match=message):
+        ndcg(torch.zeros(3), torch.ones(3), **own)

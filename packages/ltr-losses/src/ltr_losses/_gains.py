@@ -1,12 +1,15 @@
 """Gains of labels and discounts of positions."""
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 Gain = Literal["exp2", "linear"]
+Discount = Literal["log2"]
+OwnFunction = Callable[[Tensor], Tensor]
 GAINS = ("exp2", "linear")
 
 
@@ -28,6 +31,24 @@ def shifted_gain(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
         return y
     # 2^(y−m) (1 − 2^(−y)): one rounding at small labels, no overflow at large ones.
     return -torch.exp2(y - largest_label(labels, mask)) * torch.expm1(-y * math.log(2.0))
+
+
+def own_values(name: str, function: OwnFunction, given: Tensor) -> Tensor:
+    """What a gain or a discount of the user's own makes of labels or positions.
+
+    Raises:
+        TypeError: It gives no tensor.
+        ValueError: It does not give one number for each.
+    """
+    found = function(given)
+    if not isinstance(found, Tensor):
+        raise TypeError(f"`{name}` must give a tensor, got {type(found).__name__}")
+    if found.shape != given.shape:
+        raise ValueError(
+            f"`{name}` must give one number for each it is given, of shape {tuple(given.shape)}, "
+            f"got {tuple(found.shape)}"
+        )
+    return found.to(given.dtype)
 
 
 def log2_discount(n: int, like: Tensor) -> Tensor:

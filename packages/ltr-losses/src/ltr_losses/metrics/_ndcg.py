@@ -1,18 +1,19 @@
 """Discounted cumulative gain, plain and normalised."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from ltr_losses._check import Lists, Reduction, check_choice, check_k, prepare
 from ltr_losses._gains import (
     GAINS,
+    Discount,
     Gain,
+    OwnFunction,
     cut,
     ideal_dcg,
     largest_label,
     log2_discount,
+    own_values,
     shifted_gain,
 )
 from ltr_losses._ranks import average_over_ties, score_order, take, within
@@ -20,24 +21,49 @@ from ltr_losses._reduce import average_lists
 from ltr_losses.metrics._positions import TIES, Empty, Ties, check_empty, finish, ranks_of
 
 
-def _check_names(k: int | None, gain: str, discount: str, ties: str) -> None:
+def _check_names(
+    k: int | None, gain: Gain | OwnFunction, discount: Discount | OwnFunction, ties: str
+) -> None:
     check_k(k)
-    check_choice("gain", gain, GAINS)
-    check_choice("discount", discount, ("log2",))
+    if not callable(gain):
+        check_choice("gain", gain, GAINS)
+    if not callable(discount):
+        check_choice("discount", discount, ("log2",))
     check_choice("ties", ties, TIES)
 
 
-def _weighted_gains(lists: Lists, gain: str) -> Tensor:
-    gains = shifted_gain(lists.labels, lists.mask, gain)
+def _weighted_gains(lists: Lists, gain: Gain | OwnFunction) -> Tensor:
+    if callable(gain):
+        gains = torch.where(lists.mask, own_values("gain", gain, lists.labels), 0.0)
+    else:
+        gains = shifted_gain(lists.labels, lists.mask, gain)
     return gains if lists.weights is None else gains * lists.weights
 
 
-def _dcg(lists: Lists, gains: Tensor, k: int | None, ties: str, ranks: Tensor | None) -> Tensor:
+def _discounts(discount: Discount | OwnFunction, gains: Tensor, k: int | None) -> Tensor:
+    """What the positions 1, 2, ... are worth: (list,)."""
+    n = gains.shape[-1]
+    if callable(discount):
+        places = torch.arange(1, n + 1, dtype=gains.dtype, device=gains.device)
+        return cut(own_values("discount", discount, places), k)
+    return cut(log2_discount(n, gains), k)
+
+
+def _dcg(
+    lists: Lists,
+    gains: Tensor,
+    k: int | None,
+    discount_of: Discount | OwnFunction,
+    ties: str,
+    ranks: Tensor | None,
+) -> Tensor:
     if ranks is not None:
         place = ranks_of(lists, ranks)
+        if callable(discount_of):
+            return (gains * within(place, k) * own_values("discount", discount_of, place)).sum(-1)
         return (gains * within(place, k) / torch.log2(1.0 + place)).sum(-1)
     # Summed from the top down, as the ideal is: the best order is worth exactly 1.
-    discount = cut(log2_discount(gains.shape[-1], gains), k)
+    discount = _discounts(discount_of, gains, k)
     scores = lists.scores.detach()
     order = score_order(scores, lists.mask)
     found = take(gains, order)
@@ -55,8 +81,8 @@ def dcg(
     *,
     mask: Tensor | None = None,
     k: int | None = None,
-    gain: Gain = "exp2",
-    discount: Literal["log2"] = "log2",
+    gain: Gain | OwnFunction = "exp2",
+    discount: Discount | OwnFunction = "log2",
     ties: Ties = "stable",
     ranks: Tensor | None = None,
     weights: Tensor | None = None,
@@ -72,8 +98,10 @@ def dcg(
         labels: (..., list); negative labels have gain 0.
         mask: (..., list), bool, True at a real document.
         k: The last position that counts; None, or more than the list has: all.
-        gain: "exp2", 2^y − 1, or "linear", y.
-        discount: "log2".
+        gain: "exp2", 2^y − 1, "linear", y, or a function from labels to what they are worth, not
+            negative, which sees the labels as they are.
+        discount: "log2", 1 / log2(1 + r), or a function from positions r = 1, 2, ... (with `ranks`
+            those) to what they are worth, which falls: `torch.reciprocal`, say.
         ties: "stable": tied documents in the order of their index; "average": the expectation over
             all their orders.
         ranks: (..., list), positions from 1 to take instead of those of the scores.
@@ -102,7 +130,7 @@ def dcg(
     """
     _check_names(k, gain, discount, ties)
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
-    values = _dcg(lists, _weighted_gains(lists, gain), k, ties, ranks)
+    values = _dcg(lists, _weighted_gains(lists, gain), k, discount, ties, ranks)
     if gain == "exp2":
         values = values * torch.exp2(largest_label(lists.labels, lists.mask)).squeeze(-1)
         if not torch.compiler.is_compiling() and bool((values.isinf() & lists.sound).any()):
@@ -120,8 +148,8 @@ def ndcg(
     *,
     mask: Tensor | None = None,
     k: int | None = None,
-    gain: Gain = "exp2",
-    discount: Literal["log2"] = "log2",
+    gain: Gain | OwnFunction = "exp2",
+    discount: Discount | OwnFunction = "log2",
     ties: Ties = "stable",
     empty: Empty = "skip",
     ranks: Tensor | None = None,
@@ -141,8 +169,10 @@ def ndcg(
         labels: (..., list); negative labels have gain 0.
         mask: (..., list), bool, True at a real document.
         k: The last position that counts; None, or more than the list has: all.
-        gain: "exp2", 2^y − 1, or "linear", y.
-        discount: "log2".
+        gain: "exp2", 2^y − 1, "linear", y, or a function from labels to what they are worth, not
+            negative, which sees the labels as they are.
+        discount: "log2", 1 / log2(1 + r), or a function from positions r = 1, 2, ... (with `ranks`
+            those) to what they are worth, which falls: `torch.reciprocal`, say.
         ties: "stable": tied documents in the order of their index; "average": the expectation over
             all their orders, so constant scores give the exact expected NDCG of a random order.
         empty: The worth of a list with no relevant document: "skip", 0.0 or 1.0.
@@ -176,7 +206,6 @@ def ndcg(
     check_empty(empty)
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
     gains = _weighted_gains(lists, gain)
-    discounts = cut(log2_discount(gains.shape[-1], gains), k)
-    ideal = ideal_dcg(gains, discounts).squeeze(-1)
-    values = _dcg(lists, gains, k, ties, ranks) / torch.where(ideal > 0, ideal, 1.0)
+    ideal = ideal_dcg(gains, _discounts(discount, gains, k)).squeeze(-1)
+    values = _dcg(lists, gains, k, discount, ties, ranks) / torch.where(ideal > 0, ideal, 1.0)
     return finish(values, ideal > 0, empty, lists, reduction)
