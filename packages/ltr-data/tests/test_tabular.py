@@ -1,6 +1,7 @@
 """Tables with named columns become ranking tables, or say which row is wrong."""
 
 import gzip
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -196,3 +197,73 @@ def test_text_in_a_table_names_its_line_and_column(tmp_path, value):
         ValueError, match=rf"x.csv:3: column 'url' must hold numbers, got '{value}'.*`Columns"
     ):
         ltr_data.read(path)
+
+
+VECTORS = {
+    "qid": ["7", "7", "b c"],
+    "emb": [[0.5, 3.0], [-1.0, 0.0], [1e-3, 4.0]],
+    "label": [2, 0, 1],
+    "bm25": [1.0, 2.0, 3.0],
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.list_(pa.float64()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 2)]
+)
+def test_a_column_of_vectors_is_a_feature_per_entry(tmp_path, kind):
+    table = pa.table({**VECTORS, "emb": pa.array(VECTORS["emb"], kind)})
+    pa.parquet.write_table(table, tmp_path / "x.parquet")
+    expected = np.column_stack([FEATURES, [1, 2, 3]])
+    for found in (
+        ltr_data.from_arrow(table),
+        ltr_data.from_arrow(pa.concat_tables([table[:1], table[1:]])),
+        ltr_data.read(tmp_path / "x.parquet"),
+        ltr_data._cache_file.map_table(ltr_data.convert(tmp_path / "x.parquet")),
+    ):
+        assert found.feature_names == ("emb_1", "emb_2", "bm25")
+        assert np.array_equal(found.features, expected)
+        assert found.labels.tolist() == [2, 0, 1]
+    alone = ltr_data.read(tmp_path / "x.parquet", columns=Columns(features=("emb",)))
+    assert np.array_equal(alone.features, FEATURES)
+    missing = pa.table({**VECTORS, "emb": pa.array([[0.5, None], [1, 2], [3, 4]], kind)})
+    found = ltr_data.from_arrow(missing, Columns(nullable=("emb",)))
+    assert np.isnan(found.features[0, 1])
+    assert found.nullable == (1, 2)
+    with pytest.raises(ValueError, match=r"table:0: column 'emb_2' must be a finite .* got null"):
+        ltr_data.from_arrow(missing)
+
+
+def test_vectors_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    assert ltr_data.from_pandas(pandas.DataFrame(VECTORS)).features.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("emb", [[1, 2], [3, 4], [5]], r"table:2: column 'emb' must hold 2 numbers .*, got 1"),
+        ("emb", [[1, 2], None, [5, 6]], r"table:1: column 'emb' must hold 2 numbers.*, got null"),
+        ("emb", [[], [1, 2], [3, 4]], r"column 'emb' must hold vectors .*none in the first row"),
+        ("emb", [None, [1, 2], [3, 4]], r"column 'emb' must hold vectors .*none in the first row"),
+        ("emb", [["a"], ["b"], ["c"]], r"column 'emb_1' must hold numbers, got string"),
+        ("label", [[2], [0], [1]], r"column 'label' must hold numbers, got list"),
+    ],
+)
+def test_vectors_that_are_none(tmp_path, column, values, message):
+    table = pa.table({**VECTORS, column: pa.array(values)})
+    with pytest.raises(ValueError, match=message):
+        ltr_data.from_arrow(table)
+    path = tmp_path / "x.parquet"
+    pa.parquet.write_table(table, path)
+    in_file = re.sub(r"table:(\d)", lambda row: f"x.parquet:{int(row[1]) + 1}", message)
+    with pytest.raises(ValueError, match=in_file):
+        ltr_data.read(path)
+
+
+def test_a_table_of_vectors_without_rows(tmp_path):
+    table = pa.table({name: pa.array(values)[:0] for name, values in VECTORS.items()})
+    pa.parquet.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match=r"there are no documents"):
+        ltr_data.read(tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match=r"there are no documents"):
+        ltr_data.from_arrow(table)

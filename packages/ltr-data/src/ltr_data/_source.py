@@ -83,9 +83,8 @@ def open_source(
                 opened = pa.parquet.ParquetFile(file)
             except pa.ArrowInvalid as error:
                 raise ValueError(f"{path}: {error}") from error
-            features = columns.resolve(opened.schema_arrow.names, path)
-            rows = parse_parquet(path, opened, columns)
-            yield Source(rows, file.tell, features, columns.nullable_ids(features))
+            rows, features, nullable = parse_parquet(path, opened, columns)
+            yield Source(rows, file.tell, features, nullable)
         return
     with Stream(path) as stream:
         if form in _DELIMITERS:

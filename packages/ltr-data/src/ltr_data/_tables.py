@@ -34,8 +34,14 @@ def from_arrow(table: pa.Table | pa.RecordBatch, columns: Columns | None = None)
         (('7', '8'), ('bm25',), array([3., 1., 2.], dtype=float32))
     """
     columns = Columns() if columns is None else columns
-    features = columns.resolve(table.schema.names)
-    batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    vectors = columns.vectors(
+        table.schema, lambda name: table.column(name).slice(0, 1).combine_chunks()
+    )
+    columns = columns.flat(vectors)
+    features = columns.resolve(vectors.names(table.schema.names))
+    batches = vectors.flat(table.to_batches(), "table", first_line=0)
     sink = MemorySink()
     builder = TableBuilder(Path("table"), sink, None)
     for rows in parse_batches(batches, features, columns, "table", first_line=0):

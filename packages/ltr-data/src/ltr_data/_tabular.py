@@ -2,8 +2,8 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow.csv
 
 from ._rows import Rows, runs
 from ._streams import Stream
+from ._vectors import Vectors
 
 _BATCH_ROWS = 16_384
 _CSV_BLOCK_BYTES = 1 << 20
@@ -30,7 +31,9 @@ class Columns:
     Args:
         query: Its values tell the queries; equal ones must follow one another.
         label: A number per document.
-        features: In this order; all others, in the order of the table, when None.
+        features: In this order; all others, in the order of the table, when None. A column of
+            vectors of one length (a list in Arrow, pandas and Parquet) is a feature per entry:
+            "emb" becomes "emb_1", "emb_2", ...
         nullable: Of the label and the features, those in which values may be missing (null, NaN or
             an empty field); they are NaN in the table, and may be labels but not inputs.
 
@@ -73,6 +76,22 @@ class Columns:
                     f"{path}: `nullable` must name the label or a feature, got {name!r}"
                 )
         return features
+
+    def vectors(
+        self, schema: pa.Schema, first: Callable[[str], pa.Array], path: object = "table"
+    ) -> Vectors:
+        """The vectors among the features of a table; see `Vectors.of`."""
+        names = [
+            name
+            for name in (schema.names if self.features is None else self.features)
+            if name not in (self.query, self.label) and schema.names.count(name) == 1
+        ]
+        return Vectors.of(schema, names, first, path)
+
+    def flat(self, vectors: Vectors) -> "Columns":
+        """The same where the entries of vectors are columns."""
+        features = None if self.features is None else vectors.names(self.features)
+        return replace(self, features=features, nullable=vectors.names(self.nullable))
 
     def nullable_ids(self, features: Sequence[str]) -> tuple[int, ...]:
         """Numbers of the features in which values may be missing."""
@@ -137,12 +156,24 @@ def _with_names(path: Path, message: str, names: Sequence[str]) -> str:
     )
 
 
-def parse_parquet(path: Path, file: Any, columns: Columns) -> Iterator[Rows]:
-    """The rows of an open `pyarrow.parquet.ParquetFile`."""
-    features = columns.resolve(file.schema_arrow.names, path)
-    wanted = [columns.query, columns.label, *features]
+def parse_parquet(
+    path: Path, file: Any, columns: Columns
+) -> tuple[Iterator[Rows], tuple[str, ...], tuple[int, ...]]:
+    """The rows of an open `pyarrow.parquet.ParquetFile`, names of features, nullable features."""
+    schema = file.schema_arrow
+
+    def first(name: str) -> pa.Array:
+        few = next(file.iter_batches(batch_size=1, columns=[name]), None)
+        return pa.array([], schema.field(name).type) if few is None else few.column(name)
+
+    vectors = columns.vectors(schema, first, path)
+    columns = columns.flat(vectors)
+    features = columns.resolve(vectors.names(schema.names), path)
+    wanted = vectors.stored(schema.names, [columns.query, columns.label, *features])
     batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted)
-    return parse_batches(batches, features, columns, path, first_line=1)
+    flat = vectors.flat(batches, path, first_line=1)
+    rows = parse_batches(flat, features, columns, path, first_line=1)
+    return rows, features, columns.nullable_ids(features)
 
 
 def parse_batches(
