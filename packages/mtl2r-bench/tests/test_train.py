@@ -24,7 +24,7 @@ from mtl2r_bench.epoch import Engine
 from mtl2r_bench.group import ALONE
 from mtl2r_bench.tables import METHODS as METHOD_TABLE
 from mtl2r_bench.train import TrainingError, initial_state, train
-from mtl2r_models import ListTransformer, Ranker, attention, products
+from mtl2r_models import ListTransformer, Ranker, attention_kernels, products
 from mtl2r_models.conditioned import TRUNKS
 from mtl_optim import MGDA, backward
 
@@ -289,13 +289,13 @@ def test_as_many_backward_passes_as_gradients_are_needed(
     run_config, splits, tmp_path, monkeypatch, name, passes
 ):
     calls = []
-    backward_pass = attention._Attention.backward
+    backward_pass = attention_kernels._Dropped.backward
 
     def counted(ctx, grad):
         calls.append(None)
         return backward_pass(ctx, grad)
 
-    monkeypatch.setattr(attention._Attention, "backward", counted)
+    monkeypatch.setattr(attention_kernels._Dropped, "backward", counted)
     monkeypatch.setattr(module, "certificate", lambda *_: None)
     options = {"preference": (0.3, 0.7)} if name == "ls" else {}
     config = run_config(name, train={"epochs": 1}, **options)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mtl2r_models import ListTransformer, attention
+from mtl2r_models import ListTransformer, attention_kernels
+from mtl2r_models.attention import attention_mask
 from mtl2r_models.dropout import Dropout, Noise, ReLUDropout
 from mtl2r_models.products import apply
 
@@ -124,12 +125,15 @@ def test_attention_on_the_cpu_is_the_formula(
     packed = [part.requires_grad_() for part in packed]
     mask = None
     if masked:
-        mask = attention.attention_mask(draw(batch, keys or queries, seed=seed + 1) < 0.5)
+        mask = attention_mask(draw(batch, keys or queries, seed=seed + 1) < 0.5)
     noise = Noise(dropout, seed) if dropout else None
     second = None if keys is None else packed[1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention, "_BLOCK", block)
-        found = apply(attention._Attention, packed[0], second, mask, 0.4, noise)
+        patch.setattr(attention_kernels, "_BLOCK", block)
+        if noise is None:
+            found = apply(attention_kernels._Fused, packed[0], second, mask, 0.4)
+        else:
+            found = apply(attention_kernels._Dropped, packed[0], second, mask, 0.4, noise)
         expected = by_formula(packed, mask, 0.4, noise)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         incoming = draw(*found.shape, seed=seed + 2)
@@ -182,7 +186,7 @@ class Largest(TorchDispatchMode):
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_a_long_list_needs_no_tensor_of_list_times_list(dropout, monkeypatch):
-    monkeypatch.setattr(attention, "_BLOCK", 1 << 13)
+    monkeypatch.setattr(attention_kernels, "_BLOCK", 1 << 13)
     length = 300
     model = ListTransformer(5, hidden=16, layers=1, heads=2, feedforward=32, dropout=dropout)
     mask = torch.arange(length)[None] < length - 7
