@@ -15,7 +15,9 @@ class Step:
     Attributes:
         losses: Losses (task,).
         weights: Weights (task,) in d = Jᵀ w; None for a `JacobianAggregator`.
-        gramian: Gramian (task, task) that the method saw; None where it needed none.
+        gramian: Gramian (task, task) that the method saw; None where it needed none. Of a method
+            that keeps averages it is theirs. Of one that looks at two batches it lies between these
+            and may have a negative diagonal, for which norms and cosines are NaN.
     """
 
     losses: Tensor

@@ -18,7 +18,8 @@ class FAMO(SecondLook, LossWeighting):
     With z = softmax(ξ) the weights are w_k = z_k / (L_k − b_k) / c, c = Σ z / (L − b): one backward
     of Σ z log(L − b), scaled. After the optimizer's step call `look_again` with the losses of the
     same batch: ξ moves against the softmax Jacobian times log L_before − log L_after, so that the
-    weight of the task that fell fastest falls.
+    weight of the task that fell fastest falls. It takes one call of `backward` per step: with
+    micro-batches there would be losses before a step, and none after it.
 
     Weights: sum to 1.
 
