@@ -228,7 +228,7 @@ def test_a_signal_to_a_page_in_the_background_ends_it_and_keeps_the_walk(
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not (found := re.search(r"http://\S+/", (tmp_path / "said").read_text())):
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -238,7 +238,7 @@ def test_a_signal_to_a_page_in_the_background_ends_it_and_keeps_the_walk(
         visitor.take_the_step()
         process.send_signal(number)
         process.send_signal(number)  # an impatient second one does not disturb the saving
-        assert process.wait(30) == 0
+        assert process.wait(180) == 0  # a busy machine takes its time
     finally:
         process.kill()
         process.wait(30)
