@@ -112,8 +112,8 @@ def _by_task(
     extra = len(leading) - (z.dim() - 1)
     if leading[extra:] != tuple(z.shape[:-1]) or math.prod(leading[:extra]) > limit:
         extra = 0
-    lists = leading[extra:]
-    flat = [x.expand(*leading, n).reshape(-1, *lists, n).unbind() for x in own]
+    tasks, lists = math.prod(leading[:extra]), leading[extra:]
+    flat = [x.expand(*leading, n).reshape(tasks, *lists, n).unbind() for x in own]
     return z.expand(*lists, n), [list(task) for task in zip(*flat, strict=True)], leading
 
 

@@ -117,6 +117,16 @@ def check_empty_lists(loss: Loss) -> None:
     assert bool((nothing[1] == 0).all()), "a batch of padding has a gradient"
 
 
+def check_no_lists(loss: Loss) -> None:
+    """A batch without a list, as of a shard that has run out, is worth 0 and has a gradient."""
+    scores, labels, mask = (x[..., :0, :] for x in problem())
+    for reduction, shape in {"none": (TASKS, 0), "mean": (TASKS,), "sum": (TASKS,)}.items():
+        value, gradient = value_and_gradient(loss, scores, labels, mask=mask, reduction=reduction)
+        assert value.shape == shape, f"{reduction}: {tuple(value.shape)}, expected {shape}"
+        assert bool((value == 0).all()), f"no list is worth {value}"
+        assert gradient.shape == scores.shape, "the gradient has another shape"
+
+
 def check_degenerate_lists(loss: Loss) -> None:
     """One document, equal labels, zero labels, one relevant document: finite, with a gradient."""
     scores, labels, _ = problem()
@@ -308,6 +318,7 @@ LOSS_CHECKS: tuple[Callable[[Loss], None], ...] = (
     check_padding_between_documents,
     check_permutation,
     check_empty_lists,
+    check_no_lists,
     check_degenerate_lists,
     check_extreme_scores,
     check_inversion,

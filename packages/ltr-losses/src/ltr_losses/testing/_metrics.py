@@ -56,6 +56,13 @@ def check_metric_padding(metric: Loss) -> None:
     same(more, metric(scores, labels, mask=mask), "lists of padding in the mean")
 
 
+def check_metric_no_lists(metric: Loss) -> None:
+    """A batch without a list has no value per list, and a mean that is NaN."""
+    scores, labels, mask = (x[..., :0, :] for x in problem())
+    assert metric(scores, labels, mask=mask, reduction="none").shape == (TASKS, 0)
+    assert bool(metric(scores, labels, mask=mask).isnan().all()), "no list has a mean"
+
+
 def check_metric_order(metric: Loss) -> None:
     """Only the order of the scores counts, and that of the documents does not."""
     scores, labels, mask = problem()
@@ -126,6 +133,7 @@ METRIC_CHECKS: tuple[Callable[[Loss], None], ...] = (
     check_metric_shapes,
     check_metric_batch_is_its_lists,
     check_metric_padding,
+    check_metric_no_lists,
     check_metric_order,
     check_metric_values,
     check_metric_weights,
