@@ -289,6 +289,42 @@ def test_missing_files_are_named(tmp_path):
         Ranker.load(tmp_path / "ranker")
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, "float16"])
+def test_other_types_of_parameters_are_refused(dtype, tmp_path):
+    with pytest.raises(TypeError, match="`dtype` must be a floating point"):
+        make().save(tmp_path / "ranker", dtype=dtype)
+    assert list(tmp_path.iterdir()) == []
+    make().save(tmp_path / "ranker")
+    with pytest.raises(TypeError, match="`dtype` must be a floating point"):
+        Ranker.load(tmp_path / "ranker", dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "`device` must be cpu, .*, got 'gpu'"),
+        ("cuda:0", "'cuda:0', but torch finds no GPU"),
+    ],
+)
+def test_a_device_that_there_is_not_is_named(device, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    make().save(tmp_path / "ranker")
+    with pytest.raises(ValueError, match=message):
+        Ranker.load(tmp_path / "ranker", device=device)
+
+
+@pytest.mark.parametrize("ranked", [False, True])
+def test_other_files_are_never_lost(ranked, tmp_path):
+    if ranked:
+        make().save(tmp_path / "mine")
+    (tmp_path / "mine").mkdir(exist_ok=True)
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    before = {path: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    with pytest.raises(FileExistsError, match=r"mine: expected a new folder .* notes\.txt in it"):
+        make().save(tmp_path / "mine")
+    assert {path: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == before
+
+
 def test_what_cannot_be_saved_leaves_nothing_behind(tmp_path):
     ranker = Ranker(torch.nn.Linear(4, 1), feature_ids=range(1, 5))
     message = f"`model` must be one of {', '.join(ARCHITECTURES)}, got Linear"

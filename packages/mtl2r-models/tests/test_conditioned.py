@@ -230,6 +230,14 @@ def test_the_preference_is_part_of_what_is_saved(tmp_path):
     assert torch.equal(loaded.at((0.9, 0.1))(features), model.at((0.9, 0.1))(features))
 
 
+@pytest.mark.parametrize("preference", ["ab", None, ("a", "b")])
+def test_preferences_that_are_no_numbers_are_named(preference):
+    with pytest.raises(TypeError, match="`preference` must be numbers, got"):
+        conditioned("mlp").at(preference)
+
+
 def test_a_bad_margin_is_named():
+    with pytest.raises(TypeError, match="`margin` must be a number, got '0'"):
+        stratified_preferences(3, 2, margin="0")
     with pytest.raises(ValueError, match=r"`margin` must be in \[0, 0.5\), got 0.5"):
         stratified_preferences(3, 2, margin=0.5)

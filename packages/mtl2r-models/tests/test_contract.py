@@ -408,6 +408,8 @@ def test_documents_that_do_not_fit_are_named(encoder, shape):
         model.fit_features(torch.zeros(shape))
     with pytest.raises(TypeError, match="`features` must be a tensor, got ndarray"):
         model.fit_features(torch.zeros(shape).numpy())
+    with pytest.raises(TypeError, match=r"`features` must be torch.float32, .* got torch.float64"):
+        model.fit_features(torch.zeros(3, FEATURES).double())
 
 
 @every_encoder

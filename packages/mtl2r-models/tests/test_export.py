@@ -227,6 +227,15 @@ def test_other_scores_are_found_and_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("export", [export_program, export_onnx])
+def test_models_without_their_columns_are_refused(export, tmp_path):
+    for name in ("onnxruntime", "onnx", "onnxscript") if export is export_onnx else ():
+        pytest.importorskip(name)
+    with pytest.raises(TypeError, match="`ranker` must be a Ranker, got MLPScorer"):
+        export(MLPScorer(4), tmp_path / "ranker")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["onnxruntime", "onnx", "onnxscript"])
 def test_what_is_missing_is_named_with_how_to_install_it(name, tmp_path, monkeypatch):
     for other in ("onnxruntime", "onnx", "onnxscript"):

@@ -34,6 +34,7 @@ def test_a_document_does_not_see_its_list():
     [
         ((), ValueError, "`hidden` must name the width of at least one layer"),
         (8, TypeError, "`hidden` must be the widths of the layers, got 8"),
+        ("84", TypeError, "`hidden` must be the widths of the layers, got '84'"),
         ((4, 0), ValueError, "`hidden` must be at least 1, got 0"),
         ((4, 1.5), TypeError, "`hidden` must be an int, got 1.5"),
     ],

@@ -137,11 +137,48 @@ def test_names_are_refused_where_the_ranker_knows_none():
         ([draw(6, 4)], np.ones((1, 6), dtype=bool), ValueError, r"`mask` .*, got 1 lists"),
         (draw(2, 3, 4), np.ones((2, 4), dtype=bool), ValueError, r"= \(2, 3\), got \(2, 4\)"),
         (draw(2, 3, 4), np.ones((2, 3)), TypeError, "`mask` must be bool"),
+        (draw(2, 3, 4), [[True] * 3] * 2, TypeError, "`mask` must be a NumPy array .*, got list"),
+        (None, None, TypeError, "`features` must be NumPy arrays .*, got NoneType"),
+        ("abcd", None, TypeError, "`features` must be NumPy arrays .*, got str"),
+        ([[[1.0, 2.0], [3.0]]], None, TypeError, "`features` must be NumPy arrays .*, got list"),
+        (np.array([["a"] * 4]), None, TypeError, "`features` must be NumPy arrays .*, got <U1"),
+        (draw(6, 4) * 1j, None, TypeError, "of real numbers, got complex"),
+        (torch.ones(6, 4) * 1j, None, TypeError, "must be real numbers, got torch.complex64"),
     ],
 )
 def test_features_that_do_not_fit_are_refused(features, mask, error, message):
     with pytest.raises(error, match=message):
         make().rank(features, mask)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"max_documents": 0}, ValueError, "`max_documents` must be at least 1, got 0"),
+        ({"max_documents": "a"}, TypeError, "`max_documents` must be an int, got 'a'"),
+        ({"feature_ids": "bm25"}, TypeError, "`feature_ids` must be a sequence .*, got 'bm25'"),
+        ({"feature_ids": 4}, TypeError, "`feature_ids` must be a sequence of columns, got 4"),
+    ],
+)
+def test_options_of_ranking_that_do_not_fit_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        make(feature_names=NAMES).rank(draw(6, 4), **options)
+
+
+def test_a_call_takes_tensors():
+    with pytest.raises(TypeError, match="`features` must be a tensor, got ndarray"):
+        make()(draw(1, 6, 4))
+
+
+def test_numbers_of_columns_may_be_an_array():
+    ranker, values = make(), draw(6, 4)
+    found = ranker.scores(values, feature_ids=np.array([7, 3, 2, 1]))
+    assert torch.equal(found, ranker.scores(values[:, ::-1]))
+
+
+def test_what_float32_does_not_hold_is_named():
+    with pytest.raises(ValueError, match="finite in float32, got inf for feature 1"):
+        make().scores(np.full((2, 4), 1e300))
 
 
 def test_what_is_not_finite_is_named():
@@ -168,6 +205,27 @@ def test_parts_that_do_not_fit_are_refused(options, message):
     given_options = {"transform": ranker.transform, "feature_ids": IDS} | options
     with pytest.raises(ValueError, match=message):
         Ranker(ranker.model, **given_options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"feature_ids": (0, 1, 2, 3)}, ValueError, "numbers of columns from 1, got 0"),
+        ({"feature_ids": "1237"}, TypeError, "`feature_ids` must be a sequence .*, got '1237'"),
+        ({"feature_ids": (1.0, 2.0, 3.0, 7.0)}, TypeError, "numbers of columns, got 1.0 among"),
+        ({"feature_names": "abcd"}, TypeError, "`feature_names` must be a sequence of names"),
+        ({"feature_names": (1, 2, 3, 7)}, TypeError, "`feature_names` must be names, got 1 among"),
+        ({"tasks": "ab"}, TypeError, "`tasks` must be a sequence of names, got 'ab'"),
+        ({"transform": "LogStandardize"}, TypeError, "`transform` must be a Feature.*, got str"),
+        ({"metadata": [1]}, TypeError, "`metadata` must be a dict, got list"),
+        ({"metadata": {1: 2}}, TypeError, "`metadata keys` must be names, got 1 among them"),
+        ({"model": "x"}, TypeError, "`model` must be a module, got str"),
+    ],
+)
+def test_parts_of_another_type_are_refused(options, error, message):
+    given_options = {"model": MLPScorer(4, hidden=(8,)), "feature_ids": IDS} | options
+    with pytest.raises(error, match=message):
+        Ranker(**given_options)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

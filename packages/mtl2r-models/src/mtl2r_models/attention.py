@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention_kernels import attend
+from .checks import check_dropout, check_sizes
 from .products import Linear, linear
 
 __all__ = ["Attention", "AttentionScale", "attention_mask"]
@@ -54,7 +55,9 @@ class Attention(nn.Module):
         self, hidden: int, heads: int, *, dropout: float = 0.0, scale: AttentionScale = "head"
     ) -> None:
         super().__init__()
-        if heads < 1 or hidden % heads:
+        check_sizes(hidden=hidden, heads=heads)
+        check_dropout(dropout)
+        if hidden % heads:
             raise ValueError(f"`heads` must divide `hidden`={hidden}, got {heads}")
         if scale not in ("head", "model"):
             raise ValueError(f"`scale` must be 'head' or 'model', got {scale!r}")

@@ -53,7 +53,7 @@ def save(
     metadata: Mapping[str, Any],
     state: Mapping[str, Tensor],
 ) -> None:
-    """Writes a ranker's folder, whole or not at all; an older one is replaced.
+    """Writes a ranker's folder, whole or not at all; an older ranker is replaced, and nothing else.
 
     Args:
         folder: Where to.
@@ -66,8 +66,10 @@ def save(
 
     Raises:
         TypeError: For an architecture that no table lists, or metadata that JSON does not hold.
+        FileExistsError: When there are other files in the folder.
     """
     scorer = _listed(model)
+    _check_free(Path(folder))
     weights = save_tensors({name: tensor.contiguous().cpu() for name, tensor in state.items()})
     config: dict[str, Any] = {
         "format": FORMAT,
@@ -198,6 +200,17 @@ _ENTRIES: Mapping[str, type | tuple[type, ...]] = {
     "metadata": dict,
     "weights_sha256": str,
 }
+
+
+def _check_free(folder: Path) -> None:
+    """Raises where a folder has files that are not a ranker's: they would be lost."""
+    others = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
+    others = [name for name in others if name not in (CONFIG, WEIGHTS, CARD)]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise FileExistsError(
+            f"{folder}: expected a new folder or a ranker's, found {others[0]}{more} in it"
+        )
 
 
 def _listed(model: nn.Module) -> Scorer:

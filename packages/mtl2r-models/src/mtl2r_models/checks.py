@@ -8,13 +8,19 @@ from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
+import torch
+from torch import Tensor
+
 __all__ = [
     "as_options",
     "check_arguments",
     "check_dropout",
+    "check_dtype",
+    "check_names",
     "check_number",
     "check_options",
     "check_sizes",
+    "check_tensor",
     "nearest",
 ]
 
@@ -40,6 +46,29 @@ def check_dropout(dropout: float) -> None:
     check_number("dropout", dropout)
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"`dropout` must be in [0, 1), got {dropout}")
+
+
+def check_dtype(dtype: torch.dtype | None) -> None:
+    """Raises unless it is None or a type of floating point numbers."""
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"`dtype` must be a floating point torch.dtype, got {dtype!r}")
+
+
+def check_names(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Raises unless they are several strings, and not one; gives them as a tuple."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"`{name}` must be a sequence of names, got {_shown(values)}")
+    names = tuple(values)
+    for value in names:
+        if not isinstance(value, str):
+            raise TypeError(f"`{name}` must be names, got {_shown(value)} among them")
+    return names
+
+
+def check_tensor(name: str, value: object) -> None:
+    """Raises unless it is a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
 
 
 def as_options(name: str, value: object) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+
+from .checks import check_names
 
 __all__ = ["Columns"]
 
@@ -18,12 +21,14 @@ class Columns:
         feature_names: Their names, or none.
 
     Raises:
-        ValueError: When a number or name stands twice, or there are not as many names as numbers.
+        ValueError: When a number is below 1, a number or name stands twice, or there are not as
+            many names as numbers.
+        TypeError: For numbers that are none, or names that are none.
     """
 
     def __init__(self, feature_ids: Sequence[int], feature_names: Sequence[str] = ()) -> None:
-        self.feature_ids = tuple(int(feature_id) for feature_id in feature_ids)
-        self.feature_names = tuple(feature_names)
+        self.feature_ids = tuple(_number(feature_id) for feature_id in _several(feature_ids))
+        self.feature_names = check_names("feature_names", feature_names)
         check_distinct("feature_ids", self.feature_ids)
         check_distinct("feature_names", self.feature_names)
         if self.feature_names and len(self.feature_names) != len(self.feature_ids):
@@ -50,7 +55,9 @@ class Columns:
 
         Raises:
             ValueError: When an input is missing or stands twice; the message says which.
+            TypeError: When `given` is not a sequence.
         """
+        given = _several(given)
         wanted: Sequence[int | str] = self.feature_ids
         if given and isinstance(given[0], str):
             if not self.feature_names:
@@ -68,6 +75,20 @@ class Columns:
                 f"{len(where)} without {_some(missing)}{_nearest(missing[0], given)}"
             )
         return [where[column] for column in wanted]
+
+
+def _several(values: Iterable[int | str]) -> tuple[int | str, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"`feature_ids` must be a sequence of columns, got {values!r}")
+    return tuple(values)
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"`feature_ids` must be numbers of columns, got {value!r} among them")
+    if value < 1:
+        raise ValueError(f"`feature_ids` must be numbers of columns from 1, got {int(value)}")
+    return int(value)
 
 
 def check_distinct(name: str, values: Sequence[int | str]) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .checks import as_options, check_sizes, nearest
+from .checks import as_options, check_number, check_sizes, nearest
 from .latent_cross import LatentCross
 from .mlp import MLPScorer
 from .network import Network
@@ -173,8 +173,12 @@ class PreferenceConditioned(Scorer):
 
         Raises:
             ValueError: For a preference of another length or not on the simplex.
+            TypeError: For one that is not numbers.
         """
-        r = torch.as_tensor(preference, dtype=torch.float64)
+        try:
+            r = torch.as_tensor(preference, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"`preference` must be numbers, got {preference!r}") from error
         if r.shape != self.preference.shape:
             raise ValueError(
                 f"`preference` must have {len(self.preference)} entries, got shape {tuple(r.shape)}"
@@ -189,6 +193,7 @@ class PreferenceConditioned(Scorer):
 
         Raises:
             ValueError: For a preference of another length or not on the simplex.
+            TypeError: For one that is not numbers.
         """
         before = self.preference.clone()
         self.prefer(preference)
@@ -269,6 +274,7 @@ def stratified_preferences(
         [0, 1, 2, 3]
     """
     check_sizes(count=count, num_tasks=num_tasks)
+    check_number("margin", margin)
     if not 0 <= margin < 1 / num_tasks:
         raise ValueError(f"`margin` must be in [0, {1 / num_tasks:g}), got {margin}")
     left, columns = torch.ones(count), []

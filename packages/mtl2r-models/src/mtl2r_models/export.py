@@ -49,6 +49,7 @@ def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> ExportedProg
 
     Raises:
         OSError: When the file cannot be written, the disk being full for one.
+        TypeError: For anything but a `Ranker`.
 
     Examples:
         >>> import tempfile
@@ -84,6 +85,7 @@ def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
         ImportError: Without ``pip install "mtl2r-models[onnx]"``.
         RuntimeError: When onnxruntime gives other scores; nothing is written.
         OSError: When the file cannot be written, the disk being full for one.
+        TypeError: For anything but a `Ranker`.
     """
     onnxruntime = _required("onnxruntime")
     for name in ("onnx", "onnxscript"):  # what torch's exporter needs
@@ -112,6 +114,8 @@ class _Program(nn.Module):
 
     def __init__(self, ranker: Ranker) -> None:
         super().__init__()
+        if not isinstance(ranker, Ranker):
+            raise TypeError(f"`ranker` must be a Ranker, got {type(ranker).__name__}")
         self.ranker = copy.deepcopy(ranker).cpu()
         self.eval()
 

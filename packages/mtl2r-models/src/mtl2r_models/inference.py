@@ -31,7 +31,7 @@ def as_lists(
 
     Raises:
         ValueError: For another shape, or a mask where there is no batch.
-        TypeError: For a mask that is not bool.
+        TypeError: For features that are not numbers, or a mask that is not bool.
     """
     if isinstance(features, Sequence):
         values = [_tensor(item) for item in features]
@@ -56,6 +56,8 @@ def as_lists(
     if dims != 3:
         raise ValueError(f"`mask` must go with features (batch, list, feature), got {shape}")
     keep = torch.tensor(mask) if isinstance(mask, np.ndarray) else mask
+    if not isinstance(keep, Tensor):
+        raise TypeError(f"`mask` must be a NumPy array or tensor, got {type(mask).__name__}")
     if keep.dtype != torch.bool:
         raise TypeError(f"`mask` must be bool, True at a document, got {keep.dtype}")
     if keep.shape != batch.shape[:2]:
@@ -78,8 +80,8 @@ def check_lists(lists: Sequence[Tensor], columns: Columns) -> None:
         if not finite.all():
             row, column = (int(i) for i in (~finite).nonzero()[0])
             raise ValueError(
-                f"`features` must be finite, got {float(values[row, column])} for feature "
-                f"{columns.feature_ids[column]} of document {row}{where}"
+                f"`features` must be finite in float32, got {float(values[row, column])} for "
+                f"feature {columns.feature_ids[column]} of document {row}{where}"
             )
 
 
@@ -136,5 +138,15 @@ def _batches(lengths: Sequence[int], max_documents: int) -> Iterator[list[int]]:
 def _tensor(values: Features) -> Tensor:
     """float32, a copy of what is not a tensor: it may be read-only."""
     if isinstance(values, Tensor):
+        if values.is_complex():
+            raise TypeError(f"`features` must be real numbers, got {values.dtype}")
         return values.detach().float()
-    return torch.tensor(np.ascontiguousarray(values, dtype=np.float32))
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
+        found = array.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise TypeError(f"`features` must be NumPy arrays or tensors of real numbers, got {found}")
+    with np.errstate(over="ignore"):  # infinities are named later
+        return torch.tensor(np.ascontiguousarray(array, dtype=np.float32))

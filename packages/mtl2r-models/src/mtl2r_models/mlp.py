@@ -52,7 +52,7 @@ class MLPScorer(Network):
         dropout: float = 0.3,
         **options: Unpack[NetworkOptions],
     ) -> None:
-        if not isinstance(hidden, Sequence):
+        if isinstance(hidden, str) or not isinstance(hidden, Sequence):
             raise TypeError(f"`hidden` must be the widths of the layers, got {hidden!r}")
         if not hidden:
             raise ValueError("`hidden` must name the width of at least one layer, got none")

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from .checks import as_options, check_arguments, check_dropout, check_sizes
+from .checks import as_options, check_arguments, check_dropout, check_sizes, check_tensor
 from .feature_layers import FeatureLayer, FeatureLayers
 from .heads import Head, make_head
 from .members import MemberHead, Members
@@ -103,12 +103,18 @@ class Network(Scorer):
 
     def fit_features(self, features: Tensor) -> None:
         """Fits the feature layers to training documents, see `Scorer.fit_features`."""
-        _check_tensor("features", features)
+        check_tensor("features", features)
         if features.dim() != 2 or features.shape[1] != self.num_features:
             raise ValueError(
                 f"`features` must be (document, {self.num_features}), got {tuple(features.shape)}"
             )
+        self._check_type(features)
         self.inputs.fit(features)
+
+    def _check_type(self, features: Tensor) -> None:
+        wanted = next(self.parameters()).dtype
+        if features.dtype != wanted:
+            raise TypeError(f"`features` must be {wanted}, as is the ranker, got {features.dtype}")
 
     @abstractmethod
     def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
@@ -119,17 +125,16 @@ class Network(Scorer):
 
     def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states of the documents in the context of their list, see `Scorer.encode`."""
-        _check_tensor("features", features)
+        check_tensor("features", features)
         if features.dim() != 3 or features.shape[-1] != self.num_features:
             raise ValueError(
                 f"`features` must be (batch, list, {self.num_features}), "
                 f"got {tuple(features.shape)}"
             )
-        wanted = next(self.parameters()).dtype
-        if features.dtype != wanted and not torch.is_autocast_enabled(features.device.type):
-            raise TypeError(f"`features` must be {wanted}, as is the ranker, got {features.dtype}")
+        if not torch.is_autocast_enabled(features.device.type):
+            self._check_type(features)
         if mask is not None:
-            _check_tensor("mask", mask)
+            check_tensor("mask", mask)
         if mask is not None and mask.dtype != torch.bool:
             raise TypeError(f"`mask` must be bool, True at a document, got {mask.dtype}")
         if mask is not None and mask.shape != features.shape[:2]:
@@ -165,11 +170,6 @@ def _layers(configs: object) -> list[dict[str, Any]]:
             f"`feature_layers` must be a list of dicts, e.g. [{{'kind': 'noise'}}], got {configs!r}"
         )
     return [as_options(f"feature_layers[{i}]", layer) for i, layer in enumerate(configs)]
-
-
-def _check_tensor(name: str, value: object) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
 
 
 def _all_documents(mask: Tensor) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ltr_data import FeatureTransform
 
 from . import checkpoint
+from .checks import check_dtype, check_names, check_sizes, check_tensor
 from .columns import Columns
 from .inference import Features, as_lists, check_lists, score_lists
 
@@ -53,6 +54,7 @@ class Ranker(nn.Module):
     Raises:
         ValueError: When `feature_ids` are not as many as the model's inputs, or not those that
             `transform` was fitted to, or `tasks` are not as many as the model's scores.
+        TypeError: For a part of another type.
 
     Examples:
         >>> from mtl2r_models import ListTransformer
@@ -80,6 +82,17 @@ class Ranker(nn.Module):
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"`model` must be a module, got {type(model).__name__}")
+        if not isinstance(transform, FeatureTransform | None):
+            raise TypeError(
+                f"`transform` must be a FeatureTransform, got {type(transform).__name__}"
+            )
+        if not isinstance(metadata, Mapping | None):
+            raise TypeError(f"`metadata` must be a dict, got {type(metadata).__name__}")
+        self.tasks = check_names("tasks", tasks)
+        self.metadata: dict[str, Any] = dict(metadata or {})
+        check_names("metadata keys", self.metadata)
         self.columns = Columns(feature_ids, feature_names)
         expected = getattr(model, "num_features", len(self.columns))
         if len(self.columns) != expected:
@@ -92,12 +105,11 @@ class Ranker(nn.Module):
                 f"`transform` must be fitted to the {self.columns} of `feature_ids`, got {fitted}"
             )
         num_tasks = getattr(model, "num_tasks", None)
-        if tasks and num_tasks is not None and len(tasks) != num_tasks:
-            raise ValueError(f"`tasks` must name the model's {num_tasks} scores, got {len(tasks)}")
+        named = len(self.tasks)
+        if named and num_tasks is not None and named != num_tasks:
+            raise ValueError(f"`tasks` must name the model's {num_tasks} scores, got {named}")
         self.model = model
         self.transform = transform
-        self.tasks = tuple(tasks)
-        self.metadata: dict[str, Any] = dict(metadata or {})
 
     @property
     def feature_ids(self) -> tuple[int, ...]:
@@ -119,6 +131,7 @@ class Ranker(nn.Module):
         Returns:
             (batch, list), or (task, batch, list) where each task has a score of its own.
         """
+        check_tensor("features", features)
         if self.transform is not None:
             features = self.transform(features)
         scores: Tensor = self.model(features.to(next(self.model.parameters()).dtype), mask)
@@ -168,7 +181,7 @@ class Ranker(nn.Module):
 
         Raises:
             ValueError: For another shape, columns that do not fit, or a feature that is not finite.
-            TypeError: For a mask that is not bool.
+            TypeError: For features that are not numbers, or a mask that is not bool.
         """
         scored = self.scores(features, mask, feature_ids=feature_ids, max_documents=max_documents)
         return _ranking(scored) if isinstance(scored, Tensor) else [_ranking(s) for s in scored]
@@ -182,6 +195,8 @@ class Ranker(nn.Module):
         max_documents: int | None = None,
     ) -> Any:
         """The scores that `rank` orders by: a tensor for one list, a list of them for several."""
+        if max_documents is not None:
+            check_sizes(max_documents=max_documents)
         lists, single = as_lists(features, mask)
         if feature_ids is not None:
             lists = self._chosen(lists, feature_ids)
@@ -202,13 +217,16 @@ class Ranker(nn.Module):
         """Writes `folder` with config.json, model.safetensors and README.md, whole or not at all.
 
         Args:
-            folder: Where to; an older one is replaced.
+            folder: Where to; an older ranker there is replaced.
             dtype: Of the saved parameters, e.g. ``torch.bfloat16`` for half the size; None keeps
                 that of the model. The transform's statistics keep theirs.
 
         Raises:
-            TypeError: For an architecture that no table lists, or metadata that JSON does not hold.
+            TypeError: For an architecture that no table lists, metadata that JSON does not hold, or
+                a `dtype` that is not of floating point numbers.
+            FileExistsError: When there are other files in `folder`.
         """
+        check_dtype(dtype)
         state = self.state_dict()
         if dtype is not None:
             state |= {f"model.{name}": t.to(dtype) for name, t in self.model.state_dict().items()}
@@ -239,8 +257,12 @@ class Ranker(nn.Module):
 
         Raises:
             FileNotFoundError: When there is no such folder or one of its files is missing.
-            ValueError: When the folder is damaged or holds something else; the message says what.
+            ValueError: When the folder is damaged or holds something else, the message says what;
+                or for a `device` that there is not.
+            TypeError: For a `dtype` that is not of floating point numbers.
         """
+        check_dtype(dtype)
+        place = _device(device)
         model, transform, config, state = checkpoint.load(folder)
         try:
             ranker = cls(
@@ -251,10 +273,10 @@ class Ranker(nn.Module):
                 tasks=config["tasks"],
                 metadata=config["metadata"],
             )
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{Path(folder) / checkpoint.CONFIG}: {error}") from error
         checkpoint.load_state(ranker, state, folder)
-        return ranker.to(device=device, dtype=dtype).eval()
+        return ranker.to(device=place, dtype=dtype).eval()
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
         """`save`, by the name that Hugging Face's libraries use."""
@@ -291,6 +313,16 @@ class Ranker(nn.Module):
         if self.transform is not None:
             apply(self.transform, lambda tensor: tensor.to(fn(tensor).device), recurse)
         return self
+
+
+def _device(name: torch.device | str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"`device` must be cpu, cuda or the like, got {name!r}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"`device` is {str(device)!r}, but torch finds no GPU")
+    return device
 
 
 def _ranking(scores: Tensor) -> Ranking:
