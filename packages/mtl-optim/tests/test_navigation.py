@@ -509,6 +509,17 @@ def test_start_corrects_first_where_the_residual_is_large():
     assert still.model.x.tolist() == [1.0, -0.5, 0.2]
 
 
+def test_start_leaves_the_model_where_it_is_if_asked_to():
+    nav = navigator(simplex, [1.0, -0.5, 0.2], settings=Settings())
+    nav.model.x.data.copy_(torch.tensor([1.0, -0.5, 0.2], dtype=torch.float64))
+    point = nav.start(correct=False)
+    assert nav.model.x.tolist() == [1.0, -0.5, 0.2]
+    assert point.kkt > Settings().correct_above
+    assert "all losses could fall together" in point.message
+    wish = nav.preview(improve="task 0", give_up={"task 1": 0.01}, protect=[])
+    assert nav.step(wish).realised[0] < 0
+
+
 def test_first_order_steps_need_no_second_derivative():
     class Square(torch.autograd.Function):
         @staticmethod

@@ -21,7 +21,8 @@ from mtl2r_bench.navigate.commands import COMMANDS, Places, execute
 from mtl2r_bench.navigate.jsonl import answer, serve
 from mtl2r_bench.navigate.problem import SMOOTH_LOSSES
 from mtl2r_bench.navigate.sentences import HELP, parse
-from mtl2r_bench.navigate.terminal import Spinner, talk
+from mtl2r_bench.navigate.terminal import talk
+from mtl2r_bench.navigate.waiting import Spinner
 from mtl2r_bench.tables import LOSSES
 from mtl2r_models import Ranker
 

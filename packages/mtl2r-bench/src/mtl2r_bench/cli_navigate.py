@@ -7,25 +7,30 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from .cli_options import console
 from .files import writable
 from .navigate import Session, open_run
 from .navigate.commands import Places, schema
 from .navigate.jsonl import serve
+from .navigate.opening import begin
 from .navigate.problem import DOCUMENTS
 from .navigate.session import about
-from .navigate.terminal import Spinner, talk
+from .navigate.terminal import talk
+from .navigate.waiting import Lines, Spinner
 
 __all__ = ["app"]
 
 app = typer.Typer()
+
+_HINT = "Ctrl-C begins at the ranker as it was trained, however far from the front"
 
 
 @app.command()
@@ -42,6 +47,12 @@ def navigate(
         int, typer.Option(min=1, help="Training documents that losses and curvature are taken on.")
     ] = DOCUMENTS,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:n.")] = "cpu",
+    as_trained: Annotated[
+        bool,
+        typer.Option(
+            "--as-trained", help="Begin at the ranker as it is, however far from the front."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="A JSON command per line in, an answer per line out.")
     ] = False,
@@ -66,35 +77,28 @@ def navigate(
     if saved is not None:
         kept = about(saved)
         loss, documents = loss or kept["loss"], kept["documents"]
-    spinner = Spinner(console)
-    progress = None if as_json else spinner.tell
+    if resume is not None and as_trained:
+        raise ValueError("`--resume` and `--as-trained` exclude one another")
+    seen = Console(stderr=True) if as_json else console
+    spinner = Spinner(seen)
+    tell = spinner.tell if seen.is_terminal else Lines(seen, first=5.0 if as_json else 0.0).tell
+    hint = "" if saved is not None or as_trained else _HINT
+    with spinner(f"opening {run}", hint):
+        tell(f"opening {run}")
+        problem = open_run(run, loss=loss, documents=documents, device=device)
+        if saved is not None:
+            session = Session.resume(problem, saved, tell)
+        else:
+            can_stop = seen.is_terminal and not as_json
+            session = begin(problem, tell, as_trained=as_trained, interruptible=can_stop)
     if as_json:
-        session = _begin(run, saved, loss, documents, device, progress)
         sys.exit(1 if serve(session, places, sys.stdin, sys.stdout) else 0)
-    if not console.is_terminal:  # where the spinner does not show
-        console.print(f"Opening {run}: minutes, for a large ranker.", soft_wrap=True)
-    with spinner(f"opening {run}"):
-        session = _begin(run, saved, loss, documents, device, progress)
     places.saved = saved
     _warn_where_nothing_can_be_saved(places)
     if web:
         _serve_page(session, run, port)
     else:
         talk(session, places, console, spinner)
-
-
-def _begin(
-    run: Path,
-    saved: Path | None,
-    loss: str | None,
-    documents: int,
-    device: str,
-    progress: Callable[[str], None] | None,
-) -> Session:
-    problem = open_run(run, loss=loss, documents=documents, device=device)
-    if saved is not None:
-        return Session.resume(problem, saved, progress)
-    return Session.start(problem, progress)
 
 
 def _need_page() -> None:

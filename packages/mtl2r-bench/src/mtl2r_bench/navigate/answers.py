@@ -41,7 +41,7 @@ def local(session: Session) -> dict[str, Any]:
             a: {b: None if slopes is None else _number(slopes[i, j]) for j, b in enumerate(tasks)}
             for i, a in enumerate(tasks)
         },
-        "notes": list(session.problem.notes),
+        "notes": list(session.notes),
     }
 
 

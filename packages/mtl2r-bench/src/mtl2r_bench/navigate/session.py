@@ -6,12 +6,11 @@ No user interface is known here; the terminal, JSON and the web page each hold a
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,8 +19,9 @@ from torch import Tensor, nn
 
 from ltr_data import atomic_write
 from mtl2r_models import Ranker
-from mtl_optim.pareto import Local, Metrics, ParetoNavigator, Point, Preview
+from mtl_optim.pareto import Local, Metrics, ParetoNavigator, Point, Preview, Settings
 
+from .measured import Measured, digest, paired_change
 from .problem import Problem
 from .wishes import Unit, Wish
 
@@ -30,11 +30,9 @@ __all__ = ["Session", "about"]
 ABOUT, POINTS = "session.json", "points"
 FORMAT = "mtl2r-navigation"
 
-REMEMBERED = 256
-"""Measurements that are kept; an older one is made again where it is asked for."""
-
-Values: TypeAlias = dict[str, NDArray[np.float64]]
-"""The metric (task, query) by the digest of the parameters it was measured at."""
+SETTINGS = Settings(correct_above=0.1)
+"""From a start with that KKT residual steps are realised as closely as from one with less, and rankers
+that were stopped early on validation lose less of it on the way there."""
 
 
 class Session:
@@ -43,7 +41,7 @@ class Session:
     Args:
         problem: What is navigated.
         navigator: Over a model of its own; started or loaded.
-        values: What the navigator's metrics have measured so far.
+        measured: Measures the navigator's metrics.
 
     Attributes:
         planned: The last preview, which `step` takes; None where there is none at this point.
@@ -53,20 +51,32 @@ class Session:
         self,
         problem: Problem,
         navigator: ParetoNavigator,
-        values: Values | None = None,
+        measured: Measured | None = None,
     ) -> None:
         self.problem = problem
         self.navigator = navigator
         self.planned: Preview | None = None
-        self._values = Values() if values is None else values
+        self._measured = Measured(problem) if measured is None else measured
 
     @classmethod
-    def start(cls, problem: Problem, progress: Callable[[str], None] | None = None) -> Self:
-        """Begins at the problem's ranker; where it is far from the front, it is moved there."""
-        model, values = copy.deepcopy(problem.ranker.model), Values()
-        navigator = ParetoNavigator(model, **_arguments(problem, values, progress))
-        session = cls(problem, navigator, values)
-        navigator.start()
+    def start(
+        cls,
+        problem: Problem,
+        progress: Callable[[str], None] | None = None,
+        *,
+        correct: bool = True,
+    ) -> Self:
+        """Begins at the problem's ranker; where it is far from the front, it is moved there.
+
+        Args:
+            problem: What is navigated.
+            progress: Told what is being done.
+            correct: False begins at the ranker as it is, however far.
+        """
+        model, measured = copy.deepcopy(problem.ranker.model), Measured(problem)
+        navigator = ParetoNavigator(model, **_arguments(problem, measured, progress))
+        session = cls(problem, navigator, measured)
+        navigator.start(correct=correct)
         return session
 
     @classmethod
@@ -89,18 +99,18 @@ class Session:
                     f"{folder}: a navigation with another {key.replace('_', ' ')}: "
                     f"{saved.get(key)!r} there, {value!r} here"
                 )
-        model, values = copy.deepcopy(problem.ranker.model), Values()
+        model, measured = copy.deepcopy(problem.ranker.model), Measured(problem)
         navigator = ParetoNavigator.load(
-            Path(folder) / POINTS, model, **_arguments(problem, values, progress)
+            Path(folder) / POINTS, model, **_arguments(problem, measured, progress)
         )
-        return cls(problem, navigator, values)
+        return cls(problem, navigator, measured)
 
     def fork(self, progress: Callable[[str], None] | None = None) -> Self:
         """A session of its own that begins where this one stands; neither sees the other."""
         with tempfile.TemporaryDirectory(prefix="mtl2r-") as folder:
             self.save(folder)
             other = type(self).resume(self.problem, folder, progress)
-        other._values.update(self._values)
+        other._measured.learn(self._measured)
         return other
 
     @property
@@ -112,6 +122,27 @@ class Session:
     def points(self) -> tuple[Point, ...]:
         """All points visited, in the order of their ids."""
         return self.navigator.points
+
+    @property
+    def moved(self) -> bool:
+        """Whether the first point is not the ranker as it was trained."""
+        first = self.navigator.parameters(self.points[0])
+        trained = dict(self.problem.ranker.model.named_parameters())
+        return digest(first) != digest({name: trained[name] for name in first})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know, in sentences."""
+        trained = [other.metrics for other in self.problem.neighbours if other.own]
+        if not trained or not self.moved:
+            return self.problem.notes
+        had = ", ".join(f"{x:.4f}" for x in trained[0])
+        note = (
+            f"Point {self.points[0].id} is the run's ranker, moved onto the front of "
+            f"{self.problem.loss}. As it was trained it has {self.problem.metric} {had}; "
+            "`--as-trained` begins there."
+        )
+        return (*self.problem.notes, note)
 
     def local(self) -> Local:
         """The trade-offs here; takes seconds the first time at a point."""
@@ -174,12 +205,7 @@ class Session:
 
         Both are paired over the validation queries, so the error is that of the difference.
         """
-        change = self._measured(point) - self._measured(since)
-        count = (~np.isnan(change)).sum(axis=-1)
-        mean = np.nansum(change, axis=-1) / np.maximum(count, 1)
-        squares = np.nansum((change - mean[:, None]) ** 2, axis=-1) / np.maximum(count - 1, 1)
-        error = np.where(count > 1, np.sqrt(squares / np.maximum(count, 1)), np.nan)
-        return np.where(count > 0, mean, np.nan), error
+        return paired_change(self._values(since), self._values(point))
 
     def export(self, folder: str | Path, point: Point | None = None) -> Path:
         """Writes the ranker of a point, the current one by default, for `mtl2r-bench predict`.
@@ -195,7 +221,7 @@ class Session:
         model.load_state_dict({**model.state_dict(), **self.navigator.parameters(chosen)})
         origin = self.problem.ranker
         metadata = {name: v for name, v in origin.metadata.items() if name != "metrics"}
-        metrics = np.nanmean(self._measured(chosen), axis=-1).tolist()
+        metrics = np.nanmean(self._values(chosen), axis=-1).tolist()
         target.parent.mkdir(parents=True, exist_ok=True)
         Ranker(
             model,
@@ -255,15 +281,11 @@ class Session:
         names = self.navigator.tasks if unit == "loss" else self.navigator.metric_names
         return dict(zip(self.problem.tasks, names, strict=True))
 
-    def _measured(self, point: Point) -> NDArray[np.float64]:
-        """(task, query) of a point; measured again where it came from a file."""
-        parameters = self.navigator.parameters(point)
-        key = _digest(parameters)
-        if key not in self._values:
-            model = copy.deepcopy(self.problem.ranker.model)
-            model.load_state_dict({**model.state_dict(), **parameters})
-            _remember(self._values, key, self.problem.measure(model))
-        return self._values[key]
+    def _values(self, point: Point) -> NDArray[np.float64]:
+        """The metric (task, query) of a point; measured again where it came from a file."""
+        model = copy.deepcopy(self.problem.ranker.model)
+        model.load_state_dict({**model.state_dict(), **self.navigator.parameters(point)})
+        return self._measured(model)
 
     def _path(self, point: Point) -> list[Point]:
         """From the first point to this one."""
@@ -296,7 +318,7 @@ def _about(problem: Problem) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "run": problem.name,
-        "ranker": _digest(dict(problem.ranker.model.named_parameters())),
+        "ranker": digest(dict(problem.ranker.model.named_parameters())),
         "tasks": list(problem.tasks),
         "loss": problem.loss,
         "documents": problem.documents,
@@ -306,7 +328,7 @@ def _about(problem: Problem) -> dict[str, Any]:
 
 def _arguments(
     problem: Problem,
-    values: Values,
+    measured: Measured,
     progress: Callable[[str], None] | None,
 ) -> dict[str, Any]:
     """What a navigator is made or loaded with, but for its model."""
@@ -315,29 +337,13 @@ def _arguments(
         return problem.losses(model)
 
     def measure(model: nn.Module, _: object) -> Tensor:
-        key = _digest(dict(model.named_parameters()))
-        if key not in values:
-            _remember(values, key, problem.measure(model))
-        return torch.from_numpy(values[key])
+        return torch.from_numpy(measured(model))
 
     names = tuple(f"{problem.metric} {task}" for task in problem.tasks)
     return {
         "losses": losses,
         "metrics": Metrics(measure, names),
         "tasks": problem.tasks,
+        "settings": SETTINGS,
         "progress": progress,
     }
-
-
-def _remember(values: Values, key: str, measured: NDArray[np.float64]) -> None:
-    while len(values) >= REMEMBERED:
-        del values[next(iter(values))]
-    values[key] = measured
-
-
-def _digest(parameters: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(parameters):
-        digest.update(name.encode())
-        digest.update(parameters[name].detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,31 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ..files import explain
+from . import answers
 from .commands import Places, execute
 from .sentences import HELP, parse
 from .session import Session
+from .waiting import Spinner
 
 __all__ = ["render", "talk"]
-
-Progress = Callable[[str], None]
-
-
-class Spinner:
-    """Shows what is being done; give `tell` to a session as its progress."""
-
-    def __init__(self, console: Console) -> None:
-        self._status = console.status("")
-
-    def tell(self, what: str) -> None:
-        """Says what is being done."""
-        self._status.update(escape(what))
-
-    @contextlib.contextmanager
-    def __call__(self, what: str) -> Iterator[None]:
-        """Turns while the block runs."""
-        self.tell(what)
-        with self._status:
-            yield
 
 
 def talk(
@@ -56,7 +37,9 @@ def talk(
         read: Asks for a line; EOFError ends, KeyboardInterrupt too.
     """
     kept = len(session.points)
-    _obey(session, places, console, spinner, {"command": "local"})
+    console.print(_standing(answers.here(session)["point"], session))  # what is known at once
+    console.print(Group(*_notes(session.notes)))
+    _obey(session, places, console, spinner, {"command": "local"}, shown=_exchange)
     console.print("[dim]help lists the commands[/]")
     try:
         while True:
@@ -91,6 +74,7 @@ def _obey(
     console: Console,
     spinner: Spinner,
     command: Mapping[str, Any],
+    shown: Callable[[Mapping[str, Any], Session], RenderableType] | None = None,
 ) -> dict[str, Any] | None:
     """Executes a command and prints its answer; None where it failed, which is printed too."""
     before = session.point.id
@@ -104,7 +88,7 @@ def _obey(
         session.go(before)  # whatever was half done
         console.print("stopped; nothing has changed")
         return None
-    console.print(render(answer, session))
+    console.print((shown or render)(answer, session))
     return answer
 
 
@@ -117,7 +101,8 @@ def render(answer: Mapping[str, Any], session: Session) -> RenderableType:
     """An answer of `mtl2r_bench.navigate.commands.execute` as tables and sentences."""
     kind = answer["command"]
     if kind == "local":
-        return Group(_standing(answer["point"], session, answer), _exchange(answer, session))
+        standing = _standing(answer["point"], session)
+        return Group(standing, *_notes(answer["notes"]), _exchange(answer, session))
     if kind == "preview":
         return _preview(answer, session)
     if kind == "step":
@@ -125,7 +110,7 @@ def render(answer: Mapping[str, Any], session: Session) -> RenderableType:
     if kind == "points":
         return _points(answer, session)
     if kind in ("undo", "go", "name"):
-        return _standing(answer["point"], session, None)
+        return _standing(answer["point"], session)
     if kind == "save":
         name = str(answer["folder"])
         return Text(f"Saved {answer['points']} points: {name}")
@@ -134,10 +119,8 @@ def render(answer: Mapping[str, Any], session: Session) -> RenderableType:
     return Text(str(dict(answer)))
 
 
-def _standing(
-    point: Mapping[str, Any], session: Session, local: Mapping[str, Any] | None
-) -> RenderableType:
-    """A point's losses and metrics, and how far each loss can still fall."""
+def _standing(point: Mapping[str, Any], session: Session) -> RenderableType:
+    """A point's losses and metrics."""
     metric = session.problem.metric
     table = Table(
         "task",
@@ -149,8 +132,6 @@ def _standing(
         title_justify="left",
         title_style="bold",
     )
-    if local is not None:
-        table.add_column("loss can fall by")
     for task in session.problem.tasks:
         row = [
             escape(task),
@@ -161,13 +142,13 @@ def _standing(
             else _pm(point["since_start"][task], point["since_start_error"][task]),
             f"{point['weights'][task]:.3f}",
         ]
-        if local is not None:
-            fall = local["can_fall"][task]
-            row.append("no end in sight" if fall is None else f"{fall:.4f}")
         table.add_row(*row)
     message = [Text(point["message"], style="yellow")] if point["message"] else []
-    notes = [Text(note, style="dim") for note in (local or {}).get("notes", ())]
-    return Group(table, *message, *notes)
+    return Group(table, *message)
+
+
+def _notes(notes: Iterable[str]) -> list[RenderableType]:
+    return [Text(note, style="dim") for note in notes]
 
 
 def _title(point: Mapping[str, Any]) -> str:
@@ -177,11 +158,12 @@ def _title(point: Mapping[str, Any]) -> str:
 
 
 def _exchange(answer: Mapping[str, Any], session: Session) -> RenderableType:
-    """What a little less of one loss costs of another, along the front."""
+    """What a little less of one loss costs of another, along the front, and how far it can fall."""
     tasks = session.problem.tasks
     table = Table(
         "a loss lower by 0.01 of",
         *(f"costs {escape(task)}" for task in tasks),
+        "and it can fall by",
         title="Exchange along the front, the other tasks held",
         title_justify="left",
         title_style="bold",
@@ -191,7 +173,9 @@ def _exchange(answer: Mapping[str, Any], session: Session) -> RenderableType:
         for worse in tasks:
             rate = answer["exchange"][worse][better]
             cells.append("" if worse == better or rate is None else f"{-0.01 * rate:+.4f}")
-        table.add_row(escape(better), *cells)
+        fall = answer["can_fall"][better]
+        end = "no end in sight" if fall is None else f"{fall:.4f}"
+        table.add_row(escape(better), *cells, end)
     return table
 
 

@@ -68,7 +68,6 @@ class Surroundings:
         """Solves for the tangents at a place, and measures along them."""
         before = objective.cost
         at = frame(place.at.losses, place.at.J)
-        directions = at.Q.shape[1]
         front = tangents(
             at,
             objective.curvature(place.theta, at.alpha),
@@ -77,7 +76,7 @@ class Surroundings:
             residual=settings.residual,
             step=settings.probe,
             near=near if settings.second_order else None,
-            told=lambda i: tell(f"solving for tangent {i + 1} of {directions}"),
+            tell=tell,
         )
         losses = metrics = None
         if place.losses.samples is not None:

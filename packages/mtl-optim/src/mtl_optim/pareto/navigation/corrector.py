@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .curvature import Solution, solve_across
+from .curvature import Solution, solve_across, told
 from .objective import Objective, Values
 from .points import Settings
 from .tangent import Frame, frame
@@ -52,6 +54,7 @@ def correct(
     accuracy: float,
     radius: float,
     known: tuple[Values, Tensor] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Corrected:
     """Sequential quadratic programming for: least τ with ℓ ≤ target + τ u.
 
@@ -74,6 +77,7 @@ def correct(
         accuracy: Distance from the line, in scaled losses, to reach.
         radius: Trust radius of the first step.
         known: Losses and Jacobian at θ, where they were taken already.
+        tell: Told how far it is, and how long it may take still.
 
     Returns:
         The place reached, which is where it started if no step was better.
@@ -85,6 +89,7 @@ def correct(
     values, J = objective.jacobian(theta) if known is None else known
     at = frame(values.means, J, free)
     released = torch.zeros_like(target, dtype=torch.bool)
+    began = time.monotonic()
     for done in range(corrections + _RESTORATIONS + 1):
         within = at.losses <= target + accuracy
         released = within & (released | (at.alpha <= _INACTIVE * at.alpha.max()))
@@ -98,7 +103,9 @@ def correct(
         v = at.Q @ (at.inverse @ gap).to(at.Q)
         across = None
         if off_front:
-            across = _newton(objective, theta, v, at, settings, radius)
+            left = (time.monotonic() - began) / done * (corrections - done) if done else None
+            tell(what := _progress(done, corrections, at.kkt, tolerance, left))
+            across = _newton(objective, theta, v, at, settings, radius, tell, what)
             v = v + across.w
         share = _backtrack(objective, theta, v, at, target)
         if across is not None:
@@ -113,11 +120,28 @@ def correct(
     return Corrected(theta, values, at, radius, missed, reached, ended)
 
 
+def _progress(done: int, most: int, kkt: float, aim: float, left: float | None) -> str:
+    at_most = "" if left is None else f", at most {left:.0f} s"
+    return (
+        f"correcting towards the front: step {done + 1} of at most {most}{at_most}, "
+        f"KKT residual {kkt:.2g}, {aim:.2g} wanted"
+    )
+
+
 def _newton(
-    objective: Objective, theta: Tensor, along: Tensor, at: Frame, settings: Settings, radius: float
+    objective: Objective,
+    theta: Tensor,
+    along: Tensor,
+    at: Frame,
+    settings: Settings,
+    radius: float,
+    tell: Callable[[str], None],
+    what: str,
 ) -> Solution:
     """The solution of (P H P + λ I) w = −P (H Q c + r)."""
-    product = objective.curvature(theta, at.alpha)
+    product = told(
+        objective.curvature(theta, at.alpha), tell, what, settings.iterations + bool(along.any())
+    )
     curved = product(along) if bool(along.any()) else along
     return solve_across(
         product,

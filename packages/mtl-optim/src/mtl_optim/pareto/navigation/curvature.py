@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,17 @@ class Solution:
     w: Tensor
     Hw: Tensor
     end: End
+
+
+def told(product: Product, tell: Callable[[str], None], what: str, most: int) -> Product:
+    """The product, which says what it is for, and which of how many it is."""
+    numbers = itertools.count(1)
+
+    def telling(v: Tensor) -> Tensor:
+        tell(f"{what}: product {next(numbers)} of at most {most}")
+        return product(v)
+
+    return telling
 
 
 def project(Q: Tensor, x: Tensor) -> Tensor:

@@ -145,11 +145,15 @@ class ParetoNavigator:
 
     # --- the walk
 
-    def start(self) -> Point:
+    def start(self, *, correct: bool = True) -> Point:
         """Measures the model where it is, and corrects it first where it is far from the front.
 
         Where the relative KKT residual is above `settings.correct_above` the losses descend
         together, at constant differences, until it is not. Points visited before are forgotten.
+
+        Args:
+            correct: False begins where the model is, however far. From there the exchange rates are
+                those of the nearest front, and steps leave the residual as it is.
 
         Returns:
             The first point.
@@ -165,7 +169,7 @@ class ParetoNavigator:
         where = Whereabouts(objective, self._meter, self.settings, self._tell)
         with objective.unless_done(theta):
             self._names.fix_tasks(objective.begin(theta))
-            taken = where.descend(theta)
+            taken = where.descend(theta, self.settings.start_corrections if correct else 0)
         self._tree, self._where = Tree(), where
         return self._record(taken, before)
 

@@ -37,6 +37,7 @@ def take(
     settings: Settings,
     tolerance: float,
     radius: float,
+    tell: Callable[[str], None],
 ) -> Taken:
     """Takes a previewed move.
 
@@ -64,6 +65,7 @@ def take(
         accuracy=miss,
         radius=radius,
         known=predicted.known,
+        tell=tell,
     )
     realised = found.at.losses - start
     if float(realised @ change) < 0.1 * float(change @ change):
@@ -88,30 +90,36 @@ def descend(
     objective: Objective,
     theta: Tensor,
     settings: Settings,
+    corrections: int,
     radius: float,
     tell: Callable[[str], None],
 ) -> Taken:
     """Down to the front where it is far, at constant differences of the losses."""
     values, J = objective.jacobian(theta)
     before = frame(values.means, J).kkt
-    far = before > settings.correct_above and settings.start_corrections > 0
-    if far:
-        tell("correcting towards the front")
+    far = before > settings.correct_above
     found = correct(
         objective,
         theta,
         values.means,
         torch.ones_like(values.means),
         settings=settings,
-        corrections=settings.start_corrections if far else 0,
+        corrections=corrections if far else 0,
         tolerance=settings.correct_above,
         accuracy=settings.largest_step,
         radius=radius,
         known=(values, J),
+        tell=tell,
     )
+    if not far:
+        return Taken(found, "")
+    if not corrections:
+        return Taken(
+            found,
+            f"not on the front: with a KKT residual of {before:.2g} all losses could fall together",
+        )
     after = found.at.kkt
-    message = f"corrected first: the KKT residual went from {before:.2g} to {after:.2g}"
-    return Taken(found, message if far else "")
+    return Taken(found, f"corrected first: the KKT residual went from {before:.2g} to {after:.2g}")
 
 
 @dataclass(frozen=True, eq=False)

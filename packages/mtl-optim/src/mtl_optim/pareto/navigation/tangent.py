@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..._solvers import min_norm_point
-from .curvature import Product, solve_across
+from .curvature import Product, solve_across, told
 from .points import NavigationError
 
 _TURNED = 10.0  # condition beyond which tangents nearby say nothing here
@@ -115,7 +115,7 @@ def tangents(
     residual: float,
     step: float,
     near: Tensor | None = None,
-    told: Callable[[int], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Tangents:
     """The tangents of the front at a point.
 
@@ -135,7 +135,7 @@ def tangents(
         residual: See `solve_across`.
         step: Change of a loss that is a typical step.
         near: V (param, direction) of a point nearby, or None.
-        told: Called with the number of each direction before its solve.
+        tell: Told what is being solved for.
 
     Returns:
         The tangents.
@@ -148,11 +148,12 @@ def tangents(
     iterations = iterations if near is None else -(-iterations // 2)
     least = float(at.residual.norm())
     for i, q in enumerate(guess.T):
-        told(i)
-        Hq = product(q)
+        what = f"solving for tangent {i + 1} of {guess.shape[1]}"
+        telling = told(product, tell, what, iterations + 1)
+        Hq = telling(q)
         slope = float((at.J @ at.Q[:, i]).abs().max())
         across = solve_across(
-            product,
+            telling,
             -Hq,
             at.Q,
             damping=damping,

@@ -68,9 +68,11 @@ class Whereabouts:
             self._near = self._around.front.V
         return self._around
 
-    def descend(self, theta: Tensor) -> Taken:
+    def descend(self, theta: Tensor, corrections: int) -> Taken:
         """To the front from θ, where it is far."""
-        taken = descend(self._objective, theta, self._settings, self._trust(theta), self._tell)
+        taken = descend(
+            self._objective, theta, self._settings, corrections, self._trust(theta), self._tell
+        )
         self._arrive(taken)
         return taken
 
@@ -80,7 +82,13 @@ class Whereabouts:
         self._tell("stepping")
         with self._objective.unless_done(theta):
             taken = take(
-                self._objective, around, preview, self._settings, tolerance, self._trust(theta)
+                self._objective,
+                around,
+                preview,
+                self._settings,
+                tolerance,
+                self._trust(theta),
+                self._tell,
             )
             self._arrive(taken)
         return taken

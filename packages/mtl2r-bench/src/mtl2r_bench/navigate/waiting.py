@@ -1,0 +1,76 @@
+"""What a person sees while something is computed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+__all__ = ["Lines", "Spinner"]
+
+
+class Spinner:
+    """Shows in a terminal what is being done, and for how long; give `tell` to a session.
+
+    Args:
+        console: Where; nothing is shown where it is no terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tell: Callable[[str], None] = lambda _: None
+
+    def tell(self, what: str) -> None:
+        """Says what is being done."""
+        self._tell(what)
+
+    @contextlib.contextmanager
+    def __call__(self, what: str, hint: str = "") -> Iterator[None]:
+        """Turns while the block runs.
+
+        Args:
+            what: Shown until more is told.
+            hint: Shown below all the while.
+        """
+        below = f"\n  [dim]{escape(hint)}[/]" if hint else ""
+        columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        shown = Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        )
+        with shown:
+            task = shown.add_task(escape(what) + below)
+            before = self._tell
+            self._tell = lambda now: shown.update(task, description=escape(now) + below)
+            try:
+                yield
+            finally:
+                self._tell = before
+
+
+class Lines:
+    """Says in lines what is being done, where there is no terminal, now and then.
+
+    Args:
+        console: Where.
+        first: Seconds before the first line.
+        every: Seconds from line to line.
+    """
+
+    def __init__(self, console: Console, *, first: float = 0.0, every: float = 10.0) -> None:
+        self._console = console
+        self._every = every
+        self._began = time.monotonic()
+        self._next = self._began + first
+
+    def tell(self, what: str) -> None:
+        """Says what is being done, unless something was said just now."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + self._every
+        line = f"{now - self._began:.0f} s: {what}"
+        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
