@@ -30,8 +30,8 @@ DOCUMENTS = 20_000
 transformer holds in a few gigabytes."""
 
 BATCH_TOKENS = 1_024
-"""Padded documents of a batch of the sample: what is padded costs as much as what is not, and a batch that
-stays in the cache has its Hessian-vector products in half the time of one of 4,096."""
+"""Padded documents of a batch of the sample: what is padded costs as much as what is not, and
+Hessian-vector products take half the time that they do in batches of 4,096."""
 
 SMOOTH_LOSSES = (
     *("listnet", "ranknet", "softmax", "binary_listnet", "listmle", "p_listmle"),
