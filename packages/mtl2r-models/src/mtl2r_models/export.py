@@ -1,8 +1,8 @@
 """Rankers as programs that run without this package: torch.export and ONNX.
 
 What is exported takes raw features (batch, list, feature) float32 and a mask (batch, list) bool, of
-any batch size and list length, applies the feature transform, and gives float32 scores (batch,
-list), or (task, batch, list) where each task has a score of its own.
+any batch size from 1 and any list length, applies the feature transform, and gives float32 scores
+(batch, list), or (task, batch, list) where each task has a score of its own.
 """
 
 from __future__ import annotations
