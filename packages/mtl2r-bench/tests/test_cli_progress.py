@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mtl2r_bench import cli_progress
 from mtl2r_bench.cli_progress import TrainingProgress
-from mtl2r_bench.epoch import Progress
+from mtl2r_bench.progress import Progress, TreeProgress
 
 
 @pytest.fixture
@@ -52,3 +52,16 @@ def test_a_terminal_has_a_bar():
     assert "epoch 2/2" in stream.getvalue()
     assert "8/8" in stream.getvalue()
     assert "step" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("what", ["", "teacher of relevance"])
+def test_trees_have_lines_too(clock, what):
+    stream = io.StringIO()
+    with TrainingProgress(Console(file=stream, width=40)) as progress:
+        for tree in range(1, 4):
+            progress(TreeProgress(what, tree, 100, "ndcg@10", 0.5))
+            clock[0] += 40.0
+    name = what or "trees"
+    assert stream.getvalue().splitlines() == [
+        f"{name}, tree {tree}/100, ndcg@10 0.5000" for tree in (1, 3)
+    ]

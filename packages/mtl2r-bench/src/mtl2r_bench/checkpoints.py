@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from .config import RunConfig
-from .epoch import Progress
+from .progress import OnProgress, Progress
 from .state import TrainingState
 
 __all__ = ["checkpoints"]
@@ -19,7 +19,7 @@ def checkpoints(
     config: RunConfig,
     state: TrainingState,
     path: Path,
-    on_progress: Callable[[Progress], None],
+    on_progress: OnProgress,
 ) -> Callable[[Progress], None]:
     """What happens after every step: progress is shown and, now and then, the state is saved.
 

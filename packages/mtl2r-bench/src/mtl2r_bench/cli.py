@@ -85,7 +85,11 @@ def train(
         for metric, values in metrics.items():
             table.add_row(split, metric, *(f"{value:.4f}" for value in values.values()))
     console.print(table)
-    console.print(f"Epoch {record['epoch']} was chosen. Ranker: {out / 'ranker'}")
+    if run.method.name in TREES:
+        chosen = f"{record['epoch']} trees were chosen, in LightGBM's text: {out / 'trees.txt'}"
+    else:
+        chosen = f"Epoch {record['epoch']} was chosen. Ranker: {out / 'ranker'}"
+    console.print(chosen, soft_wrap=True, highlight=False)
 
 
 class Form(StrEnum):

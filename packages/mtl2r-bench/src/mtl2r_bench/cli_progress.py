@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from .epoch import Progress
+from .progress import Progress, TreeProgress
 
 __all__ = ["TrainingProgress"]
 
@@ -32,14 +32,14 @@ class TrainingProgress:
         self._bar: Bar | None = None
         if console.is_terminal:
             self._bar = Bar(
-                TextColumn("epoch {task.fields[epoch]}"),
+                TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[losses]}"),
+                TextColumn("{task.fields[values]}"),
                 TimeRemainingColumn(),
                 console=console,
             )
-            self._row = self._bar.add_task("", total=None, epoch="", losses="")
+            self._row = self._bar.add_task("", total=None, values="")
 
     def __enter__(self) -> TrainingProgress:
         if self._bar is not None:
@@ -55,21 +55,28 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, at: Progress) -> None:
-        """Show where the training stands; called after every step."""
-        epoch = f"{at.epoch}/{at.epochs}"
-        losses = "losses " + " ".join(f"{value:.4f}" for value in at.losses)
+    def __call__(self, at: Progress | TreeProgress) -> None:
+        """Show where the training stands; called after every step and every tree."""
+        if isinstance(at, TreeProgress):
+            values = f"{at.metric} {at.value:.4f}"
+            self._show(at.what or "trees", "tree", at.tree, at.trees, at.tree, at.trees, values)
+            return
+        values = "losses " + " ".join(f"{value:.4f}" for value in at.losses)
+        done, total = (at.epoch - 1) * at.batches + at.batch, at.epochs * at.batches
+        name = f"epoch {at.epoch}/{at.epochs}"
+        self._show(name, "step", at.batch, at.batches, done, total, values)
+
+    def _show(
+        self, name: str, unit: str, place: int, places: int, done: int, total: int, values: str
+    ) -> None:
+        """A part's name, its place in it, and how much of the whole is done."""
         if self._bar is not None:
             self._bar.update(
-                self._row,
-                completed=(at.epoch - 1) * at.batches + at.batch,
-                total=at.epochs * at.batches,
-                epoch=epoch,
-                losses=losses,
+                self._row, description=name, completed=done, total=total, values=values
             )
             return
         now = time.monotonic()
-        if at.batch == at.batches or now - self._logged >= _LOG_SECONDS:
+        if place == places or now - self._logged >= _LOG_SECONDS:
             self._logged = now
-            line = f"epoch {epoch}, step {at.batch}/{at.batches}, {losses}"
+            line = f"{name}, {unit} {place}/{places}, {values}"
             self._console.print(line, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ from .checkpoints import checkpoints
 from .config import RunConfig, to_toml
 from .data import Splits
 from .distillation import training_data
-from .epoch import Engine, Progress
+from .epoch import Engine
 from .evaluate import evaluate, label_scores, query_table, scorer
 from .group import ALONE
+from .progress import OnProgress, Progress
 from .record import RunFolder, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
 from .start import initial_state
@@ -45,7 +46,7 @@ _MARGIN = 0.02
 
 
 def train_conditioned(
-    config: RunConfig, splits: Splits, folder: str | Path, on_progress: Callable[[Progress], None]
+    config: RunConfig, splits: Splits, folder: str | Path, on_progress: OnProgress
 ) -> dict[str, Any]:
     """The run of one preference of a conditioned ranker.
 
@@ -157,7 +158,7 @@ def _trained(
     splits: Splits,
     trained: list[int],
     run: RunFolder,
-    on_progress: Callable[[Progress], None],
+    on_progress: OnProgress,
 ) -> Ranker:
     """The conditioned ranker of the best epoch; trained here, or gone on with, or found done."""
     epochs = shared_epochs(config)
@@ -166,7 +167,7 @@ def _trained(
     config = config.model_copy(
         update={"train": config.train.model_copy(update={"epochs": epochs, "device": "cpu"})}
     )
-    learned = training_data(config, splits, trained)
+    learned = training_data(config, splits, trained, on_progress)
     state = initial_state(config, splits, trained, ALONE, learned)
     if run.last.is_file():
         state.load(run.last)

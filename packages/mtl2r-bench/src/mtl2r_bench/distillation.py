@@ -12,11 +12,14 @@ from ltr_data import LabelSpec, RankingDataset
 from .config import DistillationConfig, RunConfig
 from .data import Splits
 from .gbdt import fit_one_task
+from .progress import OnTree, nobody
 
 __all__ = ["training_data"]
 
 
-def training_data(config: RunConfig, splits: Splits, trained: list[int]) -> RankingDataset:
+def training_data(
+    config: RunConfig, splits: Splits, trained: list[int], on_progress: OnTree = nobody
+) -> RankingDataset:
     """What a run learns from: the training lists, with a teacher's scores where it has one.
 
     The scores are further labels, one per trained task, behind those of the data; so they are
@@ -29,6 +32,7 @@ def training_data(config: RunConfig, splits: Splits, trained: list[int]) -> Rank
         config: The run.
         splits: Its data.
         trained: Indices of the trained tasks among the labels.
+        on_progress: Called after every tree of a teacher.
 
     Raises:
         ImportError: Without ``pip install "mtl2r-bench[gbdt]"``, where there is a teacher.
@@ -36,7 +40,9 @@ def training_data(config: RunConfig, splits: Splits, trained: list[int]) -> Rank
     distillation, train = config.train.distillation, splits.train
     if distillation is None:
         return train
-    scores = np.stack([_targets(splits, config, distillation, task) for task in trained])
+    scores = np.stack(
+        [_targets(splits, config, distillation, task, on_progress) for task in trained]
+    )
     names = [f"{train.tasks[task]} (teacher)" for task in trained]
     known = train.label_mask
     if known is not None:
@@ -50,7 +56,11 @@ def training_data(config: RunConfig, splits: Splits, trained: list[int]) -> Rank
 
 
 def _targets(
-    splits: Splits, config: RunConfig, distillation: DistillationConfig, task: int
+    splits: Splits,
+    config: RunConfig,
+    distillation: DistillationConfig,
+    task: int,
+    on_progress: OnTree,
 ) -> NDArray[np.float32]:
     trees = fit_one_task(
         splits.train,
@@ -59,6 +69,8 @@ def _targets(
         evaluation=config.evaluation,
         options=distillation.trees,
         seed=config.seed,
+        on_progress=on_progress,
+        what=f"teacher of {splits.tasks[task]}",
     )
     scores = trees.predict(splits.train).astype(np.float64)
     spread = float(scores.std())

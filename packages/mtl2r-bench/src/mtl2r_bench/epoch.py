@@ -20,9 +20,10 @@ from .config import RunConfig
 from .evaluate import task_mask
 from .group import ProcessLostError
 from .optimization import casting, learning_rate
+from .progress import Progress
 from .state import TrainingState, random_state, set_random_state
 
-__all__ = ["Engine", "Progress", "TrainingError"]
+__all__ = ["Engine", "TrainingError"]
 
 _SECOND_BATCH = 1_000_003
 """Added to the seed of the batches that two-batch methods compare with."""
@@ -30,25 +31,6 @@ _SECOND_BATCH = 1_000_003
 
 class TrainingError(RuntimeError):
     """A training that cannot go on: which task, which epoch, which batch, and why."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands, for whoever shows it.
-
-    Attributes:
-        epoch: The current epoch, counted from 1.
-        epochs: How many there are.
-        batch: Batches done in this epoch.
-        batches: How many there are.
-        losses: Means over this epoch so far, one per trained task.
-    """
-
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    losses: tuple[float, ...]
 
 
 @dataclass

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 
 import torch
 
+from ltr_data import RankingDataset
+
 from .build import build_loss
 from .config import GBDTConfig, RunConfig, validate
 from .data import Splits
 from .distillation import training_data
-from .epoch import Engine, Progress
+from .epoch import Engine
 from .evaluate import evaluate, label_scores, scorer
 from .gbdt import fit_one_task
 from .group import ProcessGroup
+from .progress import Progress, TreeProgress
 from .selection import trained_tasks
 from .study import provisional
 from .tables import CONDITIONED, TREES
@@ -79,25 +82,62 @@ class _EnoughError(Exception):
     """The steps that are timed are done."""
 
 
+class _TreeClock:
+    """Times boostings of a few trees each: until the first one, which bins the features, and on."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._first: list[float] = []
+        self._later: list[float] = []
+
+    def __call__(self, at: TreeProgress) -> None:
+        now = time.perf_counter()
+        (self._first if at.tree == 1 else self._later).append(now - self._last)
+        self._last = now
+
+    @property
+    def tree(self) -> float:
+        """Seconds of a tree."""
+        return sum(self._later) / len(self._later)
+
+    def seconds(self, trees: int) -> float:
+        """Of the same boostings with so many trees each."""
+        return sum(self._first) + len(self._first) * (trees - 1) * self.tree
+
+
 def _estimate_trees(config: RunConfig, splits: Splits) -> Estimate:
     """Of all the trees there could be: where boosting ends earlier is not known before."""
     options = validate(GBDTConfig, config.method.options)
-    trees = fit_one_task(
+    clock = _TreeClock()
+    fit_one_task(
         splits.train,
         splits.validation,
         0,
         evaluation=config.evaluation,
-        options=options.model_copy(update={"rounds": STEPS}),
+        options=options.model_copy(update={"rounds": STEPS + 1}),
+        on_progress=clock,
     )
-    step = trees.seconds / STEPS
     return Estimate(
         steps=1,
-        step_seconds=step,
+        step_seconds=clock.tree,
         evaluation_seconds=0.0,
-        seconds=options.rounds * step,
+        seconds=clock.seconds(options.rounds),
         parameters=options.rounds * (3 * options.num_leaves - 2),
         bytes=0,
     )
+
+
+def _taught(config: RunConfig, splits: Splits, trained: list[int]) -> tuple[RankingDataset, float]:
+    """What the run learns from, with teachers of a few trees, and the seconds of whole ones."""
+    distillation = config.train.distillation
+    if distillation is None:
+        return training_data(config, splits, trained), 0.0
+    few = distillation.trees.model_copy(update={"rounds": STEPS + 1})
+    distilled = distillation.model_copy(update={"trees": few})
+    short = config.train.model_copy(update={"distillation": distilled})
+    clock = _TreeClock()
+    learned = training_data(config.model_copy(update={"train": short}), splits, trained, clock)
+    return learned, clock.seconds(distillation.trees.rounds)
 
 
 def _estimate(config: RunConfig, splits: Splits) -> Estimate:
@@ -107,7 +147,7 @@ def _estimate(config: RunConfig, splits: Splits) -> Estimate:
     method = provisional(config.method, [splits.tasks[i] for i in trained])
     config = config.model_copy(update={"method": method})
     group = ProcessGroup(device=pick_device(config.train.device))
-    learned = training_data(config, splits, trained)
+    learned, teaching = _taught(config, splits, trained)
     state = initial_state(config, splits, trained, group, learned)
     engine = Engine(config, learned, state, build_loss(config.loss), trained)
     times = [time.perf_counter()]
@@ -135,7 +175,7 @@ def _estimate(config: RunConfig, splits: Splits) -> Estimate:
         steps=steps,
         step_seconds=step,
         evaluation_seconds=evaluation,
-        seconds=config.train.epochs * (steps * step + evaluation),
+        seconds=teaching + config.train.epochs * (steps * step + evaluation),
         parameters=parameters,
         bytes=4 * _COPIES * parameters + 8 * values,
     )

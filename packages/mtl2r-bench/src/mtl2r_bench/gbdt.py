@@ -24,6 +24,7 @@ from ltr_losses import ndcg
 
 from .config import EvaluationConfig, GBDTConfig
 from .evaluate import Evaluation
+from .progress import OnTree, TreeProgress, nobody
 
 __all__ = [
     "Aggregation",
@@ -147,6 +148,8 @@ def fit_trees(
     aggregation: Aggregation = "scalarised",
     options: GBDTConfig | None = None,
     seed: int = 0,
+    on_progress: OnTree = nobody,
+    what: str = "",
 ) -> TreeRanker:
     """Trains LambdaMART, with the number of trees that is best on validation.
 
@@ -160,6 +163,8 @@ def fit_trees(
         aggregation: How several labels become one.
         options: Of the trees.
         seed: Of all draws. The result repeats for the same number of threads.
+        on_progress: Called after every tree.
+        what: Whose trees they are, for whoever is told.
 
     Raises:
         ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
@@ -206,7 +211,10 @@ def fit_trees(
         num_boost_round=options.rounds,
         valid_sets=[watched],
         feval=held_out,
-        callbacks=[lightgbm.early_stopping(options.patience, verbose=False)],
+        callbacks=[
+            lambda at: on_progress(_progress(at, what)),  # first: the other one ends the boosting
+            lightgbm.early_stopping(options.patience, verbose=False),
+        ],
     )
     return TreeRanker(booster, booster.best_iteration, time.perf_counter() - started)
 
@@ -219,6 +227,8 @@ def fit_one_task(
     evaluation: EvaluationConfig,
     options: GBDTConfig,
     seed: int = 0,
+    on_progress: OnTree = nobody,
+    what: str = "",
 ) -> TreeRanker:
     """`fit_trees` for one of the tasks alone."""
     alone = np.eye(len(train.labels))[task]
@@ -230,7 +240,15 @@ def fit_one_task(
         evaluation=evaluation,
         options=options,
         seed=seed,
+        on_progress=on_progress,
+        what=what,
     )
+
+
+def _progress(at: Any, what: str) -> TreeProgress:
+    """From LightGBM's own account."""
+    (_, metric, value, _) = at.evaluation_result_list[0]
+    return TreeProgress(what, at.iteration + 1, at.end_iteration, metric, value)
 
 
 class _HeldOut:

@@ -20,11 +20,12 @@ from .conditioned import train_conditioned
 from .config import RunConfig, to_toml
 from .data import Splits
 from .distillation import training_data
-from .epoch import Engine, Progress, TrainingError
+from .epoch import Engine, TrainingError
 from .evaluate import evaluate, label_scores, query_table, scorer
 from .group import process_group
 from .memory import keep_freed_memory
 from .optimization import casting
+from .progress import OnProgress, Progress, TreeProgress, nobody
 from .record import RunFolder, write_parquet
 from .selection import selection_value, selection_weights, trained_tasks
 from .start import initial_state, pick_device
@@ -33,14 +34,22 @@ from .summary import describe, summarise
 from .tables import CONDITIONED, TREES
 from .trees import train_trees
 
-__all__ = ["Progress", "TrainingError", "initial_state", "pick_device", "train"]
+__all__ = [
+    "OnProgress",
+    "Progress",
+    "TrainingError",
+    "TreeProgress",
+    "initial_state",
+    "pick_device",
+    "train",
+]
 
 
 def train(
     config: RunConfig,
     splits: Splits,
     folder: str | Path,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: OnProgress = nobody,
 ) -> dict[str, Any]:
     """Trains one ranker into a folder, or goes on where a killed training stopped.
 
@@ -51,7 +60,7 @@ def train(
         config: The run.
         splits: Its data, from `mtl2r_bench.data.load_splits`.
         folder: Of the run; what is finished there is not done again.
-        on_progress: Called after every batch.
+        on_progress: Called after every batch, and after every tree of trees and teachers.
 
     Returns:
         The record that was also written to the folder.
@@ -63,7 +72,7 @@ def train(
             another process trains.
     """
     if config.method.name in TREES:
-        return train_trees(config, splits, folder)
+        return train_trees(config, splits, folder, on_progress)
     if config.method.name == CONDITIONED:
         return train_conditioned(config, splits, folder, on_progress)
     # All that a config can get wrong comes first, so that a mistake leaves no folder behind.
@@ -82,7 +91,7 @@ def train(
         finished = run.finished()
         if finished is not None:  # no teacher is trained for it
             return finished
-        learned = training_data(config, splits, trained)
+        learned = training_data(config, splits, trained, on_progress if group.first else nobody)
         state = initial_state(config, splits, trained, group, learned)
         if group.first:
             run.open(to_toml(config))

@@ -13,6 +13,7 @@ from .config import GBDTConfig, RunConfig, to_toml, validate
 from .data import Splits
 from .evaluate import evaluate, query_table
 from .gbdt import fit_trees
+from .progress import OnTree, nobody
 from .record import RunFolder, write_parquet
 from .selection import selection_weights, trained_tasks
 from .summary import summarise
@@ -21,7 +22,9 @@ from .tables import TREES
 __all__ = ["train_trees"]
 
 
-def train_trees(config: RunConfig, splits: Splits, folder: str | Path) -> dict[str, Any]:
+def train_trees(
+    config: RunConfig, splits: Splits, folder: str | Path, on_progress: OnTree = nobody
+) -> dict[str, Any]:
     """Trains LightGBM's LambdaMART into a run's folder, where that is not yet done.
 
     The run's model, loss and optimisation have no part in it; `method.options` are those of
@@ -31,6 +34,7 @@ def train_trees(config: RunConfig, splits: Splits, folder: str | Path) -> dict[s
         config: The run, of a method of `mtl2r_bench.tables.TREES`.
         splits: Its data.
         folder: Of the run.
+        on_progress: Called after every tree.
 
     Returns:
         The record that was also written to the folder.
@@ -57,6 +61,7 @@ def train_trees(config: RunConfig, splits: Splits, folder: str | Path) -> dict[s
         aggregation=TREES[config.method.name].aggregation,
         options=options,
         seed=config.seed,
+        on_progress=on_progress,
     )
     measured = {
         name: evaluate(trees, dataset, config.evaluation)
