@@ -59,10 +59,9 @@ class _Modulation(nn.Module):
 class PreferenceConditioned(Scorer):
     r"""A ranker whose linear layers, the heads of single tasks left out, depend on the preference.
 
-    .. math:: W(r) = \mathrm{diag}(\gamma) \, (W + U \, \mathrm{diag}(A c) \, V), \quad
-        b(r) = \gamma \odot b + B c, \quad \gamma = 1 + \Gamma c
+        W(r) = diag(γ) (W + U diag(A c) V),   b(r) = γ ⊙ b + B c,   γ = 1 + Γ c
 
-    with the code :math:`c = \tanh(P r + p) - \tanh(P \bar r + p)` of the preference r, which is 0
+    with the code c = tanh(P r + p) − tanh(P r̄ + p) of the preference r, which is 0
     at the equal preference r̄: there the ranker is its trunk. γ and Bc are feature-wise linear
     modulation (FiLM, Perez et al., 2018), as in conditioned Pareto models (Dosovitskiy and
     Djolonga, 2020, "You Only Train Once"); U, V and A are low-rank adapters on the preference, as

@@ -16,8 +16,8 @@ __all__ = ["MixtureOfExperts"]
 class MixtureOfExperts(nn.Module):
     r"""A score per task from experts that each task weighs in its own way.
 
-    .. math:: s_k = w_k^\top \sum_i g_{k,i}(h) \, f_i(h) + b_k, \quad
-        g_k = \mathrm{softmax}(G_k h + c_k), \quad f_i(h) = \mathrm{relu}(V_i h + d_i)
+        s_k = w_kᵀ Σ_i g_{k,i}(h) f_i(h) + b_k,
+        g_k = softmax(G_k h + c_k),   f_i(h) = relu(V_i h + d_i)
 
     over the experts that all tasks share and those of task k. With shared experts alone it is the
     MMoE of Ma et al. (2018), "Modeling Task Relationships in Multi-task Learning with Multi-gate

@@ -22,7 +22,7 @@ __all__ = ["FeedForward"]
 
 
 class FeedForward(nn.Sequential):
-    r"""Two linear layers: :math:`W_2\,\mathrm{dropout}(\mathrm{relu}(W_1 x + b_1)) + b_2`.
+    """Two linear layers: W_2 dropout(relu(W_1 x + b_1)) + b_2.
 
     Args:
         hidden: Width of the input and the output.

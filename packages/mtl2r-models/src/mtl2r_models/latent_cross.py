@@ -19,7 +19,7 @@ __all__ = ["LatentCross"]
 class LatentCross(Network):
     r"""A multilayer perceptron of each document, crossed with its context in the list.
 
-    .. math:: h = (1 + a(x)) \odot m(x), \quad s = \mathrm{head}(h)
+        h = (1 + a(x)) ⊙ m(x),   s = head(h)
 
     where m is a perceptron of a document's own features and a are transformer blocks over all
     documents of the list, as in the DASALC of Qin et al. (2021), "Are Neural Rankers still

@@ -18,8 +18,7 @@ __all__ = ["MLPScorer"]
 class MLPScorer(Network):
     r"""Univariate ranker: a multilayer perceptron scores each document by its own features.
 
-    .. math:: h_0 = x, \quad h_{i+1} = \mathrm{dropout}(\mathrm{relu}(W_i h_i + b_i)), \quad
-        s = \mathrm{head}(h_N)
+        h_0 = x,   h_{i+1} = dropout(relu(W_i h_i + b_i)),   s = head(h_N)
 
     The baseline of rankers that see the list: a document's score depends neither on the other
     documents nor on their order.

@@ -34,7 +34,7 @@ def initial_rank(hidden: Tensor, mask: Tensor | None) -> Tensor:
 class SinusoidalPositions(nn.Module):
     r"""Adds sines and cosines of the document's initial rank i to its hidden state.
 
-    .. math:: p_{i,2j} = \sin(i / 10000^{2j/hidden}), \quad p_{i,2j+1} = \cos(i / 10000^{2j/hidden})
+        p_{i,2j} = sin(i / 10000^{2j/hidden}),   p_{i,2j+1} = cos(i / 10000^{2j/hidden})
 
     Vaswani et al. (2017), section 3.5. They have no parameters and fit lists of any length.
 

@@ -38,8 +38,7 @@ class _Mixing(nn.Module):
 class InducedBlock(nn.Module):
     r"""Self-attention of a list by way of m induced points.
 
-    .. math:: H = \mathrm{MAB}(I, X) \in \mathbb{R}^{m \times hidden}, \quad
-        \mathrm{ISAB}(X) = \mathrm{MAB}(X, H)
+        H = MAB(I, X) (point, hidden),   ISAB(X) = MAB(X, H)
 
     The learned points I gather what the list holds, and the documents read it: 2 · m · list
     attention weights instead of list². Lee et al. (2019), "Set Transformer", equations 9 and 10.
@@ -73,7 +72,7 @@ class InducedBlock(nn.Module):
 class SetTransformer(Network):
     r"""Context-aware ranker for lists of thousands: induced set attention.
 
-    .. math:: s = \mathrm{head}(\mathrm{LN}(\mathrm{ISAB}^N(W x + b)))
+        s = head(LN(ISAB^N(W x + b)))
 
     Time and memory grow with the length of the list, where those of a `ListTransformer` grow with
     its square. Permuting the documents permutes the scores.

@@ -20,7 +20,7 @@ __all__ = ["ListTransformer"]
 class ListTransformer(Network):
     r"""Context-aware ranker: linear, N transformer blocks over the documents, a head.
 
-    .. math:: s = \mathrm{head}(\mathrm{encoder}(W x + b)) \in \mathbb{R}^{list}
+        s = head(encoder(W x + b))
 
     Scores depend neither on padding nor on the other lists of the batch, and, without positions,
     permuting the documents permutes the scores. The defaults are the setting of DeepMTL2R's WEB30K

@@ -13,8 +13,7 @@ __all__ = ["Cross"]
 class Cross(FeatureLayer):
     r"""Cross network of DCN-V2: explicit products of features up to a degree.
 
-    .. math:: x_{l+1} = x_0 \odot (W_l x_l + b_l) + x_l, \quad
-        W_l = U_l V_l \text{ where a rank is given}
+        x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l,   W_l = U_l V_l where a rank is given
 
     After L layers the output is a polynomial of degree L + 1 in the features. The deep part of
     "deep and cross" is the trunk behind it (the stacked form). Wang et al. (2021), "DCN V2",

@@ -14,7 +14,7 @@ __all__ = ["LogScale"]
 class LogScale(FeatureLayer):
     r"""Learned compression of each feature.
 
-    .. math:: y_f = s_f \, \mathrm{sign}(x_f) \, \log(1 + a_f |x_f|), \quad a_f > 0
+        y_f = s_f sign(x_f) log(1 + a_f |x_f|),   a_f > 0
 
     with the strength a_f = softplus(α_f) and the scale s_f learned; at the start a_f = 1 and
     s_f = 1, which is the log1p transform of Qin et al. (2021), "Are Neural Rankers still

@@ -17,8 +17,7 @@ __all__ = ["Periodic"]
 class Periodic(FeatureLayer):
     r"""Embeds each feature by waves of learned frequencies, then linear and ReLU.
 
-    .. math:: v_f = [\sin(2\pi c_f x_f), \cos(2\pi c_f x_f)], \quad
-        y_f = \mathrm{relu}(W v_f + b) \in \mathbb{R}^{embedding}
+        v_f = [sin(2π c_f x_f), cos(2π c_f x_f)],   y_f = relu(W v_f + b)
 
     The periodic embedding of Gorishniy et al. (2022), "On Embeddings for Numerical Features in
     Tabular Deep Learning", section 3.3, equation 2: c_f is drawn from N(0, σ²). W and b are shared

@@ -20,8 +20,7 @@ _DOCUMENTS = 1 << 18
 class PiecewiseLinear(FeatureLayer):
     r"""Encodes each feature by how far it is through each of its bins.
 
-    .. math:: e_{f,t} = \frac{x_f - b_{f,t-1}}{b_{f,t} - b_{f,t-1}} \text{ clipped to } [0, 1],
-        \quad t = 1, \dots, T
+        e_{f,t} = (x_f − b_{f,t−1}) / (b_{f,t} − b_{f,t−1}) clipped to [0, 1],   t = 1, …, T
 
     where the first bin is open below and the last one above. The edges b are quantiles of the
     training documents: where a tree splits, a slope may change. Equal quantiles are one edge, so
