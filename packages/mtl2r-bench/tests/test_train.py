@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -172,6 +173,21 @@ def test_a_kill_within_an_epoch_loses_no_step(
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert {**timeless(resumed), "loss": None} == {**timeless(expected), "loss": None}
     assert resumed["loss"] == pytest.approx(expected["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ls", "conditioned"])
+def test_the_time_before_a_kill_counts(run_config, splits, tmp_path, monkeypatch, name):
+    config = run_config(name, preference=(0.5, 0.5), train={"checkpoint_seconds": 0})
+
+    def kill(progress):
+        if progress.batch == 2:
+            raise KilledError
+
+    now = itertools.count(step=100.0)
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr("mtl2r_bench.epoch.time.perf_counter", lambda: next(now))
+        train(config, splits, tmp_path, kill)
+    assert train(config, splits, tmp_path)["seconds"] > 200  # two steps of 100 and more
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")

@@ -177,7 +177,8 @@ def _trained(
     engine = Engine(config, learned, state, build_loss(config.loss), trained)
     after_step = checkpoints(config, state, run.last, on_progress)
     while state.epoch < epochs:
-        started = time.perf_counter()
+        # As if the epoch had begun so long ago as its steps before a kill took.
+        started = time.perf_counter() - state.tally.seconds
         generator = torch.Generator().manual_seed(config.seed + 1_000_003 * (state.epoch + 1))
         rays = stratified_preferences(
             len(state.loader), len(trained), margin=_MARGIN, generator=generator

@@ -109,7 +109,8 @@ def train(
         score = label_scores(_scorer(config, state), trained, len(splits.tasks))
         after_step = checkpoints(config, state, run.last, on_progress)
         while state.epoch < config.train.epochs:
-            started = time.perf_counter()
+            # As if the epoch had begun so long ago as its steps before a kill took.
+            started = time.perf_counter() - state.tally.seconds
             engine.run_epoch(after_step)
             tally = state.tally
             measured = evaluate(score, splits.validation, config.evaluation, group)
