@@ -184,9 +184,10 @@ def test_the_time_before_a_kill_counts(run_config, splits, tmp_path, monkeypatch
             raise KilledError
 
     now = itertools.count(step=100.0)
-    with monkeypatch.context() as patched, pytest.raises(KilledError):
-        patched.setattr("mtl2r_bench.epoch.time.perf_counter", lambda: next(now))
+    monkeypatch.setattr("mtl2r_bench.epoch.time.perf_counter", lambda: next(now))
+    with pytest.raises(KilledError):
         train(config, splits, tmp_path, kill)
+    monkeypatch.undo()
     assert train(config, splits, tmp_path)["seconds"] > 200  # two steps of 100 and more
 
 
