@@ -23,7 +23,7 @@ import torch
 
 sys.path.pop(0)  # this folder, where the script's own name would stand for the package
 
-from mtl2r_models import ListTransformer, MLPScorer, Scorer, attention, dropout, products
+from mtl2r_models import ListTransformer, MLPScorer, Scorer, attention_kernels, dropout, products
 
 LENGTH, FEATURES, HIDDEN, LAYERS, FEEDFORWARD, HEADS = 240, 132, 128, 4, 512, 4
 
@@ -114,7 +114,7 @@ def step(
 def with_torch_alone(run: Callable[[], object]) -> Callable[[], object]:
     def patched() -> None:
         with (
-            patch.object(attention, "is_plain", lambda _: False),
+            patch.object(attention_kernels, "is_plain", lambda _: False),
             patch.object(dropout, "is_plain", lambda _: False),
             patch.object(products, "is_plain", lambda _: False),
         ):
