@@ -9,6 +9,7 @@ from mtl2r_bench.config import EvaluationConfig, StudyConfig, validate
 from mtl2r_bench.data import load_splits
 from mtl2r_bench.estimate import trainings
 from mtl2r_bench.folder import StudyFolder
+from mtl2r_bench.navigate import open_run
 from mtl2r_bench.report import write_report
 from mtl2r_bench.status import seconds_left, study_status
 from mtl2r_bench.study import plan
@@ -22,7 +23,7 @@ def weights(folder):
 
 
 def shared(runs):
-    (found,) = runs.glob("conditioned-????????????")
+    (found,) = runs.glob("conditioned-" + "[0-9a-f]" * 12)
     return found
 
 
@@ -130,6 +131,12 @@ def test_a_study_reports_it_as_one_more_method(tables, tmp_path):
     write_report(tmp_path, resamples=20)
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert any(line.startswith("| conditioned | 3 |") for line in report.splitlines())
+    weights = report.partition("The weight of relevance")[2].partition("\n#")[0]
+    assert not any(line.startswith("| conditioned") for line in weights.splitlines())
+    assert "conditioned is left out: it is trained at preferences that are drawn anew" in weights
+    runs = StudyFolder(tmp_path).runs
+    with pytest.raises(FileNotFoundError, match=r"share, no run itself.*conditioned-r0"):
+        open_run(shared(runs))
 
 
 def test_preferences_that_share_a_training_are_counted_once_a_seed(tables):

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ltr_data import write_svmrank
+from ltr_data.datasets import synthetic
 from ltr_losses import listnet_loss
 from mtl2r_bench import distillation
 from mtl2r_bench.build import build_loss
@@ -21,6 +23,8 @@ from mtl2r_bench.estimate import estimate
 from mtl2r_bench.evaluate import evaluate
 from mtl2r_bench.gbdt import aggregated_gains, fit_one_task, fit_trees
 from mtl2r_bench.group import ALONE
+from mtl2r_bench.navigate import open_run
+from mtl2r_bench.predict import load_ranker, predict
 from mtl2r_bench.progress import TreeProgress
 from mtl2r_bench.report import write_report
 from mtl2r_bench.study import plan
@@ -166,6 +170,37 @@ def test_chosen_trees_are_exported(tables, tmp_path):
     sweep(validate(StudyConfig, study), tmp_path / "study", jobs=1)
     choose(tmp_path / "study").export(tmp_path / "out")
     assert lightgbm.Booster(model_file=tmp_path / "out" / "trees.txt").num_trees() > 0
+
+
+def test_trees_score_a_file_by_its_columns(run_config, splits, tmp_path):
+    train(run_config("gbdt_ls", preference=(0.3, 0.7), options=SMALL), splits, tmp_path / "run")
+    table = synthetic.generate(12, seed=5, mean_length=6)
+    write_svmrank(tmp_path / "data.txt", table)
+    count = predict(tmp_path / "run", tmp_path / "data.txt", tmp_path / "scores")
+    columns = [table.feature_ids.index(number) for number in splits.train.feature_ids]
+    booster = lightgbm.Booster(model_file=tmp_path / "run" / "trees.txt")
+    assert booster.feature_name() == [f"feature_{number}" for number in splits.train.feature_ids]
+    expected = booster.predict(table.features[:, columns])
+    assert count == len(expected)
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "scores"), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="`task` must be left out: trees have one score"):
+        predict(tmp_path / "run", tmp_path / "data.txt", tmp_path / "scores", task="quality")
+
+
+def test_what_trees_cannot_do_is_said_with_what_they_can(run_config, splits, tmp_path):
+    run = tmp_path / "run"
+    train(run_config("gbdt_ls", preference=(0.3, 0.7), options=SMALL), splits, run)
+    with pytest.raises(ValueError, match=r"boosted trees.*lightgbm\.Booster.*`predict`"):
+        load_ranker(run)
+    with pytest.raises(ValueError, match=r"boosted trees.*network's run; `predict`"):
+        open_run(run)
+    text = (run / "trees.txt").read_text()
+    (run / "trees.txt").write_text(text.replace("feature_names=feature_", "feature_names=Column_"))
+    with pytest.raises(ValueError, match=r"do not say which columns.*found Column_"):
+        predict(run, tmp_path, tmp_path / "scores")
+    (run / "trees.txt").write_text("nothing")
+    with pytest.raises(ValueError, match=r"trees\.txt: damaged"):
+        predict(run, tmp_path, tmp_path / "scores")
 
 
 def test_with_one_task_trees_are_trained_once_per_seed(tables):

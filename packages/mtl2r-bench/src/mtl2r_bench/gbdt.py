@@ -9,9 +9,11 @@ with the preference's probabilities.
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +44,9 @@ LEVELS = 1024
 
 _ROWS = 1 << 16
 
+_COLUMN = "feature_"
+"""What the trees' names of the columns begin with; the column's number follows."""
+
 
 @dataclass(frozen=True)
 class TreeRanker:
@@ -56,6 +61,36 @@ class TreeRanker:
     booster: Any
     count: int
     seconds: float
+
+    @classmethod
+    def read(cls, path: Path) -> TreeRanker:
+        """Trees from the file that `text` was written to.
+
+        Raises:
+            ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
+            ValueError: When the file is damaged.
+        """
+        lightgbm = require_lightgbm()
+        try:
+            booster = lightgbm.Booster(model_file=str(path))
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(f"{path}: damaged: {error}") from error
+        return cls(booster, booster.current_iteration(), 0.0)
+
+    @property
+    def feature_ids(self) -> tuple[int, ...]:
+        """The file's columns that the trees see, in their order.
+
+        Raises:
+            ValueError: When the trees do not name them.
+        """
+        names = self.booster.feature_name()
+        if not all(re.fullmatch(rf"{_COLUMN}\d+", name) for name in names):
+            raise ValueError(
+                "the trees do not say which columns they were trained on "
+                f"(expected names like {_COLUMN}1, found {names[0]}): train them anew"
+            )
+        return tuple(int(name.removeprefix(_COLUMN)) for name in names)
 
     def __call__(self, batch: RankingBatch) -> Tensor:
         """Scores (batch, list) of a batch; 0 where there is padding."""
@@ -180,6 +215,7 @@ def fit_trees(
         np.asarray(train.features[:]),
         label=np.rint(gains * (LEVELS - 1)).astype(np.int32),
         group=train.lengths,
+        feature_name=[f"{_COLUMN}{number}" for number in train.feature_ids],
     )
     held_out = _HeldOut(validation, weights, evaluation)
     # LightGBM measures with the labels that it is given; ours are in `held_out`.

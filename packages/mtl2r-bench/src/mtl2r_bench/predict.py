@@ -16,6 +16,8 @@ from mtl2r_models import Ranker
 
 from .data import open_inputs
 from .evaluate import evaluation_batches, scorer
+from .gbdt import TreeRanker
+from .record import TREES_FILE
 from .start import pick_device
 
 __all__ = ["Format", "load_ranker", "predict", "score_dataset"]
@@ -42,7 +44,7 @@ def predict(
     The file is converted once and mapped into memory, so that it may be larger than that.
 
     Args:
-        model: A run's folder, or a ranker's.
+        model: A run's folder, or a ranker's, boosted trees among them.
         data: A ranking file that `ltr_data.open` reads, with the columns the model was trained on.
         out: The file to write; it is there when it is complete.
         form: ``"scores"`` is one score per line, in the order of the documents; ``"trec"`` is a
@@ -62,11 +64,18 @@ def predict(
             not a task of the ranker, or a score is not finite.
     """
     place = pick_device(device)
-    ranker = load_ranker(model)
-    which = _which(ranker, task)
-    width = ranker.metadata.get("training", {}).get("columns")
-    dataset = open_inputs(Path(data), ranker.feature_ids, cache, width)
-    scores = score_dataset(ranker.to(place), dataset, place, which, on_progress)
+    if (file_of_trees := Path(model) / TREES_FILE).is_file():
+        if task is not None:
+            raise ValueError(f"`task` must be left out: trees have one score, got {task!r}")
+        trees = TreeRanker.read(file_of_trees)
+        dataset = open_inputs(Path(data), trees.feature_ids, cache)
+        scores = trees.predict(dataset)
+    else:
+        ranker = load_ranker(model)
+        which = _which(ranker, task)
+        width = ranker.metadata.get("training", {}).get("columns")
+        dataset = open_inputs(Path(data), ranker.feature_ids, cache, width)
+        scores = score_dataset(ranker.to(place), dataset, place, which, on_progress)
     lines = _trec(dataset, scores) if form == "trec" else (f"{score:.9g}" for score in scores)
     with atomic_write(Path(out)) as file:
         while chunk := list(islice(lines, _LINES)):
@@ -75,8 +84,19 @@ def predict(
 
 
 def load_ranker(model: str | Path) -> Ranker:
-    """The ranker of a run's folder, or of its own."""
+    """The ranker of a run's folder, or of its own.
+
+    Raises:
+        FileNotFoundError: When there is none.
+        ValueError: When it is damaged, or no network but boosted trees.
+    """
     folder = Path(model)
+    if (trees := folder / TREES_FILE).is_file():
+        raise ValueError(
+            f"{folder} holds boosted trees, not a network: {trees} is LightGBM's own format, which "
+            f'lightgbm.Booster(model_file="{trees}") reads, and any program with LightGBM; '
+            "`predict` scores a file with them"
+        )
     return Ranker.load(folder / "ranker" if (folder / "ranker").is_dir() else folder)
 
 

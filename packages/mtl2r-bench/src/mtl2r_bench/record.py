@@ -41,7 +41,18 @@ try:
 except ImportError:  # Windows: a folder is then not guarded against a second process
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["DamagedError", "FileLock", "RunFolder", "environment", "read_json", "write_parquet"]
+__all__ = [
+    "TREES_FILE",
+    "DamagedError",
+    "FileLock",
+    "RunFolder",
+    "environment",
+    "read_json",
+    "write_parquet",
+]
+
+TREES_FILE = "trees.txt"
+"""What a run of boosted trees has in place of a ranker: `lightgbm.Booster(model_file=...)`."""
 
 _PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
 
@@ -121,7 +132,7 @@ class RunFolder:
         self.log = self.path / "log.jsonl"
         self.last = self.path / "last.safetensors"
         self.ranker = self.path / "ranker"
-        self.trees = self.path / "trees.txt"
+        self.trees = self.path / TREES_FILE
         self.queries = self.path / "queries.parquet"
         self.record = self.path / "record.json"
         self.error = self.path / "error.json"

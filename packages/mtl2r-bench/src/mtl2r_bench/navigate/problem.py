@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from ..data import Splits, load_splits
 from ..evaluate import evaluate, evaluation_batches, scorer, task_mask
 from ..record import RunFolder
 from ..start import pick_device
-from ..tables import LOSSES, lookup
+from ..tables import CONDITIONED, LOSSES, lookup
 
 __all__ = ["DOCUMENTS", "SMOOTH_LOSSES", "Neighbour", "Problem", "open_run"]
 
@@ -124,6 +125,11 @@ def open_run(
     """
     device = str(pick_device(device))
     run = RunFolder(path)
+    if run.trees.is_file():
+        raise ValueError(
+            f"{run.path} is a run of boosted trees, which have no gradients to move along: choose "
+            "a network's run; `predict` scores a file with the trees"
+        )
     record = run.finished()
     if record is None:
         raise FileNotFoundError(_what_is_there(run))
@@ -169,7 +175,19 @@ def _what_is_there(run: RunFolder) -> str:
                 f"{run.path} is a study; choose one of its finished runs, for example "
                 f"{runs / names[0]} ({len(names)} in all)"
             )
+    if re.fullmatch(rf"{CONDITIONED}-[0-9a-f]{{12}}", run.path.name) and run.log.is_file():
+        users = [path for path in sorted(run.path.parent.iterdir()) if _is_conditioned(path)]
+        return (
+            f"{run.path} is the one training that the runs of the method `conditioned` share, no "
+            "run itself. Each of them has its ranker at a preference: navigate one of these"
+            + (f", for example {users[0]}" if users else "")
+        )
     return f"{run.path}: no finished run there (expected a folder with record.json)"
+
+
+def _is_conditioned(path: Path) -> bool:
+    record = RunFolder(path).finished()
+    return record is not None and record["method"]["name"] == CONDITIONED
 
 
 def _smooth_loss(config: RunConfig, name: str | None) -> tuple[str, list[str]]:

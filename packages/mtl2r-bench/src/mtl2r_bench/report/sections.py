@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tables import CONDITIONED
 from .analysis import Analysis
 from .collapse import collapses
 from .compare import LEVEL, Family
@@ -246,12 +247,16 @@ def _weights(analysis: Analysis) -> Table:
     """One row a method: how the first task's share of the weights moves over the epochs."""
     first = analysis.tasks[0]
     rows: list[tuple[Cell, ...]] = []
+    drawn: list[str] = []
     for method in analysis.methods:
         middle = min(
             (analysis.points[i] for i in method.points),
             key=lambda p: 0.0 if p.position is None else abs(p.position - 0.5),
         )
         if not middle.has_epochs:
+            continue
+        if middle.runs[0].record["method"]["name"] == CONDITIONED:
+            drawn.append(method.method)
             continue
         logs = [run.folder.epochs() for run in middle.runs]
         shares = [
@@ -276,6 +281,11 @@ def _weights(analysis: Analysis) -> Table:
             f"The share of {first} in the weights (in size) that the method gave the tasks, mean "
             "of an epoch and over runs; with preferences, at the one nearest to equal. Methods "
             "that take the gradients apart entry by entry have none."
+            + "".join(
+                f" {name} is left out: it is trained at preferences that are drawn anew for each "
+                "batch; what its ranker does at the one asked for is in the tables above."
+                for name in drawn
+            )
         ),
     )
 
