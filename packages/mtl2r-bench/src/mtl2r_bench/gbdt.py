@@ -68,29 +68,25 @@ class TreeRanker:
 
         Raises:
             ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
-            ValueError: When the file is damaged.
+            ValueError: When the file is damaged, or does not name the columns.
         """
         lightgbm = require_lightgbm()
         try:
             booster = lightgbm.Booster(model_file=str(path))
         except lightgbm.basic.LightGBMError as error:
             raise ValueError(f"{path}: damaged: {error}") from error
+        for name in booster.feature_name():
+            if not re.fullmatch(rf"{_COLUMN}\d+", name):
+                raise ValueError(
+                    f"{path}: the trees do not say which columns they were trained on (expected "
+                    f"names like {_COLUMN}1, found {name}): train them anew"
+                )
         return cls(booster, booster.current_iteration(), 0.0)
 
     @property
     def feature_ids(self) -> tuple[int, ...]:
-        """The file's columns that the trees see, in their order.
-
-        Raises:
-            ValueError: When the trees do not name them.
-        """
-        names = self.booster.feature_name()
-        if not all(re.fullmatch(rf"{_COLUMN}\d+", name) for name in names):
-            raise ValueError(
-                "the trees do not say which columns they were trained on "
-                f"(expected names like {_COLUMN}1, found {names[0]}): train them anew"
-            )
-        return tuple(int(name.removeprefix(_COLUMN)) for name in names)
+        """The file's columns that the trees see, in their order."""
+        return tuple(int(name.removeprefix(_COLUMN)) for name in self.booster.feature_name())
 
     def __call__(self, batch: RankingBatch) -> Tensor:
         """Scores (batch, list) of a batch; 0 where there is padding."""
