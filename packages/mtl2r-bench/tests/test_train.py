@@ -23,6 +23,7 @@ from mtl2r_bench.config import LossConfig, RunConfig, to_toml, validate
 from mtl2r_bench.data import Splits
 from mtl2r_bench.epoch import Engine
 from mtl2r_bench.group import ALONE
+from mtl2r_bench.record import DamagedError
 from mtl2r_bench.tables import METHODS as METHOD_TABLE
 from mtl2r_bench.train import TrainingError, initial_state, train
 from mtl2r_models import ListTransformer, Ranker, attention_kernels, products
@@ -277,8 +278,15 @@ def test_a_finished_run_is_not_done_again(run_config, splits, tmp_path, monkeypa
 
 def test_a_folder_of_another_config_is_refused(run_config, splits, tmp_path):
     train(run_config("mgda"), splits, tmp_path / "run")
-    with pytest.raises(ValueError, match="holds a run of another config"):
+    other = r"holds a run of another config \(method\.name = 'mgda' there, 'pcgrad' here\)"
+    with pytest.raises(ValueError, match=other):
         train(run_config("pcgrad"), splits, tmp_path / "run")
+    config = tmp_path / "run" / "config.toml"
+    config.write_text("# a word of the user's\n" + config.read_text())
+    train(run_config("mgda"), splits, tmp_path / "run")
+    config.write_bytes(b"\xff")
+    with pytest.raises(DamagedError, match=r"config\.toml: damaged: "):
+        train(run_config("mgda"), splits, tmp_path / "run")
 
 
 def test_one_forward_per_batch_whatever_the_tasks(run_config, splits, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from .config_methods import StudyMethodConfig
 from .config_parts import ARCHITECTURES, Config
 
-__all__ = ["STUDIES", "did_you_mean", "load_study", "to_toml", "validate"]
+__all__ = ["STUDIES", "did_you_mean", "differences", "load_study", "to_toml", "validate"]
 
 C = TypeVar("C", bound=Config)
 
@@ -65,6 +65,33 @@ def validate(kind: type[C], tables: dict[str, Any], source: str = "config") -> C
 def to_toml(config: Config) -> str:
     """A config as TOML, defaults included, so that a record does not depend on later defaults."""
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def differences(there: str, here: str) -> list[str]:
+    r"""Where two configs of `to_toml` differ, a text for each key.
+
+    Examples:
+        >>> differences("[data]\nfold = 1", "seed = 7\n[data]\nfold = 2")
+        ['data.fold = 1 there, 2 here', 'seed = 7 here alone']
+    """
+    left, right = (dict(_leaves(tomllib.loads(text))) for text in (there, here))
+    found = []
+    for key in sorted(left.keys() | right.keys()):
+        if key not in right:
+            found.append(f"{key} = {left[key]!r} there alone")
+        elif key not in left:
+            found.append(f"{key} = {right[key]!r} here alone")
+        elif left[key] != right[key]:
+            found.append(f"{key} = {left[key]!r} there, {right[key]!r} here")
+    return found
+
+
+def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -34,6 +34,7 @@ from pydantic import ValidationError
 
 from ltr_data import atomic_write
 
+from .config_files import differences
 from .record_schema import Record
 
 try:
@@ -55,6 +56,9 @@ TREES_FILE = "trees.txt"
 """What a run of boosted trees has in place of a ranker: `lightgbm.Booster(model_file=...)`."""
 
 _PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
+
+_SHOWN = 4
+"""Differences between two configs that a message names."""
 
 _PATIENCE = 50
 """Tenths of a second that a process waits for another to leave its folder."""
@@ -164,20 +168,28 @@ class RunFolder:
         A damaged record there is set aside, so that the run is finished anew.
 
         Raises:
-            ValueError: When the folder holds a run of another config.
+            ValueError: When the folder holds a run of another config, or a damaged one.
         """
         if self.config.is_file():
-            if self.config.read_text(encoding="utf-8") != config_toml:
-                raise ValueError(
-                    f"{self.path} holds a run of another config (see {self.config.name} there); "
-                    "choose another folder, or remove this one"
-                )
+            self._check_same(config_toml)
             if self.damage() is not None:
                 self.record.replace(self.record.with_name(f"{self.record.name}.damaged"))
             return
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.config) as file:
             file.write(config_toml.encode())
+
+    def _check_same(self, config_toml: str) -> None:
+        try:
+            found = differences(self.config.read_text(encoding="utf-8"), config_toml)
+        except ValueError as error:
+            raise DamagedError(f"{self.config}: damaged: {error}") from error
+        if found:
+            more = f"; {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            raise ValueError(
+                f"{self.path} holds a run of another config ({'; '.join(found[:_SHOWN])}{more}): "
+                "choose another folder, or remove this one"
+            )
 
     def begun(self, config_toml: str) -> dict[str, Any] | None:
         """Opens the folder and forgets why the run failed before; its record where it finished.
