@@ -181,8 +181,9 @@ THREE = FIVE[:2] + FIVE[3:4]
         ("web30k-five", FIVE, 5 + 7 * 10 + 14),
         ("web30k-figures", FIVE, 2 + 3 * 10 + 3 * 10),
         ("synthetic-web30k", THREE, 3 + 2 * (7 * 10 + 14)),
-        ("synthetic-small", THREE, 3 + 2 * (7 * 5 + 14)),
-        ("mslr-sample", THREE, 3 + 2 * (7 * 5 + 14)),
+        # One of the 7 in two forms.
+        ("synthetic-small", THREE, 3 + 2 * (8 * 5 + 14)),
+        ("mslr-sample", THREE, 3 + 2 * (8 * 5 + 14)),
         ("mq2008", ("relevance", "pagerank"), 2 + 7 * 5 + 14),
         # Seven rankers, two kinds of trees, and the conditioned ranker with a run for each vector.
         ("mslr-rankers", ("relevance", "quality"), 2 + (7 + 2 + 1) * 5),
