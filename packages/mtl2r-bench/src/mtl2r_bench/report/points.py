@@ -48,6 +48,11 @@ class Point:
         return means
 
     @property
+    def vector(self) -> str:
+        """The preference as text."""
+        return "" if self.preference is None else " ".join(f"{v:.3g}" for v in self.preference)
+
+    @property
     def has_epochs(self) -> bool:
         """Whether its runs have epochs, with losses and weights; boosted trees have none."""
         return bool(self.losses)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..tables import CONDITIONED
 from .analysis import Analysis
 from .collapse import collapses
 from .compare import LEVEL, Family
-from .points import Point
 from .references import NAMES, References
 from .table import Cell, Number, Table
+from .weights import weights_table
 
-__all__ = ["Section", "comparisons", "section", "vector"]
+__all__ = ["Section", "comparisons", "section"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def section(analysis: Analysis, references: References) -> Section:
         _points(analysis, references),
         _differences(analysis) if len(analysis.methods) > 1 else None,
         _sweeps(analysis) if analysis.trades else None,
-        _weights(analysis) if analysis.methods else None,
+        weights_table(analysis) if analysis.methods else None,
         _certificates(analysis),
     ]
     return Section(
@@ -71,7 +69,7 @@ def _methods(analysis: Analysis, warnings: Sequence[str]) -> Table:
             Number(row.hypervolume),
             None if row.improvement is None else Number(row.improvement),
             None if row.delta_m is None else Number(row.delta_m, 2, signed=True),
-            vector(analysis.points[row.chosen]),
+            analysis.points[row.chosen].vector,
             Number(row.seconds, 0),
         )
         for row in analysis.methods
@@ -111,7 +109,7 @@ def _points(analysis: Analysis, references: References) -> Table:
         rows.append(
             (
                 point.method,
-                vector(point),
+                point.vector,
                 *(Number(value) for value in analysis.values[i]),
                 Number(analysis.delta_m[i], 2, signed=True) if analysis.delta_m else None,
                 Number(analysis.probability_optimal[i], 2),
@@ -203,7 +201,7 @@ def _cutoffs(analysis: Analysis) -> Table:
         tuple(
             (
                 point.method,
-                vector(point),
+                point.vector,
                 *(
                     Number(float(value))
                     for name in names
@@ -243,53 +241,6 @@ def _sweeps(analysis: Analysis) -> Table:
     )
 
 
-def _weights(analysis: Analysis) -> Table:
-    """One row a method: how the first task's share of the weights moves over the epochs."""
-    first = analysis.tasks[0]
-    rows: list[tuple[Cell, ...]] = []
-    drawn: list[str] = []
-    for method in analysis.methods:
-        middle = min(
-            (analysis.points[i] for i in method.points),
-            key=lambda p: 0.0 if p.position is None else abs(p.position - 0.5),
-        )
-        if not middle.has_epochs:
-            continue
-        if middle.runs[0].record["method"]["name"] == CONDITIONED:
-            drawn.append(method.method)
-            continue
-        logs = [run.folder.epochs() for run in middle.runs]
-        shares = [
-            float(np.mean([_share(log[epoch]["weight"], first) for log in logs]))
-            for epoch in range(min(len(log) for log in logs))
-        ]
-        if np.isnan(shares).any():
-            continue
-        rows.append(
-            (
-                method.method,
-                vector(middle),
-                *(Number(v) for v in (shares[0], shares[-1], min(shares), max(shares))),
-            )
-        )
-    return Table(
-        "weights",
-        f"The weight of {first}",
-        ("method", "preference", "first epoch", "last epoch", "smallest", "largest"),
-        tuple(rows),
-        (
-            f"The share of {first} in the weights (in size) that the method gave the tasks, mean "
-            "of an epoch and over runs; with preferences, at the one nearest to equal. Methods "
-            "that take the gradients apart entry by entry have none."
-            + "".join(
-                f" {name} is left out: it is trained at preferences that are drawn anew for each "
-                "batch; what its ranker does at the one asked for is in the tables above."
-                for name in drawn
-            )
-        ),
-    )
-
-
 def _certificates(analysis: Analysis) -> Table | None:
     """One row a point: how near the trained ranker is to Pareto criticality; None without any."""
     rows: list[tuple[Cell, ...]] = []
@@ -301,7 +252,7 @@ def _certificates(analysis: Analysis) -> Table | None:
         rows.append(
             (
                 point.method,
-                vector(point),
+                point.vector,
                 _mean([c["kkt_relative"] for c in found], 3),
                 " ".join(
                     f"{np.mean([c['alpha'][task] for c in found]):.2f}" for task in analysis.tasks
@@ -329,16 +280,6 @@ def _certificates(analysis: Analysis) -> Table | None:
             "is violated."
         ),
     )
-
-
-def vector(point: Point) -> str:
-    """A preference as text."""
-    return "" if point.preference is None else " ".join(f"{v:.3g}" for v in point.preference)
-
-
-def _share(weights: dict[str, Any], task: str) -> float:
-    total = sum(abs(value) for value in weights.values())
-    return abs(weights[task]) / total if total > 0 else float("nan")
 
 
 def _members(family: Family) -> set[str]:
