@@ -24,14 +24,14 @@ from scipy.stats import spearmanr
 # Not from this folder, whose files have the names of the packages.
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
 
-from mtl2r_bench.build import build_loss
 from mtl2r_bench.config import RunConfig, validate
-from mtl2r_bench.data import Splits, load_splits
-from mtl2r_bench.epoch import Engine
-from mtl2r_bench.evaluate import evaluate, scorer
-from mtl2r_bench.group import ALONE
-from mtl2r_bench.start import initial_state
-from mtl2r_bench.train import train
+from mtl2r_bench.data.splits import Splits, load_splits
+from mtl2r_bench.distributed import ALONE
+from mtl2r_bench.evaluation.evaluate import evaluate, scorer
+from mtl2r_bench.training.build import build_loss
+from mtl2r_bench.training.epoch import Engine
+from mtl2r_bench.training.run import train
+from mtl2r_bench.training.start import initial_state
 from mtl_optim.pareto import evenly_spaced, hypervolume
 
 FOLDER = Path(__file__).parent

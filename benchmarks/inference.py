@@ -1,4 +1,4 @@
-"""Scoring a file with `mtl2r_bench.predict` against the bare forward pass of the same network.
+"""Scoring a file with the bench's `predict` against the bare forward pass of the same network.
 
     python benchmarks/inference.py                      # writes results/inference.md
     python benchmarks/inference.py --documents 50000    # not a million, nothing written
@@ -28,9 +28,9 @@ sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).re
 
 from ltr_data import LogStandardize, RankingDataset, write_svmrank
 from ltr_data.datasets import resolve_inputs, resolve_tasks, synthetic
-from mtl2r_bench.data import open_inputs
-from mtl2r_bench.evaluate import evaluation_batches
-from mtl2r_bench.predict import predict
+from mtl2r_bench.data.splits import open_inputs
+from mtl2r_bench.evaluation.evaluate import evaluation_batches
+from mtl2r_bench.evaluation.predict import predict
 from mtl2r_models import ListTransformer, Ranker
 
 RESULT = Path(__file__).parent / "results" / "inference.md"
@@ -86,7 +86,7 @@ def main() -> None:
 | | documents/s |
 | --- | --- |
 | bare forward pass, batches ready | {documents / statistics.median(bare):,.0f} |
-| `mtl2r_bench.predict`, file to file | {documents / statistics.median(whole):,.0f} |
+| `mtl2r_bench.evaluation.predict`, file to file | {documents / statistics.median(whole):,.0f} |
 
 `predict` has {ratio:.2f} of the bare pass's throughput. Before the first time the file was
 converted in {converted:.1f} s. Peak of the benchmark, with its batches in memory: {peak:,.0f} MB.

@@ -36,9 +36,9 @@ sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).re
 
 from ltr_data import RankingBatch, RankingDataset
 from ltr_losses import listnet_loss, ndcg
-from mtl2r_bench.build import build_model
 from mtl2r_bench.config import StudyConfig, load_study, validate
-from mtl2r_bench.data import load_splits
+from mtl2r_bench.data.splits import load_splits
+from mtl2r_bench.training.build import build_model
 from mtl2r_models import Scorer
 from mtl_optim.pareto import NavigationError, ParetoNavigator, Point
 

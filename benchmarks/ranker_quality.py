@@ -32,10 +32,10 @@ sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).re
 import ltr_data
 from ltr_data import LabelSpec, Standardize
 from ltr_data.datasets import letor
+from mtl2r_bench.analysis.bootstrap import Bootstrap, basic_interval
 from mtl2r_bench.config import RunConfig, validate
-from mtl2r_bench.data import Splits, load_splits
-from mtl2r_bench.report.bootstrap import Bootstrap, basic_interval
-from mtl2r_bench.train import train
+from mtl2r_bench.data.splits import Splits, load_splits
+from mtl2r_bench.training.run import train
 
 FOLDER = Path(__file__).parent
 SEEDS = (42, 43, 44, 45, 46)

@@ -21,8 +21,8 @@ import torch
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
 
 from mtl2r_bench.config import RunConfig, load_study, validate
-from mtl2r_bench.data import load_splits
-from mtl2r_bench.train import train
+from mtl2r_bench.data.splits import load_splits
+from mtl2r_bench.training.run import train
 from mtl2r_models import ListTransformer, Scorer, SetTransformer
 
 FOLDER = Path(__file__).parent

@@ -51,13 +51,13 @@ sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).re
 from ltr_data import BucketBatchSampler, LogStandardize, RankingDataset
 from ltr_data.datasets import resolve_inputs, resolve_tasks, synthetic
 from ltr_losses import lambda_loss
-from mtl2r_bench.build import build_loss
 from mtl2r_bench.config import RunConfig, validate
-from mtl2r_bench.data import Splits
-from mtl2r_bench.epoch import Engine
-from mtl2r_bench.group import ALONE
-from mtl2r_bench.memory import keep_freed_memory
-from mtl2r_bench.train import initial_state
+from mtl2r_bench.data.splits import Splits
+from mtl2r_bench.distributed import ALONE
+from mtl2r_bench.training.build import build_loss
+from mtl2r_bench.training.epoch import Engine
+from mtl2r_bench.training.memory import keep_freed_memory
+from mtl2r_bench.training.start import initial_state
 from mtl2r_models import ListTransformer, Ranker, products
 
 LENGTH, BATCHES, EPOCH = 240, 50, 18_919  # lists in WEB30K's training split

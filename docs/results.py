@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ltr_data import atomic_write
+from mtl2r_bench.analysis.analyse import Analysis
 from mtl2r_bench.config import STUDIES, StudyConfig, load_study, validate
 from mtl2r_bench.report import StudyReport, write_report
-from mtl2r_bench.report.analysis import Analysis
-from mtl2r_bench.report.markdown import box_text
-from mtl2r_bench.report.table import Table, to_markdown
+from mtl2r_bench.report.text.markdown import box_text
+from mtl2r_bench.report.text.table import Table, to_markdown
 
 DOCS = Path(__file__).parent
 QUALITY = DOCS.parent / "benchmarks" / "results" / "ranker_quality.md"

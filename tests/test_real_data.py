@@ -4,10 +4,10 @@ import json
 
 from rich.console import Console
 
+from mtl2r_bench.analysis.results import collect
 from mtl2r_bench.config import StudyConfig, load_study, validate
 from mtl2r_bench.report import write_report
-from mtl2r_bench.report.results import collect
-from mtl2r_bench.sweep import StudyFolder, sweep
+from mtl2r_bench.study.sweep import StudyFolder, sweep
 
 SMALL = {"hidden": 64, "layers": 2, "heads": 2, "feedforward": 128, "dropout": 0.1}
 

@@ -7,9 +7,9 @@ from torch import nn
 
 import ltr_losses
 import mtl_optim
-from mtl2r_bench.build import build_method
 from mtl2r_bench.config import MethodConfig
-from mtl2r_bench.tables import LOSSES, METHODS, METRICS, summary
+from mtl2r_bench.table import LOSSES, METHODS, METRICS, summary
+from mtl2r_bench.training.build import build_method
 from mtl_optim import JacobianAggregator, Weighting
 
 # Public, but no row's factory; the reason beside it.

@@ -8,9 +8,9 @@ import torch
 from torch.nn.utils import vector_to_parameters
 
 from mtl2r_bench.config import RunConfig, StudyConfig, validate
-from mtl2r_bench.data import load_splits
+from mtl2r_bench.data.splits import load_splits
 from mtl2r_bench.navigate import Problem
-from mtl2r_bench.train import train
+from mtl2r_bench.training.run import train
 from mtl2r_models import MLPScorer, Ranker
 
 

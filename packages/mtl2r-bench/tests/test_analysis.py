@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from mtl2r_bench.report.analysis import analyse
-from mtl2r_bench.report.bootstrap import basic_interval
-from mtl2r_bench.report.box import Box
-from mtl2r_bench.report.markdown import box_text
-from mtl2r_bench.report.paper import paper_table
-from mtl2r_bench.report.points import Measured, Point
-from mtl2r_bench.report.results import standard_error
+from mtl2r_bench.analysis.analyse import analyse
+from mtl2r_bench.analysis.bootstrap import basic_interval
+from mtl2r_bench.analysis.box import Box
+from mtl2r_bench.analysis.points import Measured, Point
+from mtl2r_bench.analysis.results import standard_error
+from mtl2r_bench.report.text.markdown import box_text
+from mtl2r_bench.report.text.paper import paper_table
 from mtl_optim.pareto import delta_m, hypervolume
 
 TASKS = ("a", "b")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl2r_bench.report.bootstrap import Bootstrap, basic_interval, estimates, shift_p_value
+from mtl2r_bench.analysis.bootstrap import Bootstrap, basic_interval, estimates, shift_p_value
 from mtl_optim.pareto import hypervolume_samples
 
 
@@ -61,7 +61,7 @@ def test_chunks_do_not_change_the_draws(monkeypatch):
     values = np.random.default_rng(3).normal(size=(1, 50))
     bootstrap = Bootstrap(np.ones((1, 50), bool), np.zeros(50), resamples=100)
     whole = bootstrap.means(values)
-    monkeypatch.setattr("mtl2r_bench.report.bootstrap._CHUNK", 50 * 7)
+    monkeypatch.setattr("mtl2r_bench.analysis.bootstrap._CHUNK", 50 * 7)
     np.testing.assert_allclose(bootstrap.means(values), whole, rtol=1e-9)
 
 

@@ -5,8 +5,8 @@ from math import log
 
 import pytest
 
-from mtl2r_bench.bounds import pairs_per_list, payoff_bounds, with_bounds
 from mtl2r_bench.config import MethodConfig
+from mtl2r_bench.study.bounds import pairs_per_list, payoff_bounds, with_bounds
 
 
 def test_bounds_lie_between_a_tasks_best_and_what_the_main_task_costs_it():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ltr_losses import lambda_loss
-from mtl2r_bench.train import train
+from mtl2r_bench.training.run import train
 from mtl2r_models import Ranker
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from ltr_data import write_svmrank
 from ltr_data.datasets import synthetic
-from mtl2r_bench import cli
+from mtl2r_bench.cli import app as cli
 from mtl2r_bench.config import StudyConfig, to_toml, validate
-from mtl2r_bench.record import RunFolder
-from mtl2r_bench.status import study_status
+from mtl2r_bench.runs.run_folder import RunFolder
+from mtl2r_bench.study.status import study_status
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -139,9 +139,9 @@ def test_a_data_set_that_no_catalogue_has(mtl2r, tmp_path):
 
 def test_failed_runs_end_with_their_errors(mtl2r, study_file, tmp_path, monkeypatch):
     def failing(config, splits, folder):
-        raise cli.training.TrainingError("the loss of task 'quality' is nan")
+        raise cli.TrainingError("the loss of task 'quality' is nan")
 
-    monkeypatch.setattr("mtl2r_bench.sweep.train", failing)
+    monkeypatch.setattr("mtl2r_bench.study.sweep.train", failing)
     code, _, err = mtl2r("sweep", study_file, "--out", tmp_path / "out", "--jobs", 1)
     assert code == 1
     assert "runs failed" in err

@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 from rich.console import Console
 
-from mtl2r_bench import cli_progress
-from mtl2r_bench.cli_progress import TrainingProgress
+from mtl2r_bench.cli import progress as cli_progress
+from mtl2r_bench.cli.progress import TrainingProgress
 from mtl2r_bench.progress import Progress, TreeProgress
 
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from rich.console import Console
 
+from mtl2r_bench.analysis.collapse import REMEDY, collapses
 from mtl2r_bench.config import StudyConfig, validate
 from mtl2r_bench.report import study_report
-from mtl2r_bench.report.collapse import REMEDY, collapses
-from mtl2r_bench.report.markdown import markdown
-from mtl2r_bench.sweep import sweep
+from mtl2r_bench.report.text.markdown import markdown
+from mtl2r_bench.study.sweep import sweep
 from mtl_optim import SmoothChebyshev
 
 

@@ -6,15 +6,15 @@ import shutil
 import pytest
 
 from mtl2r_bench.config import EvaluationConfig, StudyConfig, validate
-from mtl2r_bench.data import load_splits
-from mtl2r_bench.estimate import trainings
-from mtl2r_bench.folder import StudyFolder
+from mtl2r_bench.data.splits import load_splits
 from mtl2r_bench.navigate import open_run
 from mtl2r_bench.report import write_report
-from mtl2r_bench.status import seconds_left, study_status
-from mtl2r_bench.study import plan
-from mtl2r_bench.sweep import sweep
-from mtl2r_bench.train import train
+from mtl2r_bench.runs.study_folder import StudyFolder
+from mtl2r_bench.study.estimate import trainings
+from mtl2r_bench.study.plan import plan
+from mtl2r_bench.study.status import seconds_left, study_status
+from mtl2r_bench.study.sweep import sweep
+from mtl2r_bench.training.run import train
 from mtl2r_models import ListTransformer, PreferenceConditioned, Ranker
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from mtl2r_bench.build import build_model
 from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, validate
-from mtl2r_bench.config_parts import ARCHITECTURES, ModelConfig
+from mtl2r_bench.config._model import ARCHITECTURES, ModelConfig
+from mtl2r_bench.training.build import build_model
 from mtl2r_models.conditioned import TRUNKS
 
 

@@ -7,13 +7,13 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from mtl2r_bench import cli
-from mtl2r_bench.choose import choose
+from mtl2r_bench.analysis.select import choose
+from mtl2r_bench.cli import app as cli
 from mtl2r_bench.config import StudyConfig, validate
-from mtl2r_bench.record import DamagedError, RunFolder
 from mtl2r_bench.report import study_report
-from mtl2r_bench.status import study_status
-from mtl2r_bench.sweep import StudyFolder, sweep
+from mtl2r_bench.runs.run_folder import DamagedError, RunFolder
+from mtl2r_bench.study.status import study_status
+from mtl2r_bench.study.sweep import StudyFolder, sweep
 
 RUN = "ls-r0.5_0.5-s42"
 

@@ -6,7 +6,7 @@ import pytest
 from ltr_data import write_svmrank
 from ltr_data.datasets import synthetic
 from mtl2r_bench.config import StudyConfig, validate
-from mtl2r_bench.data import load_splits
+from mtl2r_bench.data.splits import load_splits
 
 LINES = ["2 qid:1 1:1 2:5", "0 qid:1 1:2 2:7", "1 qid:2 1:4 2:6", "0 qid:2 1:8 2:8"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mtl2r_bench import evaluate as module
 from mtl2r_bench.config import EvaluationConfig
-from mtl2r_bench.evaluate import evaluate, evaluation_batches, query_table
-from mtl2r_bench.references import best_single_features, random_order
+from mtl2r_bench.evaluation import evaluate as module
+from mtl2r_bench.evaluation.baselines import best_single_features, random_order
+from mtl2r_bench.evaluation.evaluate import evaluate, evaluation_batches, query_table
 
 
 def first_feature(batch):

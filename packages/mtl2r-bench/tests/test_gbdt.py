@@ -12,24 +12,25 @@ from hypothesis import strategies as st
 from ltr_data import write_svmrank
 from ltr_data.datasets import synthetic
 from ltr_losses import listnet_loss
-from mtl2r_bench import distillation
-from mtl2r_bench.build import build_loss
-from mtl2r_bench.choose import choose
+from mtl2r_bench.analysis.select import choose
 from mtl2r_bench.config import EvaluationConfig, GBDTConfig, StudyConfig, validate
-from mtl2r_bench.data import load_splits
-from mtl2r_bench.distillation import training_data
-from mtl2r_bench.epoch import Engine
-from mtl2r_bench.estimate import estimate
-from mtl2r_bench.evaluate import evaluate
-from mtl2r_bench.gbdt import aggregated_gains, fit_one_task, fit_trees
-from mtl2r_bench.group import ALONE
+from mtl2r_bench.data.splits import load_splits
+from mtl2r_bench.distributed import ALONE
+from mtl2r_bench.evaluation.evaluate import evaluate
+from mtl2r_bench.evaluation.predict import load_ranker, predict
 from mtl2r_bench.navigate import open_run
-from mtl2r_bench.predict import load_ranker, predict
 from mtl2r_bench.progress import TreeProgress
 from mtl2r_bench.report import write_report
-from mtl2r_bench.study import plan
-from mtl2r_bench.sweep import sweep
-from mtl2r_bench.train import initial_state, train
+from mtl2r_bench.study.estimate import estimate
+from mtl2r_bench.study.plan import plan
+from mtl2r_bench.study.sweep import sweep
+from mtl2r_bench.training import distillation
+from mtl2r_bench.training.boosting import aggregated_gains, fit_one_task, fit_trees
+from mtl2r_bench.training.build import build_loss
+from mtl2r_bench.training.distillation import training_data
+from mtl2r_bench.training.epoch import Engine
+from mtl2r_bench.training.run import train
+from mtl2r_bench.training.start import initial_state
 
 lightgbm = pytest.importorskip("lightgbm", reason="needs mtl2r-bench[gbdt]")
 

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from mtl2r_bench.config import to_toml
-from mtl2r_bench.group import ProcessGroup
-from mtl2r_bench.train import train
+from mtl2r_bench.distributed import ProcessGroup
+from mtl2r_bench.training.run import train
 
 
 def launch(config, tmp_path, out, processes=2):

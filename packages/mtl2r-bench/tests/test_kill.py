@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mtl2r_bench.config import StudyConfig, to_toml, validate
-from mtl2r_bench.folder import StudyFolder
-from mtl2r_bench.record import RunFolder
-from mtl2r_bench.status import study_status
+from mtl2r_bench.runs.run_folder import RunFolder
+from mtl2r_bench.runs.study_folder import StudyFolder
+from mtl2r_bench.study.status import study_status
 
 pytestmark = pytest.mark.slow
 

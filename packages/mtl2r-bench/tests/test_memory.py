@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import torch
-from mtl2r_bench.memory import keep_freed_memory
+from mtl2r_bench.training.memory import keep_freed_memory
 
 if sys.argv[1] == "kept":
     keep_freed_memory()

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mtl2r_bench import cli
-from mtl2r_bench.data import load_splits
-from mtl2r_bench.evaluate import task_mask
+from mtl2r_bench.cli import app as cli
+from mtl2r_bench.data.splits import load_splits
+from mtl2r_bench.evaluation.evaluate import task_mask
 from mtl2r_bench.navigate import Session, Wish, open_run, parse_wish
 from mtl2r_bench.navigate.commands import COMMANDS, Places, execute
 from mtl2r_bench.navigate.jsonl import answer, serve
@@ -23,7 +23,7 @@ from mtl2r_bench.navigate.problem import SMOOTH_LOSSES
 from mtl2r_bench.navigate.sentences import HELP, parse
 from mtl2r_bench.navigate.terminal import talk
 from mtl2r_bench.navigate.waiting import Spinner
-from mtl2r_bench.tables import LOSSES
+from mtl2r_bench.table import LOSSES
 from mtl2r_models import Ranker
 
 TASKS = ("relevance", "click", "quality")

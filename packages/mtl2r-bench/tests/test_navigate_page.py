@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mtl2r_bench import cli
+from mtl2r_bench.cli import app as cli
 from mtl2r_bench.navigate import Session, Wish, open_run
 from mtl2r_models import Ranker
 

@@ -8,9 +8,9 @@ import torch
 
 from ltr_data import LogStandardize, read_svmrank, write_svmrank
 from ltr_data.datasets import synthetic
-from mtl2r_bench import cli
-from mtl2r_bench.predict import predict
-from mtl2r_bench.train import train
+from mtl2r_bench.cli import app as cli
+from mtl2r_bench.evaluation.predict import predict
+from mtl2r_bench.training.run import train
 from mtl2r_models import ListTransformer, Ranker
 
 

@@ -10,10 +10,10 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from mtl2r_bench.backends import Backend
 from mtl2r_bench.config import to_toml
-from mtl2r_bench.folder import StudyFolder
-from mtl2r_bench.status import study_status
+from mtl2r_bench.runs.study_folder import StudyFolder
+from mtl2r_bench.study.backends import Backend
+from mtl2r_bench.study.status import study_status
 
 pytestmark = pytest.mark.slow
 

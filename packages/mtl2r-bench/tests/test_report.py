@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from mtl2r_bench.choose import choose, parse_bound
+from mtl2r_bench.analysis.points import gather
+from mtl2r_bench.analysis.results import collect
+from mtl2r_bench.analysis.select import choose, parse_bound
 from mtl2r_bench.config import StudyConfig, validate
-from mtl2r_bench.record import RunFolder
 from mtl2r_bench.report import study_report, write_report
-from mtl2r_bench.report.markdown import markdown
-from mtl2r_bench.report.payload import payload
-from mtl2r_bench.report.points import gather
-from mtl2r_bench.report.results import collect
-from mtl2r_bench.sweep import StudyFolder, sweep
+from mtl2r_bench.report.page.payload import payload
+from mtl2r_bench.report.text.markdown import markdown
+from mtl2r_bench.runs.run_folder import RunFolder
+from mtl2r_bench.study.sweep import StudyFolder, sweep
 from mtl_optim.pareto import delta_m, hypervolume
 
 SETS = [("relevance", "quality"), ("relevance", "click")]

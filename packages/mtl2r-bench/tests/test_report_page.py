@@ -7,9 +7,9 @@ from rich.console import Console
 
 from mtl2r_bench.config import StudyConfig, validate
 from mtl2r_bench.report import study_report
-from mtl2r_bench.report.page import page as page_of
-from mtl2r_bench.report.payload import payload
-from mtl2r_bench.sweep import StudyFolder, sweep
+from mtl2r_bench.report.page.page import page as page_of
+from mtl2r_bench.report.page.payload import payload
+from mtl2r_bench.study.sweep import StudyFolder, sweep
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
-from mtl2r_bench.report.style import (
+from mtl2r_bench.report.figures.style import (
     COLOURS,
     FEW,
     MARKERS,

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from mtl2r_bench.report.bootstrap import Estimate
-from mtl2r_bench.report.table import Number, Table, to_csv, to_latex, to_markdown
+from mtl2r_bench.analysis.bootstrap import Estimate
+from mtl2r_bench.report.text.table import Number, Table, to_csv, to_latex, to_markdown
 
 TABLE = Table(
     "one",

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mtl2r_bench.report.compare import compare
-from mtl2r_bench.report.significance import holm, paired_randomization
+from mtl2r_bench.analysis.compare import compare
+from mtl2r_bench.analysis.significance import holm, paired_randomization
 
 
 def test_p_values_are_uniform_where_nothing_differs():

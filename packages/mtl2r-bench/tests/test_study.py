@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mtl2r_bench.config import STUDIES, StudyConfig, load_study, to_toml, validate
-from mtl2r_bench.selection import position
-from mtl2r_bench.study import plan, preferences, task_sets
+from mtl2r_bench.evaluation.selection import position
+from mtl2r_bench.study.plan import plan, preferences, task_sets
 
 TASKS = ("relevance", "click")
 

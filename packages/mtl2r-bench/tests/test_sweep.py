@@ -14,17 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from mtl2r_bench import sweep as module
-from mtl2r_bench.backends import gpu_share
-from mtl2r_bench.choose import choose, parse_bound
+from mtl2r_bench.analysis.select import choose, parse_bound
 from mtl2r_bench.config import StudyConfig, to_toml, validate
-from mtl2r_bench.estimate import estimate
-from mtl2r_bench.record import RunFolder
 from mtl2r_bench.report import study_report, write_report
-from mtl2r_bench.status import seconds_left, status_table, study_status
-from mtl2r_bench.study import plan
-from mtl2r_bench.sweep import StudyFolder, sweep
-from mtl2r_bench.train import TrainingError, train
+from mtl2r_bench.runs.run_folder import RunFolder
+from mtl2r_bench.study import sweep as module
+from mtl2r_bench.study.backends import gpu_share
+from mtl2r_bench.study.estimate import estimate
+from mtl2r_bench.study.plan import plan
+from mtl2r_bench.study.status import seconds_left, status_table, study_status
+from mtl2r_bench.study.sweep import StudyFolder, sweep
+from mtl2r_bench.training.epoch import TrainingError
+from mtl2r_bench.training.run import train
 from mtl2r_models import Ranker
 
 
@@ -455,7 +456,7 @@ def test_a_folder_is_one_sweeps_and_a_run_is_one_processs(study, tmp_path, quiet
     held.lock.release()
     run = RunFolder(tmp_path / "run")
     run.open("")
-    monkeypatch.setattr("mtl2r_bench.record._PATIENCE", 1)
+    monkeypatch.setattr("mtl2r_bench.runs.run_folder._PATIENCE", 1)
     with run.held():
         assert RunFolder(tmp_path / "run").lock.taken()
         with (

@@ -17,15 +17,16 @@ import torch
 
 from ltr_data import BucketBatchSampler, LabelSpec, RankingDataset, batches
 from ltr_data.datasets import resolve_tasks, synthetic
-from mtl2r_bench import train as module
-from mtl2r_bench.build import build_loss
 from mtl2r_bench.config import LossConfig, RunConfig, to_toml, validate
-from mtl2r_bench.data import Splits
-from mtl2r_bench.epoch import Engine
-from mtl2r_bench.group import ALONE
-from mtl2r_bench.record import DamagedError
-from mtl2r_bench.tables import METHODS as METHOD_TABLE
-from mtl2r_bench.train import TrainingError, initial_state, train
+from mtl2r_bench.data.splits import Splits
+from mtl2r_bench.distributed import ALONE
+from mtl2r_bench.runs.run_folder import DamagedError
+from mtl2r_bench.table import METHODS as METHOD_TABLE
+from mtl2r_bench.training import run as module
+from mtl2r_bench.training.build import build_loss
+from mtl2r_bench.training.epoch import Engine, TrainingError
+from mtl2r_bench.training.run import train
+from mtl2r_bench.training.start import initial_state
 from mtl2r_models import ListTransformer, Ranker, attention_kernels, products
 from mtl2r_models.conditioned import TRUNKS
 from mtl_optim import MGDA, backward
@@ -185,7 +186,7 @@ def test_the_time_before_a_kill_counts(run_config, splits, tmp_path, monkeypatch
             raise KilledError
 
     now = itertools.count(step=100.0)
-    monkeypatch.setattr("mtl2r_bench.epoch.time.perf_counter", lambda: next(now))
+    monkeypatch.setattr("mtl2r_bench.training.epoch.time.perf_counter", lambda: next(now))
     with pytest.raises(KilledError):
         train(config, splits, tmp_path, kill)
     monkeypatch.undo()

@@ -1,12 +1,8 @@
 """Where a training stands, for whoever shows it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
-
-__all__ = ["OnProgress", "OnTree", "Progress", "TreeProgress", "nobody"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Answers of a navigation as plain JSON values, the tasks by their names."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -12,8 +10,6 @@ from torch import Tensor
 from mtl_optim.pareto import Point, Preview
 
 from .session import Session
-
-__all__ = ["front", "here", "local", "points", "preview", "step"]
 
 
 def here(session: Session) -> dict[str, Any]:

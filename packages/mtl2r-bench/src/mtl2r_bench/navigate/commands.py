@@ -4,8 +4,6 @@ A command is a dictionary with ``"command"`` and its fields, an answer one of pl
 models below say what the fields are; ``mtl2r-bench navigate --schema`` prints it.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import time
@@ -16,12 +14,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..config import did_you_mean
+from ..table import did_you_mean
 from . import answers
 from .session import Session
 from .wishes import Wish
-
-__all__ = ["COMMANDS", "Places", "execute", "schema"]
 
 
 class _Command(BaseModel):

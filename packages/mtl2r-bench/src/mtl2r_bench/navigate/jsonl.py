@@ -1,16 +1,12 @@
 """A navigation for scripts: one JSON command per line in, one JSON answer per line out."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from ..files import explain
+from ..runs.files import explain
 from .commands import Places, execute
 from .session import Session
-
-__all__ = ["answer", "serve"]
 
 
 def serve(session: Session, places: Places, lines: Iterable[str], out: TextIO) -> int:

@@ -1,17 +1,14 @@
 """A validation metric, measured once per set of parameters, and paired changes of it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .problem import Problem
-
-__all__ = ["Measured", "digest", "paired_change"]
 
 REMEMBERED = 256
 """Measurements that are kept; an older one is made again where it is asked for."""
@@ -37,7 +34,7 @@ class Measured:
             self._values[key] = self._measure(model)
         return self._values[key]
 
-    def learn(self, other: Measured) -> None:
+    def learn(self, other: Self) -> None:
         """Takes over what another one knows."""
         self._values.update(other._values)
 

@@ -1,7 +1,5 @@
 """The start of a walk: from the ranker onto the front, once for all walks of a run."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,8 +7,6 @@ from pathlib import Path
 
 from .problem import Problem
 from .session import Session
-
-__all__ = ["START", "begin"]
 
 START = "navigation-start"
 """In a run's folder: where its walks begin, by loss and number of documents."""

@@ -1,7 +1,5 @@
 """What a navigation stands on: a finished run's ranker, its smooth losses, and its metrics."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +16,11 @@ from ltr_data import RankingBatch, RankingDataset
 from mtl2r_models import Ranker
 
 from ..config import RunConfig, load_study, validate
-from ..data import Splits, load_splits
-from ..evaluate import evaluate, evaluation_batches, scorer, task_mask
-from ..record import RunFolder
-from ..start import pick_device
-from ..tables import CONDITIONED, LOSSES, lookup
-
-__all__ = ["DOCUMENTS", "SMOOTH_LOSSES", "Neighbour", "Problem", "open_run"]
+from ..data.splits import Splits, load_splits
+from ..distributed import pick_device
+from ..evaluation.evaluate import evaluate, evaluation_batches, scorer, task_mask
+from ..runs.run_folder import RunFolder
+from ..table import CONDITIONED, LOSSES, lookup
 
 DOCUMENTS = 20_000
 """The curvature sample has at most so many documents: what a Hessian-vector product of the study's

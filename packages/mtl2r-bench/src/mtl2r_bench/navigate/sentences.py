@@ -1,14 +1,10 @@
 """What is typed at the prompt, as a command."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
-from ..config import did_you_mean
+from ..table import did_you_mean
 from .wishes import VERBS, parse_wish
-
-__all__ = ["HELP", "parse"]
 
 HELP = (
     ("improve TASK [AMOUNT] [give TASK AMOUNT ...] [protect TASK ...]", "what a step would change"),

@@ -3,8 +3,6 @@
 No user interface is known here; the terminal, JSON and the web page each hold a `Session`.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import tempfile
@@ -24,8 +22,6 @@ from mtl_optim.pareto import Local, Metrics, ParetoNavigator, Point, Preview, Se
 from .measured import Measured, digest, paired_change
 from .problem import Problem
 from .wishes import Unit, Wish
-
-__all__ = ["Session", "about"]
 
 ABOUT, POINTS = "session.json", "points"
 FORMAT = "mtl2r-navigation"

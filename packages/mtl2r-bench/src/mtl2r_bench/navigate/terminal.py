@@ -1,7 +1,5 @@
 """A navigation at a terminal: tables and a prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,14 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ..files import explain
+from ..runs.files import explain
 from . import answers
 from .commands import Places, execute
 from .sentences import HELP, parse
 from .session import Session
 from .waiting import Spinner
-
-__all__ = ["render", "talk"]
 
 
 def talk(

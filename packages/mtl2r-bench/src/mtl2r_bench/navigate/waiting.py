@@ -1,7 +1,5 @@
 """What a person sees while something is computed."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +7,6 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-__all__ = ["Lines", "Spinner"]
 
 
 class Spinner:

@@ -1,7 +1,5 @@
 """What a person wants of the next step, as data and as a sentence."""
 
-from __future__ import annotations
-
 import math
 import shlex
 from collections.abc import Sequence
@@ -9,9 +7,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..config import did_you_mean
-
-__all__ = ["VERBS", "Unit", "Wish", "parse_wish"]
+from ..table import did_you_mean
 
 Unit: TypeAlias = Literal["loss", "metric"]
 """What amounts are counted in: the smooth loss, or the validation metric."""

@@ -1,7 +1,5 @@
 """The report of a study: text, page, tables and figures in its folder."""
 
-from __future__ import annotations
-
 from .study_report import StudyReport, study_report
 from .write import write_report
 

@@ -1,23 +1,19 @@
 """From a study's folder to what its report says."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..analysis.analyse import analyse
+from ..analysis.overview import Overview, overview
+from ..analysis.points import gather
+from ..analysis.references import load_references
+from ..analysis.results import Result, collect
 from ..config import StudyConfig, load_study, validate
-from ..folder import StudyFolder
-from ..study import task_sets
-from .analysis import analyse
-from .overview import Overview, overview
-from .paper import paper_table
-from .points import gather
-from .references import load_references
-from .results import Result, collect
-from .sections import Section, section
-from .table import Table
-
-__all__ = ["StudyReport", "study_report"]
+from ..runs.study_folder import StudyFolder
+from ..study.plan import task_sets
+from .text.paper import paper_table
+from .text.sections import Section, section
+from .text.table import Table
 
 
 @dataclass(frozen=True)

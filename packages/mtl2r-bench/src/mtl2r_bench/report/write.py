@@ -1,7 +1,5 @@
 """The files of a study's report."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
@@ -11,19 +9,17 @@ from matplotlib.figure import Figure
 
 from ltr_data import atomic_write
 
-from ..record import write_parquet
-from .curves import delta_m_curves, validation_curves
-from .figures import front, losses, validation
-from .markdown import markdown
-from .page import page
-from .payload import payload
-from .results import table
-from .sections import Section
+from ..analysis.results import table
+from ..runs.run_folder import write_parquet
+from .figures.curves import delta_m_curves, validation_curves
+from .figures.front import front, losses, validation
+from .figures.style import FEW, save
+from .page.page import page
+from .page.payload import payload
 from .study_report import StudyReport, study_report
-from .style import FEW, save
-from .table import Table, to_csv, to_latex
-
-__all__ = ["write_report"]
+from .text.markdown import markdown
+from .text.sections import Section
+from .text.table import Table, to_csv, to_latex
 
 FIGURE_CUTOFF = 30
 """The figures over epochs show NDCG at this cut-off, as the paper's do, where it was measured."""

@@ -4,8 +4,6 @@ Two tabs of one browser are two walks: a step takes what was previewed last, whi
 may be the other tab's, and each would show where it stood before the other's step.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time
@@ -17,8 +15,6 @@ from typing import Any
 
 from ..commands import Places, execute
 from ..session import Session
-
-__all__ = ["Browsers", "Seat"]
 
 LIMIT = 8
 """Tabs at a time. Each holds a model and its visited points."""

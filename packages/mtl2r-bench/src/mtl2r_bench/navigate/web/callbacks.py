@@ -1,7 +1,5 @@
 """What the page does: every press of a button or key is a command of its tab's navigation."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +8,7 @@ from typing import Any
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
 from flask import request
 
-from ...files import explain
+from ...runs.files import explain
 from ..problem import Problem
 from ..sentences import parse
 from .browsers import Browsers, Seat
@@ -18,8 +16,6 @@ from .figure import figure
 from .layout import slider_id
 from .reach import reach
 from .views import outlook, points_table
-
-__all__ = ["COOKIE", "fault", "register", "seat_key"]
 
 COOKIE = "mtl2r"
 

@@ -1,11 +1,7 @@
 """The picture: the front so far, the tree of visited points, and where a step would lead."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-__all__ = ["figure"]
 
 _LIGHT = {
     "text": "#1c2430",

@@ -10,15 +10,11 @@ every web page that is open in a browser there can try. Hence
 * the page loads nothing from elsewhere and cannot be framed (Content-Security-Policy).
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from collections.abc import Sequence
 
 from flask import Flask, Request, Response, request
-
-__all__ = ["new_token", "protect"]
 
 _SAFE = ("GET", "HEAD")
 

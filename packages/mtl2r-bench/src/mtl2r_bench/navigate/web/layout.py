@@ -1,15 +1,11 @@
 """What the page consists of."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from dash import dcc, html
 
 from ..problem import Problem
 from .views import aria
-
-__all__ = ["INDEX", "layout", "slider_id"]
 
 INDEX = """<!DOCTYPE html>
 <html lang="en">

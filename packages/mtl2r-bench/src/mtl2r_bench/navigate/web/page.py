@@ -1,7 +1,5 @@
 """The web page: a local server, and the Dash application that it serves."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +13,6 @@ from .browsers import Browsers
 from .callbacks import COOKIE, fault, register, seat_key
 from .guard import new_token, protect
 from .layout import INDEX, layout
-
-__all__ = ["Page"]
 
 HOST = "127.0.0.1"
 

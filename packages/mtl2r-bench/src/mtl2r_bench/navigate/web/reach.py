@@ -1,13 +1,9 @@
 """How far the sliders go."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-__all__ = ["reach"]
 
 SHARE_OF_LOSS = 0.03
 """A slider's end is this share of its task's loss: a few of the steps that a walk is made of."""

@@ -1,13 +1,9 @@
 """Answers of a navigation as elements of the page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import html
-
-__all__ = ["aria", "outlook", "points_table"]
 
 
 def aria(**names: str) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""In what hypervolumes are measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_optim.pareto import hypervolume, hypervolume_samples
+
+from .points import Point
+from .results import standard_error
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box for all methods, which none of them can move.
+
+    With single-task baselines the ideal point is each task's own baseline, and the reference point
+    lies a tenth of the range below the worst that a baseline of another task does (the nadir of
+    the payoff table), so that the ends of a front count too. Without them, or where a baseline is
+    no better than the others, the reference is the expected metric of a random order and nothing
+    is scaled.
+
+    Attributes:
+        reference: (task,) the reference point.
+        ideal: (task,) with `reference` the corners of a box of volume 1; None for no scaling.
+    """
+
+    reference: NDArray[np.float64]
+    ideal: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, payoff: NDArray[np.float64] | None, random_order: NDArray[np.float64]) -> Self:
+        """The box of a payoff table (baseline, task)."""
+        if payoff is not None:
+            ideal, nadir = payoff.diagonal().copy(), payoff.min(axis=0)
+            if (ideal > nadir).all():
+                return cls(nadir - 0.1 * (ideal - nadir), ideal)
+        return cls(random_order, None)
+
+    def volume(self, values: NDArray[np.float64]) -> float:
+        """The hypervolume of points (point, task), larger metrics being better."""
+        return hypervolume(values, self.reference, maximize=True, ideal=self.ideal)
+
+    def volumes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(set,) the hypervolumes of sets of points (set, point, task)."""
+        return hypervolume_samples(values, self.reference, maximize=True, ideal=self.ideal)
+
+    def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Metrics (..., task) in units of the box, 0 at the reference; as they are without one."""
+        if self.ideal is None:
+            return values
+        scaled: NDArray[np.float64] = (values - self.reference) / (self.ideal - self.reference)
+        return scaled
+
+
+def payoff(points: Sequence[Point], tasks: tuple[str, ...]) -> list[int] | None:
+    """Where the single-task baseline of each task is among the points; None unless all are there.
+
+    Row k of `points[places]` is the baseline of task k: with its metrics of all tasks, the payoff
+    table.
+    """
+    places = {point.method: i for i, point in enumerate(points) if point.is_baseline}
+    names = [f"stl {task}" for task in tasks]
+    return [places[name] for name in names] if all(name in places for name in names) else None
+
+
+def narrow_sides(
+    points: Sequence[Point], tasks: tuple[str, ...]
+) -> tuple[tuple[str, float, float], ...]:
+    """The tasks in which the baselines that span a box cannot be told apart.
+
+    Returns:
+        Task, how far its own baseline is above the worst of the others, and the standard error of
+        that over lists, where the first is less than twice the second.
+    """
+    places = payoff(points, tasks)
+    found = []
+    for k, task in enumerate(tasks if places is not None else ()):
+        queries = np.stack([points[place].queries[k] for place in places or ()])
+        gaps = queries[k] - queries
+        widest = gaps[np.nanmean(gaps, axis=1).argmax()]
+        width, error = float(np.nanmean(widest)), float(standard_error(widest))
+        if width < 2 * error:
+            found.append((task, width, error))
+    return tuple(found)

@@ -1,0 +1,112 @@
+"""Every method against every other, with a correction for making many comparisons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bootstrap import basic_interval, shift_p_value
+from .significance import holm, paired_randomization
+
+LEVEL = 0.05
+"""A difference counts where Holm's adjusted p-value is below this."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods.
+
+    Attributes:
+        first: A method.
+        second: Another.
+        difference: The quantity of the first less that of the second.
+        low: Lower end of its interval.
+        high: Upper end.
+        p: Two-sided p-value of "no difference".
+        adjusted: Holm's, over the comparisons of the family.
+    """
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    adjusted: float
+
+
+@dataclass(frozen=True)
+class Family:
+    """The comparisons of one quantity.
+
+    Attributes:
+        quantity: Its name.
+        larger_is_better: Its sense.
+        test: Which test gave the p-values.
+        comparisons: All pairs.
+    """
+
+    quantity: str
+    larger_is_better: bool
+    test: str
+    comparisons: tuple[Comparison, ...]
+
+    def beaten_by(self, method: str) -> list[str]:
+        """The methods that are worse than this one beyond `LEVEL`."""
+        found = []
+        for one in self.comparisons:
+            if one.adjusted < LEVEL and method in (one.first, one.second):
+                first_is_better = (one.difference > 0) == self.larger_is_better
+                winner, loser = (
+                    (one.first, one.second) if first_is_better else (one.second, one.first)
+                )
+                found += [loser] if winner == method else []
+        return found
+
+
+def compare(
+    quantity: str,
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    resampled: NDArray[np.float64],
+    *,
+    scores: NDArray[np.float64] | None = None,
+    larger_is_better: bool,
+    level: float = 0.95,
+) -> Family:
+    """All pairs: intervals by the paired bootstrap, p-values by it or by a randomisation test.
+
+    Args:
+        quantity: Its name.
+        names: The methods.
+        values: (method,) the quantity.
+        resampled: (resample, method), from the same draws of lists.
+        scores: (method, query), where the quantity is a sum over lists: what each list adds, up to
+            what all methods share. The test is then the paired randomisation test.
+        larger_is_better: The quantity's sense.
+        level: Of the intervals.
+    """
+    test = "paired bootstrap" if scores is None else "paired randomisation test"
+    pairs = list(combinations(range(len(names)), 2))
+    if not pairs:
+        return Family(quantity, larger_is_better, test, ())
+    left, right = np.array(pairs).T
+    differences, redrawn = values[left] - values[right], resampled[:, left] - resampled[:, right]
+    if scores is None:
+        p_values = shift_p_value(differences, redrawn)
+    else:  # Enough permutations for a small p-value to survive the correction.
+        permutations = max(9_999, 100 * len(pairs) - 1)
+        p_values = paired_randomization(scores, pairs, permutations=permutations)
+    intervals = basic_interval(differences, redrawn, level)
+    rows = zip(pairs, differences, intervals, p_values, holm(p_values), strict=True)
+    return Family(
+        quantity,
+        larger_is_better,
+        test,
+        tuple(
+            Comparison(names[i], names[j], float(d), float(low), float(high), float(p), float(q))
+            for (i, j), d, (low, high), p, q in rows
+        ),
+    )

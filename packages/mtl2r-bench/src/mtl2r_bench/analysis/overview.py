@@ -1,0 +1,161 @@
+"""What was studied, on what, and what is missing from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..config import StudyConfig
+from ..runs.study_folder import StudyFolder
+from ..study.status import study_status
+from .references import References
+from .results import Result
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A run of the plan that has no result, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What stands at the head of a report.
+
+    Attributes:
+        title: Labels and data.
+        sentences: Sizes, how the epoch was chosen, which split, and what to be careful about.
+        unfinished: Runs without a result.
+        made_with: Versions, machine, revision, data.
+    """
+
+    title: str
+    sentences: tuple[str, ...]
+    unfinished: tuple[Unfinished, ...]
+    made_with: str
+
+
+def overview(
+    folder: StudyFolder,
+    study: StudyConfig,
+    results: Sequence[Result],
+    references: References,
+    split: str,
+) -> Overview:
+    """The head of a study's report.
+
+    Args:
+        folder: The study's.
+        study: Its config.
+        results: Its finished runs.
+        references: Of the folds that are reported.
+        split: Which split the numbers are of.
+    """
+    labels = tuple(results[0].record["labels"])
+    data = references.data
+    sizes = ", ".join(
+        f"{name} {data['queries'][name]:,} lists ({data['documents'][name]:,} documents)"
+        for name in data["queries"]
+    )
+    metric = f"ndcg@{study.evaluation.select_cutoff}"
+    sentences = [
+        "; ".join([sizes, f"{data['features']} inputs", *_parameters(results)]) + ".",
+        (
+            f"{_choice(study)} The numbers are **{metric} on {split}**, larger is better"
+            + _folds(references)
+            + f" {_empty(study)}"
+        ),
+    ]
+    if split == "validation":
+        sentences.append(
+            "**There is no test split**: the epoch was chosen on the very lists that are reported, "
+            "so the numbers are optimistic, and intervals and tests do not account for that."
+        )
+    if study.baselines and any(result.variant is not None for result in results):
+        sentences.append(
+            f"The single-task baselines are of the study's model ({study.model.label}), also for "
+            "methods with a model of their own."
+        )
+    seeds = {result.seed for result in results}
+    if len(seeds) == 1:
+        sentences.append(
+            "**One seed**: nothing is said of how far a result would move with another one."
+        )
+    unfinished, planned = _unfinished(folder, results)
+    if unfinished:
+        sentences.append(
+            f"**{len(unfinished)} of {planned} runs are not finished**; a point is "
+            "the mean of those of its runs that are."
+        )
+    return Overview(
+        f"{', '.join(labels[:-1])} and {labels[-1]} on {data['source']}"
+        if len(labels) > 1
+        else f"{labels[0]} on {data['source']}",
+        tuple(sentences),
+        unfinished,
+        _made_with(results),
+    )
+
+
+def _parameters(results: Sequence[Result]) -> list[str]:
+    """How many parameters the rankers have, by variant; several where tasks have scores each."""
+    networks: dict[str | None, set[int]] = {}
+    for result in results:
+        if result.record["loss"]:  # trees have none
+            networks.setdefault(result.variant, set()).add(result.record["parameters"])
+    return [
+        " or ".join(f"{n:,}" for n in sorted(sizes))
+        + " parameters"
+        + ("" if variant is None else f" ({variant})")
+        for variant, sizes in sorted(networks.items(), key=lambda item: item[0] or "")
+    ]
+
+
+def _choice(study: StudyConfig) -> str:
+    if study.evaluation.select_tasks == "last":
+        return "Every run is reported at its last epoch."
+    by = (
+        "the first task"
+        if study.evaluation.select_tasks == "main"
+        else "the tasks weighted by the run's preference (alike where there is none)"
+    )
+    return f"Validation chose the epoch, by {by}."
+
+
+def _folds(references: References) -> str:
+    folds = references.data["folds"]
+    return f", the mean over the lists of {folds} folds." if folds > 1 else "."
+
+
+def _empty(study: StudyConfig) -> str:
+    if study.evaluation.empty == "skip":
+        return "Lists without a relevant document for a task are left out of its mean."
+    value = f"{study.evaluation.empty:g}"
+    return f"A list without a relevant document for a task counts {value} in its mean."
+
+
+def _unfinished(
+    folder: StudyFolder, results: Sequence[Result]
+) -> tuple[tuple[Unfinished, ...], int]:
+    """The runs without a result, and how many runs there are to be."""
+    finished = {result.name for result in results}
+    found = study_status(folder.path)
+    return tuple(
+        Unfinished(
+            run.name,
+            run.error or (f"{run.epoch} of {run.epochs} epochs" if run.epoch else "not begun"),
+        )
+        for run in found
+        if run.name not in finished
+    ), len(found)
+
+
+def _made_with(results: Sequence[Result]) -> str:
+    made = results[0].record["environment"]
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    revisions = sorted({r.record["environment"]["revision"] or "unknown" for r in results})
+    checksums = sorted({r.record["data"]["train"] for r in results})
+    return (
+        f"{versions}; Python {made['python']}; {made['platform']}; device {made['device']}; "
+        f"revision {', '.join(revisions)}. Training data SHA-256 {', '.join(checksums)}."
+    )

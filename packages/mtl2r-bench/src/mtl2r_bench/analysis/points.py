@@ -1,0 +1,226 @@
+"""Methods at preferences, measured on the same lists: what a report compares."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import EvaluationConfig
+from .results import Result
+
+
+@dataclass(frozen=True)
+class Point:
+    """A method at a preference: its runs over folds and seeds.
+
+    Attributes:
+        method: As in legends.
+        preference: None for methods that take none.
+        queries: (task, query) means over seeds, the lists of all folds one after the other; NaN
+            where a list does not count for a task.
+        position: Where it stands along its method's sweep: the weight of the first of two tasks.
+        validation: (task,) means of the same metric over validation lists.
+        by_seed: (task,) means over lists for each seed that has a run in every fold.
+        metrics: The values like `queries` for every metric that was measured.
+        runs: The runs.
+    """
+
+    method: str
+    preference: tuple[float, ...] | None
+    queries: NDArray[np.float64]
+    position: float | None = None
+    validation: NDArray[np.float64] | None = None
+    by_seed: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    metrics: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    runs: tuple[Result, ...] = ()
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """(task,) means over the lists of all folds."""
+        means: NDArray[np.float64] = np.nanmean(self.queries, axis=1)
+        return means
+
+    @property
+    def vector(self) -> str:
+        """The preference as text."""
+        return "" if self.preference is None else " ".join(f"{v:.3g}" for v in self.preference)
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether its runs have epochs, with losses and weights; boosted trees have none."""
+        return bool(self.losses)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it was trained on a single task."""
+        return self.method.startswith("stl ")
+
+    @property
+    def losses(self) -> Mapping[str, float]:
+        """Training losses at the chosen epochs by task, those that were trained: means of runs."""
+        names = self.runs[0].record["loss"] if self.runs else ()
+        return {task: float(np.mean([r.record["loss"][task] for r in self.runs])) for task in names}
+
+    @property
+    def seconds(self) -> float:
+        """Mean time of a run."""
+        return float(np.mean([run.record["seconds"] for run in self.runs])) if self.runs else 0.0
+
+    @property
+    def seed_spread(self) -> NDArray[np.float64] | None:
+        """(task,) standard deviation of `by_seed`; None with fewer than two seeds."""
+        if len(self.by_seed) < 2:
+            return None
+        spread: NDArray[np.float64] = np.std(list(self.by_seed.values()), axis=0, ddof=1)
+        return spread
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The points of one task set on one split.
+
+    Attributes:
+        tasks: Names.
+        split: Which split.
+        metric: Which metric.
+        points: Baselines among them.
+        strata: (query,) the number of the fold a list belongs to.
+        folds: The folds, in that order.
+        left_out: Points that lack a run in some fold, as text.
+    """
+
+    tasks: tuple[str, ...]
+    split: str
+    metric: str
+    points: tuple[Point, ...]
+    strata: NDArray[np.int64]
+    folds: tuple[int | None, ...] = (None,)
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """(task, query), whether a list counts for a task."""
+        return ~np.isnan(self.points[0].queries)
+
+
+def gather(
+    results: Sequence[Result], tasks: tuple[str, ...], evaluation: EvaluationConfig, split: str
+) -> Measured:
+    """The points of a task set: its methods, and the baselines of its tasks.
+
+    A fold takes part when at least half as many points have a run in it as in the fold with the
+    most; a point takes part when it has a run in each of these.
+
+    Args:
+        results: Finished runs of the study, of any task set.
+        tasks: The task set.
+        evaluation: The study's.
+        split: Which split.
+
+    Raises:
+        ValueError: When two runs of a fold were measured on different lists, or no list counts for
+            a task.
+    """
+    groups: dict[_Key, list[Result]] = {}
+    for result in results:
+        fits = result.tasks[0] in tasks if result.is_baseline else result.tasks == tasks
+        if fits:
+            key = (result.method, result.preference, result.position)
+            groups.setdefault(key, []).append(result)
+    folds = _folds(groups.values())
+    lists: dict[int | None, NDArray[np.str_]] = {}
+    points, left_out = [], []
+    for key, runs in groups.items():
+        missing = [fold for fold in folds if fold not in {run.fold for run in runs}]
+        if missing:
+            vector = "" if key[1] is None else f" {key[1]}"
+            left_out.append(f"{key[0]}{vector} (no run in fold {', '.join(map(str, missing))})")
+            continue
+        by_fold = [
+            _fold([run for run in runs if run.fold == fold], lists, tasks, evaluation, split)
+            for fold in folds
+        ]
+        kept = tuple(run for run in runs if run.fold in folds)
+        points.append(_point(key, kept, by_fold, tasks, f"ndcg@{evaluation.select_cutoff}"))
+    return Measured(
+        tasks,
+        split,
+        f"ndcg@{evaluation.select_cutoff}",
+        tuple(points),
+        np.repeat(np.arange(len(folds)), [len(lists[fold]) for fold in folds]),
+        folds,
+        tuple(left_out),
+    )
+
+
+_Key: TypeAlias = tuple[str, tuple[float, ...] | None, float | None]  # method, preference, position
+
+
+def _folds(groups: Iterable[Sequence[Result]]) -> tuple[int | None, ...]:
+    """The folds that take part."""
+    having = Counter(fold for runs in groups for fold in {run.fold for run in runs})
+    most = max(having.values(), default=0)
+    return tuple(sorted((f for f, n in having.items() if 2 * n >= most), key=lambda f: f or 0))
+
+
+def _point(
+    key: _Key,
+    runs: tuple[Result, ...],
+    by_fold: Sequence[Mapping[str, Mapping[int, NDArray[np.float64]]]],
+    tasks: tuple[str, ...],
+    metric: str,
+) -> Point:
+    """A point from the values of its runs, by fold, metric and seed."""
+    metrics = {
+        name: np.concatenate(
+            [np.mean(list(fold[name].values()), axis=0) for fold in by_fold], axis=-1
+        )
+        for name in by_fold[0]
+    }
+    for task, values in zip(tasks, metrics[metric], strict=True):
+        if np.isnan(values).all():
+            raise ValueError(f"no list has a relevant document for task {task!r}")
+    seeds = set.intersection(*(set(fold[metric]) for fold in by_fold))
+    by_seed = {
+        seed: np.nanmean(np.concatenate([f[metric][seed] for f in by_fold], axis=-1), axis=-1)
+        for seed in sorted(seeds)
+    }
+    method, preference, position = key
+    validation = _validation(runs, metric, tasks)
+    return Point(method, preference, metrics[metric], position, validation, by_seed, metrics, runs)
+
+
+def _fold(
+    runs: Sequence[Result],
+    lists: dict[int | None, NDArray[np.str_]],
+    tasks: tuple[str, ...],
+    evaluation: EvaluationConfig,
+    split: str,
+) -> dict[str, dict[int, NDArray[np.float64]]]:
+    """By metric and seed the values (task, query) of one fold's runs of one point."""
+    found: dict[str, dict[int, NDArray[np.float64]]] = {}
+    for run in runs:
+        names, metrics = run.measured(split)
+        known = lists.setdefault(run.fold, names)
+        if not np.array_equal(known, names):
+            raise ValueError(
+                f"{run.name}: measured on other lists than the runs beside it; were the data "
+                f"changed? Remove {run.folder.path} to train it again"
+            )
+        rows = [list(run.record["labels"]).index(task) for task in tasks]
+        for name, values in metrics.items():
+            chosen = values[rows]
+            if not isinstance(evaluation.empty, str):
+                chosen = np.where(np.isnan(chosen), evaluation.empty, chosen)
+            found.setdefault(name, {})[run.seed] = chosen
+    return found
+
+
+def _validation(runs: Sequence[Result], metric: str, tasks: tuple[str, ...]) -> NDArray[np.float64]:
+    """(task,) means over runs."""
+    rows = [[run.record["metrics"]["validation"][metric][task] for task in tasks] for run in runs]
+    means: NDArray[np.float64] = np.mean(rows, axis=0)
+    return means

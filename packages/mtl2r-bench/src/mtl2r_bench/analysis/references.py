@@ -1,0 +1,81 @@
+"""What any ranker must beat, as a study stored it, over the folds that are reported."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..config import StudyConfig
+from ..runs.run_folder import read_json
+from ..runs.study_folder import StudyFolder
+
+NAMES = (("random", "random order"), ("single_feature", "best single feature"))
+"""Their names in references.json and in tables."""
+
+
+@dataclass(frozen=True)
+class References:
+    """A random order and the best single feature of each label, and the data's size.
+
+    Attributes:
+        values: By name (`NAMES`), split, metric and label; the mean over folds, each with the
+            weight of its lists.
+        features: By label, the features that were chosen, one per fold, as text.
+        data: Source, inputs, lists and documents by split, summed over folds.
+    """
+
+    values: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
+    features: Mapping[str, str]
+    data: Mapping[str, Any]
+
+
+def load_references(
+    folder: StudyFolder, study: StudyConfig, folds: Sequence[int | None]
+) -> References:
+    """Those of the given folds."""
+    if study.folds is None:
+        folds = [None]  # One set of data, whichever fold of a root it is.
+    found: list[dict[str, Any]] = [
+        read_json(folder.references_of(fold), "data", "random", "features") for fold in folds
+    ]
+    first = found[0]
+    splits = [split for split in first["data"]["queries"] if split != "train"]
+
+    def mean(name: str, split: str, metric: str, label: str) -> float:
+        sizes = [one["data"]["queries"][split] for one in found]
+        values = [one[name][split][metric][label] for one in found]
+        return float(np.average(values, weights=sizes))
+
+    return References(
+        values={
+            name: {
+                split: {
+                    metric: {label: mean(name, split, metric, label) for label in labels}
+                    for metric, labels in first[name][split].items()
+                }
+                for split in splits
+            }
+            for name, _ in NAMES
+        },
+        features={
+            label: " / ".join(dict.fromkeys(_feature(one["features"][label]) for one in found))
+            for label in first["features"]
+        },
+        data={
+            "source": first["data"]["source"],
+            "features": first["data"]["features"],
+            "folds": len(found),
+            **{
+                what: {
+                    split: sum(one["data"][what][split] for one in found)
+                    for split in first["data"][what]
+                }
+                for what in ("queries", "documents")
+            },
+        },
+    )
+
+
+def _feature(chosen: Mapping[str, Any]) -> str:
+    return f"{chosen['feature_id']}{'' if chosen['sign'] > 0 else ' (small values first)'}"

@@ -1,0 +1,187 @@
+"""The finished runs of a study, gathered from their folders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..runs.run_folder import RunFolder
+from ..runs.study_folder import StudyFolder
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished run.
+
+    Attributes:
+        name: Its folder's name.
+        record: What `mtl2r_bench.training.run.train` returned.
+        folder: Where it is.
+    """
+
+    name: str
+    record: Mapping[str, Any]
+    folder: RunFolder
+
+    @property
+    def method(self) -> str:
+        """Code name, with task of a baseline, variant and options: what a legend shows."""
+        return str(self.record["label"])
+
+    @property
+    def variant(self) -> str | None:
+        """What tells it from the same method with the study's model; records may lack it."""
+        variant = self.record["method"].get("variant")
+        return None if variant is None else str(variant)
+
+    @property
+    def preference(self) -> tuple[float, ...] | None:
+        """The preference vector, for methods that take one."""
+        preference = self.record["method"]["preference"]
+        return None if preference is None else tuple(preference)
+
+    @property
+    def position(self) -> float | None:
+        """Where it stands along its method's sweep: the weight of the first of two tasks."""
+        position = self.record["position"]
+        return None if position is None else float(position)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The labels it was trained on."""
+        return tuple(self.record["tasks"])
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it was trained on a single task."""
+        return bool(self.record["method"]["name"] == "stl")
+
+    @property
+    def fold(self) -> int | None:
+        """Which fold of the data, where the study says so."""
+        fold = self.record["fold"]
+        return None if fold is None else int(fold)
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+        return int(self.record["seed"])
+
+    def query_values(self, split: str, metric: str) -> NDArray[np.float64]:
+        """(label, query) values of a metric; NaN where a list has no relevant document."""
+        return self.measured(split)[1][metric]
+
+    def measured(self, split: str) -> tuple[NDArray[np.str_], dict[str, NDArray[np.float64]]]:
+        """The lists of a split, and by metric the values (label, query)."""
+        table = pq.read_table(self.folder.queries, filters=[("split", "==", split)])
+        labels = self.record["labels"]
+        values = {
+            metric: np.stack(
+                [
+                    table.filter(
+                        pc.and_(pc.equal(table["metric"], metric), pc.equal(table["task"], label))
+                    )["value"]
+                    .to_numpy()
+                    .astype(np.float64)
+                    for label in labels
+                ]
+            )
+            for metric in self.record["metrics"][split]
+        }
+        names = table["query"][: next(iter(values.values())).shape[1]].to_numpy()
+        return names.astype(np.str_), values
+
+
+def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the mean over the last axis, NaN left out."""
+    count = (~np.isnan(values)).sum(axis=-1)
+    spread = np.nanstd(values, axis=-1, ddof=1)
+    error: NDArray[np.float64] = spread / np.sqrt(count)
+    return error
+
+
+def collect(folder: StudyFolder) -> list[Result]:
+    """All finished runs, ordered by tasks, method, preference, fold and seed.
+
+    Raises:
+        FileNotFoundError: When there is no study, or no finished run.
+        DamagedError: When a record is damaged.
+        ValueError: When runs are of data with other labels.
+    """
+    if not folder.study.is_file():
+        raise FileNotFoundError(f"{folder.path}: expected a study's folder, found no study.toml")
+    results = []
+    for path in sorted(folder.runs.iterdir()) if folder.runs.is_dir() else []:
+        run = RunFolder(path)
+        record = run.finished()
+        if record is not None:
+            results.append(Result(path.name, record, run))
+    if not results:
+        raise FileNotFoundError(f"{folder.path}: no finished run to report")
+    first = results[0]
+    for result in results:
+        if result.record["labels"] != first.record["labels"]:
+            raise ValueError(
+                f"{folder.path}: expected runs of one data set; the labels of {first.name} are "
+                f"{', '.join(first.record['labels'])}, those of {result.name} "
+                f"{', '.join(result.record['labels'])}"
+            )
+    return sorted(
+        results,
+        key=lambda r: (
+            r.tasks,
+            r.method,
+            r.preference or (),
+            r.position or 0.0,
+            r.fold or 0,
+            r.seed,
+        ),
+    )
+
+
+def table(results: Sequence[Result]) -> pa.Table:
+    """Every number of every run in long form, as results.parquet holds it."""
+    rows = [
+        {
+            "run": result.name,
+            "tasks": list(result.tasks),
+            "method": result.method,
+            "preference": result.preference,
+            "fold": result.fold,
+            "seed": result.seed,
+            "epoch": result.record["epoch"],
+            "split": split,
+            "task": task,
+            "metric": metric,
+            "value": value,
+            "standard_error": result.record["standard_errors"][split][metric][task],
+            "seconds": result.record["seconds"],
+        }
+        for result in results
+        for split, metrics in result.record["metrics"].items()
+        for metric, values in metrics.items()
+        for task, value in values.items()
+    ]
+    schema = pa.schema(
+        [
+            ("run", pa.string()),
+            ("tasks", pa.list_(pa.string())),
+            ("method", pa.string()),
+            ("preference", pa.list_(pa.float64())),
+            ("fold", pa.int64()),
+            ("seed", pa.int64()),
+            ("epoch", pa.int64()),
+            ("split", pa.string()),
+            ("task", pa.string()),
+            ("metric", pa.string()),
+            ("value", pa.float64()),
+            ("standard_error", pa.float64()),
+            ("seconds", pa.float64()),
+        ]
+    )
+    return pa.Table.from_pylist(rows, schema=schema)

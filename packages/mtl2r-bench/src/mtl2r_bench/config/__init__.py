@@ -1,0 +1,39 @@
+"""What a user may write: the configs of runs and studies, validated, from TOML and back."""
+
+from ._files import STUDIES, differences, load_study, to_toml, validate
+from ._method import MethodConfig, StudyMethodConfig
+from ._model import Config, ModelConfig
+from ._study import (
+    BoundsConfig,
+    DataConfig,
+    DistillationConfig,
+    EvaluationConfig,
+    GBDTConfig,
+    LossConfig,
+    RunConfig,
+    StudyConfig,
+    SyntheticConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "STUDIES",
+    "BoundsConfig",
+    "Config",
+    "DataConfig",
+    "DistillationConfig",
+    "EvaluationConfig",
+    "GBDTConfig",
+    "LossConfig",
+    "MethodConfig",
+    "ModelConfig",
+    "RunConfig",
+    "StudyConfig",
+    "StudyMethodConfig",
+    "SyntheticConfig",
+    "TrainConfig",
+    "differences",
+    "load_study",
+    "to_toml",
+    "validate",
+]

@@ -1,0 +1,1 @@
+"""From a data config to the lists that a run trains on, and their batches."""

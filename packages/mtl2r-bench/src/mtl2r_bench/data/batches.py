@@ -1,0 +1,100 @@
+"""Which lists a training step sees: samplers and loaders from a config."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ltr_data import (
+    BucketBatchSampler,
+    Loader,
+    LongLists,
+    RankingBatch,
+    RankingDataset,
+    StaticBatchSampler,
+    static_lengths,
+)
+
+from ..config import TrainConfig
+from ..distributed import ALONE, ProcessGroup
+
+PREFETCH = 4
+"""Batches made ahead of a GPU. On a CPU the model has the cores, and making batches ahead of it
+would only take them away."""
+
+
+def training_loader(
+    config: TrainConfig,
+    dataset: RankingDataset,
+    *,
+    seed: int,
+    device: torch.device,
+    group: ProcessGroup,
+    main: str,
+) -> Loader:
+    """The batches of a training: the same for any number of processes, of which each has a share.
+
+    Args:
+        config: Batch sizes, the policy for long lists, static shapes.
+        dataset: The training split.
+        seed: Of the order.
+        device: Batches for a GPU are made ahead, in page-locked memory.
+        group: The processes that share each batch.
+        main: The task of which a list that is sampled down keeps a relevant document.
+
+    Raises:
+        ValueError: A list is longer than a batch may be, or a batch is smaller than the group.
+    """
+    long_lists = None
+    lengths = dataset.lengths
+    if config.list_length is not None:
+        long_lists = LongLists(config.list_length, keep_relevant=main, seed=seed)
+        lengths = lengths.clip(max=config.list_length)
+    sampler: BucketBatchSampler | StaticBatchSampler
+    if config.static_shapes:
+        if group.size > 1:
+            raise ValueError("`train.static_shapes` is for one process, got several")
+        sampler = StaticBatchSampler(
+            lengths,
+            list_lengths=static_lengths(lengths, config.static_shapes),
+            max_tokens=config.max_tokens or config.batch_size * int(lengths.max()),
+            seed=seed,
+        )
+    else:
+        sampler = BucketBatchSampler(
+            lengths, batch_size=config.batch_size, max_tokens=config.max_tokens, seed=seed
+        )
+    on_gpu = device.type == "cuda"
+    return Loader(
+        dataset if group.size == 1 else _Share.of(dataset, group),
+        sampler,
+        long_lists=long_lists,
+        prefetch=PREFETCH if on_gpu else 0,
+        pin_memory=on_gpu,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Share(RankingDataset):
+    """A data set that gives this process its share of every batch asked for."""
+
+    group: ProcessGroup = ALONE
+
+    @classmethod
+    def of(cls, dataset: RankingDataset, group: ProcessGroup) -> Self:
+        fields = {f.name: getattr(dataset, f.name) for f in dataclasses.fields(dataset)}
+        return cls(**fields, group=group)
+
+    def batch(
+        self, indices: Sequence[int] | npt.NDArray[np.integer], **options: Any
+    ) -> RankingBatch:
+        mine = self.group.share(list(indices))
+        if mine:
+            return super().batch(mine, **options)
+        # Fewer lists than processes: one without documents, which teaches nothing.
+        empty = super().batch(indices[:1], **options)
+        return dataclasses.replace(empty, mask=torch.zeros_like(empty.mask))

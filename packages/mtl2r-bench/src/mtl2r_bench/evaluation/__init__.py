@@ -1,0 +1,1 @@
+"""Measuring rankers: metrics, certificates, the choice of the epoch, baselines."""

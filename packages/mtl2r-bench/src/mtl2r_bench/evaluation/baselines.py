@@ -1,0 +1,106 @@
+"""What any ranker must beat: a random order, and the best single feature."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ltr_data import RankingDataset
+from ltr_losses import ndcg
+
+from ..config import EvaluationConfig
+from ..data.splits import Splits
+from .evaluate import Evaluation, evaluate, evaluation_batches, task_mask
+
+TRAINING_QUERIES = 2_000
+"""The single feature is chosen on at most so many training lists."""
+
+
+@dataclass(frozen=True)
+class SingleFeature:
+    """Ranking by one input, up or down.
+
+    Attributes:
+        index: Its place among the inputs.
+        feature_id: Its column in the data file.
+        sign: 1 ranks large values first, −1 small ones.
+    """
+
+    index: int
+    feature_id: int
+    sign: int
+
+
+def random_order(dataset: RankingDataset, config: EvaluationConfig) -> Evaluation:
+    """The expected NDCG of a random order of each list, exactly: all scores are tied."""
+    return evaluate(lambda batch: torch.zeros(batch.mask.shape), dataset, config, ties="average")
+
+
+def best_single_features(dataset: RankingDataset, config: EvaluationConfig) -> list[SingleFeature]:
+    """Per task the input, with its sign, of the highest NDCG on these lists.
+
+    Ties within a feature count by their expectation, so that a constant feature is a random order.
+    """
+    if len(dataset) > TRAINING_QUERIES:
+        dataset = dataset.subset(np.arange(TRAINING_QUERIES))
+    features = dataset.features.shape[1]
+    total = np.zeros((2 * features, len(dataset.tasks)))
+    count = np.zeros(len(dataset.tasks))
+    for _, batch in evaluation_batches(dataset, max_tokens=4_096):
+        columns = batch.features.movedim(-1, 0)
+        values = ndcg(
+            torch.cat([columns, -columns])[:, None],
+            batch.labels,
+            mask=task_mask(batch),
+            k=config.select_cutoff,
+            gain=config.gain,
+            ties="average",
+            empty="skip",
+            reduction="none",
+        ).numpy()
+        total += np.nansum(values, axis=-1)
+        count += (~np.isnan(values[0])).sum(axis=-1)
+    best = np.argmax(total / np.maximum(count, 1), axis=0)
+    return [
+        SingleFeature(index, dataset.feature_ids[index], 1 if i < features else -1)
+        for i, index in ((int(i), int(i) % features) for i in best)
+    ]
+
+
+def references(splits: Splits, config: EvaluationConfig) -> dict[str, Any]:
+    """Both references on validation and test, as the report reads them from JSON."""
+    features = best_single_features(splits.train, config)
+    measured = splits.measured()
+    return {
+        "random": {
+            name: result.named(result.means())
+            for name, split in measured.items()
+            for result in [random_order(split, config)]
+        },
+        "single_feature": {
+            name: _single_feature(split, features, config) for name, split in measured.items()
+        },
+        "features": {
+            task: {"feature_id": feature.feature_id, "sign": feature.sign}
+            for task, feature in zip(splits.tasks, features, strict=True)
+        },
+    }
+
+
+def _single_feature(
+    dataset: RankingDataset, features: list[SingleFeature], config: EvaluationConfig
+) -> dict[str, dict[str, float]]:
+    """Every task ranked by its own best feature."""
+    rows: list[NDArray[np.float64]] = []
+    for task, feature in enumerate(features):
+        index, sign = feature.index, feature.sign
+        result = evaluate(
+            lambda batch, index=index, sign=sign: sign * batch.features[..., index],  # type: ignore[misc]
+            dataset,
+            config,
+            ties="average",
+        )
+        rows.append(result.means()[:, task])
+    return result.named(np.stack(rows, axis=1))

@@ -1,0 +1,1 @@
+"""A report as a page: one HTML file with everything inside."""

@@ -1,0 +1,35 @@
+"""report.html: one file with everything inside, that asks no server for anything."""
+
+import html
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
+
+_FOLDER = Path(__file__).parent / "template"
+_SCRIPTS = ("format.js", "table.js", "detail.js", "chart.js", "main.js")
+
+
+def page(data: dict[str, Any]) -> str:
+    """The page of a report.
+
+    Args:
+        data: From `mtl2r_bench.report.page.payload.payload`.
+
+    Returns:
+        HTML with its styles, scripts (plotly.js among them) and data inside.
+    """
+    from plotly.offline import get_plotlyjs  # not when the command line starts: it takes a while
+
+    return Template(_read("page.html")).substitute(
+        title=html.escape(data["title"]),
+        style=_read("page.css"),
+        # "<" would end the element early.
+        data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+        plotly=get_plotlyjs(),
+        scripts="\n".join(_read(name) for name in _SCRIPTS),
+    )
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""A report as text: sections, tables, Markdown, CSV, LaTeX."""

@@ -1,0 +1,61 @@
+"""How the weights that the methods gave the tasks moved."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...analysis.analyse import Analysis
+from ...table import CONDITIONED
+from .table import Cell, Number, Table
+
+
+def weights_table(analysis: Analysis) -> Table:
+    """One row a method: how the first task's share of the weights moves over the epochs."""
+    first = analysis.tasks[0]
+    rows: list[tuple[Cell, ...]] = []
+    drawn: list[str] = []
+    for method in analysis.methods:
+        middle = min(
+            (analysis.points[i] for i in method.points),
+            key=lambda p: 0.0 if p.position is None else abs(p.position - 0.5),
+        )
+        if not middle.has_epochs:
+            continue
+        if middle.runs[0].record["method"]["name"] == CONDITIONED:
+            drawn.append(method.method)
+            continue
+        logs = [run.folder.epochs() for run in middle.runs]
+        shares = [
+            float(np.mean([_share(log[epoch]["weight"], first) for log in logs]))
+            for epoch in range(min(len(log) for log in logs))
+        ]
+        if np.isnan(shares).any():
+            continue
+        rows.append(
+            (
+                method.method,
+                middle.vector,
+                *(Number(v) for v in (shares[0], shares[-1], min(shares), max(shares))),
+            )
+        )
+    return Table(
+        "weights",
+        f"The weight of {first}",
+        ("method", "preference", "first epoch", "last epoch", "smallest", "largest"),
+        tuple(rows),
+        (
+            f"The share of {first} in the weights (in size) that the method gave the tasks, mean "
+            "of an epoch and over runs; with preferences, at the one nearest to equal. Methods "
+            "that take the gradients apart entry by entry have none."
+            + "".join(
+                f" {name} is left out: it is trained at preferences that are drawn anew for each "
+                "batch; what its ranker does at the one asked for is in the tables above."
+                for name in drawn
+            )
+        ),
+    )
+
+
+def _share(weights: Mapping[str, float], task: str) -> float:
+    total = sum(abs(value) for value in weights.values())
+    return abs(weights[task]) / total if total > 0 else float("nan")

@@ -1,0 +1,259 @@
+"""From a study to the list of its runs."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from mtl_optim.pareto import evenly_spaced, riesz
+
+from ..config import (
+    DataConfig,
+    MethodConfig,
+    RunConfig,
+    StudyConfig,
+    StudyMethodConfig,
+)
+from ..table import METHODS, TREES, did_you_mean
+from ..training.build import build_loss, check_method, takes_preference
+
+_MARGIN = 0.05
+"""The least entry of evenly spread preferences."""
+
+_DECIMALS = 4
+"""Of the entries of evenly spread preferences."""
+
+
+def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
+    """The runs of a study by the names of their folders, baselines first.
+
+    A baseline is trained once per label, fold and seed, whatever task sets the label is in. For
+    every task set, fold and seed, a method that takes a preference is trained once per vector, and
+    every other once. A method that has a model of its own is a run's with that model. Nothing is
+    trained here, but every loss and method is built once, so that a mistake ends a study before its
+    first run.
+
+    Args:
+        study: The study.
+        labels: True names of the labels of its data, as `Splits.tasks` has them.
+
+    Raises:
+        ValueError: For an unknown method, loss, option or label, a preference that does not fit, a
+            model of a method that takes none, or different runs that would share a folder.
+    """
+    build_loss(study.loss)
+    sets = task_sets(study, labels)
+    planned = list(_baselines(study, sets))
+    for tasks in sets:
+        # One set of all labels is what a run's config says where it says nothing.
+        named = None if study.task_sets is None else tasks
+        planned += [(named, method) for method in _methods(study, tasks)]
+    for named, method in planned:
+        tasks = named or tuple(labels)
+        check_method(provisional(method, tasks), tasks)
+    shared = {name: getattr(study, name) for name in ("loss", "train", "evaluation")}
+    runs: dict[str, RunConfig] = {}
+    for data in data_of_folds(study):
+        for seed in study.seeds:
+            for named, method in planned:
+                for draw in range(seed, seed + _repeats(study, method)):
+                    config = RunConfig(
+                        **shared,
+                        data=data,
+                        model=method.model or study.model,
+                        method=method.of_run(),
+                        tasks=named,
+                        seed=draw,
+                    )
+                    name = run_name(config, study)
+                    if runs.setdefault(name, config) != config:
+                        raise ValueError(
+                            f"two runs that differ would have the name {name!r}; tell them apart "
+                            "by a `variant` of their method"
+                        )
+    return runs
+
+
+def task_sets(study: StudyConfig, labels: Sequence[str]) -> list[tuple[str, ...]]:
+    """The sets of labels that are trained together, by their true names.
+
+    Args:
+        study: Names labels as its ``data.tasks`` does, or by their true names.
+        labels: The true names.
+
+    Raises:
+        ValueError: For a label that the data of the study do not have, or that is twice in a set.
+
+    Examples:
+        >>> study = StudyConfig(task_sets="pairs")
+        >>> task_sets(study, ("relevance", "quality", "click"))
+        [('relevance', 'quality'), ('relevance', 'click'), ('quality', 'click')]
+    """
+    if study.task_sets is None:
+        return [tuple(labels)]
+    if study.task_sets == "pairs":
+        return list(combinations(labels, 2))
+    aliases = zip(study.data.tasks, labels, strict=True)
+    known = {name: name for name in labels}
+    known |= {alias: name for alias, name in aliases if isinstance(alias, str)}
+    sets = []
+    for names in study.task_sets:
+        for name in names:
+            if name not in known:
+                raise ValueError(
+                    f"`task_sets` has {name!r}, which `data.tasks` has not; "
+                    f"{did_you_mean(name, list(labels))}"
+                )
+        found = tuple(known[name] for name in names)
+        if not found or len(set(found)) < len(found):
+            raise ValueError(f"`task_sets` must be of labels that differ, got {list(names)}")
+        sets.append(found)
+    return list(dict.fromkeys(sets))
+
+
+def data_of_folds(study: StudyConfig) -> list[DataConfig]:
+    """The data config of every fold of a study."""
+    if study.folds is None:
+        return [study.data]
+    return [study.data.model_copy(update={"fold": fold}) for fold in study.folds]
+
+
+def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
+    """The study's preference vectors.
+
+    A number of them is spread evenly over the simplex (for more than two tasks by their Riesz
+    energy), away from its corners and edges: the corners are the baselines, and methods that aim at
+    a ray divide by the entries.
+
+    Raises:
+        ValueError: When a vector has another length than there are tasks.
+
+    Examples:
+        >>> preferences(StudyConfig(preferences=3), 2)
+        [(0.05, 0.95), (0.5, 0.5), (0.95, 0.05)]
+    """
+    if isinstance(study.preferences, int):
+        if num_tasks == 2:
+            spread = evenly_spaced(study.preferences, margin=_MARGIN)
+        else:
+            spread = _MARGIN + (1 - num_tasks * _MARGIN) * riesz(study.preferences, num_tasks)
+        # Rounded, so that a vector is what the name of its folder says.
+        return [tuple(row) for row in spread.round(decimals=_DECIMALS).tolist()]
+    for vector in study.preferences:
+        if len(vector) != num_tasks:
+            raise ValueError(
+                f"`preferences` must be vectors of {num_tasks} entries, one per task, "
+                f"got {list(vector)}"
+            )
+    return list(study.preferences)
+
+
+def run_name(config: RunConfig, study: StudyConfig) -> str:
+    """The name of a run's folder: tasks, method, variant, preference, options, fold, seed.
+
+    Tasks and fold are in it where the study names several: a study may grow without its runs
+    getting other names.
+    """
+    method = config.method
+    parts = [] if config.tasks is None else ["+".join(config.tasks)]
+    parts.append(method.name)
+    if method.task is not None:
+        parts.append(method.task)
+    if method.variant is not None:
+        parts.append(method.variant)
+    if method.preference is not None:
+        parts.append("r" + "_".join(f"{value:.4g}" for value in method.preference))
+    for key, value in sorted(method.options.items()):
+        if key == "bounds":
+            parts += [f"{task}{bound:.4g}" for task, bound in value.items()]
+        else:
+            parts.append(f"{key}{value}")
+    if study.folds is not None:
+        parts.append(f"f{config.data.fold}")
+    parts.append(f"s{config.seed}")
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", "-".join(parts))
+
+
+def _repeats(study: StudyConfig, method: MethodConfig) -> int:
+    """How many seeds a method is trained with, for each of the study's."""
+    one_of_many = method.preference is not None or "bounds" in method.options
+    return 1 if one_of_many or method.name == "stl" else study.repeats
+
+
+_Planned = tuple[tuple[str, ...] | None, StudyMethodConfig]
+
+
+def _baselines(study: StudyConfig, sets: Sequence[tuple[str, ...]]) -> Iterator[_Planned]:
+    """Each label that is in a set, alone; and the sets that are one label."""
+    wanted = sets if study.baselines else [tasks for tasks in sets if len(tasks) == 1]
+    for task in dict.fromkeys(task for tasks in wanted for task in tasks):
+        yield None, StudyMethodConfig(name="stl", task=task)
+
+
+def _entry(study: StudyConfig, entry: str | StudyMethodConfig) -> StudyMethodConfig:
+    """A method of the study, with the variant that its model makes of it."""
+    if isinstance(entry, str):
+        return StudyMethodConfig(name=entry)
+    if entry.model is None:
+        return entry
+    if entry.name == "stl":
+        raise ValueError("method 'stl' takes no `model`: baselines are of the study's model")
+    if entry.name in TREES:
+        raise ValueError(f"method {entry.name!r} takes no `model`: it is boosted trees")
+    if entry.model == study.model or entry.variant is not None:
+        return entry
+    return entry.model_copy(update={"variant": entry.model.label})
+
+
+def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[StudyMethodConfig]:
+    for method in (_entry(study, entry) for entry in study.methods):
+        if len(tasks) == 1:  # every method of networks is single-task training
+            if method.name in TREES:
+                yield method.model_copy(update={"preference": (1.0,)})
+            continue
+        if method.name == "stl" or method.preference is not None:
+            yield method
+            continue
+        if takes_preference(method.name):
+            for vector in preferences(study, len(tasks)):
+                yield method.model_copy(update={"preference": vector})
+        elif METHODS[method.name].takes_bounds and "bounds" not in method.options:
+            yield from _bounded(study, method, tasks)
+        else:
+            yield method
+
+
+def _bounded(
+    study: StudyConfig, method: StudyMethodConfig, tasks: tuple[str, ...]
+) -> Iterator[StudyMethodConfig]:
+    """A method once per set of bounds: those given for the task set, else derived ones."""
+    given = [bounds for bounds in study.bounds if set(bounds.tasks) == set(tasks)]
+    if not given:
+        if not study.baselines:
+            raise ValueError(
+                f"the bounds of method {method.name!r} for {', '.join(tasks)} are derived from the "
+                "baselines: set `baselines`, or give them in `bounds`"
+            )
+        for vector in preferences(study, len(tasks)):
+            yield method.model_copy(update={"preference": vector, "rule": "payoff"})
+        return
+    for entry in given:
+        rows = [
+            dict(zip(entry.values, row, strict=True))
+            for row in zip(*entry.values.values(), strict=True)
+        ]
+        for i, row in enumerate(rows):
+            yield method.model_copy(
+                update={
+                    "options": {**method.options, "bounds": row},
+                    "rule": None if entry.unit == "loss" else entry.unit,
+                    "position": i / max(len(rows) - 1, 1),
+                }
+            )
+
+
+def provisional(method: MethodConfig, tasks: Sequence[str]) -> MethodConfig:
+    """A method as it can be built before its baselines are known: derived bounds are 1."""
+    if method.rule != "payoff" or "bounds" in method.options:
+        return method
+    bounds = dict.fromkeys(tasks[1:], 1.0)
+    return method.model_copy(update={"options": {**method.options, "bounds": bounds}})

@@ -1,0 +1,237 @@
+"""LightGBM's LambdaMART, the baseline to beat: its training, and its scores for distillation.
+
+Several labels become one before the trees see them, in the two ways of Carmel et al. (2020),
+"Multi-objective ranking optimization for product search using stochastic label aggregation":
+a document's gains are weighted by the preference and summed, or the label of one task is drawn
+with the preference's probabilities.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ltr_data import RankingDataset
+from ltr_losses import ndcg
+
+from ..config import EvaluationConfig, GBDTConfig
+from ..evaluation.evaluate import Evaluation
+from ..evaluation.tree_ranker import COLUMN, TreeRanker, require_lightgbm
+from ..progress import OnTree, TreeProgress, nobody
+
+Aggregation = Literal["scalarised", "stochastic"]
+
+LEVELS = 1024
+"""Gains are told apart in so many steps: LightGBM's labels are small integers."""
+
+
+def aggregated_gains(
+    labels: NDArray[np.float32],
+    preference: Sequence[float],
+    *,
+    gain: Literal["exp2", "linear"],
+    aggregation: Aggregation,
+    seed: int,
+) -> NDArray[np.float64]:
+    r"""One gain in [0, 1] per document from the labels of all tasks.
+
+    With G_k the gain of task k, 2^label − 1 or the label, by the largest in these labels:
+    ``"scalarised"`` gives Σ_k r_k G_k, ``"stochastic"`` the G_k of a task drawn for each document
+    with the probabilities r.
+
+    Args:
+        labels: (task, document).
+        preference: r, on the simplex.
+        gain: As in the metric.
+        aggregation: How.
+        seed: Of the draws.
+
+    Returns:
+        (document,).
+
+    Raises:
+        ValueError: For a preference that is not on the simplex, or of another length.
+
+    Examples:
+        >>> labels = np.array([[2, 1, 0], [0, 4, 4]], dtype=np.float32)
+        >>> aggregated_gains(
+        ...     labels, (0.5, 0.5), gain="linear", aggregation="scalarised", seed=0
+        ... ).tolist()
+        [0.5, 0.75, 0.5]
+    """
+    weights = np.asarray(preference, dtype=np.float64)
+    if weights.shape != labels.shape[:1] or (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"`preference` must be {len(labels)} weights from 0 that sum to 1, "
+            f"got {list(preference)}"
+        )
+    values = np.maximum(labels.astype(np.float64), 0.0)
+    gains = np.exp2(values) - 1 if gain == "exp2" else values
+    largest = gains.max(axis=1, keepdims=True)
+    gains = gains / np.where(largest > 0, largest, 1.0)
+    if aggregation == "scalarised":
+        return np.asarray(weights @ gains)
+    drawn = np.random.default_rng(seed).choice(len(weights), size=gains.shape[1], p=weights)
+    return np.asarray(gains[drawn, np.arange(gains.shape[1])])
+
+
+def fit_trees(
+    train: RankingDataset,
+    validation: RankingDataset,
+    *,
+    preference: Sequence[float],
+    weights: NDArray[np.float64],
+    evaluation: EvaluationConfig,
+    aggregation: Aggregation = "scalarised",
+    options: GBDTConfig | None = None,
+    seed: int = 0,
+    on_progress: OnTree = nobody,
+    what: str = "",
+) -> TreeRanker:
+    """Trains LambdaMART, with the number of trees that is best on validation.
+
+    Args:
+        train: What is learned from; its features are used as they are, since trees see only their
+            order.
+        validation: What chooses the number of trees.
+        preference: Of the tasks, on the simplex.
+        weights: (task,) of the tasks' NDCG on validation.
+        evaluation: The cut-off, the gain, and what an empty list counts.
+        aggregation: How several labels become one.
+        options: Of the trees.
+        seed: Of all draws. The result repeats for the same number of threads.
+        on_progress: Called after every tree.
+        what: Whose trees they are, for whoever is told.
+
+    Raises:
+        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
+        ValueError: For a bad preference, or when no validation list has a relevant document.
+    """
+    lightgbm = require_lightgbm()
+    options = options or GBDTConfig()
+    started = time.perf_counter()
+    gains = aggregated_gains(
+        train.labels, preference, gain=evaluation.gain, aggregation=aggregation, seed=seed
+    )
+    data = lightgbm.Dataset(
+        np.asarray(train.features[:]),
+        label=np.rint(gains * (LEVELS - 1)).astype(np.int32),
+        group=train.lengths,
+        feature_name=[f"{COLUMN}{number}" for number in train.feature_ids],
+    )
+    held_out = _HeldOut(validation, weights, evaluation)
+    # LightGBM measures with the labels that it is given; ours are in `held_out`.
+    watched = lightgbm.Dataset(
+        np.asarray(validation.features[:]),
+        label=np.zeros(validation.num_documents),
+        group=validation.lengths,
+        reference=data,
+    )
+    booster = lightgbm.train(
+        {
+            "objective": "lambdarank",
+            "metric": "none",
+            "label_gain": np.linspace(0.0, 1.0, LEVELS).tolist(),
+            "lambdarank_truncation_level": options.truncation,
+            "num_leaves": options.num_leaves,
+            "learning_rate": options.learning_rate,
+            "min_data_in_leaf": options.min_documents,
+            "feature_fraction": options.feature_fraction,
+            "bagging_fraction": options.bagging_fraction,
+            "bagging_freq": 1,
+            "seed": seed,
+            "deterministic": True,
+            "force_col_wise": True,
+            "num_threads": torch.get_num_threads(),
+            "verbosity": -1,
+        },
+        data,
+        num_boost_round=options.rounds,
+        valid_sets=[watched],
+        feval=held_out,
+        callbacks=[
+            lambda at: on_progress(_progress(at, what)),  # first: the other one ends the boosting
+            lightgbm.early_stopping(options.patience, verbose=False),
+        ],
+    )
+    return TreeRanker(booster, booster.best_iteration, time.perf_counter() - started)
+
+
+def fit_one_task(
+    train: RankingDataset,
+    validation: RankingDataset,
+    task: int,
+    *,
+    evaluation: EvaluationConfig,
+    options: GBDTConfig,
+    seed: int = 0,
+    on_progress: OnTree = nobody,
+    what: str = "",
+) -> TreeRanker:
+    """`fit_trees` for one of the tasks alone."""
+    alone = np.eye(len(train.labels))[task]
+    return fit_trees(
+        train,
+        validation,
+        preference=alone.tolist(),
+        weights=alone,
+        evaluation=evaluation,
+        options=options,
+        seed=seed,
+        on_progress=on_progress,
+        what=what,
+    )
+
+
+def _progress(at: Any, what: str) -> TreeProgress:
+    """From LightGBM's own account."""
+    (_, metric, value, _) = at.evaluation_result_list[0]
+    return TreeProgress(what, at.iteration + 1, at.end_iteration, metric, value)
+
+
+class _HeldOut:
+    """The metric that stops the boosting, as LightGBM calls it after every tree."""
+
+    def __init__(
+        self, dataset: RankingDataset, weights: NDArray[np.float64], evaluation: EvaluationConfig
+    ) -> None:
+        lengths = torch.from_numpy(dataset.lengths)
+        self.mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        self.labels = torch.zeros(len(dataset.tasks), *self.mask.shape)
+        self.labels[:, self.mask] = torch.from_numpy(dataset.labels)
+        self.counted = self.mask
+        if dataset.label_mask is not None:
+            self.counted = torch.zeros(self.labels.shape, dtype=torch.bool)
+            self.counted[:, self.mask] = torch.from_numpy(dataset.label_mask)
+        self.dataset, self.weights, self.evaluation = dataset, weights, evaluation
+
+    def __call__(self, predictions: NDArray[np.float64], _: Any) -> tuple[str, float, bool]:
+        scores = torch.zeros(self.mask.shape)
+        scores[self.mask] = torch.from_numpy(predictions).float()
+        k = self.evaluation.select_cutoff
+        values = ndcg(
+            scores,
+            self.labels,
+            mask=self.counted,
+            k=k,
+            gain=self.evaluation.gain,
+            empty="skip",
+            reduction="none",
+        ).numpy()
+        measured = Evaluation(
+            self.dataset.tasks,
+            (k,),
+            self.dataset.query_ids,
+            values.astype(np.float64)[None],
+            self.evaluation.empty,
+        )
+        used = self.weights > 0
+        value = float(self.weights[used] @ measured.at(k)[used])
+        if np.isnan(value):
+            raise ValueError(
+                "no validation list has a relevant document: nothing says when to stop"
+            )
+        return f"ndcg@{k}", value, True

@@ -1,0 +1,74 @@
+"""Boosted trees as the teacher of a network: their scores as soft targets."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltr_data import LabelSpec, RankingDataset
+
+from ..config import DistillationConfig, RunConfig
+from ..data.splits import Splits
+from ..progress import OnTree, nobody
+from .boosting import fit_one_task
+
+
+def training_data(
+    config: RunConfig, splits: Splits, trained: list[int], on_progress: OnTree = nobody
+) -> RankingDataset:
+    """What a run learns from: the training lists, with a teacher's scores where it has one.
+
+    The scores are further labels, one per trained task, behind those of the data; so they are
+    padded, sampled and shared among processes as labels are. A teacher is trained on its task
+    alone, with its number of trees chosen on validation. Its scores, by their standard deviation
+    and the temperature, are the logits of a distribution over the list; the network's loss against
+    it is ListNet's cross entropy.
+
+    Args:
+        config: The run.
+        splits: Its data.
+        trained: Indices of the trained tasks among the labels.
+        on_progress: Called after every tree of a teacher.
+
+    Raises:
+        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``, where there is a teacher.
+    """
+    distillation, train = config.train.distillation, splits.train
+    if distillation is None:
+        return train
+    scores = np.stack(
+        [_targets(splits, config, distillation, task, on_progress) for task in trained]
+    )
+    names = [f"{train.tasks[task]} (teacher)" for task in trained]
+    known = train.label_mask
+    if known is not None:
+        known = np.concatenate([known, np.ones(scores.shape, dtype=bool)])
+    return dataclasses.replace(
+        train,
+        labels=np.concatenate([train.labels, scores]),
+        label_specs=(*train.label_specs, *(LabelSpec(name) for name in names)),
+        label_mask=known,
+    )
+
+
+def _targets(
+    splits: Splits,
+    config: RunConfig,
+    distillation: DistillationConfig,
+    task: int,
+    on_progress: OnTree,
+) -> NDArray[np.float32]:
+    trees = fit_one_task(
+        splits.train,
+        splits.validation,
+        task,
+        evaluation=config.evaluation,
+        options=distillation.trees,
+        seed=config.seed,
+        on_progress=on_progress,
+        what=f"teacher of {splits.tasks[task]}",
+    )
+    scores = trees.predict(splits.train).astype(np.float64)
+    spread = float(scores.std())
+    scale = distillation.temperature * (spread or 1.0)
+    return np.asarray((scores - scores.mean()) / scale, dtype=np.float32)

@@ -1,0 +1,234 @@
+"""One pass over the training lists: one forward pass per batch, all losses in one call."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import torch
+from torch import Tensor
+
+import mtl_optim
+from ltr_data import Loader, RankingBatch, RankingDataset
+from ltr_losses import listnet_loss
+
+from ..config import RunConfig
+from ..data.batches import training_loader
+from ..distributed import ProcessLostError
+from ..evaluation.evaluate import task_mask
+from ..progress import Progress
+from .optimisation import casting, learning_rate
+from .state import TrainingState, random_state, set_random_state
+
+_SECOND_BATCH = 1_000_003
+"""Added to the seed of the batches that two-batch methods compare with."""
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on: which task, which epoch, which batch, and why."""
+
+
+@dataclass
+class Engine:
+    """Trains a state on a data set, step by step.
+
+    Attributes:
+        config: The run.
+        dataset: The training split, from `mtl2r_bench.training.distillation.training_data`.
+        state: What is trained.
+        loss: A loss of ltr_losses.
+        trained: Indices of the tasks whose losses count.
+    """
+
+    config: RunConfig
+    dataset: RankingDataset
+    state: TrainingState
+    loss: Callable[..., Tensor]
+    trained: list[int]
+    second: Loader | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        method, group = self.state.method, self.state.group
+        if self.config.train.compile:
+            # The graph is kept for one backward pass per task.
+            torch._functorch.config.donated_buffer = False
+            self.state.ranker.compile(dynamic=True)
+            self.loss = torch.compile(self.loss, dynamic=True)
+        if isinstance(method, mtl_optim.Weighting) and method.wants_second_batch:
+            self.second = training_loader(
+                self.config.train,
+                self.dataset,
+                seed=self.config.seed + _SECOND_BATCH,
+                device=group.device,
+                group=group,
+                main=self.names[0],
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the trained tasks."""
+        return [self.dataset.tasks[i] for i in self.trained]
+
+    def run_epoch(self, after_step: Callable[[Progress], None]) -> None:
+        """Trains from where the state stands to the end of its epoch.
+
+        Args:
+            after_step: Called after every step, with the state ready to be saved.
+
+        Raises:
+            TrainingError: For a loss or gradient that is not finite, or a process that is gone;
+                task, epoch and batch are named.
+        """
+        state, tally = self.state, self.state.tally
+        state.ranker.train()
+        state.loader.set_epoch(state.epoch)
+        for batch, other in zip(state.loader, self._second_batches(tally.steps), strict=False):
+            started = time.perf_counter()
+            self._set_learning_rate()
+            where = f"epoch {state.epoch + 1}, batch {tally.steps + 1}"
+            try:
+                self._step(batch, other, f"{where} (queries {_some(batch.query_ids)})")
+            except ProcessLostError as error:
+                raise TrainingError(
+                    f"{error} (at {where}); the same command goes on from the last checkpoint"
+                ) from error
+            tally.steps += 1
+            tally.seconds += time.perf_counter() - started
+            after_step(
+                Progress(
+                    epoch=state.epoch + 1,
+                    epochs=self.config.train.epochs,
+                    batch=tally.steps,
+                    batches=len(state.loader),
+                    losses=tuple((tally.losses / tally.steps).tolist()),
+                )
+            )
+        for part in state.method.modules():
+            if isinstance(part, mtl_optim.DynamicWeightAverage):
+                part.end_epoch()
+
+    def losses(self, batch: RankingBatch) -> tuple[Tensor, Tensor]:
+        """The losses (task,) of a batch, with a graph, and the scores they come from.
+
+        The mean of the group's losses is the mean over the lists of the whole batch that can teach
+        something, wherever they are.
+        """
+        with casting(self.config.train, self.state.group.device):
+            scores = self.state.ranker(batch.features, batch.mask)
+        losses = self._means(self.loss, scores, batch, self.trained)
+        distillation = self.config.train.distillation
+        if distillation is not None:
+            first = len(self.dataset.tasks) - len(self.trained)
+            teachers = list(range(first, len(self.dataset.tasks)))
+            soft = self._means(listnet_loss, scores, batch, teachers)
+            losses = losses.lerp(soft, distillation.weight)
+        return losses, scores
+
+    def _means(
+        self, loss: Callable[..., Tensor], scores: Tensor, batch: RankingBatch, rows: list[int]
+    ) -> Tensor:
+        """(task,) means of a loss against these rows of the labels."""
+        mask = task_mask(batch)
+        mask = mask if mask.dim() == 2 else mask[rows]
+        total, count = loss(scores, batch.labels[rows], mask=mask, reduction=_sum_and_count)
+        if total.dim() == 2:  # each member of an ensemble has losses of its own
+            total, count = total.mean(0), count[0]
+        group = self.state.group
+        count = group.total(count.detach().clone()).clamp(min=1)
+        means: Tensor = total * (group.size / count)
+        return means
+
+    def _step(self, batch: RankingBatch, other: RankingBatch | None, where: str) -> None:
+        """One step of the optimizer."""
+        state, config, device = self.state, self.config.train, self.state.group.device
+        batch = batch.to(device, non_blocking=True)
+        dropout = random_state(device)
+        losses, scores = self.losses(batch)
+        state.optimizer.zero_grad(set_to_none=True)
+        model = state.network
+        try:
+            step = mtl_optim.backward(
+                losses,
+                state.method,
+                shared=model.shared_parameters() if config.route == "exact" else None,
+                features=[scores] if config.route == "features" else None,
+                heads=model.task_parameters() if config.route == "exact" else (),
+                second_batch=None if other is None else self.losses(other.to(device))[0],
+                scaler=state.scaler,
+                reduce=None if state.group.size == 1 else state.group.mean,
+            )
+        except ValueError as error:
+            seen = state.group.mean(losses.detach().clone())
+            if bool(torch.isfinite(seen).all()) and bool((seen == 0).any()):
+                # No list of the batch teaches some task, and the method asks for positive losses:
+                # the batch is left out, as such a list is left out of a mean.
+                state.tally.losses += seen.cpu().double().numpy()
+                return
+            for name, value in zip(self.names, losses.tolist(), strict=True):
+                if not math.isfinite(value):
+                    message = f"the loss of task {name!r} is {value} at {where}"
+                    raise TrainingError(message) from error
+            raise TrainingError(f"{error} (tasks {', '.join(self.names)}; {where})") from error
+        self._clip_and_update()
+        state.tally.losses += step.losses.numpy()
+        if step.weights is not None:
+            state.tally.weights += step.weights.numpy()
+        if state.average is not None:
+            state.average.update_parameters(state.ranker)
+        self._look_again(batch, dropout)
+
+    def _clip_and_update(self) -> None:
+        """The optimizer's step, on gradients of a norm that is bounded."""
+        state, scaler, bound = self.state, self.state.scaler, self.config.train.clip_norm
+        if scaler is not None:
+            scaler.unscale_(state.optimizer)
+        if bound > 0:
+            torch.nn.utils.clip_grad_norm_(state.ranker.parameters(), bound)
+        if scaler is None:
+            state.optimizer.step()
+        else:
+            scaler.step(state.optimizer)
+            scaler.update()
+
+    def _look_again(self, batch: RankingBatch, dropout: Tensor) -> None:
+        """Shows the losses after the step to a method that asks for them."""
+        parts = self.state.method.modules()
+        looks = [part for part in parts if isinstance(part, mtl_optim.SecondLook)]
+        if not looks:
+            return
+        # With the dropout of the first look, so that only the step makes a difference.
+        device = self.state.group.device
+        after = random_state(device)
+        set_random_state(device, dropout)
+        with torch.no_grad():
+            again, _ = self.losses(batch)
+        set_random_state(device, after)
+        for part in looks:
+            part.look_again(self.state.group.mean(again))
+
+    def _set_learning_rate(self) -> None:
+        state = self.state
+        done = state.epoch + state.tally.steps / len(state.loader)
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config.train, done)
+
+    def _second_batches(self, skip: int) -> Iterator[RankingBatch | None]:
+        """Batches independent of the step's, without end, for methods that look at two."""
+        if self.second is None:
+            yield from repeat(None)
+            return
+        self.second.set_epoch(self.state.epoch)
+        indices = list(self.second.sampler)
+        while True:
+            yield self.second.dataset.batch(indices[skip % len(indices)])
+            skip += 1
+
+
+def _sum_and_count(values: Tensor, counts: Tensor) -> Tensor:
+    """(2, task): over the batch, the sum of the losses, and how many lists have one."""
+    return torch.stack([values.sum(-1), counts.sum(-1).to(values.dtype)])
+
+
+def _some(names: tuple[str, ...], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -1,0 +1,1 @@
+"""What a run can train, one kind of learner per file."""

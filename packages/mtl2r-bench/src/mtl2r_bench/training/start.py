@@ -1,0 +1,83 @@
+"""What a training begins with."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltr_data import RankingDataset
+from mtl2r_models import Ranker, Scorer
+
+from ..config import RunConfig
+from ..data.batches import training_loader
+from ..data.splits import Splits
+from ..distributed import ProcessGroup
+from ..table import CONDITIONED
+from .build import build_method, build_model, conditioned
+from .optimisation import averaged, build_optimizer, loss_scaler
+from .state import Tally, TrainingState
+
+SAMPLE = 1 << 18
+"""Feature layers are fitted to at most so many training documents."""
+
+
+def initial_state(
+    config: RunConfig,
+    splits: Splits,
+    trained: list[int],
+    group: ProcessGroup,
+    learned: RankingDataset | None = None,
+) -> TrainingState:
+    """What a run begins with; its seed alone decides.
+
+    Args:
+        config: The run.
+        splits: Its data.
+        trained: Indices of the trained tasks among the labels.
+        group: The processes that train together.
+        learned: The training lists with a teacher's scores; those of `splits` when not given.
+    """
+    # Dropout draws from torch's own generator, everything else from generators of its own.
+    torch.manual_seed(config.seed + group.rank)
+    generator = torch.Generator().manual_seed(config.seed)
+    features = splits.train.features.shape[1]
+    tasks = tuple(splits.tasks[i] for i in trained)
+    network = build_model(config.model, features, len(tasks), generator)
+    model: Scorer = network
+    if config.method.name == CONDITIONED:
+        model = conditioned(network, config.method, len(tasks), generator)
+    if len(network.inputs):
+        model.fit_features(_sample(splits))
+    ranker = Ranker(
+        model,
+        transform=splits.transform,
+        feature_ids=splits.train.feature_ids,
+        tasks=tasks,
+    ).to(group.device)
+    method = build_method(config.method, tasks, config.seed)
+    loader = training_loader(
+        config.train,
+        splits.train if learned is None else learned,
+        seed=config.seed,
+        device=group.device,
+        group=group,
+        main=tasks[0],
+    )
+    return TrainingState(
+        ranker=ranker,
+        method=method,
+        optimizer=build_optimizer(config.train, ranker.parameters(), method.parameters()),
+        loader=loader,
+        scaler=loss_scaler(config.train, group.device),
+        average=averaged(config.train, ranker),
+        group=group,
+        tally=Tally(np.zeros(len(trained)), np.zeros(len(trained))),
+    )
+
+
+def _sample(splits: Splits) -> Tensor:
+    """Training documents, evenly spaced, as the network sees them."""
+    features = splits.train.features
+    sample = np.array(features[:: -(-len(features) // SAMPLE)])
+    return torch.from_numpy(
+        sample if splits.transform is None else splits.transform.transform(sample)
+    )
