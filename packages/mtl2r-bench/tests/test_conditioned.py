@@ -10,10 +10,10 @@ from mtl2r_bench.data.splits import load_splits
 from mtl2r_bench.navigate import open_run
 from mtl2r_bench.report import write_report
 from mtl2r_bench.runs.study_folder import StudyFolder
-from mtl2r_bench.study.estimate import trainings
 from mtl2r_bench.study.plan import plan
 from mtl2r_bench.study.status import seconds_left, study_status
 from mtl2r_bench.study.sweep import sweep
+from mtl2r_bench.training.learners import trainings
 from mtl2r_bench.training.run import train
 from mtl2r_models import ListTransformer, PreferenceConditioned, Ranker
 
@@ -142,8 +142,11 @@ def test_a_study_reports_it_as_one_more_method(tables, tmp_path):
 def test_preferences_that_share_a_training_are_counted_once_a_seed(tables):
     methods = [{"name": "conditioned", "options": {"passes": 2}}, "ls"]
     tables |= {"methods": methods, "preferences": 5, "seeds": [0, 1, 2]}
-    runs = list(plan(validate(StudyConfig, tables), ("relevance", "quality")).values())
-    kinds = {name: [r for r in runs if r.method.name == name] for name in ("conditioned", "ls")}
+    runs = plan(validate(StudyConfig, tables), ("relevance", "quality"))
+    kinds = {
+        method: {name: run for name, run in runs.items() if run.method.name == method}
+        for method in ("conditioned", "ls")
+    }
     assert {name: len(found) for name, found in kinds.items()} == {"conditioned": 15, "ls": 15}
     assert trainings(kinds["conditioned"]) == 3 * 2
     assert trainings(kinds["ls"]) == 15

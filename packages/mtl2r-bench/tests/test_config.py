@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, validate
 from mtl2r_bench.config._model import ARCHITECTURES, ModelConfig
-from mtl2r_bench.training.build import build_model
+from mtl2r_bench.training.build import build_network
 from mtl2r_models.conditioned import TRUNKS
 
 
@@ -118,7 +118,7 @@ def test_every_architecture_has_a_config():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_config_has_the_defaults_of_its_architecture(architecture):
     config = TypeAdapter(ModelConfig).validate_python({"architecture": architecture})
-    model = build_model(config, 5, 2, torch.Generator())
+    model = build_network(config, 5, 2, torch.Generator())
     assert model.config() == type(model)(5).config()
 
 

@@ -11,7 +11,8 @@ from mtl2r_bench.analysis.select import choose
 from mtl2r_bench.cli import app as cli
 from mtl2r_bench.config import StudyConfig, validate
 from mtl2r_bench.report import study_report
-from mtl2r_bench.runs.run_folder import DamagedError, RunFolder
+from mtl2r_bench.runs.files import DamagedError
+from mtl2r_bench.runs.run_folder import RunFolder
 from mtl2r_bench.study.status import study_status
 from mtl2r_bench.study.sweep import StudyFolder, sweep
 
@@ -87,7 +88,7 @@ def test_a_run_with_a_damaged_record_is_not_finished_anywhere(copy, damage, mess
             look(folder.path)
         assert str(run.record) in str(found.value)
         assert message in str(found.value)
-        assert "given again, makes the record anew" in str(found.value)
+        assert "run the same command again: it rebuilds the record" in str(found.value)
     said = StringIO()
     outcomes = sweep(study, folder.path, jobs=1, console=Console(file=said, width=500))
     assert f"damaged   {RUN}: {run.record}: damaged" in said.getvalue()
@@ -108,7 +109,7 @@ def test_status_names_the_damaged_file_and_what_to_do(copy, monkeypatch, capsys)
     shown = capsys.readouterr().out
     assert "1 finished, 1 damaged of 2 runs" in shown
     assert f"{run.record}: damaged, not JSON" in shown
-    assert "the command that trained it, given again, makes the record anew" in shown
+    assert "run the same command again: it rebuilds the record" in shown
 
 
 @pytest.mark.parametrize("name", ["log.jsonl", "error.json"])

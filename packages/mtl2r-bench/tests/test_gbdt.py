@@ -21,14 +21,13 @@ from mtl2r_bench.evaluation.predict import load_ranker, predict
 from mtl2r_bench.navigate import open_run
 from mtl2r_bench.progress import TreeProgress
 from mtl2r_bench.report import write_report
-from mtl2r_bench.study.estimate import estimate
 from mtl2r_bench.study.plan import plan
 from mtl2r_bench.study.sweep import sweep
-from mtl2r_bench.training import distillation
-from mtl2r_bench.training.boosting import aggregated_gains, fit_one_task, fit_trees
+from mtl2r_bench.training.boosting import Boosting, aggregated_gains
 from mtl2r_bench.training.build import build_loss
 from mtl2r_bench.training.distillation import training_data
 from mtl2r_bench.training.epoch import Engine
+from mtl2r_bench.training.learners import estimate
 from mtl2r_bench.training.run import train
 from mtl2r_bench.training.start import initial_state
 
@@ -79,14 +78,9 @@ def test_a_bad_preference_is_named(preference):
 
 
 def fitted(splits, weights=(1.0, 0.0), **options):
-    return fit_trees(
-        splits.train,
-        splits.validation,
-        preference=(0.5, 0.5),
-        weights=np.array(weights),
-        evaluation=EvaluationConfig(),
-        options=GBDTConfig(**{**SMALL, **options}),
-        seed=3,
+    boosting = Boosting(GBDTConfig(**{**SMALL, **options}), EvaluationConfig(), seed=3)
+    return boosting.fit(
+        splits.train, splits.validation, preference=(0.5, 0.5), weights=np.array(weights)
     )
 
 
@@ -257,14 +251,8 @@ def test_the_teachers_scores_are_further_labels(run_config, splits):
     learned = training_data(config, splits, [1, 0])
     assert learned.tasks[2:] == ("quality (teacher)", "relevance (teacher)")
     np.testing.assert_array_equal(learned.labels[:2], splits.train.labels)
-    teacher = fit_trees(
-        splits.train,
-        splits.validation,
-        preference=(0.0, 1.0),
-        weights=np.array([0.0, 1.0]),
-        evaluation=config.evaluation,
-        options=GBDTConfig(**SMALL),
-        seed=config.seed,
+    teacher = Boosting(GBDTConfig(**SMALL), config.evaluation, config.seed).fit(
+        splits.train, splits.validation, preference=(0.0, 1.0), weights=np.array([0.0, 1.0])
     )
     scores = teacher.predict(splits.train)
     assert np.corrcoef(scores, learned.labels[2])[0, 1] == pytest.approx(1.0, abs=1e-6)
@@ -304,11 +292,13 @@ def test_a_finished_training_needs_no_teacher(method, run_config, splits, tmp_pa
     config = run_config(method, preference=(0.5, 0.5), train={"distillation": DISTILLATION})
     taught = []
 
+    fit_one_task = Boosting.fit_one_task
+
     def teach(*arguments, **options):
-        taught.append(arguments[2])
+        taught.append(arguments[3])
         return fit_one_task(*arguments, **options)
 
-    monkeypatch.setattr(distillation, "fit_one_task", teach)
+    monkeypatch.setattr(Boosting, "fit_one_task", teach)
     record = train(config, splits, tmp_path / "run")
     assert train(config, splits, tmp_path / "run") == record
     if method == "conditioned":  # another run of the same training

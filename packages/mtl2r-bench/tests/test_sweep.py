@@ -16,15 +16,16 @@ from rich.console import Console
 
 from mtl2r_bench.analysis.select import choose, parse_bound
 from mtl2r_bench.config import StudyConfig, to_toml, validate
+from mtl2r_bench.distributed import ALONE
 from mtl2r_bench.report import study_report, write_report
 from mtl2r_bench.runs.run_folder import RunFolder
 from mtl2r_bench.study import sweep as module
 from mtl2r_bench.study.backends import gpu_share
-from mtl2r_bench.study.estimate import estimate
 from mtl2r_bench.study.plan import plan
 from mtl2r_bench.study.status import seconds_left, status_table, study_status
 from mtl2r_bench.study.sweep import StudyFolder, sweep
 from mtl2r_bench.training.epoch import TrainingError
+from mtl2r_bench.training.learners import estimate
 from mtl2r_bench.training.run import train
 from mtl2r_models import Ranker
 
@@ -40,8 +41,8 @@ def mgda_fails(monkeypatch):
 
     def failing(config, splits, folder):
         if config.method.name == "mgda":
-            RunFolder(folder).open("")
-            raise TrainingError("a loss is nan")
+            with RunFolder(folder).training("", ALONE):
+                raise TrainingError("a loss is nan")
         return train(config, splits, folder)
 
     monkeypatch.setattr(module, "train", failing)
@@ -455,13 +456,12 @@ def test_a_folder_is_one_sweeps_and_a_run_is_one_processs(study, tmp_path, quiet
         sweep(study, tmp_path, jobs=1, console=quiet)
     held.lock.release()
     run = RunFolder(tmp_path / "run")
-    run.open("")
     monkeypatch.setattr("mtl2r_bench.runs.run_folder._PATIENCE", 1)
-    with run.held():
+    with run.training("", ALONE):
         assert RunFolder(tmp_path / "run").lock.taken()
         with (
             pytest.raises(ValueError, match="another process trains"),
-            RunFolder(tmp_path / "run").held(),
+            RunFolder(tmp_path / "run").training("", ALONE),
         ):
             pass
     assert not run.lock.taken()
@@ -482,7 +482,7 @@ def test_the_table_of_a_study_says_what_runs_and_what_failed(study, tmp_path, qu
     run = RunFolder(tmp_path / "runs" / "ls-r0.05_0.95-s42")
     run.record.unlink()
     console = Console(width=200, file=StringIO())
-    with run.held():
+    with run.training(run.config.read_text(), ALONE):
         console.print(status_table(study_status(tmp_path), 2))
     text = console.file.getvalue()
     assert re.search(r"ls-r0.05_0.95-s42 .*running .*3/3 .*relevance \d", text)

@@ -19,12 +19,13 @@ from ltr_data import BucketBatchSampler, LabelSpec, RankingDataset, batches
 from ltr_data.datasets import resolve_tasks, synthetic
 from mtl2r_bench.config import LossConfig, RunConfig, to_toml, validate
 from mtl2r_bench.data.splits import Splits
-from mtl2r_bench.distributed import ALONE
-from mtl2r_bench.runs.run_folder import DamagedError
+from mtl2r_bench.distributed import ALONE, ProcessGroup
+from mtl2r_bench.runs.files import DamagedError
+from mtl2r_bench.runs.run_folder import RunFolder
 from mtl2r_bench.table import METHODS as METHOD_TABLE
-from mtl2r_bench.training import run as module
 from mtl2r_bench.training.build import build_loss
 from mtl2r_bench.training.epoch import Engine, TrainingError
+from mtl2r_bench.training.learners import learner_of, network
 from mtl2r_bench.training.run import train
 from mtl2r_bench.training.start import initial_state
 from mtl2r_models import ListTransformer, Ranker, attention_kernels, products
@@ -40,7 +41,7 @@ def timeless(record):
     return {key: value for key, value in record.items() if key not in ("seconds", "environment")}
 
 
-METHOD_NAMES = list(METHOD_TABLE)
+METHOD_NAMES = [name for name, row in METHOD_TABLE.items() if row.has_network]
 
 # Without state, with a generator, with held weights, with a second look, with learned parameters,
 # with two batches, with epochs, with tracked gradients; and a single task.
@@ -253,7 +254,10 @@ def test_every_architecture_trains(run_config, tables, splits, tmp_path, model, 
 def test_every_method_trains(run_config, splits, tmp_path, name):
     preference = (0.3, 0.7) if METHOD_TABLE[name].takes_preference else None
     options = {"bounds": {"quality": 5.0}} if name == "ec" else {}
-    config = run_config(name, preference=preference, options=options, train={"epochs": 2})
+    task = "quality" if METHOD_TABLE[name].is_baseline else None
+    config = run_config(
+        name, preference=preference, options=options, task=task, train={"epochs": 2}
+    )
     record = train(config, splits, tmp_path / "run")
     assert all(np.isfinite(value) for value in record["loss"].values())
 
@@ -273,7 +277,7 @@ def test_adaptive_methods_adapt(run_config, splits, tmp_path, name):
 def test_a_finished_run_is_not_done_again(run_config, splits, tmp_path, monkeypatch):
     config = run_config("mgda")
     record = train(config, splits, tmp_path / "run")
-    monkeypatch.setattr(module.Engine, "run_epoch", None)
+    monkeypatch.setattr(Engine, "run_epoch", None)
     assert train(config, splits, tmp_path / "run") == record
 
 
@@ -300,9 +304,8 @@ def test_one_forward_per_batch_whatever_the_tasks(run_config, splits, tmp_path, 
         return forward(self, features, mask)
 
     monkeypatch.setattr(ListTransformer, "forward", counted)
-    monkeypatch.setattr(
-        module, "certificate", lambda *_: None
-    )  # of the trained ranker: not training
+    # That of the trained ranker is no training.
+    monkeypatch.setattr(network, "certificate", lambda *_: None)
     config = run_config("mgda")
     train(config, splits, tmp_path / "run")
     per_epoch = len(BucketBatchSampler(splits.train.lengths, batch_size=8))
@@ -322,7 +325,7 @@ def test_as_many_backward_passes_as_gradients_are_needed(
         return backward_pass(ctx, grad)
 
     monkeypatch.setattr(attention_kernels._Dropped, "backward", counted)
-    monkeypatch.setattr(module, "certificate", lambda *_: None)
+    monkeypatch.setattr(network, "certificate", lambda *_: None)
     options = {"preference": (0.3, 0.7)} if name == "ls" else {}
     config = run_config(name, train={"epochs": 1}, **options)
     train(config, splits, tmp_path / "run")
@@ -471,6 +474,38 @@ def test_mistakes_end_a_run_before_it_leaves_a_folder(
     with pytest.raises(ValueError, match=message):
         train(run_config(name, **options), splits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["mgda", "conditioned", "gbdt_ls"])
+def test_a_mistake_that_the_data_reveal_leaves_no_folder_either(run_config, splits, tmp_path, name):
+    if METHOD_TABLE[name].learner == "trees":
+        pytest.importorskip("lightgbm", reason="needs mtl2r-bench[gbdt]")
+    preference = (0.5, 0.5) if METHOD_TABLE[name].takes_preference else None
+    config = run_config(name, preference=preference, train={"max_tokens": 1})
+    nothing = dataclasses.replace(splits.validation, labels=np.zeros_like(splits.validation.labels))
+    splits = dataclasses.replace(splits, validation=nothing)
+    with pytest.raises(ValueError, match=r"token|no validation list has a relevant document"):
+        train(config, splits, tmp_path / "above" / "run")
+    assert not (tmp_path / "above").exists()
+
+
+def test_a_mistake_in_a_folder_that_was_there_takes_nothing_away(run_config, splits, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="token"):
+        train(run_config("mgda", train={"max_tokens": 1}), splits, folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["conditioned", "gbdt_ls"])
+def test_what_trains_on_one_process_refuses_several(run_config, splits, tmp_path, name):
+    if METHOD_TABLE[name].learner == "trees":
+        pytest.importorskip("lightgbm", reason="needs mtl2r-bench[gbdt]")
+    learner = learner_of(run_config(name, preference=(0.5, 0.5)), splits)
+    with pytest.raises(ValueError, match=f"method '{name}' trains on one process, got 2"):
+        learner.fit(RunFolder(tmp_path / "run"), ProcessGroup(0, 2), lambda _: None)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("head", ["shared", "per_task"])

@@ -12,7 +12,7 @@ from mtl2r_bench.cli import app as cli
 from mtl2r_bench.cli import data as cli_data
 from mtl2r_bench.cli import study as cli_study
 from mtl2r_bench.config import to_toml
-from mtl2r_bench.runs.files import explain
+from mtl2r_bench.runs.disk import explain
 from mtl2r_bench.runs.run_folder import RunFolder
 
 GOOD = ["2 qid:1 1:1 2:5", "0 qid:1 1:2 2:7"]

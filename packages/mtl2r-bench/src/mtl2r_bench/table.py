@@ -1,7 +1,8 @@
-"""The names a config may use, and what they stand for.
+"""The names a config may use, and what they stand for: one row a method, a loss, a metric.
 
-One row a method, a loss, a metric. The leaf packages know nothing of these names. A test fails when
-a public method or loss of theirs is in no table.
+What a method is (what learns by it, whether it takes a preference, what it aims at) is a field of
+its row. Code asks the row, never the name. The leaf packages know nothing of these names. A test
+fails when a public method or loss of theirs is in no table.
 """
 
 import difflib
@@ -22,26 +23,48 @@ Method: TypeAlias = Weighting | JacobianAggregator
 
 
 @dataclass(frozen=True)
-class MethodEntry:
+class MethodRow:
     """A multi-task method under its code name.
 
     Attributes:
         factory: The class, or a function that builds it. Arguments of the names ``num_tasks``,
-            ``tasks`` (their names) and ``generator`` are filled in.
+            ``tasks`` (their names) and ``generator`` are filled in. None for boosted trees, which
+            see one label and no losses per task.
+        learner: What trains by it, a row of `mtl2r_bench.training.learners.LEARNERS`.
+        is_baseline: Whether it trains one task alone, which ``method.task`` names.
         takes_preference: Whether a preference vector is its first argument. A study trains it once
             per vector; a method without is trained once per seed.
         takes_bounds: Whether its option ``bounds`` says which point of the front it aims at. A
             study trains it once per set of bounds, given or derived from a preference.
         aims_at_ray: Whether it brings the losses onto the ray 1/r of its preference.
+        draws_preferences: Whether its training draws a preference for every step, and so has no
+            weights of its own preference.
+        aggregation: How the labels of several tasks become the one that trees see.
         options: Arguments where the WEB30K study (DeepMTL2R) has other values than the factory's
             defaults, or the factory has none.
+        about: What it is, in a line; by default that of the factory's docstring.
     """
 
-    factory: Callable[..., Method]
+    factory: Callable[..., Method] | None
+    learner: Literal["network", "conditioned", "trees"] = "network"
+    is_baseline: bool = False
     takes_preference: bool = False
     takes_bounds: bool = False
     aims_at_ray: bool = False
+    draws_preferences: bool = False
+    aggregation: Literal["scalarised", "stochastic"] = "scalarised"
     options: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def summary(self) -> str:
+        """What the method is, in a line."""
+        return self.about or summary(self.factory or MethodRow)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether it trains a network, of the architecture that the config names."""
+        return self.factory is not None
 
 
 def _log_mgda() -> Method:
@@ -101,102 +124,118 @@ def _conditioned(
     return mtl_optim.SmoothChebyshev(preference, mu=mu, average=average)
 
 
-CONDITIONED = "conditioned"
-"""The method whose runs of all preferences are one training."""
+def _single_task() -> Method:
+    """Single-task training: the baselines of a study."""
+    return mtl_optim.LinearScalarization((1.0,))
 
-METHODS: Mapping[str, MethodEntry] = {
-    # The 21 of DeepMTL2R, under its code names. ``stl`` (a single task) is a run of one loss.
-    "ls": MethodEntry(mtl_optim.LinearScalarization, takes_preference=True),
-    "scaleinvls": MethodEntry(mtl_optim.ScaleInvariantScalarization, takes_preference=True),
-    "wc": MethodEntry(mtl_optim.WeightedChebyshev, takes_preference=True, aims_at_ray=True),
-    "soft_wc": MethodEntry(
+
+BASELINES = "stl"
+"""The method of a study's baselines."""
+
+METHODS: Mapping[str, MethodRow] = {
+    BASELINES: MethodRow(_single_task, is_baseline=True),
+    # The 21 of DeepMTL2R, under its code names, with ``stl``.
+    "ls": MethodRow(mtl_optim.LinearScalarization, takes_preference=True),
+    "scaleinvls": MethodRow(mtl_optim.ScaleInvariantScalarization, takes_preference=True),
+    "wc": MethodRow(mtl_optim.WeightedChebyshev, takes_preference=True, aims_at_ray=True),
+    "soft_wc": MethodRow(
         mtl_optim.SmoothChebyshev, takes_preference=True, aims_at_ray=True, options={"mu": 0.1}
     ),
-    "epo": MethodEntry(mtl_optim.EPO, takes_preference=True, aims_at_ray=True),
-    "wc_mgda": MethodEntry(mtl_optim.WCMGDA, takes_preference=True, aims_at_ray=True),
-    "ec": MethodEntry(
+    "epo": MethodRow(mtl_optim.EPO, takes_preference=True, aims_at_ray=True),
+    "wc_mgda": MethodRow(mtl_optim.WCMGDA, takes_preference=True, aims_at_ray=True),
+    "ec": MethodRow(
         _epsilon_constraint, takes_bounds=True, options={"mu": 10.0, "violation": "relative"}
     ),
-    "rlw": MethodEntry(mtl_optim.RandomLossWeighting),
-    "uw": MethodEntry(mtl_optim.UncertaintyWeighting),
-    "dwa": MethodEntry(mtl_optim.DynamicWeightAverage),
-    "famo": MethodEntry(mtl_optim.FAMO),
-    "mgda": MethodEntry(mtl_optim.MGDA),
-    "pcgrad": MethodEntry(mtl_optim.PCGrad),
-    "graddrop": MethodEntry(mtl_optim.GradDrop),
-    "cagrad": MethodEntry(mtl_optim.CAGrad, options={"c": 0.4}),
-    "imtl": MethodEntry(mtl_optim.IMTLG),
-    "nashmtl": MethodEntry(mtl_optim.NashMTL),
-    "sdmgrad": MethodEntry(mtl_optim.SDMGrad, options={"lam": 0.6}),
-    "log_mgda": MethodEntry(_log_mgda),
-    "log_cagrad": MethodEntry(_log_cagrad, options={"c": 0.4}),
-    "log_imtl": MethodEntry(_log_imtl),
+    "rlw": MethodRow(mtl_optim.RandomLossWeighting),
+    "uw": MethodRow(mtl_optim.UncertaintyWeighting),
+    "dwa": MethodRow(mtl_optim.DynamicWeightAverage),
+    "famo": MethodRow(mtl_optim.FAMO),
+    "mgda": MethodRow(mtl_optim.MGDA),
+    "pcgrad": MethodRow(mtl_optim.PCGrad),
+    "graddrop": MethodRow(mtl_optim.GradDrop),
+    "cagrad": MethodRow(mtl_optim.CAGrad, options={"c": 0.4}),
+    "imtl_g": MethodRow(mtl_optim.IMTLG),
+    "imtl": MethodRow(mtl_optim.IMTLG, about="IMTL-G (`imtl_g`) under DeepMTL2R's name."),
+    "nashmtl": MethodRow(mtl_optim.NashMTL),
+    "sdmgrad": MethodRow(mtl_optim.SDMGrad, options={"lam": 0.6}),
+    "log_mgda": MethodRow(_log_mgda),
+    "log_cagrad": MethodRow(_log_cagrad, options={"c": 0.4}),
+    "log_imtl": MethodRow(_log_imtl),
     # Beyond them.
-    "mean": MethodEntry(mtl_optim.Mean),
-    "sum": MethodEntry(mtl_optim.Sum),
-    "pbi": MethodEntry(mtl_optim.PBI, takes_preference=True, aims_at_ray=True),
-    "gls": MethodEntry(mtl_optim.GeometricLossStrategy),
-    "imtl_l": MethodEntry(mtl_optim.IMTLL),
-    "gradnorm": MethodEntry(mtl_optim.GradNorm),
-    "gradvac": MethodEntry(mtl_optim.GradVac),
-    "upgrad": MethodEntry(mtl_optim.UPGrad),
-    "dualproj": MethodEntry(mtl_optim.DualProj),
-    "aligned_mtl": MethodEntry(mtl_optim.AlignedMTL),
-    "config": MethodEntry(mtl_optim.ConFIG),
-    "fairgrad": MethodEntry(mtl_optim.FairGrad),
-    "moco": MethodEntry(mtl_optim.MoCo),
-    "modo": MethodEntry(mtl_optim.MoDo),
-    "db_mtl": MethodEntry(mtl_optim.DBMTL),
-    "excess_mtl": MethodEntry(mtl_optim.ExcessMTL),
-    "momentum_config": MethodEntry(mtl_optim.MomentumConFIG),
-    "imtl_lg": MethodEntry(mtl_optim.IMTL),
-    CONDITIONED: MethodEntry(_conditioned, takes_preference=True),
-    "cosmos": MethodEntry(mtl_optim.COSMOS, takes_preference=True),
+    "mean": MethodRow(mtl_optim.Mean),
+    "sum": MethodRow(mtl_optim.Sum),
+    "pbi": MethodRow(mtl_optim.PBI, takes_preference=True, aims_at_ray=True),
+    "gls": MethodRow(mtl_optim.GeometricLossStrategy),
+    "imtl_l": MethodRow(mtl_optim.IMTLL),
+    "gradnorm": MethodRow(mtl_optim.GradNorm),
+    "gradvac": MethodRow(mtl_optim.GradVac),
+    "upgrad": MethodRow(mtl_optim.UPGrad),
+    "dualproj": MethodRow(mtl_optim.DualProj),
+    "aligned_mtl": MethodRow(mtl_optim.AlignedMTL),
+    "config": MethodRow(mtl_optim.ConFIG),
+    "fairgrad": MethodRow(mtl_optim.FairGrad),
+    "moco": MethodRow(mtl_optim.MoCo),
+    "modo": MethodRow(mtl_optim.MoDo),
+    "db_mtl": MethodRow(mtl_optim.DBMTL),
+    "excess_mtl": MethodRow(mtl_optim.ExcessMTL),
+    "momentum_config": MethodRow(mtl_optim.MomentumConFIG),
+    "imtl_lg": MethodRow(mtl_optim.IMTL),
+    "conditioned": MethodRow(
+        _conditioned, learner="conditioned", takes_preference=True, draws_preferences=True
+    ),
+    "cosmos": MethodRow(mtl_optim.COSMOS, takes_preference=True),
+    # LightGBM's LambdaMART: every option is one of `GBDTConfig`.
+    "gbdt_ls": MethodRow(
+        None,
+        learner="trees",
+        takes_preference=True,
+        about="LightGBM's LambdaMART on the weighted sum of the gains.",
+    ),
+    "gbdt_sla": MethodRow(
+        None,
+        learner="trees",
+        takes_preference=True,
+        aggregation="stochastic",
+        about="LightGBM's LambdaMART, each document with the label of a task that is drawn.",
+    ),
 }
 
 
 @dataclass(frozen=True)
-class TreesEntry:
-    """LightGBM's LambdaMART under its code name: no network, and no losses per task.
+class LossRow:
+    """A ranking loss under its code name.
 
     Attributes:
-        aggregation: How the labels of several tasks become one: `mtl2r_bench.training.boosting`.
-        about: What `mtl2r-bench list methods` says.
+        function: Of ltr_losses.
+        smooth: Whether its second derivatives are of use, so that a front can be followed. Losses
+            that sort or weigh pairs by their ranks are piecewise: their second derivative leaves
+            out what happens where ranks change.
     """
 
-    aggregation: Literal["scalarised", "stochastic"]
-    about: str
+    function: Callable[..., Tensor]
+    smooth: bool = False
 
 
-TREES: Mapping[str, TreesEntry] = {
-    "gbdt_ls": TreesEntry("scalarised", "LightGBM's LambdaMART on the weighted sum of the gains."),
-    "gbdt_sla": TreesEntry(
-        "stochastic", "LightGBM's LambdaMART, each document with the label of a task that is drawn."
-    ),
-}
-"""Baselines that take a preference; every option is one of `GBDTConfig`."""
-
-
-LOSSES: Mapping[str, Callable[..., Tensor]] = {
-    "mse": ltr_losses.mse_loss,
-    "bce": ltr_losses.bce_loss,
-    "ordinal": ltr_losses.ordinal_loss,
-    "ranknet": ltr_losses.ranknet_loss,
-    "pairwise_hinge": ltr_losses.pairwise_hinge_loss,
-    "pairwise_mse": ltr_losses.pairwise_mse_loss,
-    "pairwise_quantile": ltr_losses.pairwise_quantile_loss,
-    "lambda": ltr_losses.lambda_loss,
-    "listnet": ltr_losses.listnet_loss,
-    "binary_listnet": ltr_losses.binary_listnet_loss,
-    "listmle": ltr_losses.listmle_loss,
-    "p_listmle": ltr_losses.p_listmle_loss,
-    "softmax": ltr_losses.softmax_loss,
-    "unique_softmax": ltr_losses.unique_softmax_loss,
-    "poly1_softmax": ltr_losses.poly1_softmax_loss,
-    "approx_ndcg": ltr_losses.approx_ndcg_loss,
-    "approx_mrr": ltr_losses.approx_mrr_loss,
-    "neural_ndcg": ltr_losses.neural_ndcg_loss,
-    "exposure": ltr_losses.exposure_loss,
+LOSSES: Mapping[str, LossRow] = {
+    "mse": LossRow(ltr_losses.mse_loss, smooth=True),
+    "bce": LossRow(ltr_losses.bce_loss, smooth=True),
+    "ordinal": LossRow(ltr_losses.ordinal_loss),
+    "ranknet": LossRow(ltr_losses.ranknet_loss, smooth=True),
+    "pairwise_hinge": LossRow(ltr_losses.pairwise_hinge_loss),
+    "pairwise_mse": LossRow(ltr_losses.pairwise_mse_loss, smooth=True),
+    "pairwise_quantile": LossRow(ltr_losses.pairwise_quantile_loss),
+    "lambda": LossRow(ltr_losses.lambda_loss),
+    "listnet": LossRow(ltr_losses.listnet_loss, smooth=True),
+    "binary_listnet": LossRow(ltr_losses.binary_listnet_loss, smooth=True),
+    "listmle": LossRow(ltr_losses.listmle_loss, smooth=True),
+    "p_listmle": LossRow(ltr_losses.p_listmle_loss, smooth=True),
+    "softmax": LossRow(ltr_losses.softmax_loss, smooth=True),
+    "unique_softmax": LossRow(ltr_losses.unique_softmax_loss),
+    "poly1_softmax": LossRow(ltr_losses.poly1_softmax_loss, smooth=True),
+    "approx_ndcg": LossRow(ltr_losses.approx_ndcg_loss, smooth=True),
+    "approx_mrr": LossRow(ltr_losses.approx_mrr_loss, smooth=True),
+    "neural_ndcg": LossRow(ltr_losses.neural_ndcg_loss),
+    "exposure": LossRow(ltr_losses.exposure_loss),
 }
 
 METRICS: Mapping[str, Callable[..., Tensor]] = {

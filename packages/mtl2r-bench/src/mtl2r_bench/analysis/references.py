@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..config import StudyConfig
-from ..runs.run_folder import read_json
+from ..runs.files import read_json
 from ..runs.study_folder import StudyFolder
 
 NAMES = (("random", "random order"), ("single_feature", "best single feature"))

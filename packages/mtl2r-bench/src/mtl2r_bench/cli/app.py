@@ -2,10 +2,10 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,8 +17,9 @@ from mtl2r_models.export import export_onnx, export_program
 from ..config import STUDIES, RunConfig, load_study, validate
 from ..data.splits import load_splits
 from ..evaluation import predict as prediction
-from ..runs.files import explain, writable
-from ..table import LOSSES, METHODS, METRICS, TREES, summary
+from ..runs.disk import explain, writable
+from ..runs.run_folder import RunFolder
+from ..table import LOSSES, METHODS, METRICS, summary
 from ..training import run as training
 from ..training.epoch import TrainingError
 from . import data as cli_data
@@ -84,10 +85,11 @@ def train(
         for metric, values in metrics.items():
             table.add_row(split, metric, *(f"{value:.4f}" for value in values.values()))
     console.print(table)
-    if run.method.name in TREES:
-        chosen = f"{record['epoch']} trees were chosen, in LightGBM's text: {out / 'trees.txt'}"
+    place = RunFolder(out)
+    if METHODS[run.method.name].has_network:
+        chosen = f"Epoch {record['epoch']} was chosen. Ranker: {place.ranker}"
     else:
-        chosen = f"Epoch {record['epoch']} was chosen. Ranker: {out / 'ranker'}"
+        chosen = f"{record['epoch']} trees were chosen, in LightGBM's text: {place.trees}"
     console.print(chosen, soft_wrap=True, highlight=False)
 
 
@@ -149,26 +151,25 @@ def export(
 def list_command(what: Annotated[Listing, typer.Argument()]) -> None:
     """Lists the names that configs and options take."""
     table = Table("name", "what it is", box=None)
-    listings: dict[Listing, dict[str, Callable[..., Any]]] = {
-        Listing.methods: {name: entry.factory for name, entry in METHODS.items()},
-        Listing.losses: dict(LOSSES),
-        Listing.metrics: dict(METRICS),
-        Listing.datasets: {},
-        Listing.studies: {},
-    }
-    if what is Listing.methods:
-        table.add_row("stl", "Single-task training: the baselines of a study.")
-        for name, trees in TREES.items():
-            table.add_row(name, trees.about)
-    if what is Listing.datasets:
-        table.add_row("(no --data)", "Synthetic lists shaped like WEB30K, five conflicting labels.")
-        table.add_row("--data FOLDER", "LETOR's layout: train, vali, test as .txt or .txt.gz.")
-    if what is Listing.studies:
-        for name, path in STUDIES.items():
-            table.add_row(name, path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# "))
-    for name, item in listings[what].items():
-        table.add_row(name, summary(item))
+    for row in _listing(what):
+        table.add_row(*row)
     console.print(table)
+
+
+def _listing(what: Listing) -> Iterator[tuple[str, str]]:
+    """The names, and what each is in a line."""
+    if what is Listing.methods:
+        yield from ((name, row.summary) for name, row in METHODS.items())
+    elif what is Listing.losses:
+        yield from ((name, summary(row.function)) for name, row in LOSSES.items())
+    elif what is Listing.metrics:
+        yield from ((name, summary(function)) for name, function in METRICS.items())
+    elif what is Listing.datasets:
+        yield "(no --data)", "Synthetic lists shaped like WEB30K, five conflicting labels."
+        yield "--data FOLDER", "LETOR's layout: train, vali, test as .txt or .txt.gz."
+    else:
+        for name, path in STUDIES.items():
+            yield name, path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
 def main() -> None:

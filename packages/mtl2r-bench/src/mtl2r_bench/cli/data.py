@@ -10,7 +10,7 @@ from rich.console import Console
 import ltr_data
 from ltr_data.datasets import MANIFESTS, Manifest, download, manifest, resolve_tasks, synthetic
 
-from ..runs.files import writable
+from ..runs.disk import writable
 
 app = typer.Typer(help="Converts, describes, downloads and generates ranking data.")
 console = Console()

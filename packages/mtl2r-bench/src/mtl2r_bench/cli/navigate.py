@@ -21,7 +21,7 @@ from ..navigate.problem import DOCUMENTS
 from ..navigate.session import about
 from ..navigate.terminal import talk
 from ..navigate.waiting import Lines, Spinner
-from ..runs.files import writable
+from ..runs.disk import writable
 from .options import console
 
 app = typer.Typer()

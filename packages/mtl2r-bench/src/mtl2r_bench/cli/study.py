@@ -17,13 +17,13 @@ from ..distributed import pick_device
 from ..evaluation.selection import trained_tasks
 from ..report import write_report
 from ..report.text.table import Table as ReportTable
-from ..runs.files import writable
+from ..runs.disk import writable
 from ..study.backends import Backend
-from ..study.estimate import estimate, trainings
 from ..study.plan import data_of_folds, plan
 from ..study.status import duration, status_table, study_status
 from ..study.sweep import sweep
 from ..training.epoch import TrainingError
+from ..training.learners import estimate, trainings
 from .options import (
     Config,
     Data,
@@ -129,19 +129,20 @@ def plan_command(
     runs = plan(study, splits.tasks)
     place = Backend(jobs=jobs, runs_per_gpu=runs_per_gpu, gpu=_on_gpu(study))
     jobs = place.processes(len(runs))
-    kinds: dict[tuple[str, int], list[RunConfig]] = {}
-    for run in runs.values():
+    kinds: dict[tuple[str, int], dict[str, RunConfig]] = {}
+    for folder, run in runs.items():
         trained = trained_tasks(run, splits.tasks)
         # Baselines of all tasks are alike; variants and options are not.
         kind = run.method.model_copy(update={"task": None}).label
-        kinds.setdefault((kind, len(trained)), []).append(run)
+        kinds.setdefault((kind, len(trained)), {})[folder] = run
     table = Table("method", "tasks", "runs", "s per step", "steps", "epochs", "one at a time")
     seconds, size, parameters = 0.0, 0, 0
     for (name, size_of_set), members in kinds.items():
-        found = estimate(members[0], splits)
+        first = next(iter(members.values()))
+        found = estimate(first, splits)
         count = trainings(members)
-        if members[0].method.preference is not None and study.adaptive:
-            vectors = {member.method.preference for member in members}
+        if first.method.preference is not None and study.adaptive:
+            vectors = {member.method.preference for member in members.values()}
             count += study.adaptive * len(members) // len(vectors)
         seconds += found.seconds * count
         size += found.bytes * count
@@ -152,7 +153,7 @@ def plan_command(
             str(count),
             f"{found.step_seconds:.3f}",
             str(found.steps),
-            str(members[0].train.epochs),
+            str(first.train.epochs),
             duration(found.seconds * count),
         )
     console.print(table)

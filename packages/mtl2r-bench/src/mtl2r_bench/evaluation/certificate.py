@@ -63,7 +63,7 @@ def certificate(
     gramian = jacobian @ jacobian.T
     kkt = kkt_residual(gramian)
     method = config.method
-    aims = METHODS[method.name].aims_at_ray if method.name in METHODS else False
+    aims = METHODS[method.name].aims_at_ray
     bounds = method.options.get("bounds")
     slack = None
     if bounds is not None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import RunConfig
-from ..table import did_you_mean
+from ..table import BASELINES, METHODS, did_you_mean, lookup
 from .evaluate import Evaluation
 
 
@@ -17,7 +17,7 @@ def trained_tasks(config: RunConfig, labels: tuple[str, ...]) -> list[int]:
         ValueError: When the run's tasks, or its method's task or preference, do not fit the labels.
     """
     method = config.method
-    if method.name == "stl":
+    if lookup(METHODS, method.name, "method").is_baseline:
         if method.task not in labels:
             raise ValueError(
                 f"`method.task` must be one of the data's tasks; "
@@ -25,7 +25,7 @@ def trained_tasks(config: RunConfig, labels: tuple[str, ...]) -> list[int]:
             )
         return [labels.index(method.task)]
     if method.task is not None:
-        raise ValueError(f"`method.task` is for 'stl', got it with {method.name!r}")
+        raise ValueError(f"`method.task` is for {BASELINES!r}, got it with {method.name!r}")
     tasks = labels if config.tasks is None else config.tasks
     for task in tasks:
         if task not in labels:

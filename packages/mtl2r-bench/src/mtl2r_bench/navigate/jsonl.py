@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from ..runs.files import explain
+from ..runs.disk import explain
 from .commands import Places, execute
 from .session import Session
 

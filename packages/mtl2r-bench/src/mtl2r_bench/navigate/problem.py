@@ -1,7 +1,6 @@
 """What a navigation stands on: a finished run's ranker, its smooth losses, and its metrics."""
 
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..data.splits import Splits, load_splits
 from ..distributed import pick_device
 from ..evaluation.evaluate import evaluate, evaluation_batches, scorer, task_mask
 from ..runs.run_folder import RunFolder
-from ..table import CONDITIONED, LOSSES, lookup
+from ..table import LOSSES, METHODS, lookup
 
 DOCUMENTS = 20_000
 """The curvature sample has at most so many documents: what a Hessian-vector product of the study's
@@ -171,7 +170,7 @@ def _what_is_there(run: RunFolder) -> str:
                 f"{run.path} is a study; choose one of its finished runs, for example "
                 f"{runs / names[0]} ({len(names)} in all)"
             )
-    if re.fullmatch(rf"{CONDITIONED}-[0-9a-f]{{12}}", run.path.name) and run.log.is_file():
+    if run.is_shared and run.log.is_file():
         users = [path for path in sorted(run.path.parent.iterdir()) if _is_conditioned(path)]
         return (
             f"{run.path} is the one training that the runs of the method `conditioned` share, no "
@@ -183,7 +182,7 @@ def _what_is_there(run: RunFolder) -> str:
 
 def _is_conditioned(path: Path) -> bool:
     record = RunFolder(path).finished()
-    return record is not None and record["method"]["name"] == CONDITIONED
+    return record is not None and METHODS[record["method"]["name"]].draws_preferences
 
 
 def _smooth_loss(config: RunConfig, name: str | None) -> tuple[str, list[str]]:
@@ -246,7 +245,7 @@ def _losses(
     name: str, options: Mapping[str, Any], batches: Sequence[RankingBatch]
 ) -> Callable[[nn.Module], Tensor]:
     """(task, list) losses whose means are those over the lists that can teach something."""
-    loss = functools.partial(LOSSES[name], reduction=_values_and_counts, **options)
+    loss = functools.partial(LOSSES[name].function, reduction=_values_and_counts, **options)
 
     def losses(model: nn.Module) -> Tensor:
         parts = [

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ..runs.files import explain
+from ..runs.disk import explain
 from . import answers
 from .commands import Places, execute
 from .sentences import HELP, parse

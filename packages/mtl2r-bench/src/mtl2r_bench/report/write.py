@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ltr_data import atomic_write
 
 from ..analysis.results import table
-from ..runs.run_folder import write_parquet
+from ..runs.files import write_parquet
 from .figures.curves import delta_m_curves, validation_curves
 from .figures.front import front, losses, validation
 from .figures.style import FEW, save

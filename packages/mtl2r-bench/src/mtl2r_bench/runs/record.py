@@ -1,10 +1,17 @@
-"""What a record must have, and how its parts must agree."""
+"""What a record must have, how its parts must agree, and what it was made with."""
 
 
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Self
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+
+_PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
 
 _Measured = dict[str, dict[str, dict[str, float]]]
 """Values by split, metric and label."""
@@ -46,3 +53,35 @@ class Record(BaseModel):
                     if set(values) != labels:
                         raise ValueError(f"{metric} on {split} is of {[*values]}, not of {labels}")
         return self
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a result was made with: revision, versions, machine."""
+    return {
+        "revision": _revision(),
+        "versions": {name: version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _revision() -> str | None:
+    """The checkout's commit, with "+" where files differ from it; None outside a checkout."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's git
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

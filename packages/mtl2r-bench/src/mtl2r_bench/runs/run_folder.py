@@ -4,117 +4,46 @@ config.toml         the run's config, defaults included
 log.jsonl           one line per finished epoch, appended
 last.safetensors    everything that is needed to go on after the last finished epoch
 ranker/             the ranker of the chosen epoch (`mtl2r_models.Ranker.load`)
-trees.txt          instead of these three, for boosted trees (`lightgbm.Booster`)
+trees.txt           instead of these three, for boosted trees (`lightgbm.Booster`)
 queries.parquet     metrics per query of the chosen epoch
 error.json          why the run failed the last time, if it did
 lock                held by the process that trains
 record.json         the result, and what it was made with; written last: a run is finished where it
                     is there and sound, which `RunFolder.finished` alone decides
-record.json.damaged one that was not, set aside by the training that made it anew
+record.json.damaged one that was not, set aside by the training that writes a new one
 """
 
-
+import hashlib
 import json
 import os
-import platform
-import subprocess
+import re
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import version
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
 from pydantic import ValidationError
 
-from ltr_data import atomic_write
-
-from ..config._files import differences
+from ..config import differences
+from ..distributed import ProcessGroup
+from .files import DamagedError, read_json, write, write_json, write_parquet
+from .lock import FileLock
 from .record import Record
-
-try:
-    import fcntl
-except ImportError:  # Windows: a folder is then not guarded against a second process
-    fcntl = None  # type: ignore[assignment]
-
 
 TREES_FILE = "trees.txt"
 """What a run of boosted trees has in place of a ranker: `lightgbm.Booster(model_file=...)`."""
 
-_PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
+_SHARED = "conditioned-"
+"""What the name of a training begins with that several runs share."""
 
 _SHOWN = 4
 """Differences between two configs that a message names."""
 
 _PATIENCE = 50
 """Tenths of a second that a process waits for another to leave its folder."""
-
-
-class DamagedError(ValueError):
-    """A file that this package wrote is not what it was; the message names it."""
-
-
-def read_json(path: Path, *keys: str) -> dict[str, Any]:
-    """An object from a JSON file.
-
-    Args:
-        path: The file.
-        keys: What must be in it.
-
-    Raises:
-        DamagedError: When it is not JSON, or no object with these keys.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DamagedError(f"{path}: damaged, not JSON ({error})") from error
-    missing = [key for key in keys if not isinstance(found, dict) or key not in found]
-    if missing or not isinstance(found, dict):
-        what = f"an object with {', '.join(missing)}" if missing else "an object"
-        raise DamagedError(f"{path}: damaged, expected {what}")
-    return found
-
-
-class FileLock:
-    """A file that one process at a time can hold; a kill lets it go."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor: int | None = None
-
-    def acquire(self) -> bool:
-        """Takes hold of the file; False where another process has it."""
-        if fcntl is None:
-            return True
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        except OSError:  # a network file system that locks no files
-            pass
-        self._descriptor = descriptor
-        return True
-
-    def release(self) -> None:
-        """Lets it go."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def taken(self) -> bool:
-        """Whether a process holds it at the moment."""
-        if not self.path.is_file():
-            return False
-        if not self.acquire():
-            return True
-        self.release()
-        return False
 
 
 class RunFolder:
@@ -132,42 +61,82 @@ class RunFolder:
         self.error = self.path / "error.json"
         self.lock = FileLock(self.path / "lock")
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keeps other processes from training in this folder.
+    @classmethod
+    def shared(cls, beside: Path, config_toml: str) -> Self:
+        """Return the folder of a training that several runs share, beside theirs."""
+        digest = hashlib.sha256(config_toml.encode()).hexdigest()
+        return cls(beside / f"{_SHARED}{digest[:12]}")
 
-        A process that was just killed may need a moment to end.
+    @property
+    def is_shared(self) -> bool:
+        """Whether this is the folder of a training that several runs share."""
+        return re.fullmatch(rf"{_SHARED}[0-9a-f]{{12}}", self.path.name) is not None
+
+    @contextmanager
+    def training(
+        self, config_toml: str, group: ProcessGroup, *, wait: bool = False
+    ) -> Iterator[None]:
+        """Hold the folder for one training: make it, or take up one of the same config.
+
+        The group's first process does so. A damaged record is set aside, so that the run is
+        finished again; why it failed before is forgotten. Where a mistake is found before there is
+        anything to keep, no folder is left.
+
+        Args:
+            config_toml: The run's config.
+            group: The processes that train.
+            wait: Whether to wait for another process that trains here, however long it takes.
 
         Raises:
-            ValueError: When another process does.
+            ValueError: The folder holds a run of another config, or another process trains in it.
+            DamagedError: The folder's config is damaged.
         """
-        for _ in range(_PATIENCE):
-            if self.lock.acquire():
-                break
-            time.sleep(0.1)
-        else:
-            raise ValueError(f"{self.path}: another process trains in this folder")
+        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        if group.first:
+            self._open(config_toml)
+            if not self.record.is_file():
+                self._hold(wait)
+                self.error.unlink(missing_ok=True)
         try:
+            group.wait()
             yield
+        except (ValueError, ImportError):
+            if group.first and made and self._is_empty():
+                self.lock.release()
+                self._remove(made)
+            raise
         finally:
             self.lock.release()
 
-    def open(self, config_toml: str) -> None:
-        """Makes the folder, or takes up one that holds the same config.
-
-        A damaged record there is set aside, so that the run is finished anew.
-
-        Raises:
-            ValueError: When the folder holds a run of another config, or a damaged one.
-        """
-        if self.config.is_file():
-            self._check_same(config_toml)
-            if self.damage() is not None:
-                self.record.replace(self.record.with_name(f"{self.record.name}.damaged"))
+    def _open(self, config_toml: str) -> None:
+        if not self.config.is_file():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write(self.config, config_toml)
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.config) as file:
-            file.write(config_toml.encode())
+        self._check_same(config_toml)
+        if self.damage() is not None:
+            self.record.replace(self.record.with_name(f"{self.record.name}.damaged"))
+
+    def _hold(self, wait: bool) -> None:
+        """Keep other processes out; one that was just killed may need a moment to end."""
+        tries = 0
+        while not self.lock.acquire():
+            tries += 1
+            if tries >= _PATIENCE and not wait:
+                raise ValueError(f"{self.path}: another process trains in this folder")
+            time.sleep(0.1)
+
+    def _is_empty(self) -> bool:
+        """Whether nothing was trained here."""
+        return {path.name for path in self.path.iterdir()} <= {self.config.name, "lock"}
+
+    def _remove(self, made: list[Path]) -> None:
+        """Remove an empty run's folder, and those above it that were made for it."""
+        for path in self.path.iterdir():
+            path.unlink()
+        for path in made:
+            with suppress(OSError):  # another run is there
+                path.rmdir()
 
     def _check_same(self, config_toml: str) -> None:
         try:
@@ -181,39 +150,25 @@ class RunFolder:
                 "choose another folder, or remove this one"
             )
 
-    def begun(self, config_toml: str) -> dict[str, Any] | None:
-        """Opens the folder and forgets why the run failed before; its record where it finished.
-
-        For runs of one process; those of several agree on each step.
-
-        Raises:
-            ValueError: When the folder holds a run of another config.
-        """
-        self.open(config_toml)
-        record = self.finished()
-        if record is None:
-            self.error.unlink(missing_ok=True)
-        return record
-
     def finished(self) -> dict[str, Any] | None:
-        """The record, where the run finished: what is told of a run anywhere follows from this.
+        """Return the record, or None where the run has not finished; nothing else decides that.
 
         Raises:
-            DamagedError: When the file is there but cannot be read, contradicts itself or the
-                config beside it, or lacks the metrics per query that belong to it.
+            DamagedError: The file cannot be read, contradicts itself or the config beside it, or
+                lacks the metrics per query that belong to it.
         """
         if not self.record.is_file():
             return None
         fault = self.damage()
         if fault is not None:
             raise DamagedError(
-                f"{fault}; the command that trained it, given again, makes the record anew from "
-                "the last checkpoint"
+                f"{fault}; run the same command again: it rebuilds the record from the last "
+                "checkpoint"
             )
         return read_json(self.record)
 
     def damage(self) -> str | None:
-        """What is wrong with the record; None where nothing is, or where there is none."""
+        """Return what is wrong with the record; None where nothing is, or where there is none."""
         if not self.record.is_file():
             return None
         try:
@@ -229,7 +184,7 @@ class RunFolder:
         return None if fault is None else f"{self.record}: damaged, {fault}"
 
     def _misfit(self, record: Mapping[str, Any]) -> str | None:
-        """What a record says that the files beside it do not."""
+        """Return where a record contradicts the files beside it."""
         if not self.queries.is_file():
             return f"{self.queries.name} is not beside it"
         if self.config.is_file():
@@ -245,34 +200,40 @@ class RunFolder:
         return None
 
     def fail(self, error: str) -> None:
-        """Keeps why the run failed, for `mtl2r-bench status`."""
+        """Keep why the run failed, for `mtl2r-bench status`."""
         if self.path.is_dir():  # a mistake in the config leaves no folder
-            with atomic_write(self.error) as file:
-                file.write((json.dumps({"error": error}) + "\n").encode())
+            write_json(self.error, {"error": error}, indent=None)
 
     def failure(self) -> str | None:
-        """Why the run failed the last time; None where it did not."""
+        """Return why the run failed the last time; None where it did not."""
         if not self.error.is_file():
             return None
         return str(read_json(self.error, "error")["error"])
 
+    def write_queries(self, table: pa.Table) -> None:
+        """Write the metrics per query."""
+        write_parquet(self.queries, table)
+
+    def write_trees(self, text: str) -> None:
+        """Write boosted trees, in LightGBM's text."""
+        write(self.trees, text)
+
     def finish(self, record: dict[str, Any]) -> None:
-        """Writes the record, the sign that the run is done."""
-        with atomic_write(self.record) as file:
-            file.write((json.dumps(record, indent=2, allow_nan=True) + "\n").encode())
+        """Write the record, the sign that the run is done."""
+        write_json(self.record, record)
 
     def append(self, line: dict[str, Any]) -> None:
-        """Appends an epoch to the log."""
+        """Append an epoch to the log."""
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The log's lines; a last line that a kill cut short is left out.
+        """Return the log's lines; a last line that a kill cut short is left out.
 
         Raises:
-            DamagedError: When another line is not what `append` writes.
+            DamagedError: Another line is not what `append` writes.
         """
         if not self.log.is_file():
             return []
@@ -285,47 +246,12 @@ class RunFolder:
             ) from error
 
     def rewind(self, epochs: int) -> None:
-        """Keeps the first `epochs` lines of the log: those of which the state was saved."""
+        """Keep the first `epochs` lines of the log: those of which the state was saved."""
         if not self.log.is_file():
             return
         lines = self.epochs()[:epochs]
-        with atomic_write(self.log) as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+        write(self.log, "".join(json.dumps(line) + "\n" for line in lines))
 
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """What a result was made with: revision, versions, machine."""
-    return {
-        "revision": _revision(),
-        "versions": {name: version(name) for name in _PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-    }
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Writes a table beside its place and renames it."""
-    with atomic_write(path) as file:
-        pq.write_table(table, file)
-
-
-def _revision() -> str | None:
-    """The checkout's commit, with "+" where files differ from it; None outside a checkout."""
-    folder = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's git
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=20,
-        )
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
+    def copy_log(self, training: Self) -> None:
+        """Take over the log of a training that runs share."""
+        write(self.log, training.log.read_bytes())

@@ -4,7 +4,8 @@
 from pathlib import Path
 
 from ..config import StudyConfig, load_study, validate
-from .run_folder import FileLock, read_json
+from .lock import FileLock
+from .files import read_json
 
 
 

@@ -15,7 +15,7 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from ..runs.run_folder import FileLock
+from ..runs.lock import FileLock
 
 T = TypeVar("T")
 

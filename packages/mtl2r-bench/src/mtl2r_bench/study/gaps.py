@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from mtl_optim.pareto import largest_gap
 
 from ..config import RunConfig, StudyConfig
-from ..runs.run_folder import DamagedError, RunFolder
+from ..runs.files import DamagedError
+from ..runs.run_folder import RunFolder
 from ..runs.study_folder import StudyFolder
 from .plan import plan, run_name
 

@@ -13,8 +13,9 @@ from ..config import (
     StudyConfig,
     StudyMethodConfig,
 )
-from ..table import METHODS, TREES, did_you_mean
-from ..training.build import build_loss, check_method, takes_preference
+from ..table import BASELINES, METHODS, MethodRow, did_you_mean, lookup
+from ..training.build import build_loss, provisional
+from ..training.learners import check_method
 
 _MARGIN = 0.05
 """The least entry of evenly spread preferences."""
@@ -176,7 +177,7 @@ def run_name(config: RunConfig, study: StudyConfig) -> str:
 def _repeats(study: StudyConfig, method: MethodConfig) -> int:
     """How many seeds a method is trained with, for each of the study's."""
     one_of_many = method.preference is not None or "bounds" in method.options
-    return 1 if one_of_many or method.name == "stl" else study.repeats
+    return 1 if one_of_many or _row(method).is_baseline else study.repeats
 
 
 _Planned = tuple[tuple[str, ...] | None, StudyMethodConfig]
@@ -186,7 +187,7 @@ def _baselines(study: StudyConfig, sets: Sequence[tuple[str, ...]]) -> Iterator[
     """Each label that is in a set, alone; and the sets that are one label."""
     wanted = sets if study.baselines else [tasks for tasks in sets if len(tasks) == 1]
     for task in dict.fromkeys(task for tasks in wanted for task in tasks):
-        yield None, StudyMethodConfig(name="stl", task=task)
+        yield None, StudyMethodConfig(name=BASELINES, task=task)
 
 
 def _entry(study: StudyConfig, entry: str | StudyMethodConfig) -> StudyMethodConfig:
@@ -195,9 +196,12 @@ def _entry(study: StudyConfig, entry: str | StudyMethodConfig) -> StudyMethodCon
         return StudyMethodConfig(name=entry)
     if entry.model is None:
         return entry
-    if entry.name == "stl":
-        raise ValueError("method 'stl' takes no `model`: baselines are of the study's model")
-    if entry.name in TREES:
+    row = _row(entry)
+    if row.is_baseline:
+        raise ValueError(
+            f"method {entry.name!r} takes no `model`: baselines are of the study's model"
+        )
+    if not row.has_network:
         raise ValueError(f"method {entry.name!r} takes no `model`: it is boosted trees")
     if entry.model == study.model or entry.variant is not None:
         return entry
@@ -206,17 +210,18 @@ def _entry(study: StudyConfig, entry: str | StudyMethodConfig) -> StudyMethodCon
 
 def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[StudyMethodConfig]:
     for method in (_entry(study, entry) for entry in study.methods):
+        row = _row(method)
         if len(tasks) == 1:  # every method of networks is single-task training
-            if method.name in TREES:
+            if not row.has_network:
                 yield method.model_copy(update={"preference": (1.0,)})
             continue
-        if method.name == "stl" or method.preference is not None:
+        if row.is_baseline or method.preference is not None:
             yield method
             continue
-        if takes_preference(method.name):
+        if row.takes_preference:
             for vector in preferences(study, len(tasks)):
                 yield method.model_copy(update={"preference": vector})
-        elif METHODS[method.name].takes_bounds and "bounds" not in method.options:
+        elif row.takes_bounds and "bounds" not in method.options:
             yield from _bounded(study, method, tasks)
         else:
             yield method
@@ -251,9 +256,5 @@ def _bounded(
             )
 
 
-def provisional(method: MethodConfig, tasks: Sequence[str]) -> MethodConfig:
-    """A method as it can be built before its baselines are known: derived bounds are 1."""
-    if method.rule != "payoff" or "bounds" in method.options:
-        return method
-    bounds = dict.fromkeys(tasks[1:], 1.0)
-    return method.model_copy(update={"options": {**method.options, "bounds": bounds}})
+def _row(method: MethodConfig) -> MethodRow:
+    return lookup(METHODS, method.name, "method")

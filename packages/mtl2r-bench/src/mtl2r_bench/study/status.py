@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import RunConfig
-from ..runs.run_folder import DamagedError, RunFolder
+from ..runs.files import DamagedError
+from ..runs.run_folder import RunFolder
 from ..runs.study_folder import StudyFolder
-from ..table import CONDITIONED
-from ..training.learners.conditioned import shared_epochs, shared_folder
+from ..training.learners import training_of
 from .gaps import all_runs
 
 State = Literal["finished", "failed", "damaged", "running", "begun", "waiting"]
@@ -152,9 +152,7 @@ _ORDER: tuple[State, ...] = ("finished", "running", "begun", "waiting", "damaged
 
 
 def _status(name: str, run: RunFolder, config: RunConfig) -> RunStatus:
-    training, epochs = run, config.train.epochs
-    if config.method.name == CONDITIONED:
-        training, epochs = shared_folder(config, run.path.parent), shared_epochs(config)
+    training, epochs = training_of(config, run)
     log: list[dict[str, Any]] = []
     error = None
     state: State = "waiting"

@@ -1,6 +1,5 @@
 """All runs of a study; what is done is not done again."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,14 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from ltr_data import atomic_write
-
 from ..config import RunConfig, StudyConfig, to_toml
 from ..data.splits import Splits, load_splits
 from ..distributed import pick_device
 from ..evaluation.baselines import references
-from ..runs.run_folder import RunFolder, read_json
+from ..runs.files import read_json, write, write_json
+from ..runs.run_folder import RunFolder
 from ..runs.study_folder import StudyFolder
+from ..table import METHODS
 from ..training.run import train
 from .backends import Backend, WorkerLostError, execute, joined
 from .bounds import with_bounds
@@ -86,7 +85,7 @@ def sweep(
         }
         for path, found in splits.items():
             _check_same_data(folder, path, found)
-        _write(folder.study, to_toml(study))
+        write(folder.study, to_toml(study))
         for path, found in splits.items():
             if not path.is_file():
                 _write_references(path, found, study)
@@ -114,7 +113,7 @@ class _Sweep:
     def outcomes(self) -> list[Outcome]:
         """Trains everything."""
         with self._live():
-            self._stage(lambda config: config.method.name == "stl")
+            self._stage(lambda config: METHODS[config.method.name].is_baseline)
             self._stage(lambda config: True)
             for _ in range(self.study.adaptive):
                 records = {name: outcome.record for name, outcome in self.done.items()}
@@ -128,7 +127,7 @@ class _Sweep:
         for name, config in self.runs.items():
             if name not in self.done and belongs(config):
                 if (damage := RunFolder(self.folder.runs / name).damage()) is not None:
-                    self._say(f"damaged   {name}: {damage}; it is made anew")
+                    self._say(f"damaged   {name}: {damage}; it is rebuilt")
                 try:
                     left[name] = self._prepared(config)
                 except _BaselineError as error:
@@ -165,7 +164,8 @@ class _Sweep:
         for name, outcome in self.done.items():
             other = self.runs[name]
             same = (other.data, other.seed) == (config.data, config.seed)
-            if other.method.name == "stl" and same and other.method.task in tasks:
+            baseline = METHODS[other.method.name].is_baseline
+            if baseline and same and other.method.task in tasks:
                 if outcome.record is None:
                     raise _BaselineError(f"its bounds need the run {name}, which failed")
                 baselines[str(other.method.task)] = outcome.record
@@ -257,12 +257,7 @@ def _write_references(path: Path, splits: Splits, study: StudyConfig) -> None:
         "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
         "features": len(splits.train.feature_ids),
     }
-    _write(path, json.dumps(found, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write(text.encode())
+    write_json(path, found)
 
 
 def _line(outcome: Outcome) -> str:

@@ -8,7 +8,8 @@ with the preference's probabilities.
 
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -78,60 +79,111 @@ def aggregated_gains(
     return np.asarray(gains[drawn, np.arange(gains.shape[1])])
 
 
-def fit_trees(
-    train: RankingDataset,
-    validation: RankingDataset,
-    *,
-    preference: Sequence[float],
-    weights: NDArray[np.float64],
-    evaluation: EvaluationConfig,
-    aggregation: Aggregation = "scalarised",
-    options: GBDTConfig | None = None,
-    seed: int = 0,
-    on_progress: OnTree = nobody,
-    what: str = "",
-) -> TreeRanker:
-    """Trains LambdaMART, with the number of trees that is best on validation.
+@dataclass(frozen=True)
+class Boosting:
+    """LambdaMART with the number of trees that is best on validation.
 
-    Args:
-        train: What is learned from; its features are used as they are, since trees see only their
-            order.
-        validation: What chooses the number of trees.
-        preference: Of the tasks, on the simplex.
-        weights: (task,) of the tasks' NDCG on validation.
-        evaluation: The cut-off, the gain, and what an empty list counts.
-        aggregation: How several labels become one.
+    Attributes:
         options: Of the trees.
+        evaluation: The cut-off, the gain, and what an empty list counts.
         seed: Of all draws. The result repeats for the same number of threads.
-        on_progress: Called after every tree.
-        what: Whose trees they are, for whoever is told.
-
-    Raises:
-        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
-        ValueError: For a bad preference, or when no validation list has a relevant document.
     """
-    lightgbm = require_lightgbm()
-    options = options or GBDTConfig()
-    started = time.perf_counter()
-    gains = aggregated_gains(
-        train.labels, preference, gain=evaluation.gain, aggregation=aggregation, seed=seed
-    )
-    data = lightgbm.Dataset(
-        np.asarray(train.features[:]),
-        label=np.rint(gains * (LEVELS - 1)).astype(np.int32),
-        group=train.lengths,
-        feature_name=[f"{COLUMN}{number}" for number in train.feature_ids],
-    )
-    held_out = _HeldOut(validation, weights, evaluation)
-    # LightGBM measures with the labels that it is given; ours are in `held_out`.
-    watched = lightgbm.Dataset(
-        np.asarray(validation.features[:]),
-        label=np.zeros(validation.num_documents),
-        group=validation.lengths,
-        reference=data,
-    )
-    booster = lightgbm.train(
-        {
+
+    options: GBDTConfig
+    evaluation: EvaluationConfig
+    seed: int = 0
+
+    def with_rounds(self, rounds: int) -> Self:
+        """Return the same with so many trees at most."""
+        return replace(self, options=self.options.model_copy(update={"rounds": rounds}))
+
+    def fit(
+        self,
+        train: RankingDataset,
+        validation: RankingDataset,
+        *,
+        preference: Sequence[float],
+        weights: NDArray[np.float64],
+        aggregation: Aggregation = "scalarised",
+        on_progress: OnTree = nobody,
+        what: str = "",
+    ) -> TreeRanker:
+        """Train the trees of several tasks.
+
+        Args:
+            train: What is learned from; its features are used as they are, since trees see only
+                their order.
+            validation: What chooses the number of trees.
+            preference: Of the tasks, on the simplex.
+            weights: (task,) of the tasks' NDCG on validation.
+            aggregation: How several labels become one.
+            on_progress: Called after every tree.
+            what: Whose trees they are, for whoever is told.
+
+        Raises:
+            ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
+            ValueError: The preference is bad, or no validation list has a relevant document.
+        """
+        lightgbm = require_lightgbm()
+        started = time.perf_counter()
+        gains = aggregated_gains(
+            train.labels,
+            preference,
+            gain=self.evaluation.gain,
+            aggregation=aggregation,
+            seed=self.seed,
+        )
+        data = lightgbm.Dataset(
+            np.asarray(train.features[:]),
+            label=np.rint(gains * (LEVELS - 1)).astype(np.int32),
+            group=train.lengths,
+            feature_name=[f"{COLUMN}{number}" for number in train.feature_ids],
+        )
+        # LightGBM measures with the labels that it is given; ours are in `_HeldOut`.
+        watched = lightgbm.Dataset(
+            np.asarray(validation.features[:]),
+            label=np.zeros(validation.num_documents),
+            group=validation.lengths,
+            reference=data,
+        )
+        booster = lightgbm.train(
+            self._parameters(),
+            data,
+            num_boost_round=self.options.rounds,
+            valid_sets=[watched],
+            feval=_HeldOut(validation, weights, self.evaluation),
+            callbacks=[
+                # First: the other one ends the boosting.
+                lambda at: on_progress(_progress(at, what)),
+                lightgbm.early_stopping(self.options.patience, verbose=False),
+            ],
+        )
+        return TreeRanker(booster, booster.best_iteration, time.perf_counter() - started)
+
+    def fit_one_task(
+        self,
+        train: RankingDataset,
+        validation: RankingDataset,
+        task: int,
+        *,
+        on_progress: OnTree = nobody,
+        what: str = "",
+    ) -> TreeRanker:
+        """Train the trees of one of the tasks alone; see `fit`."""
+        alone = np.eye(len(train.labels))[task]
+        return self.fit(
+            train,
+            validation,
+            preference=alone.tolist(),
+            weights=alone,
+            on_progress=on_progress,
+            what=what,
+        )
+
+    def _parameters(self) -> dict[str, Any]:
+        """LightGBM's names for the options."""
+        options = self.options
+        return {
             "objective": "lambdarank",
             "metric": "none",
             "label_gain": np.linspace(0.0, 1.0, LEVELS).tolist(),
@@ -142,48 +194,12 @@ def fit_trees(
             "feature_fraction": options.feature_fraction,
             "bagging_fraction": options.bagging_fraction,
             "bagging_freq": 1,
-            "seed": seed,
+            "seed": self.seed,
             "deterministic": True,
             "force_col_wise": True,
             "num_threads": torch.get_num_threads(),
             "verbosity": -1,
-        },
-        data,
-        num_boost_round=options.rounds,
-        valid_sets=[watched],
-        feval=held_out,
-        callbacks=[
-            lambda at: on_progress(_progress(at, what)),  # first: the other one ends the boosting
-            lightgbm.early_stopping(options.patience, verbose=False),
-        ],
-    )
-    return TreeRanker(booster, booster.best_iteration, time.perf_counter() - started)
-
-
-def fit_one_task(
-    train: RankingDataset,
-    validation: RankingDataset,
-    task: int,
-    *,
-    evaluation: EvaluationConfig,
-    options: GBDTConfig,
-    seed: int = 0,
-    on_progress: OnTree = nobody,
-    what: str = "",
-) -> TreeRanker:
-    """`fit_trees` for one of the tasks alone."""
-    alone = np.eye(len(train.labels))[task]
-    return fit_trees(
-        train,
-        validation,
-        preference=alone.tolist(),
-        weights=alone,
-        evaluation=evaluation,
-        options=options,
-        seed=seed,
-        on_progress=on_progress,
-        what=what,
-    )
+        }
 
 
 def _progress(at: Any, what: str) -> TreeProgress:

@@ -1,50 +1,21 @@
-"""From a config's names and options to methods, losses and networks; what does not fit is said."""
+"""From a config's names and options to methods, losses and networks."""
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-import mtl_optim
-from mtl2r_models import Network, PreferenceConditioned
+from mtl2r_models import Network, PreferenceConditioned, Scorer
 
-from ..config import GBDTConfig, LossConfig, MethodConfig, ModelConfig, validate
-from ..evaluation.tree_ranker import require_lightgbm
-from ..table import LOSSES, METHODS, TREES, Method, did_you_mean, lookup
-
-
-def takes_preference(name: str) -> bool:
-    """Whether a study trains a method once per preference vector.
-
-    Raises:
-        ValueError: For an unknown name, with the nearest known one.
-    """
-    given = {code: entry.takes_preference for code, entry in METHODS.items()}
-    return lookup({**given, **dict.fromkeys(TREES, True)}, name, "method")
-
-
-def check_method(config: MethodConfig, tasks: tuple[str, ...]) -> None:
-    """Says what is wrong with a run's method before anything is trained.
-
-    Raises:
-        ValueError: For an unknown name or option, a missing option, or a preference given or
-            missing against the method's nature.
-        ImportError: For trees without ``pip install "mtl2r-bench[gbdt]"``.
-    """
-    if config.name not in TREES:
-        build_method(config, tasks)
-        return
-    if config.preference is None:
-        raise ValueError(f"method {config.name!r} needs a `preference`")
-    validate(GBDTConfig, config.options, f"method {config.name!r}")
-    require_lightgbm()
+from ..config import LossConfig, MethodConfig, ModelConfig, RunConfig
+from ..table import LOSSES, METHODS, Method, did_you_mean, lookup
 
 
 def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) -> Method:
-    """The method a run's config describes; ``stl`` is linear scalarisation of its one loss.
+    """Build the method that a run's config describes.
 
     Args:
         config: Name, preference and options.
@@ -55,13 +26,13 @@ def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) ->
         ValueError: For an unknown name or option, a missing option, or a preference given or
             missing against the method's nature.
     """
-    if config.name == "stl":
-        return mtl_optim.LinearScalarization((1.0,))
-    entry = lookup(METHODS, config.name, "method")
-    if entry.takes_preference and config.preference is None:
+    row = lookup(METHODS, config.name, "method")
+    if row.factory is None:
+        raise ValueError(f"method {config.name!r} trains no network")
+    if row.takes_preference and config.preference is None:
         raise ValueError(f"method {config.name!r} needs a `preference`")
-    derived = entry.takes_bounds and config.rule is not None
-    if not (entry.takes_preference or derived) and config.preference is not None:
+    derived = row.takes_bounds and config.rule is not None
+    if not (row.takes_preference or derived) and config.preference is not None:
         raise ValueError(f"method {config.name!r} takes no `preference`")
     given = {
         "preference": config.preference,
@@ -69,27 +40,27 @@ def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) ->
         "tasks": tasks,
         "generator": torch.Generator().manual_seed(seed),
     }
-    options = {**entry.options, **config.options}
-    _check_options(entry.factory, options, f"method {config.name!r}")
-    wanted = inspect.signature(entry.factory).parameters
-    return entry.factory(**{k: v for k, v in given.items() if k in wanted}, **options)
+    options = {**row.options, **config.options}
+    _check_options(row.factory, options, f"method {config.name!r}")
+    wanted = inspect.signature(row.factory).parameters
+    return row.factory(**{k: v for k, v in given.items() if k in wanted}, **options)
 
 
 def build_loss(config: LossConfig) -> Callable[..., Tensor]:
-    """``loss(scores, labels, mask=..., reduction=...)`` with the config's options filled in.
+    """Build ``loss(scores, labels, mask=..., reduction=...)``, the config's options filled in.
 
     Raises:
         ValueError: For an unknown name or option.
     """
-    function = lookup(LOSSES, config.name, "loss")
+    function = lookup(LOSSES, config.name, "loss").function
     _check_options(function, config.options, f"loss {config.name!r}")
     return functools.partial(function, **config.options)
 
 
-def build_model(
+def build_network(
     config: ModelConfig, num_features: int, num_tasks: int, generator: torch.Generator
 ) -> Network:
-    """The network of a config, its weights drawn from the generator."""
+    """Build the network of a config, its weights drawn from the generator."""
     options = config.model_dump(exclude={"architecture", "head"})
     return config.network(
         num_features,
@@ -99,20 +70,32 @@ def build_model(
     )
 
 
-def conditioned(
-    model: Network, method: MethodConfig, num_tasks: int, generator: torch.Generator
-) -> PreferenceConditioned:
-    """A network like this one, conditioned on the preference as the method's options say."""
-    trunk = model.config()
+def build_model(
+    config: RunConfig, num_features: int, num_tasks: int, generator: torch.Generator
+) -> Scorer:
+    """Build what a run trains: its network, conditioned on the preference where one is drawn."""
+    method = config.method
+    network = build_network(config.model, num_features, num_tasks, generator)
+    if not lookup(METHODS, method.name, "method").draws_preferences:
+        return network
+    trunk = network.config()
     num_features, scores = trunk.pop("num_features"), trunk.pop("num_tasks")
     return PreferenceConditioned(
         num_features,
-        trunk={"architecture": type(model).__name__, **trunk},
+        trunk={"architecture": type(network).__name__, **trunk},
         preferences=num_tasks,
         num_tasks=scores,
         generator=generator,
         **{name: method.options[name] for name in ("code", "rank") if name in method.options},
     )
+
+
+def provisional(method: MethodConfig, tasks: Sequence[str]) -> MethodConfig:
+    """Return a method as it can be built before its baselines are known: derived bounds are 1."""
+    if method.rule != "payoff" or "bounds" in method.options:
+        return method
+    bounds = dict.fromkeys(tasks[1:], 1.0)
+    return method.model_copy(update={"options": {**method.options, "bounds": bounds}})
 
 
 _GIVEN = {

@@ -10,7 +10,7 @@ from ltr_data import LabelSpec, RankingDataset
 from ..config import DistillationConfig, RunConfig
 from ..data.splits import Splits
 from ..progress import OnTree, nobody
-from .boosting import fit_one_task
+from .boosting import Boosting
 
 
 def training_data(
@@ -58,13 +58,11 @@ def _targets(
     task: int,
     on_progress: OnTree,
 ) -> NDArray[np.float32]:
-    trees = fit_one_task(
+    boosting = Boosting(distillation.trees, config.evaluation, config.seed)
+    trees = boosting.fit_one_task(
         splits.train,
         splits.validation,
         task,
-        evaluation=config.evaluation,
-        options=distillation.trees,
-        seed=config.seed,
         on_progress=on_progress,
         what=f"teacher of {splits.tasks[task]}",
     )

@@ -39,6 +39,7 @@ class Engine:
         state: What is trained.
         loss: A loss of ltr_losses.
         trained: Indices of the tasks whose losses count.
+        before_step: Called before every step.
     """
 
     config: RunConfig
@@ -46,6 +47,7 @@ class Engine:
     state: TrainingState
     loss: Callable[..., Tensor]
     trained: list[int]
+    before_step: Callable[[], None] = lambda: None
     second: Loader | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -85,6 +87,7 @@ class Engine:
         state.loader.set_epoch(state.epoch)
         for batch, other in zip(state.loader, self._second_batches(tally.steps), strict=False):
             started = time.perf_counter()
+            self.before_step()
             self._set_learning_rate()
             where = f"epoch {state.epoch + 1}, batch {tally.steps + 1}"
             try:

@@ -5,14 +5,13 @@ import torch
 from torch import Tensor
 
 from ltr_data import RankingDataset
-from mtl2r_models import Ranker, Scorer
+from mtl2r_models import Ranker
 
 from ..config import RunConfig
 from ..data.batches import training_loader
 from ..data.splits import Splits
 from ..distributed import ProcessGroup
-from ..table import CONDITIONED
-from .build import build_method, build_model, conditioned
+from .build import build_method, build_model
 from .optimisation import averaged, build_optimizer, loss_scaler
 from .state import Tally, TrainingState
 
@@ -41,11 +40,8 @@ def initial_state(
     generator = torch.Generator().manual_seed(config.seed)
     features = splits.train.features.shape[1]
     tasks = tuple(splits.tasks[i] for i in trained)
-    network = build_model(config.model, features, len(tasks), generator)
-    model: Scorer = network
-    if config.method.name == CONDITIONED:
-        model = conditioned(network, config.method, len(tasks), generator)
-    if len(network.inputs):
+    model = build_model(config, features, len(tasks), generator)
+    if config.model.feature_layers:
         model.fit_features(_sample(splits))
     ranker = Ranker(
         model,

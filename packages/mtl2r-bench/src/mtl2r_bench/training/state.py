@@ -13,10 +13,11 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from ltr_data import Loader, atomic_write
+from ltr_data import Loader
 from mtl2r_models import Ranker, Scorer
 
 from ..distributed import ProcessGroup
+from ..runs.files import write
 from ..table import Method
 
 FORMAT = "mtl2r-training"
@@ -122,8 +123,7 @@ class TrainingState:
             {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
             metadata={"format": FORMAT, "progress": json.dumps(progress)},
         )
-        with atomic_write(path) as file:
-            file.write(payload)
+        write(path, payload)
 
     def load(self, path: Path) -> None:
         """Takes up what `save` wrote.

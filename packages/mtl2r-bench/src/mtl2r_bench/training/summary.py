@@ -1,60 +1,70 @@
 """What the record of a finished run and the card of its ranker say, whatever was trained."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from mtl2r_models import Ranker
 
 from ..config import RunConfig
 from ..data.splits import Splits
+from ..distributed import ProcessGroup
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.selection import position
-from ..runs.run_folder import environment
+from ..runs.record import environment
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a record says of a training.
+
+    Attributes:
+        tasks: Those that were trained.
+        epoch: The epoch that validation chose; of boosted trees, how many trees.
+        epochs: How many there could have been.
+        parameters: Of the ranker.
+        loss: By task, in training, at the chosen epoch; empty for trees.
+        seconds: Of the training.
+    """
+
+    tasks: tuple[str, ...]
+    epoch: int
+    epochs: int
+    parameters: int
+    loss: Mapping[str, float]
+    seconds: float
 
 
 def summarise(
     config: RunConfig,
     splits: Splits,
-    tasks: tuple[str, ...],
+    facts: Facts,
     measured: Mapping[str, Evaluation],
-    device: torch.device,
-    *,
-    epoch: int,
-    epochs: int,
-    parameters: int,
-    loss: Mapping[str, float],
-    seconds: float,
+    group: ProcessGroup,
 ) -> dict[str, Any]:
-    """The entries that every record has.
+    """Return the entries that every record has.
 
     Args:
         config: The run.
         splits: Its data.
-        tasks: Those that were trained.
+        facts: Of the training.
         measured: By split.
-        device: Where it was trained.
-        epoch: The one that was chosen; of boosted trees, how many there are.
-        epochs: How many there could have been.
-        parameters: Of the ranker.
-        loss: By task, in training, at the chosen epoch; none for trees.
-        seconds: Of the training.
+        group: The processes that trained it.
     """
     method = config.method
     return {
         "method": method.model_dump(mode="json"),
         "label": method.label,
         "position": position(config),
-        "tasks": list(tasks),
+        "tasks": list(facts.tasks),
         "labels": list(splits.tasks),
         "fold": config.data.fold,
         "seed": config.seed,
         "select_cutoff": config.evaluation.select_cutoff,
-        "epoch": epoch,
-        "epochs": epochs,
-        "parameters": parameters,
-        "loss": dict(loss),
+        "epoch": facts.epoch,
+        "epochs": facts.epochs,
+        "parameters": facts.parameters,
+        "loss": dict(facts.loss),
         "bounds": None
         if "bounds" not in method.options
         else {"rule": method.rule or "given", "values": method.options["bounds"]},
@@ -62,9 +72,9 @@ def summarise(
         "standard_errors": {
             name: result.named(result.standard_errors()) for name, result in measured.items()
         },
-        "seconds": seconds,
+        "seconds": facts.seconds,
         "data": splits.checksums,
-        "environment": environment(device),
+        "environment": {**environment(group.device), "processes": group.size},
     }
 
 
@@ -73,16 +83,16 @@ def describe(
     config: RunConfig,
     splits: Splits,
     epoch: int,
-    measured: Mapping[str, Evaluation],
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> None:
-    """Puts into a ranker's metadata what its card says of its labels, training and quality.
+    """Put into a ranker's metadata what its card says of its labels, training and quality.
 
     Args:
         ranker: What was trained.
         config: The run.
         splits: Its data.
         epoch: The one that was chosen.
-        measured: By split.
+        metrics: Values by split, metric and label.
     """
     ranker.metadata = {
         "labels": [
@@ -100,7 +110,7 @@ def describe(
         },
         "metrics": {
             f"{metric}, {split}": values
-            for split, result in measured.items()
-            for metric, values in result.named(result.means()).items()
+            for split, named in metrics.items()
+            for metric, values in named.items()
         },
     }

@@ -8,7 +8,7 @@ from typing import Any
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
 from flask import request
 
-from ...runs.files import explain
+from ...runs.disk import explain
 from ..problem import Problem
 from ..sentences import parse
 from .browsers import Browsers, Seat

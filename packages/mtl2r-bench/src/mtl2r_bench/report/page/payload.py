@@ -12,7 +12,7 @@ from ...analysis.points import Point
 from ...analysis.results import Result
 from ...config import StudyConfig
 from ...runs.study_folder import StudyFolder
-from ...table import METHODS, TREES, summary
+from ...table import METHODS
 from ..study_report import StudyReport
 from ..text.markdown import box_text
 from ..text.sections import Section, comparisons
@@ -177,9 +177,7 @@ def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: boo
 
 def _summary(method: str) -> str:
     name = method.partition(" ")[0]
-    if name in TREES:
-        return TREES[name].about
-    return summary(METHODS[name].factory).replace("`", "") if name in METHODS else ""
+    return METHODS[name].summary.replace("`", "") if name in METHODS else ""
 
 
 def _settings(study: StudyConfig) -> list[list[str]]:

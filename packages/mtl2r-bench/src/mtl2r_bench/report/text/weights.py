@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...analysis.analyse import Analysis
-from ...table import CONDITIONED
+from ...table import METHODS
 from .table import Cell, Number, Table
 
 
@@ -21,7 +21,7 @@ def weights_table(analysis: Analysis) -> Table:
         )
         if not middle.has_epochs:
             continue
-        if middle.runs[0].record["method"]["name"] == CONDITIONED:
+        if METHODS[middle.runs[0].record["method"]["name"]].draws_preferences:
             drawn.append(method.method)
             continue
         logs = [run.folder.epochs() for run in middle.runs]

@@ -1,82 +1,105 @@
-"""A run of boosted trees: the same folder and record as a network's, with the trees inside."""
+"""LightGBM's boosted trees: no network, no epochs, one label made of all."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ltr_data import atomic_write
+from ltr_data import RankingBatch
 
-from ...config import GBDTConfig, RunConfig, to_toml, validate
+from ...config import GBDTConfig, MethodConfig, RunConfig, validate
 from ...data.splits import Splits
-from ...evaluation.evaluate import evaluate, query_table
+from ...distributed import ProcessGroup
+from ...evaluation.evaluate import Evaluation
 from ...evaluation.selection import selection_weights, trained_tasks
-from ...progress import OnTree, nobody
-from ...runs.run_folder import RunFolder, write_parquet
-from ...table import TREES
-from ..boosting import fit_trees
-from ..summary import summarise
+from ...evaluation.tree_ranker import TreeRanker, require_lightgbm
+from ...progress import OnProgress
+from ...runs.run_folder import RunFolder
+from ...table import METHODS
+from ..boosting import Boosting
+from ..estimate import Estimate, time_trees
+from ..summary import Facts
 
 
-def train_trees(
-    config: RunConfig, splits: Splits, folder: str | Path, on_progress: OnTree = nobody
-) -> dict[str, Any]:
-    """Trains LightGBM's LambdaMART into a run's folder, where that is not yet done.
+class TreesLearner:
+    """Train LightGBM's LambdaMART for one run; see `mtl2r_bench.training.learners.base.Learner`.
 
     The run's model, loss and optimisation have no part in it; `method.options` are those of
     `GBDTConfig`. The trees are in ``trees.txt``, which `lightgbm.Booster(model_file=...)` reads.
-
-    Args:
-        config: The run, of a method of `mtl2r_bench.table.TREES`.
-        splits: Its data.
-        folder: Of the run.
-        on_progress: Called after every tree.
-
-    Returns:
-        The record that was also written to the folder.
-
-    Raises:
-        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
-        ValueError: For a config that does not fit the data or the folder.
     """
-    trained = trained_tasks(config, splits.tasks)
-    options = validate(GBDTConfig, config.method.options, f"method {config.method.name!r}")
-    tasks = tuple(splits.tasks[i] for i in trained)
-    preference = [0.0] * len(splits.tasks)
-    for index, weight in zip(trained, config.method.preference or (), strict=True):
-        preference[index] = weight
-    run = RunFolder(folder)
-    if (finished := run.begun(to_toml(config))) is not None:
-        return finished
-    trees = fit_trees(
-        splits.train,
-        splits.validation,
-        preference=preference,
-        weights=selection_weights(config, splits.tasks, trained),
-        evaluation=config.evaluation,
-        aggregation=TREES[config.method.name].aggregation,
-        options=options,
-        seed=config.seed,
-        on_progress=on_progress,
-    )
-    measured = {
-        name: evaluate(trees, dataset, config.evaluation)
-        for name, dataset in splits.measured().items()
-    }
-    record = summarise(
-        config,
-        splits,
-        tasks,
-        measured,
-        torch.device("cpu"),
-        epoch=trees.count,
-        epochs=options.rounds,
-        parameters=trees.parameters,
-        loss={},
-        seconds=trees.seconds,
-    )
-    with atomic_write(run.trees) as file:
-        file.write(trees.text.encode())
-    write_parquet(run.queries, query_table(measured))
-    run.finish(record)
-    return record
+
+    def __init__(self, config: RunConfig, splits: Splits) -> None:
+        self.config, self.splits = config, splits
+        self.device = torch.device("cpu")
+        self.trained = trained_tasks(config, splits.tasks)
+        self.tasks = tuple(splits.tasks[i] for i in self.trained)
+        self.check(config.method, self.tasks)
+        self.boosting = Boosting(_options(config.method), config.evaluation, config.seed)
+
+    @staticmethod
+    def check(method: MethodConfig, tasks: tuple[str, ...]) -> None:
+        """Raise for a missing preference, a bad option, or where LightGBM is not installed."""
+        if method.preference is None:
+            raise ValueError(f"method {method.name!r} needs a `preference`")
+        _options(method)
+        require_lightgbm()
+
+    @staticmethod
+    def training_of(config: RunConfig, run: RunFolder) -> tuple[RunFolder, int]:
+        """Return the run's own folder; trees have no epochs, and count as the study's."""
+        return run, config.train.epochs
+
+    def fit(self, run: RunFolder, group: ProcessGroup, on_progress: OnProgress) -> "FittedTrees":
+        """Boost until validation no longer gains."""
+        method = self.config.method
+        if group.size > 1:
+            raise ValueError(f"method {method.name!r} trains on one process, got {group.size}")
+        preference = [0.0] * len(self.splits.tasks)
+        for index, weight in zip(self.trained, method.preference or (), strict=True):
+            preference[index] = weight
+        trees = self.boosting.fit(
+            self.splits.train,
+            self.splits.validation,
+            preference=preference,
+            weights=selection_weights(self.config, self.splits.tasks, self.trained),
+            aggregation=METHODS[method.name].aggregation,
+            on_progress=on_progress,
+        )
+        return FittedTrees(trees, self.tasks, self.boosting.options.rounds)
+
+    def estimate(self) -> Estimate:
+        """Time a few trees."""
+        return time_trees(self.boosting, self.splits)
+
+
+@dataclass(frozen=True)
+class FittedTrees:
+    """Trained trees; see `mtl2r_bench.training.learners.base.Fitted`."""
+
+    trees: TreeRanker
+    tasks: tuple[str, ...]
+    rounds: int
+
+    @property
+    def facts(self) -> Facts:
+        """What the record says of the training: trees in place of epochs, no losses."""
+        trees = self.trees
+        return Facts(self.tasks, trees.count, self.rounds, trees.parameters, {}, trees.seconds)
+
+    def score(self, batch: RankingBatch) -> Tensor:
+        """Score a batch."""
+        return self.trees(batch)
+
+    def certify(self) -> dict[str, Any]:
+        """Return nothing: trees have no gradients."""
+        return {}
+
+    def save(self, run: RunFolder, measured: Mapping[str, Evaluation]) -> None:
+        """Write the trees in LightGBM's text."""
+        run.write_trees(self.trees.text)
+
+
+def _options(method: MethodConfig) -> GBDTConfig:
+    return validate(GBDTConfig, method.options, f"method {method.name!r}")

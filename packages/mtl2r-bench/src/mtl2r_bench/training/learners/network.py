@@ -1,0 +1,154 @@
+"""A network, trained by a multi-task method: the learner of all methods but a few."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ltr_data import RankingBatch
+from mtl2r_models import Ranker
+
+from ...config import MethodConfig, RunConfig
+from ...data.splits import Splits
+from ...distributed import ProcessGroup, pick_device
+from ...evaluation.certificate import certificate
+from ...evaluation.evaluate import Evaluation, evaluate, label_scores, scorer
+from ...evaluation.selection import selection_value, selection_weights, trained_tasks
+from ...progress import OnProgress, nobody
+from ...runs.run_folder import RunFolder
+from ..build import build_loss, build_method
+from ..distillation import training_data
+from ..epoch import Engine
+from ..epochs import Judgement, chosen, train_epochs
+from ..estimate import Estimate, TreeClock, time_network, with_few_trees
+from ..memory import keep_freed_memory
+from ..optimisation import casting
+from ..start import initial_state
+from ..summary import Facts, describe
+
+
+class NetworkLearner:
+    """Train one network for one run; see `mtl2r_bench.training.learners.base.Learner`."""
+
+    def __init__(self, config: RunConfig, splits: Splits) -> None:
+        self.config, self.splits = config, splits
+        self.trained = trained_tasks(config, splits.tasks)
+        self.weights = selection_weights(config, splits.tasks, self.trained)
+        self.device = pick_device(config.train.device)
+        self.loss = build_loss(config.loss)
+        self.check(config.method, tuple(splits.tasks[i] for i in self.trained))
+
+    @staticmethod
+    def check(method: MethodConfig, tasks: tuple[str, ...]) -> None:
+        """Raise for a method that cannot be built."""
+        build_method(method, tasks)
+
+    @staticmethod
+    def training_of(config: RunConfig, run: RunFolder) -> tuple[RunFolder, int]:
+        """Return the run's own folder and epochs."""
+        return run, config.train.epochs
+
+    def fit(self, run: RunFolder, group: ProcessGroup, on_progress: OnProgress) -> "FittedNetwork":
+        """Train all epochs and return the ranker of the one that validation chose."""
+        engine = self.engine(group, on_progress)
+        train_epochs(engine, run, self._judge(engine), on_progress)
+        return self.fitted(run, Ranker.load(run.ranker))
+
+    def engine(self, group: ProcessGroup, on_progress: OnProgress = nobody) -> Engine:
+        """Return what trains the epochs, at its beginning; teachers are trained for it."""
+        if group.device.type == "cpu":
+            keep_freed_memory()
+        shown = on_progress if group.first else nobody
+        learned = training_data(self.config, self.splits, self.trained, shown)
+        state = initial_state(self.config, self.splits, self.trained, group, learned)
+        return Engine(self.config, learned, state, self.loss, self.trained)
+
+    def fitted(self, training: RunFolder, ranker: Ranker) -> "FittedNetwork":
+        """Return a ranker with what the log of its training says of it."""
+        log = training.epochs()
+        best = chosen(log, self.config)
+        facts = Facts(
+            tasks=ranker.tasks,
+            epoch=best["epoch"],
+            epochs=len(log),
+            parameters=sum(p.numel() for p in ranker.parameters()),
+            loss=best["loss"],
+            seconds=sum(line["seconds"] for line in log),
+        )
+        return FittedNetwork(self, ranker.to(self.device), facts)
+
+    def estimate(self) -> Estimate:
+        """Time a few steps, and the evaluation of a part of the validation lists."""
+        clock = TreeClock()
+        learner = type(self)(with_few_trees(self.config), self.splits)
+        engine = learner.engine(ProcessGroup(device=self.device), clock)
+        score = self._scores(engine)
+        distillation = self.config.train.distillation
+        teaching = 0.0 if distillation is None else clock.seconds(distillation.trees.rounds)
+        return time_network(engine, score, self.splits, teaching)
+
+    def _scores(self, engine: Engine) -> Callable[[RankingBatch], Tensor]:
+        """Scores of every label by what is trained, in the precision of the training."""
+        device = engine.state.group.device
+        inner = scorer(engine.state.evaluated, device)
+
+        def score(batch: RankingBatch) -> Tensor:
+            with casting(self.config.train, device):
+                return inner(batch).float()
+
+        return label_scores(score, self.trained, len(self.splits.tasks))
+
+    def _judge(self, engine: Engine) -> Judgement:
+        """Judge an epoch by the metric on the validation lists, which the ranker's card tells."""
+        config, splits, state = self.config, self.splits, engine.state
+        score = self._scores(engine)
+
+        def judge(ranker: Ranker) -> tuple[float, dict[str, dict[str, float]]]:
+            measured = evaluate(score, splits.validation, config.evaluation, state.group)
+            validation = measured.named(measured.means())
+            describe(ranker, config, splits, state.epoch + 1, {"validation": validation})
+            return selection_value(measured, self.weights, config), validation
+
+        return judge
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A trained network; see `mtl2r_bench.training.learners.base.Fitted`.
+
+    Attributes:
+        learner: What trained it.
+        ranker: With the transform of its inputs.
+        facts: Of its training.
+    """
+
+    learner: NetworkLearner
+    ranker: Ranker
+    facts: Facts
+
+    def score(self, batch: RankingBatch) -> Tensor:
+        """Score a batch for every label."""
+        learner = self.learner
+        one = scorer(self.ranker, learner.device)
+        return label_scores(one, learner.trained, len(learner.splits.tasks))(batch)
+
+    def certify(self) -> dict[str, Any]:
+        """Return how near the ranker is to what its method promises."""
+        learner = self.learner
+        found = certificate(
+            learner.config,
+            learner.splits,
+            self.ranker,
+            learner.loss,
+            learner.trained,
+            learner.device,
+        )
+        return {"certificate": found}
+
+    def save(self, run: RunFolder, measured: Mapping[str, Evaluation]) -> None:
+        """Write the ranker and its card."""
+        learner = self.learner
+        metrics = {split: found.named(found.means()) for split, found in measured.items()}
+        describe(self.ranker, learner.config, learner.splits, self.facts.epoch, metrics)
+        self.ranker.save(run.ranker)
