@@ -223,3 +223,31 @@ def test_plan_estimates_each_model(mtl2r, tables, tmp_path):
         assert re.search(rf"│ {name} +│ \d +│ {runs} +│", text), text
     # One hidden layer and a score, with biases, on 132 inputs.
     assert f"4 runs of up to {400 * (132 + 1) + 400 + 1:,} parameters" in text
+
+
+@pytest.mark.parametrize("command", ["train", "plan", "sweep"])
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("hidden = 16\nheads = 3", "`heads` must divide `hidden`=16, got 3 (in `{}`)"),
+        ('architecture = "mlp"\nhidden = [0]', "`hidden` must be at least 1, got 0 (in `{}`)"),
+        ('feature_layers = [{kind = "noize"}]', "did you mean 'noise'? (in `{}`)"),
+    ],
+)
+def test_a_bad_model_ends_every_command_before_it_leaves_a_folder(
+    mtl2r, tmp_path, command, model, message
+):
+    config, out = tmp_path / "config.toml", tmp_path / "out"
+    place = [] if command == "plan" else ["--out", out]
+    tables = [(f"[model]\n{model}\n", "model")]
+    if command == "train":
+        tables = [(f'[method]\nname = "mgda"\n{tables[0][0]}', "model")]
+    else:  # a study's method may have a model of its own
+        own = f'[[methods]]\nname = "mgda"\n[methods.model]\n{model}\n'
+        tables.append((own, "methods.0.model"))
+    for text, key in tables:
+        config.write_text(text)
+        code, _, error = mtl2r(command, config, *place)
+        assert code == 1
+        assert message.format(key) in error
+        assert not out.exists()

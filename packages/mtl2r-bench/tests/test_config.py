@@ -8,7 +8,6 @@ from pydantic import TypeAdapter
 
 from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, validate
 from mtl2r_bench.config._model import ARCHITECTURES, ModelConfig
-from mtl2r_bench.training.build import build_network
 from mtl2r_models.conditioned import TRUNKS
 
 
@@ -23,7 +22,15 @@ from mtl2r_models.conditioned import TRUNKS
         ),
         ({"train": {"epochs": 0}}, r"`train\.epochs`: Input should be greater than 0, got 0"),
         ({"train": {"route": "fast"}}, r"`train\.route`: Input should be 'exact' or 'features'"),
-        ({"model": {"dropout": 1}}, r"`model\.dropout`: Input should be less than 1, got 1"),
+        ({"model": {"dropout": 1}}, r"`dropout` must be in \[0, 1\), got 1\.0 \(in `model`\)"),
+        (
+            {"model": {"hidden": 16, "heads": 3}},
+            r"`heads` must divide `hidden`=16, got 3 \(in `model`\)",
+        ),
+        (
+            {"methods": ["ls", {"name": "ls", "model": {"architecture": "mlp", "hidden": [0]}}]},
+            r"`hidden` must be at least 1, got 0 \(in `methods\.1\.model`\)",
+        ),
         ({"data": {"tasks": []}}, r"`data\.tasks`: .*at least 1 item"),
         ({"evaluation": {"select_cutoff": 7}}, r"`select_cutoff` must be one of `cutoffs`.*got 7"),
         ({"preferences": [["a", "b"]]}, r"`preferences\.0\.0`: .*valid number.*got 'a'"),
@@ -118,7 +125,7 @@ def test_every_architecture_has_a_config():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_config_has_the_defaults_of_its_architecture(architecture):
     config = TypeAdapter(ModelConfig).validate_python({"architecture": architecture})
-    model = build_network(config, 5, 2, torch.Generator())
+    model = config.build(5, 2, torch.Generator())
     assert model.config() == type(model)(5).config()
 
 

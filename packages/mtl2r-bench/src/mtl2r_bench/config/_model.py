@@ -1,23 +1,43 @@
-"""Parts of configs that others are made of: the base, and the architectures."""
+"""The config of a network: its fields are the arguments of the network's constructor.
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+Types and defaults are read from the constructor, and values are checked by it: a config builds the
+network without memory for its weights. An architecture of `mtl2r_models` is thus a config as it is.
+"""
 
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeAlias,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import torch
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeInt,
-    PositiveInt,
     SerializerFunctionWrapHandler,
+    create_model,
     model_serializer,
     model_validator,
 )
 
 from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Network, SetTransformer
-from mtl2r_models.feature_layers import FeatureLayers
+from mtl2r_models.experts import MixtureOfExperts
+
+_FEATURES, _TASKS = 8, 2
+"""Of the network that checks a config: neither is in it."""
 
 
 class Config(BaseModel):
@@ -26,60 +46,55 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _check_layers(configs: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    FeatureLayers(1, configs)  # says what is wrong
-    return configs
+def _fields(constructor: Callable[..., Any]) -> dict[str, Any]:
+    """Return type and default of a constructor's keyword arguments, as pydantic takes them."""
+    hints = get_type_hints(constructor)
+    return {
+        name: (_frozen(hints[name]), parameter.default)
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
 
 
-FeatureLayerConfigs = Annotated[tuple[dict[str, Any], ...], AfterValidator(_check_layers)]
-"""Each a table with a ``kind`` and its options, see `mtl2r_models.feature_layers`."""
+def _frozen(hint: Any) -> Any:
+    """Return the hint with tuples for sequences, which can be compared."""
+    if get_origin(hint) is not Sequence:
+        return hint
+    return tuple[get_args(hint)[0], ...]  # type: ignore[misc]  # made at run time
 
 
-class ExpertsConfig(Config):
-    """Experts that each task mixes in its own way, see `mtl2r_models.experts`.
-
-    Attributes:
-        shared: Experts of all tasks: MMoE's.
-        own: Experts of each task alone, as PLE has beside those.
-        width: Of an expert's output.
-    """
-
-    shared: NonNegativeInt = 4
-    own: NonNegativeInt = 0
-    width: PositiveInt = 32
-
-
-Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-def _layer(config: Mapping[str, Any]) -> str:
-    """A feature layer in a label: its kind, and its options where it has any."""
-    options = " ".join(f"{key}={value}" for key, value in config.items() if key != "kind")
-    return f"{config['kind']}({options})" if options else str(config["kind"])
+ExpertsConfig = create_model("ExpertsConfig", __base__=Config, **_fields(MixtureOfExperts.__init__))
+"""Experts that each task mixes in its own way: see `mtl2r_models.experts.MixtureOfExperts`."""
 
 
 class NetworkConfig(Config):
-    """What the configs of all architectures have, beside the arguments of their own.
+    """What the configs of all networks have, beside the arguments of their own.
 
     Attributes:
-        network: The architecture's class, which takes the config's fields.
-        feature_layers: What stands before the first layer.
+        network: The class, whose constructor takes the config's fields.
+        feature_layers: What stands before the first layer, each a table with a ``kind`` and its
+            options; see `mtl2r_models.feature_layers`.
         members: Members of an ensemble that share the network.
         experts: Of a head ``"per_task"``; None has a linear score each.
         head: One score that all tasks share, or one ``"per_task"``.
     """
 
-    network: ClassVar[Callable[..., Network]]
+    network: ClassVar[type[Network]]
 
-    feature_layers: FeatureLayerConfigs = ()
-    members: PositiveInt = 1
-    experts: ExpertsConfig | None = None
+    feature_layers: tuple[dict[str, Any], ...] = ()
+    members: int = 1
+    experts: ExpertsConfig | None = None  # type: ignore[valid-type]  # a model made above
     head: Literal["shared", "per_task"] = "shared"
 
     @model_validator(mode="after")
-    def _experts_are_of_scores_per_task(self) -> Self:
+    def _can_be_built(self) -> Self:
         if self.experts is not None and self.head != "per_task":
             raise ValueError(f"`experts` need `head` = 'per_task', got {self.head!r}")
+        with torch.device("meta"):
+            try:
+                self.build(_FEATURES, _TASKS)
+            except TypeError as error:
+                raise ValueError(str(error)) from error
         return self
 
     @model_serializer(mode="wrap")
@@ -87,21 +102,37 @@ class NetworkConfig(Config):
         values = dump(self)
         return {name: values[name] for name in _own_first(type(self)) if name in values}
 
+    def build(
+        self, num_features: int, num_tasks: int, generator: torch.Generator | None = None
+    ) -> Network:
+        """Build the network, its weights drawn from the generator.
+
+        Raises:
+            ValueError: A value is out of its range.
+        """
+        return self.network(
+            num_features,
+            num_tasks=num_tasks if self.head == "per_task" else None,
+            generator=generator,
+            **self.model_dump(exclude={"architecture", "head"}),
+        )
+
     @property
     def label(self) -> str:
         """What tells it from others: the architecture, and what differs from its defaults.
 
         Examples:
-            >>> MLPConfig(architecture="mlp", hidden=(64, 32), dropout=0.1).label
+            >>> mlp = ARCHITECTURES["mlp"]
+            >>> mlp(hidden=(64, 32), dropout=0.1).label
             'mlp, hidden=64x32, dropout=0.1'
-            >>> layers = ({"kind": "noise", "sigma": 0.1}, {"kind": "cross"})
-            >>> MLPConfig(architecture="mlp", feature_layers=layers).label
+            >>> mlp(feature_layers=({"kind": "noise", "sigma": 0.1}, {"kind": "cross"})).label
             'mlp, feature_layers=noise(sigma=0.1)+cross'
         """
-        parts = [_name(type(self))]
+        fields = type(self).model_fields
+        parts = [str(fields["architecture"].default)]
         for name in _own_first(type(self)):
             value = getattr(self, name)
-            if name == "architecture" or value == type(self).model_fields[name].default:
+            if name == "architecture" or value == fields[name].default:
                 continue
             if name == "hidden" and isinstance(value, tuple):
                 value = "x".join(map(str, value))
@@ -111,103 +142,57 @@ class NetworkConfig(Config):
         return ", ".join(parts)
 
 
+def _layer(config: Mapping[str, Any]) -> str:
+    """A feature layer in a label: its kind, and its options where it has any."""
+    options = " ".join(f"{key}={value}" for key, value in config.items() if key != "kind")
+    return f"{config['kind']}({options})" if options else str(config["kind"])
+
+
 def _own_first(kind: type[NetworkConfig]) -> list[str]:
     """The fields of an architecture in the order of labels and records."""
     return sorted(kind.model_fields, key=NetworkConfig.model_fields.__contains__)
 
 
-class TransformerConfig(NetworkConfig):
-    """The list transformer; the defaults are the WEB30K study's (810,497 parameters).
-
-    Attributes:
-        positions: What the ranker knows of the order the documents come in: nothing, or their
-            places as fixed waves or learned vectors.
-        max_length: The longest list that positions are for.
-    """
-
-    network = ListTransformer
-
-    architecture: Literal["transformer"] = "transformer"
-    hidden: PositiveInt = 128
-    layers: PositiveInt = 4
-    heads: PositiveInt = 4
-    feedforward: PositiveInt = 512
-    dropout: Dropout = 0.3
-    norm: Literal["pre", "post"] = "pre"
-    attention_scale: Literal["head", "model"] = "head"
-    positions: Literal["none", "sinusoidal", "learned"] = "none"
-    max_length: PositiveInt = 240
+def _config_of(architecture: str, network: type[Network]) -> type[NetworkConfig]:
+    """Make the config of an architecture."""
+    fields = {
+        "architecture": (Literal[architecture], architecture),
+        **_fields(network.__init__),
+    }
+    made = create_model(f"{network.__name__}Config", __base__=NetworkConfig, **fields)
+    made.network = network
+    made.__doc__ = f"The arguments of `mtl2r_models.{network.__name__}`."
+    return made
 
 
-class LatentCrossConfig(NetworkConfig):
-    """A multilayer perceptron of each document, times its context in the list.
+NETWORKS: Mapping[str, type[Network]] = {
+    "transformer": ListTransformer,
+    "latent_cross": LatentCross,
+    "mlp": MLPScorer,
+    "set_transformer": SetTransformer,
+}
 
-    Attributes:
-        layers: Layers of the perceptron.
-        blocks: Transformer blocks of the context.
-    """
-
-    network = LatentCross
-
-    architecture: Literal["latent_cross"]
-    hidden: PositiveInt = 128
-    layers: PositiveInt = 2
-    blocks: PositiveInt = 2
-    heads: PositiveInt = 4
-    feedforward: PositiveInt = 256
-    dropout: Dropout = 0.3
-
-
-class MLPConfig(NetworkConfig):
-    """A multilayer perceptron that scores each document by itself: the baseline.
-
-    Attributes:
-        hidden: Widths of the layers.
-    """
-
-    network = MLPScorer
-
-    architecture: Literal["mlp"]
-    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (512, 256, 128)
-    dropout: Dropout = 0.3
-
-
-class SetTransformerConfig(NetworkConfig):
-    """Attention through induced points, linear in the length of the list.
-
-    Attributes:
-        points: Induced points per block.
-    """
-
-    network = SetTransformer
-
-    architecture: Literal["set_transformer"]
-    hidden: PositiveInt = 128
-    layers: PositiveInt = 2
-    heads: PositiveInt = 4
-    feedforward: PositiveInt = 512
-    points: PositiveInt = 32
-    dropout: Dropout = 0.3
+ARCHITECTURES: Mapping[str, type[NetworkConfig]] = {
+    name: _config_of(name, network) for name, network in NETWORKS.items()
+}
+"""The configs of `ModelConfig` by the names of their architectures."""
 
 
 def _with_architecture(value: Any) -> Any:
     return {"architecture": "transformer", **value} if isinstance(value, dict) else value
 
 
-ModelConfig = Annotated[
-    TransformerConfig | LatentCrossConfig | MLPConfig | SetTransformerConfig,
-    Field(discriminator="architecture"),
-    BeforeValidator(_with_architecture),
-]
+def default_model() -> NetworkConfig:
+    """The WEB30K study's transformer (810,497 parameters)."""
+    return ARCHITECTURES["transformer"]()
+
+
+if TYPE_CHECKING:
+    ModelConfig: TypeAlias = NetworkConfig
+else:
+    ModelConfig = Annotated[
+        functools.reduce(operator.or_, ARCHITECTURES.values()),
+        Field(discriminator="architecture"),
+        BeforeValidator(_with_architecture),
+    ]
 """One of the architectures, the transformer where none is named."""
-
-
-def _name(kind: type[NetworkConfig]) -> str:
-    (name,) = get_args(kind.model_fields["architecture"].annotation)
-    return str(name)
-
-
-ARCHITECTURES: Mapping[str, type[NetworkConfig]] = {
-    _name(kind): kind for kind in get_args(get_args(ModelConfig)[0])
-}
-"""The configs of `ModelConfig` by the names of their architectures."""

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from ._method import MethodConfig, StudyMethodConfig
-from ._model import Config, ModelConfig, TransformerConfig
+from ._model import Config, ModelConfig, default_model
 
 
 class SyntheticConfig(Config):
@@ -194,7 +194,7 @@ class EvaluationConfig(Config):
 
 class _Shared(Config):
     data: DataConfig = DataConfig()
-    model: ModelConfig = TransformerConfig()
+    model: ModelConfig = Field(default_factory=default_model)
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

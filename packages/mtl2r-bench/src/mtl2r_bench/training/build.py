@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtl2r_models import Network, PreferenceConditioned, Scorer
+from mtl2r_models import PreferenceConditioned, Scorer
 
-from ..config import LossConfig, MethodConfig, ModelConfig, RunConfig
+from ..config import LossConfig, MethodConfig, RunConfig
 from ..table import LOSSES, METHODS, Method, did_you_mean, lookup
 
 
@@ -57,25 +57,12 @@ def build_loss(config: LossConfig) -> Callable[..., Tensor]:
     return functools.partial(function, **config.options)
 
 
-def build_network(
-    config: ModelConfig, num_features: int, num_tasks: int, generator: torch.Generator
-) -> Network:
-    """Build the network of a config, its weights drawn from the generator."""
-    options = config.model_dump(exclude={"architecture", "head"})
-    return config.network(
-        num_features,
-        num_tasks=num_tasks if config.head == "per_task" else None,
-        generator=generator,
-        **options,
-    )
-
-
 def build_model(
     config: RunConfig, num_features: int, num_tasks: int, generator: torch.Generator
 ) -> Scorer:
     """Build what a run trains: its network, conditioned on the preference where one is drawn."""
     method = config.method
-    network = build_network(config.model, num_features, num_tasks, generator)
+    network = config.model.build(num_features, num_tasks, generator)
     if not lookup(METHODS, method.name, "method").draws_preferences:
         return network
     trunk = network.config()
