@@ -58,3 +58,17 @@ def test_files_of_the_repository_become_pages():
     assert "](../" not in page  # benchmarks/results is not on the site: the text is left
     gathered = hook()("<!-- file: benchmarks/RESULTS.md -->\n")
     assert len(re.findall(r"^# ", CODE.sub("", gathered), re.MULTILINE)) == 1
+
+
+def test_the_reference_names_what_there_is():
+    for page in DOCS.glob("*.md"):
+        for name in re.findall(r"^::: (\S+)$", page.read_text("utf-8"), re.MULTILINE):
+            module, _, rest = name.partition(":")
+            parts = module.split(".")
+            found = next(
+                importlib.import_module(".".join(parts[:k]))
+                for k in range(len(parts), 0, -1)
+                if importlib.util.find_spec(".".join(parts[:k]))
+            )
+            for part in parts[len(found.__name__.split(".")) :]:
+                found = getattr(found, part)
