@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import ltr_data
-from ltr_data import _cache_file, _convert
 from ltr_data.datasets import synthetic
-from ltr_data.svmrank import _blocks
+from ltr_data.mapped import _cache_file, _convert
+from ltr_data.readers.svmrank import _blocks
 
 TABLE = synthetic.generate(40, seed=3, num_features=35, mean_length=20)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -233,7 +233,7 @@ def test_two_processes_at_once(source):
 
 KILLED = """
 import sys, time
-import ltr_data, ltr_data._cache_file, ltr_data._files
+import ltr_data, ltr_data.mapped._cache_file, ltr_data._files
 def stop(*arguments, **options):
     print("here", flush=True)
     time.sleep(100)
@@ -249,8 +249,8 @@ ltr_data.convert(sys.argv[1], threads=1)
 @pytest.mark.parametrize(
     ("moment", "old"),
     [
-        ("_cache_file.CacheFile.finish", False),  # the features are, the header is not
-        ("_cache_file.CacheFile.finish", True),
+        ("mapped._cache_file.CacheFile.finish", False),  # the features are, the header is not
+        ("mapped._cache_file.CacheFile.finish", True),
         ("_files.Path.replace", True),  # all is, under another name
         ("_files._sync", True),  # under its name
     ],

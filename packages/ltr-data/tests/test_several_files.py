@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltr_data
-from ltr_data import _cache_file, _convert
-from ltr_data.svmrank import _blocks
+from ltr_data.mapped import _cache_file, _convert
+from ltr_data.readers.svmrank import _blocks
 
 PARTS = {
     "part-1.txt": "2 qid:1 1:0.5\n0 qid:1 1:1\n",

@@ -46,14 +46,14 @@ def test_csv(tmp_path, name, content):
     check(ltr_data.read(path))
     dataset = ltr_data.open(path, labels=[ltr_data.LabelSpec("pr", source=2)])
     assert dataset.labels.tolist() == [[3, 0, 4]]
-    check(ltr_data._cache_file.map_table(ltr_data.convert(path)))
+    check(ltr_data.mapped._cache_file.map_table(ltr_data.convert(path)))
 
 
 def test_parquet(tmp_path):
     path = tmp_path / "x.parquet"
     pa.parquet.write_table(pa.table(COLUMNS), path)
     check(ltr_data.read(path))
-    check(ltr_data._cache_file.map_table(ltr_data.convert(path)))
+    check(ltr_data.mapped._cache_file.map_table(ltr_data.convert(path)))
     table = ltr_data.read(path)
     ltr_data.write_parquet(tmp_path / "y.parquet", table)
     check(ltr_data.read(tmp_path / "y.parquet"))
@@ -218,7 +218,7 @@ def test_a_column_of_vectors_is_a_feature_per_entry(tmp_path, kind):
         ltr_data.from_arrow(table),
         ltr_data.from_arrow(pa.concat_tables([table[:1], table[1:]])),
         ltr_data.read(tmp_path / "x.parquet"),
-        ltr_data._cache_file.map_table(ltr_data.convert(tmp_path / "x.parquet")),
+        ltr_data.mapped._cache_file.map_table(ltr_data.convert(tmp_path / "x.parquet")),
     ):
         assert found.feature_names == ("emb_1", "emb_2", "bm25")
         assert np.array_equal(found.features, expected)

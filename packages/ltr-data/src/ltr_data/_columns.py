@@ -5,8 +5,6 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from ._mapped import file_of
-
 
 class LazyMatrix(ABC):
     """Stands in for a (document, feature) float32 array where that is indexed by rows.
@@ -74,14 +72,3 @@ class ColumnView(LazyMatrix):
 
 
 Features = npt.NDArray[np.float32] | LazyMatrix
-
-
-def select_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> Features:
-    """Some columns of a matrix: a view where they are a range, and lazily where it is mapped.
-
-    A mapped matrix may be larger than the memory, and a copy of it would read it all; taking the
-    columns out of each batch costs little beside that. In memory, one copy makes batches faster.
-    """
-    if columns == list(range(columns[0], columns[0] + len(columns))):
-        return matrix[:, columns[0] : columns[0] + len(columns)]
-    return ColumnView(matrix, columns) if file_of(matrix) is not None else matrix[:, columns]

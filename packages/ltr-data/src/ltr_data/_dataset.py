@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ._batch import RankingBatch
-from ._columns import Features, select_columns
-from ._features import FeatureTransform
-from ._labels import LabelSpec
-from ._long_lists import LongLists
-from ._padding import Documents, pad
+from ._columns import Features
 from ._table import RankingTable, check_documents, describe_ids
+from .batching._batch import RankingBatch
+from .batching._long_lists import LongLists
+from .batching._padding import Documents, pad
+from .features._transform import FeatureTransform
+from .labels._spec import LabelSpec
+from .mapped._arrays import select_columns
 
 RELEVANCE = LabelSpec("relevance", "label")
 

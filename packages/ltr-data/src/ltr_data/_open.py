@@ -1,16 +1,72 @@
-"""From a file to a data set in one call."""
+"""From files to a table or a data set in one call."""
 
 import os
 from collections.abc import Collection, Sequence
 
-from ._cache_file import map_table
-from ._convert import cache_path, convert, describe_options, is_fresh
 from ._dataset import RELEVANCE, RankingDataset
-from ._labels import LabelSpec
-from ._paths import SUFFIX, Sources, expand
 from ._progress import Progress
-from ._source import read
-from ._tabular import Columns
+from ._table import RankingTable
+from .labels._spec import LabelSpec
+from .mapped._cache_file import map_table
+from .mapped._convert import cache_path, convert, describe_options, is_fresh
+from .readers._builder import MemorySink, TableBuilder, take_segments
+from .readers._paths import SUFFIX, Sources, expand
+from .readers._source import fill
+from .readers._tabular import Columns
+from .readers.svmrank import check_num_features
+
+
+def read(
+    path: Sources,
+    *,
+    columns: Columns | None = None,
+    num_features: int | None = None,
+    threads: int | None = None,
+    regroup: bool = False,
+) -> RankingTable:
+    r"""Read a ranking file of any format, or several, into memory.
+
+    By the name: SVMrank text (see `read_svmrank`); the same without query ids where a file with the
+    same name and ``.query`` has the sizes of the queries, as LightGBM has it; tables with named
+    columns (``.csv``, ``.tsv``, ``.parquet``). Text may be compressed (``.gz``, ``.zst``) or a
+    member of a zip archive.
+
+    Args:
+        path: The file; or a pattern (``"part-*.txt"``, sorted by name) or a list of files, which
+            are read one after the other. A query is in one file only.
+        columns: Which column is what, in a table with named columns; `Columns` has the defaults.
+        num_features: Number of columns, for sparse text in which the last ones may not occur.
+        threads: Number of blocks that are parsed at the same time.
+        regroup: Whether a query that comes back, in the same or another file, is no error: its
+            documents are put together, in their order, at the place of the first.
+
+    Returns:
+        All documents with all columns.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: There are no documents, or something in the file is wrong: the message has file
+            and line.
+
+    Examples:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "rank.train")
+        ...     _ = path.write_text("2 1:0.5\n0 1:0.1\n1 1:0.3\n")
+        ...     _ = pathlib.Path(folder, "rank.train.query").write_text("2\n1\n")
+        ...     table = read(path)
+        >>> table.query_ids, table.lengths
+        (('1', '2'), array([2, 1]))
+    """
+    check_num_features(num_features)
+    paths = expand(path)
+    sink = MemorySink()
+    builder = TableBuilder(paths[0], sink, num_features, regroup=regroup)
+    names, nullable = fill(builder, paths, columns=columns, threads=threads)
+    features, segments = sink.matrix(), builder.segments()
+    if segments is not None:
+        features = take_segments(features, segments)
+    return builder.table(features, names, nullable)
 
 
 def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to files

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Sequence
 
-from .._labels import LabelSpec
+from ..labels._spec import LabelSpec
 from . import mslr
 
 _FEATURE = "feature:"

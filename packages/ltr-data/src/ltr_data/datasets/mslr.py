@@ -30,9 +30,9 @@ and calls its tasks 131 "Click", 132 "Dwell", 133 "QS" and 135 "QS2". By the lis
 from collections.abc import Collection
 from types import MappingProxyType
 
-from .._label_grades import QuantileGrades
-from .._label_transforms import Compose, Identity, Invert, LabelTransform
-from .._labels import LabelSpec
+from ..labels._grades import QuantileGrades
+from ..labels._spec import LabelSpec
+from ..labels._transforms import Compose, Identity, Invert, LabelTransform
 
 NUM_FEATURES = 136
 

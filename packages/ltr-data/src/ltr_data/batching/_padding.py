@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import Features
+from .._columns import Features
 
 #: Of one list: consecutive documents, or some.
 Documents = slice | npt.NDArray[np.int64]

@@ -1,15 +1,61 @@
-"""Batches made ahead of their use, in threads."""
+"""The batches of a data set, one after the other or made ahead in threads."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from ._batch import RankingBatch
-from ._dataset import RankingDataset
 from ._long_lists import LongLists
 from ._planned import PlannedSampler
 from ._static import StaticBatchSampler
+
+
+class BatchSource(Protocol):
+    """A data set as a loader sees it, such as a `RankingDataset`."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """(task,) names."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(query,) number of documents of each query."""
+
+    def batch(
+        self,
+        indices: Sequence[int],
+        *,
+        pad_to: tuple[int, int] | None = None,
+        long_lists: LongLists | None = None,
+        epoch: int = 0,
+    ) -> RankingBatch:
+        """Return queries as padded tensors."""
+
+
+def batches(dataset: BatchSource, sampler: Iterable[Sequence[int]]) -> Iterator[RankingBatch]:
+    """The batches of a data set in a sampler's order, without a `DataLoader`.
+
+    Args:
+        dataset: Where the queries come from.
+        sampler: Lists of positions of queries, such as a `BucketBatchSampler`.
+
+    Yields:
+        One padded batch per list.
+
+    Examples:
+        >>> from ltr_data import BucketBatchSampler, RankingDataset
+        >>> from ltr_data.datasets import synthetic
+        >>> dataset = RankingDataset.from_table(synthetic.generate(10, seed=0))
+        >>> sampler = BucketBatchSampler(dataset.lengths, batch_size=4)
+        >>> sum(len(batch) for batch in batches(dataset, sampler))
+        10
+    """
+    for indices in sampler:
+        yield dataset.batch(indices)
 
 
 class Loader:
@@ -33,7 +79,7 @@ class Loader:
             a number is out of its range.
 
     Examples:
-        >>> from ltr_data import BucketBatchSampler
+        >>> from ltr_data import BucketBatchSampler, RankingDataset
         >>> from ltr_data.datasets import synthetic
         >>> dataset = RankingDataset.from_table(synthetic.generate(10, seed=0))
         >>> loader = Loader(dataset, BucketBatchSampler(dataset.lengths, batch_size=4))
@@ -46,7 +92,7 @@ class Loader:
 
     def __init__(
         self,
-        dataset: RankingDataset,
+        dataset: BatchSource,
         sampler: PlannedSampler,
         *,
         long_lists: LongLists | None = None,

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ._label_transforms import LabelTransform
+from ._transforms import LabelTransform
 
 
 @dataclass(frozen=True)

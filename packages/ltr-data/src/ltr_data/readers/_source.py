@@ -8,14 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from ._builder import MemorySink, TableBuilder, take_segments
-from ._paths import SUFFIX, Sources, expand
+from ._builder import TableBuilder
+from ._lightgbm import find_query_file, parse_lightgbm, read_query_sizes
+from ._paths import SUFFIX
 from ._rows import Rows
 from ._streams import COMPRESSED, Stream, locate
-from ._table import RankingTable
 from ._tabular import Columns, csv_names, parse_csv, parse_parquet
-from .lightgbm import find_query_file, parse_lightgbm, read_query_sizes
-from .svmrank import check_num_features, parse_stream
+from .svmrank import parse_stream
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -149,56 +148,3 @@ def fill(
 
 def _names(names: tuple[str, ...] | None) -> str:
     return "which have no names" if names is None else ", ".join(names)
-
-
-def read(
-    path: Sources,
-    *,
-    columns: Columns | None = None,
-    num_features: int | None = None,
-    threads: int | None = None,
-    regroup: bool = False,
-) -> RankingTable:
-    r"""Read a ranking file of any format, or several, into memory.
-
-    By the name: SVMrank text (see `read_svmrank`); the same without query ids where a file with the
-    same name and ``.query`` has the sizes of the queries, as LightGBM has it; tables with named
-    columns (``.csv``, ``.tsv``, ``.parquet``). Text may be compressed (``.gz``, ``.zst``) or a
-    member of a zip archive.
-
-    Args:
-        path: The file; or a pattern (``"part-*.txt"``, sorted by name) or a list of files, which
-            are read one after the other. A query is in one file only.
-        columns: Which column is what, in a table with named columns; `Columns` has the defaults.
-        num_features: Number of columns, for sparse text in which the last ones may not occur.
-        threads: Number of blocks that are parsed at the same time.
-        regroup: Whether a query that comes back, in the same or another file, is no error: its
-            documents are put together, in their order, at the place of the first.
-
-    Returns:
-        All documents with all columns.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: There are no documents, or something in the file is wrong: the message has file
-            and line.
-
-    Examples:
-        >>> import tempfile, pathlib
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder, "rank.train")
-        ...     _ = path.write_text("2 1:0.5\n0 1:0.1\n1 1:0.3\n")
-        ...     _ = pathlib.Path(folder, "rank.train.query").write_text("2\n1\n")
-        ...     table = read(path)
-        >>> table.query_ids, table.lengths
-        (('1', '2'), array([2, 1]))
-    """
-    check_num_features(num_features)
-    paths = expand(path)
-    sink = MemorySink()
-    builder = TableBuilder(paths[0], sink, num_features, regroup=regroup)
-    names, nullable = fill(builder, paths, columns=columns, threads=threads)
-    features, segments = sink.matrix(), builder.segments()
-    if segments is not None:
-        features = take_segments(features, segments)
-    return builder.table(features, names, nullable)

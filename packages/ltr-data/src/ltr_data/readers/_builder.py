@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .._table import RankingTable
 from ._rows import Rows
-from ._table import RankingTable
 
 
 class Sink(Protocol):

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from ._builder import TableBuilder
+from .._files import atomic_write, sweep
+from .._progress import Progress
+from ..readers._builder import TableBuilder
+from ..readers._lightgbm import find_query_file
+from ..readers._paths import SUFFIX, Sources, expand, holders
+from ..readers._source import fill, kind
+from ..readers._tabular import Columns
+from ..readers.svmrank import check_num_features
 from ._cache_file import CacheFile, read_manifest
-from ._files import atomic_write, sweep
-from ._paths import SUFFIX, Sources, expand, holders
-from ._progress import Progress
-from ._source import fill, kind
-from ._tabular import Columns
-from .lightgbm import find_query_file
-from .svmrank import check_num_features
 
 _VERSION = 2  # of what the readers make of a file; a higher one makes all caches stale
 _HASH_BYTES = 1 << 20

@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from ._label_transforms import Identity, LabelTransform
-from ._table import RankingTable
+from .._table import RankingTable
+from ._transforms import Identity, LabelTransform
 
 
 @dataclass(frozen=True)

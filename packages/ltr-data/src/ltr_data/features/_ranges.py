@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ._columns import Features
-from ._features import FeatureTransform, check_fit, row_chunks
+from .._columns import Features
+from ._transform import FeatureTransform, check_fit, row_chunks
 
 _MOST_ROWS = 100_000  # quantiles of more rows differ by less than a thousandth
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ._columns import Features
-from ._table import describe_ids
+from .._columns import Features
+from .._table import describe_ids
 
 _CHUNK_ROWS = 16_384  # rows in float64 at a time, to bound the memory
 

@@ -1,12 +1,10 @@
 """Batches of lists of like length, so that little of a batch is padding."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ._batch import RankingBatch
-from ._dataset import RankingDataset
 from ._planned import Plan, PlannedSampler
 
 
@@ -110,24 +108,3 @@ def check_budget(lengths: npt.NDArray[np.int64], max_tokens: int | None) -> None
             f"`max_tokens` must hold the longest list, {lengths[query]} documents "
             f"(query {query}), got {max_tokens}"
         )
-
-
-def batches(dataset: RankingDataset, sampler: Iterable[Sequence[int]]) -> Iterator[RankingBatch]:
-    """The batches of a data set in a sampler's order, without a `DataLoader`.
-
-    Args:
-        dataset: Where the queries come from.
-        sampler: Lists of positions of queries, such as a `BucketBatchSampler`.
-
-    Yields:
-        One padded batch per list.
-
-    Examples:
-        >>> from ltr_data.datasets import synthetic
-        >>> dataset = RankingDataset.from_table(synthetic.generate(10, seed=0))
-        >>> sampler = BucketBatchSampler(dataset.lengths, batch_size=4)
-        >>> sum(len(batch) for batch in batches(dataset, sampler))
-        10
-    """
-    for indices in sampler:
-        yield dataset.batch(indices)

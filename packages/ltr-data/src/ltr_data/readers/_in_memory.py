@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 
+from .._files import atomic_write
+from .._table import RankingTable
 from ._builder import MemorySink, TableBuilder
-from ._files import atomic_write
-from ._table import RankingTable
 from ._tabular import Columns, parse_batches
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from .._columns import ColumnView, Features
 
 
 class MappedFile(mmap.mmap):
@@ -63,6 +66,17 @@ def file_of(array: np.ndarray[Any, Any]) -> MappedFile | None:
     if isinstance(base, memoryview):
         base = base.obj
     return base if isinstance(base, MappedFile) else None
+
+
+def select_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> Features:
+    """Some columns of a matrix: a view where they are a range, and lazily where it is mapped.
+
+    A mapped matrix may be larger than the memory, and a copy of it would read it all; taking the
+    columns out of each batch costs little beside that. In memory, one copy makes batches faster.
+    """
+    if columns == list(range(columns[0], columns[0] + len(columns))):
+        return matrix[:, columns[0] : columns[0] + len(columns)]
+    return ColumnView(matrix, columns) if file_of(matrix) is not None else matrix[:, columns]
 
 
 def _restore(

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ._columns import Features, LazyMatrix
-from ._features import FeatureTransform
+from .._columns import Features, LazyMatrix
+from ._transform import FeatureTransform
 
 #: From the (document, feature) matrix of the training split and the features' numbers to a fitted
 #: transform, as `fit` of the transforms is.

@@ -18,8 +18,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._mapped import map_file, mapped_array
-from ._table import RankingTable
+from .._table import RankingTable
+from ._arrays import map_file, mapped_array
 
 HEADER_BYTES = 4096  # a page, so that the features are aligned to one
 _DTYPES: dict[str, np.dtype[Any]] = {

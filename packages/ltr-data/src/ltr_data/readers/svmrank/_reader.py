@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from ..._table import RankingTable
 from .._builder import MemorySink, TableBuilder
 from .._rows import Rows
 from .._streams import Stream
-from .._table import RankingTable
 from ._blocks import Block, read_blocks
 from ._fast import parse_block
 from ._tolerant import parse_lines
