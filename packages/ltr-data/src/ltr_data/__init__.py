@@ -1,11 +1,10 @@
 """Ranking data: from text files to labelled, masked, length-bucketed batches."""
 
-from . import datasets
+from . import datasets, files
 from .__about__ import __version__
 from ._columns import ColumnView
 from ._dataset import RankingDataset
 from ._describe import Description, describe
-from ._files import atomic_folder, atomic_write, recover_folder, sweep
 from ._open import open, read  # noqa: A004 - as in `_open`
 from ._progress import Progress, ProgressPrinter
 from ._table import RankingTable
@@ -63,23 +62,20 @@ __all__ = [
     "Standardize",
     "StaticBatchSampler",
     "__version__",
-    "atomic_folder",
-    "atomic_write",
     "batches",
     "collate",
     "convert",
     "convert_all",
     "datasets",
     "describe",
+    "files",
     "from_arrow",
     "from_numpy",
     "from_pandas",
     "open",
     "read",
     "read_svmrank",
-    "recover_folder",
     "static_lengths",
-    "sweep",
     "to_arrow",
     "write_parquet",
     "write_svmrank",

@@ -6,7 +6,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from .._files import atomic_folder
+from ..files import atomic_folder
 from . import letor
 from ._manifests import MANIFESTS, Manifest
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .._files import atomic_write, sweep
 from .._progress import Progress
+from ..files import atomic_write, remove_leftovers
 from ..readers._builder import TableBuilder
 from ..readers._lightgbm import find_query_file
 from ..readers._paths import SUFFIX, Sources, expand, holders
@@ -84,7 +84,7 @@ def convert(
     if not force and is_fresh(target, paths, options):
         return target
     _check_writable(target)
-    sweep(target)
+    remove_leftovers(target)
     files = holders(paths)
     before = [file.stat() for file in files]
     total = sum(about.st_size for about in before)

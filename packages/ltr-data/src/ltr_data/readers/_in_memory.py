@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 
-from .._files import atomic_write
 from .._table import RankingTable
+from ..files import atomic_write
 from ._builder import MemorySink, TableBuilder
 from ._tabular import Columns, parse_batches
 

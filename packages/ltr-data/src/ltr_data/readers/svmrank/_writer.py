@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..._files import atomic_write
 from ..._progress import Progress
 from ..._table import RankingTable
+from ...files import atomic_write
 
 _QUERY_ID = re.compile(r"[^\s#]+")
 _CHUNK_ROWS = 4096

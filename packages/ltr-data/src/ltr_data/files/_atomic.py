@@ -1,4 +1,4 @@
-"""Files and folders that are either wholly there or not there at all."""
+"""Write files and folders beside their place, and rename them when they are complete."""
 
 import errno
 import glob
@@ -16,7 +16,7 @@ try:
 except ImportError:  # Windows: swaps of folders are then not guarded against one another
     fcntl = None  # type: ignore[assignment]
 
-_SWEEP_AFTER_SECONDS = 10.0
+_LEFTOVER_AFTER_SECONDS = 10.0
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a write, which have no file's name, as against those of a socket."""
@@ -95,7 +95,7 @@ def atomic_write(
     _sync(target.parent)
 
 
-def sweep(path: str | os.PathLike[str]) -> list[Path]:
+def remove_leftovers(path: str | os.PathLike[str]) -> list[Path]:
     """Remove the temporary files that kills have left beside a file of `atomic_write`.
 
     A file that a living process writes to is locked, and stays; so does one from the last seconds,
@@ -108,14 +108,14 @@ def sweep(path: str | os.PathLike[str]) -> list[Path]:
         What was removed.
 
     Examples:
-        >>> sweep("nothing-was-left-here.txt")
+        >>> remove_leftovers("nothing-was-left-here.txt")
         []
     """
     target = Path(os.path.realpath(path))
     removed = []
     for leftover in target.parent.glob(f".{glob.escape(target.name)}.????????.tmp"):
         try:
-            if time.time() - leftover.stat().st_mtime < _SWEEP_AFTER_SECONDS:
+            if time.time() - leftover.stat().st_mtime < _LEFTOVER_AFTER_SECONDS:
                 continue
             with leftover.open("rb") as file:
                 if _hold(file.fileno()):
