@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from ..files._atomic import locked
+from ..files._locks import locked
 from ._catalogue import how_to_get, manifest
 from ._manifests import Manifest
 

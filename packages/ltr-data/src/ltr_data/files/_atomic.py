@@ -11,10 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
-try:
-    import fcntl
-except ImportError:  # Windows: swaps of folders are then not guarded against one another
-    fcntl = None  # type: ignore[assignment]
+from ._locks import held, hold, locked
 
 _LEFTOVER_AFTER_SECONDS = 10.0
 
@@ -75,7 +72,7 @@ def atomic_write(
     # "x": the name is new, and the umask applies as to any other file.
     with _named(temporary, target):
         handle = temporary.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
-    _hold(handle.fileno())
+    hold(handle.fileno())
     try:
         with _named(temporary, target):
             try:
@@ -117,10 +114,9 @@ def remove_leftovers(path: str | os.PathLike[str]) -> list[Path]:
         try:
             if time.time() - leftover.stat().st_mtime < _LEFTOVER_AFTER_SECONDS:
                 continue
-            with leftover.open("rb") as file:
-                if _hold(file.fileno()):
-                    leftover.unlink()
-                    removed.append(leftover)
+            if not held(leftover):
+                leftover.unlink()
+                removed.append(leftover)
         except (FileNotFoundError, IsADirectoryError, PermissionError):
             continue  # another process was quicker, or it is not ours
     return removed
@@ -248,31 +244,5 @@ def _sync(path: Path) -> None:
         # Some network file systems cannot sync a folder; an error of a file is an error.
         with suppress(OSError) if path.is_dir() else nullcontext():
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _hold(descriptor: int) -> bool:
-    """Lock a file for as long as it is open; False where another process has it, or none can."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held, or on a network file system that locks no files
-        return False
-    return True
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes out that lock the same file or folder; a kill releases the lock."""
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems lock no folders
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(descriptor)
