@@ -1,108 +1,125 @@
 """Any block of the format, line by line, with errors that say where and what."""
 
-import re
-from typing import NoReturn
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from .._rows import Rows, runs
 from ._blocks import Block
 
-_FEATURE = re.compile(rb"\d+:")
-_NO_QUERIES = (
-    "; a file without query ids needs one named .query, with the queries' sizes, beside it"
-)
 MAX_INDEX = 1_000_000  # a matrix of this width in float32 has 4 MB per document
 
 
 def parse_lines(block: Block) -> Rows:
     """Parse lines with features in any order, absent ones, comments, blank lines.
 
-    Args:
-        block: The lines.
-
-    Returns:
-        The rows; none when there are only blank lines and comments.
-
     Raises:
         ValueError: A line is not of the form ``<label> qid:<id> <feature>:<value> ...``; the
             message begins with the file and the line.
     """
+    lines: list[int] = []
     labels: list[bytes] = []
     query_ids: list[str] = []
-    lines: list[int] = []
     counts: list[int] = []
-    indices: list[int] = []
+    numbers: list[int] = []
     values: list[bytes] = []
-    ids: dict[bytes, str] = {}
-    for number, text in enumerate(block.text.split(b"\n")[:-1], start=block.first_line):
+    known: dict[bytes, str] = {}  # query ids by their fields
+    for line, text in enumerate(block.text.split(b"\n")[:-1], start=block.first_line):
         fields = text.partition(b"#")[0].split()
         if not fields:
             continue
-        if len(fields) < 2 or not fields[1].startswith(b"qid:"):
-            found = repr(_show(fields[1])) if len(fields) > 1 else "the end of the line"
-            hint = _NO_QUERIES if len(fields) > 1 and _FEATURE.match(fields[1]) else ""
-            _fail(block, number, f"the second field must be qid:<id>, got {found}{hint}")
-        if fields[1] not in ids:
-            ids[fields[1]] = _query_id(block, number, fields[1])
-        seen = set()
-        for field in fields[2:]:
-            key, colon, value = field.partition(b":")
-            if not (colon and key.isdigit()):
-                _fail(block, number, f"expected <feature>:<value>, got {_show(field)!r}")
-            index = int(key) if len(key.lstrip(b"0")) < 20 else MAX_INDEX + 1
-            if index == 0:
-                _fail(
-                    block,
-                    number,
-                    "features are numbered from 1, got 0; a file that counts from 0 must be "
-                    "renumbered, or its columns get other files' names",
-                )
-            if index > MAX_INDEX:
-                _fail(block, number, f"feature {_show(key)} is above the largest, {MAX_INDEX}")
-            if index in seen:
-                _fail(block, number, f"feature {index} is given twice")
-            seen.add(index)
-            indices.append(index - 1)
-            values.append(value)
+        query = fields[1] if len(fields) > 1 else b""
+        try:
+            if query not in known:
+                known[query] = _query_id(query)
+            features = _features(fields[2:])
+        except ValueError as error:
+            raise ValueError(f"{block.path}:{line}: {error}") from error
+        lines.append(line)
         labels.append(fields[0])
-        query_ids.append(ids[fields[1]])
-        lines.append(number)
-        counts.append(len(fields) - 2)
+        query_ids.append(known[query])
+        counts.append(len(features))
+        numbers += features
+        values += features.values()
 
-    def where_label(row: int) -> tuple[int, str]:
-        return lines[row], "the label"
-
-    def where_value(at: int) -> tuple[int, str]:
+    def where_value(at: int) -> str:
         row = int(np.searchsorted(np.cumsum(counts), at, side="right"))
-        return lines[row], f"the value of feature {indices[at] + 1}"
+        return f"{block.path}:{lines[row]}: the value of feature {numbers[at]}"
 
-    parsed = []
-    for tokens, where in ((labels, where_label), (values, where_value)):
-        numbers, bad = _numbers(tokens)
-        if bad is not None:
-            number, what = where(bad)
-            _fail(
-                block, number, f"{what} must be a finite float32 number, got {_show(tokens[bad])!r}"
-            )
-        parsed.append(numbers)
     names, starts = runs(query_ids)
     return Rows(
-        labels=parsed[0],
+        labels=_floats(labels, lambda row: f"{block.path}:{lines[row]}: the label"),
         query_ids=names,
         starts=starts,
         lines=np.array(lines, dtype=np.int64),
         counts=np.array(counts, dtype=np.int64),
-        indices=np.array(indices, dtype=np.int64),
-        values=parsed[1],
+        indices=np.array(numbers, dtype=np.int64) - 1,
+        values=_floats(values, where_value),
     )
 
 
-def _numbers(
-    tokens: list[bytes],
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], int | None]:
-    """Parse as the fast way does, so that both round alike; also the first bad token's position."""
+def _query_id(field: bytes) -> str:
+    """Parse the second field of a line, which is empty if the line has only one."""
+    if not field.startswith(b"qid:"):
+        found = repr(_show(field)) if field else "the end of the line"
+        number, colon, _ = field.partition(b":")
+        raise ValueError(
+            f"the second field must be qid:<id>, got {found}"
+            + (
+                "; a file without query ids needs one named .query, with the queries' sizes, "
+                "beside it"
+                if colon and number.isdigit()
+                else ""
+            )
+        )
+    try:
+        query_id = field.removeprefix(b"qid:").decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the query id must be UTF-8, got {field!r}") from error
+    if not query_id:
+        raise ValueError("the query id is empty")
+    return query_id
+
+
+def _features(fields: list[bytes]) -> dict[int, bytes]:
+    """Return the value of each feature number, in the order of the line."""
+    found: dict[int, bytes] = {}
+    for field in fields:
+        key, colon, value = field.partition(b":")
+        if not (colon and key.isdigit()):
+            raise ValueError(f"expected <feature>:<value>, got {_show(field)!r}")
+        number = int(key) if len(key) < 20 else int(key.lstrip(b"0")[:20] or b"0")
+        if number in found or not 0 < number <= MAX_INDEX:
+            raise ValueError(_wrong_number(number, key))
+        found[number] = value
+    return found
+
+
+def _wrong_number(number: int, key: bytes) -> str:
+    if number == 0:
+        return (
+            "features are numbered from 1, got 0; renumber a file that counts from 0, or its "
+            "columns get the names of other files' columns"
+        )
+    if number > MAX_INDEX:
+        return f"feature {_show(key)} is above the largest, {MAX_INDEX}"
+    return f"feature {number} is given twice"
+
+
+def _floats(tokens: list[bytes], where: Callable[[int], str]) -> npt.NDArray[np.float32]:
+    """Parse numbers as the fast path does, so that both round alike."""
+    numbers, bad = _numbers(tokens)
+    if bad is not None:
+        raise ValueError(
+            f"{where(bad)} must be a finite float32 number, got {_show(tokens[bad])!r}"
+        )
+    return numbers
+
+
+def _numbers(tokens: list[bytes]) -> tuple[npt.NDArray[np.float32], int | None]:
+    """Parse numbers; return them, and the position of the first bad one or None."""
     try:
         numbers = pa.array(tokens, pa.binary()).cast(pa.string()).cast(pa.float32()).to_numpy()
     except pa.ArrowInvalid:
@@ -118,20 +135,6 @@ def _numbers(
     return numbers, int(wrong[0]) if len(wrong) else None
 
 
-def _query_id(block: Block, number: int, field: bytes) -> str:
-    try:
-        query_id = field[len(b"qid:") :].decode()
-    except UnicodeDecodeError:
-        _fail(block, number, f"the query id must be UTF-8, got {field!r}")
-    if not query_id:
-        _fail(block, number, "the query id is empty")
-    return query_id
-
-
 def _show(field: bytes) -> str:
     text = field.decode(errors="backslashreplace")
     return text if len(text) <= 40 else text[:40] + "…"
-
-
-def _fail(block: Block, number: int, message: str) -> NoReturn:
-    raise ValueError(f"{block.path}:{number}: {message}")
