@@ -108,7 +108,7 @@ def test_not_finite_names_column_and_row(value):
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="`eps`"):
         LogStandardize.fit(TRAIN, IDS, eps=0)
-    with pytest.raises(ValueError, match=r"`name`.*'LogStandard', did you mean LogStandardize"):
+    with pytest.raises(ValueError, match=r"`name`.*'LogStandard', did you mean 'LogStandardize'"):
         FeatureTransform.from_config({"name": "LogStandard", "feature_ids": [1]})
     with pytest.raises(ValueError, match=r"`Standardize`.*parameters.*eps"):
         FeatureTransform.from_config({"name": "Standardize", "feature_ids": [1], "eps": 1})

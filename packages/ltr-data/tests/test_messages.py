@@ -17,7 +17,9 @@ def source(tmp_path):
 
 
 def test_a_wrong_path(source, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no .*trian.txt, did you mean train.txt"):
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no .*trian.txt, did you mean 'train.txt'"
+    ):
         ltr_data.open(tmp_path / "trian.txt")
     with pytest.raises(FileNotFoundError, match=r"there is no .*x.txt, and no folder"):
         ltr_data.open(tmp_path / "nowhere" / "x.txt")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Sequence
 
+from ._checks import check_at_least
 from ._dataset import RELEVANCE, RankingDataset
 from ._progress import Progress
 from ._table import RankingTable
@@ -13,7 +14,6 @@ from .readers._builder import MemorySink, TableBuilder, take_segments
 from .readers._paths import SUFFIX, Sources, expand
 from .readers._source import fill
 from .readers._tabular import Columns
-from .readers.svmrank import check_num_features
 
 
 def read(
@@ -58,7 +58,7 @@ def read(
         >>> table.query_ids, table.lengths
         (('1', '2'), array([2, 1]))
     """
-    check_num_features(num_features)
+    check_at_least(1, num_features=num_features)
     paths = expand(path)
     sink = MemorySink()
     builder = TableBuilder(paths[0], sink, num_features, regroup=regroup)

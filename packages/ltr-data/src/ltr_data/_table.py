@@ -1,11 +1,11 @@
 """A ranking file in memory, as it is."""
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ._checks import did_you_mean
 from ._columns import Features
 
 
@@ -92,8 +92,7 @@ class RankingTable:
         """
         names = self.feature_names or ()
         if name not in names:
-            nearest = difflib.get_close_matches(name, names, n=1)
-            hint = f", did you mean {nearest[0]!r}?" if nearest else ""
+            hint = did_you_mean(name, names)
             raise ValueError(f"`name` must be a column of the table, got {name!r}{hint}")
         return self.feature_ids[names.index(name)]
 

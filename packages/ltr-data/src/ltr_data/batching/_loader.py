@@ -1,13 +1,13 @@
 """The batches of a data set, one after the other or made ahead in threads."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from .._ahead import map_ahead
+from .._checks import check_at_least
 from ._batch import RankingBatch
 from ._long_lists import LongLists
 from ._planned import PlannedSampler
@@ -109,10 +109,8 @@ class Loader:
                 "`sampler` must be made from the lengths of the data set's lists"
                 + (", shortened as `long_lists` says" if long_lists is not None else "")
             )
-        if prefetch < 0:
-            raise ValueError(f"`prefetch` must not be negative, got {prefetch}")
-        if workers < 1:
-            raise ValueError(f"`workers` must be at least 1, got {workers}")
+        check_at_least(0, prefetch=prefetch)
+        check_at_least(1, workers=workers)
         self.dataset = dataset
         self.sampler = sampler
         self.long_lists = long_lists
@@ -127,27 +125,9 @@ class Loader:
 
     def __iter__(self) -> Iterator[RankingBatch]:
         self._position = self.sampler.start
-        if self.prefetch == 0:
-            for indices in self.sampler:
-                batch = self._make(indices)
-                self._position += 1
-                yield batch
-            return
-        waiting: deque[Future[RankingBatch]] = deque()
-        with ThreadPoolExecutor(self.workers) as executor:
-            try:
-                for indices in self.sampler:
-                    waiting.append(executor.submit(self._make, indices))
-                    if len(waiting) > self.prefetch:
-                        batch = waiting.popleft().result()
-                        self._position += 1
-                        yield batch
-                while waiting:
-                    batch = waiting.popleft().result()
-                    self._position += 1
-                    yield batch
-            finally:
-                executor.shutdown(cancel_futures=True)
+        for batch in map_ahead(self._make, self.sampler, threads=self.workers, ahead=self.prefetch):
+            self._position += 1
+            yield batch
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and samples come next.

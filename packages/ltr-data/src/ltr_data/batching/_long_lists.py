@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_at_least
+
 
 @dataclass(frozen=True)
 class LongLists:
@@ -40,8 +42,7 @@ class LongLists:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise ValueError(f"`length` must be at least 1, got {self.length}")
+        check_at_least(1, length=self.length)
         if self.policy not in ("sample", "truncate"):
             raise ValueError(f'`policy` must be "sample" or "truncate", got {self.policy!r}')
 

@@ -8,10 +8,20 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Sampler
 
+from .._checks import check_at_least
+
 Plan = list[npt.NDArray[np.int64]]
 
 # Of states that were saved before the setting was there.
 _DEFAULTS = {"num_replicas": 1}
+
+
+def check_lengths(lengths: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Return the numbers of documents of lists as an array, or raise ValueError."""
+    found = np.asarray(lengths, dtype=np.int64)
+    if found.ndim != 1 or not len(found) or found.min() < 1:
+        raise ValueError("`lengths` must be the numbers of documents, at least one each")
+    return found
 
 
 class PlannedSampler(Sampler[list[int]]):
@@ -41,15 +51,11 @@ class PlannedSampler(Sampler[list[int]]):
         num_replicas: int,
         rank: int,
     ) -> None:
-        self.lengths = np.asarray(lengths, dtype=np.int64)
-        if self.lengths.ndim != 1 or not len(self.lengths) or self.lengths.min() < 1:
-            raise ValueError("`lengths` must be the numbers of documents, at least one each")
+        self.lengths = check_lengths(lengths)
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise TypeError(f"`seed` must be an int, got {seed!r}")
-        if seed < 0:
-            raise ValueError(f"`seed` must not be negative, got {seed}")
-        if num_replicas < 1:
-            raise ValueError(f"`num_replicas` must be at least 1, got {num_replicas}")
+        check_at_least(0, seed=seed)
+        check_at_least(1, num_replicas=num_replicas)
         if not 0 <= rank < num_replicas:
             raise ValueError(f"`rank` must be from 0 to {num_replicas - 1}, got {rank}")
         if num_replicas > len(self.lengths):
@@ -89,8 +95,7 @@ class PlannedSampler(Sampler[list[int]]):
         Raises:
             ValueError: `epoch` is negative.
         """
-        if epoch < 0:
-            raise ValueError(f"`epoch` must not be negative, got {epoch}")
+        check_at_least(0, epoch=epoch)
         if epoch != self.epoch:
             self.epoch = epoch
             self._start = self._position = 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_at_least
 from ._planned import Plan, PlannedSampler
 
 
@@ -60,9 +61,7 @@ class BucketBatchSampler(PlannedSampler):
         super().__init__(lengths, shuffle=shuffle, seed=seed, num_replicas=num_replicas, rank=rank)
         if batch_size is None and max_tokens is None:
             raise ValueError("`batch_size` or `max_tokens` must be given, got neither")
-        for name, value in (("batch_size", batch_size), ("max_tokens", max_tokens), ("pool", pool)):
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}")
+        check_at_least(1, batch_size=batch_size, max_tokens=max_tokens, pool=pool)
         check_budget(self.lengths, max_tokens)
         self.batch_size = batch_size
         self.max_tokens = max_tokens

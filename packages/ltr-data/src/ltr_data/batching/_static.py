@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ._planned import Plan, PlannedSampler
+from .._checks import check_at_least
+from ._planned import Plan, PlannedSampler, check_lengths
 from ._sampling import check_budget
 
 
@@ -105,12 +106,8 @@ def static_lengths(
         >>> static_lengths([3, 4, 4, 15, 16, 90], num_shapes=3, multiple=1)
         [4, 16, 90]
     """
-    counts = np.asarray(lengths, dtype=np.int64)
-    if counts.ndim != 1 or not len(counts) or counts.min() < 1:
-        raise ValueError("`lengths` must be the numbers of documents, at least one each")
-    for name, value in (("num_shapes", num_shapes), ("multiple", multiple)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}")
+    counts = check_lengths(lengths)
+    check_at_least(1, num_shapes=num_shapes, multiple=multiple)
     multiple *= -(-int(counts.max()) // (multiple * 1024))
     rounded = -(-counts // multiple)
     candidates, queries = np.unique(rounded, return_counts=True)

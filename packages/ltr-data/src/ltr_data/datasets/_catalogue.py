@@ -1,11 +1,11 @@
 """From the name of a public data set to its files."""
 
-import difflib
 import os
 import tarfile
 import zipfile
 from pathlib import Path
 
+from .._checks import check_name
 from ..files import atomic_folder
 from . import letor
 from ._manifests import MANIFESTS, Manifest
@@ -21,10 +21,7 @@ def manifest(name: str) -> Manifest:
         >>> manifest("mslr_web30k").num_features
         136
     """
-    if name not in MANIFESTS:
-        nearest = difflib.get_close_matches(name, MANIFESTS, n=1)
-        hint = f", did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"`name` must be one of {', '.join(MANIFESTS)}, got {name!r}{hint}")
+    check_name("name", name, MANIFESTS)
     return MANIFESTS[name]
 
 

@@ -1,8 +1,8 @@
 """Task names, as a user writes them, to label specifications."""
 
-import difflib
 from collections.abc import Collection, Sequence
 
+from .._checks import did_you_mean
 from ..labels._spec import LabelSpec
 from . import mslr
 
@@ -52,10 +52,9 @@ def resolve_tasks(
             specs.append(_feature_task(name, feature_ids, preset))
         else:
             choices = [*known, *aliases]
-            nearest = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-            hint = f", did you mean {nearest[0]!r}?" if nearest else "."
+            hint = did_you_mean(name, choices, cutoff=0.5)
             raise ValueError(
-                f"`names` has the unknown task {name!r}{hint} "
+                f"`names` has the unknown task {name!r}{hint or '.'} "
                 f"Known are {', '.join(choices)}, {_FEATURE}<id>"
             )
     for position, spec in enumerate(specs):

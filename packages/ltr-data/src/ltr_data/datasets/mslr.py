@@ -30,6 +30,7 @@ and calls its tasks 131 "Click", 132 "Dwell", 133 "QS" and 135 "QS2". By the lis
 from collections.abc import Collection
 from types import MappingProxyType
 
+from .._checks import check_name
 from ..labels._grades import QuantileGrades
 from ..labels._spec import LabelSpec
 from ..labels._transforms import Compose, Identity, Invert, LabelTransform
@@ -130,6 +131,5 @@ def inputs(labels: Collection[LabelSpec] = (), preset: str = "paper") -> tuple[i
 
 
 def _dropped(preset: str) -> tuple[int, ...]:
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
+    check_name("preset", preset, PRESETS)
     return PRESETS[preset]

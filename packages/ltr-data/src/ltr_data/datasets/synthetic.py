@@ -37,6 +37,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_at_least
 from .._table import RankingTable
 from ._synthetic_model import (
     CORRELATION,
@@ -154,12 +155,8 @@ def _generate(
     noise: float,
     first_id: int,
 ) -> RankingTable:
-    if num_queries < 1:
-        raise ValueError(f"`num_queries` must be at least 1, got {num_queries}")
-    if num_features < _MIN_FEATURES:
-        raise ValueError(f"`num_features` must be at least {_MIN_FEATURES}, got {num_features}")
-    if not mean_length >= 1:
-        raise ValueError(f"`mean_length` must be at least 1, got {mean_length}")
+    check_at_least(1, num_queries=num_queries, mean_length=mean_length)
+    check_at_least(_MIN_FEATURES, num_features=num_features)
     if not 0 <= noise <= 1:
         raise ValueError(f"`noise` must be in [0, 1], got {noise}")
     mixing = square_root(correlation)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from .._checks import check_at_least
 from .._columns import Features
 from ._transform import FeatureTransform, check_fit, row_chunks
 
@@ -155,8 +156,7 @@ class QuantileTransform(FeatureTransform):
     quantiles: Tensor
 
     def __init__(self, feature_ids: Sequence[int], num_quantiles: int = 1000) -> None:
-        if num_quantiles < 2:
-            raise ValueError(f"`num_quantiles` must be at least 2, got {num_quantiles}")
+        check_at_least(2, num_quantiles=num_quantiles)
         super().__init__(feature_ids)
         self.num_quantiles = num_quantiles
         self.register_buffer("quantiles", torch.zeros(len(self.feature_ids), num_quantiles))

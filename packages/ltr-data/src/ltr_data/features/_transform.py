@@ -1,6 +1,5 @@
 """Feature transforms: fitted to the training split, kept with the model, equal everywhere."""
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .._checks import build
 from .._columns import Features
 from .._table import describe_ids
 
@@ -61,17 +61,7 @@ class FeatureTransform(nn.Module, ABC):
         Raises:
             ValueError: The name is unknown, or a parameter is.
         """
-        arguments = dict(config)
-        name = arguments.pop("name", None)
-        if name not in FeatureTransform._types:
-            nearest = difflib.get_close_matches(str(name), FeatureTransform._types, n=1)
-            hint = f", did you mean {nearest[0]}?" if nearest else ""
-            known = ", ".join(sorted(FeatureTransform._types))
-            raise ValueError(f"`name` must be one of {known}, got {name!r}{hint}")
-        try:
-            return FeatureTransform._types[name](**arguments)
-        except TypeError as error:
-            raise ValueError(f"`{name}` does not have these parameters: {error}") from error
+        return build("name", config, FeatureTransform._types)
 
     @property
     def constant_columns(self) -> tuple[int, ...]:

@@ -1,12 +1,14 @@
 """Grades from the quantiles of a column."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_at_least
 from ._transforms import LabelTransform
 
 
@@ -42,8 +44,7 @@ class QuantileGrades(LabelTransform):
     edges: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.levels < 2:
-            raise ValueError(f"`levels` must be at least 2, got {self.levels}")
+        check_at_least(2, levels=self.levels)
         if self.edges is not None and (
             len(self.edges) >= self.levels or np.any(np.diff(self.edges) <= 0)
         ):
@@ -75,7 +76,5 @@ class QuantileGrades(LabelTransform):
         return np.searchsorted(np.array(self.edges), values, side="left").astype(np.float32)
 
     @classmethod
-    def _from_parameters(cls, parameters: dict[str, Any]) -> "LabelTransform":
-        if parameters.get("edges") is not None:
-            parameters["edges"] = tuple(parameters["edges"])
-        return cls(**parameters)
+    def _from_parameters(cls, *, edges: Sequence[float] | None = None, **parameters: Any) -> Self:
+        return cls(**parameters, edges=None if edges is None else tuple(edges))

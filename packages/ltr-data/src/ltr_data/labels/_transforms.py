@@ -1,14 +1,15 @@
 """From the values of a column to the labels of a task."""
 
 import dataclasses
-import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from .._checks import build
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,11 @@ class LabelTransform(ABC):
     `to_dict` is JSON.
     """
 
-    _types: ClassVar[dict[str, type["LabelTransform"]]] = {}
+    _types: ClassVar[dict[str, Callable[..., "LabelTransform"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        LabelTransform._types[cls.__name__] = cls
+        LabelTransform._types[cls.__name__] = cls._from_parameters
 
     @abstractmethod
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -52,20 +53,11 @@ class LabelTransform(ABC):
         Raises:
             ValueError: The type is unknown, or its parameters are.
         """
-        parameters = dict(config)
-        name = parameters.pop("type", None)
-        if name not in LabelTransform._types:
-            nearest = difflib.get_close_matches(str(name), LabelTransform._types, n=1)
-            hint = f", did you mean {nearest[0]}?" if nearest else ""
-            known = ", ".join(sorted(LabelTransform._types))
-            raise ValueError(f"`type` must be one of {known}, got {name!r}{hint}")
-        try:
-            return LabelTransform._types[name]._from_parameters(parameters)
-        except TypeError as error:
-            raise ValueError(f"`{name}` does not have these parameters: {error}") from error
+        return build("type", config, LabelTransform._types)
 
     @classmethod
-    def _from_parameters(cls, parameters: dict[str, Any]) -> "LabelTransform":
+    def _from_parameters(cls, **parameters: Any) -> Self:
+        """Build a transform from what `to_dict` gives."""
         return cls(**parameters)
 
 
@@ -212,5 +204,5 @@ class Compose(LabelTransform):
         return {"type": "Compose", "transforms": [t.to_dict() for t in self.transforms]}
 
     @classmethod
-    def _from_parameters(cls, parameters: dict[str, Any]) -> "LabelTransform":
-        return cls(*(LabelTransform.from_dict(t) for t in parameters["transforms"]))
+    def _from_parameters(cls, **parameters: Any) -> Self:
+        return cls(*map(LabelTransform.from_dict, parameters["transforms"]))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import check_at_least
 from .._progress import Progress
 from ..files import atomic_write, remove_leftovers
 from ..readers._builder import TableBuilder
@@ -20,7 +21,6 @@ from ..readers._lightgbm import find_query_file
 from ..readers._paths import SUFFIX, Sources, expand, holders
 from ..readers._source import fill, kind
 from ..readers._tabular import Columns
-from ..readers.svmrank import check_num_features
 from ._cache_file import CacheFile, read_manifest
 
 _VERSION = 2  # of what the readers make of a file; a higher one makes all caches stale
@@ -77,7 +77,7 @@ def convert(
         ...     convert(path).name
         'train.txt.safetensors'
     """
-    check_num_features(num_features)
+    check_at_least(1, num_features=num_features)
     paths = expand(source)
     target = cache_path(paths) if target is None else Path(target)
     options = describe_options(paths, columns, num_features, regroup)

@@ -1,6 +1,5 @@
 """Files as streams of bytes: plain, compressed, or inside an archive."""
 
-import difflib
 import gzip
 import os
 import zipfile
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 import pyarrow as pa
+
+from .._checks import did_you_mean
 
 #: By suffix, a raw file to what it holds; what has none of these is plain.
 DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
@@ -130,18 +131,17 @@ def locate(path: Path) -> Path:
         if parent.suffix == ".zip" and parent.is_file():
             return parent
     raise FileNotFoundError(
-        f"`path` must name an existing file, there is no {path}{_did_you_mean(path)}"
+        f"`path` must name an existing file, there is no {path}{_nearest(path)}"
     )
 
 
-def _did_you_mean(path: Path) -> str:
+def _nearest(path: Path) -> str:
     """The file of the nearest name in the folder, for messages."""
     try:
         names = [file.name for file in path.parent.iterdir()]
     except OSError:
         return f", and no folder {path.parent}"
-    nearest = difflib.get_close_matches(path.name, names, n=1)
-    return f", did you mean {nearest[0]}?" if nearest else ""
+    return did_you_mean(path.name, names)
 
 
 def _check_plain(path: Path, raw: IO[bytes]) -> None:

@@ -1,12 +1,11 @@
 """The text format of SVMrank and LETOR: ``<label> qid:<id> <feature>:<value> ... # comment``."""
 
 from ._blocks import Block, read_blocks
-from ._reader import check_num_features, parse_blocks, parse_stream, read_svmrank
+from ._reader import parse_blocks, parse_stream, read_svmrank
 from ._writer import write_svmrank
 
 __all__ = [
     "Block",
-    "check_num_features",
     "parse_blocks",
     "parse_stream",
     "read_blocks",

@@ -1,11 +1,11 @@
 """From the text to rows and tables."""
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from ..._ahead import map_ahead
+from ..._checks import check_at_least
 from ..._table import RankingTable
 from .._builder import MemorySink, TableBuilder
 from .._rows import Rows
@@ -57,7 +57,7 @@ def read_svmrank(
         Blocks of well-formed lines are parsed as a whole, with every feature number verified; any
         other block is parsed line by line.
     """
-    check_num_features(num_features)
+    check_at_least(1, num_features=num_features)
     path = Path(path)
     sink = MemorySink()
     builder = TableBuilder(path, sink, num_features)
@@ -83,22 +83,9 @@ def parse_blocks(blocks: Iterable[Block], threads: int | None = None) -> Iterato
         ValueError: A line is wrong, or `threads` is below 1.
     """
     threads = min(os.cpu_count() or 1, 8) if threads is None else threads
-    if threads < 1:
-        raise ValueError(f"`threads` must be at least 1, got {threads}")
-    if threads == 1:
-        yield from map(parse, blocks)
-        return
-    waiting: deque[Future[Rows]] = deque()
-    with ThreadPoolExecutor(threads) as executor:
-        try:
-            for block in blocks:
-                waiting.append(executor.submit(parse, block))
-                if len(waiting) > threads:  # bounds the memory, and keeps all threads busy
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            executor.shutdown(cancel_futures=True)
+    check_at_least(1, threads=threads)
+    ahead = threads if threads > 1 else 0
+    yield from map_ahead(parse, blocks, threads=threads, ahead=ahead)
 
 
 def parse(block: Block) -> Rows:
@@ -109,9 +96,3 @@ def parse(block: Block) -> Rows:
     """
     rows = parse_block(block)
     return parse_lines(block) if rows is None else rows
-
-
-def check_num_features(num_features: int | None) -> None:
-    """Raise ValueError for a number of columns below 1."""
-    if num_features is not None and num_features < 1:
-        raise ValueError(f"`num_features` must be at least 1, got {num_features}")
