@@ -147,7 +147,7 @@ def test_stale_is_converted_again(source):
 def test_damaged_is_converted_again(source, damage):
     target = ltr_data.convert(source)
     target.write_bytes(damage(target.read_bytes()))
-    with pytest.raises(ValueError, match="expected a whole file"):
+    with pytest.raises(ValueError, match="expected a complete file"):
         _cache_file.map_table(target)
     assert len(ltr_data.open(source)) == TABLE.num_queries
 
@@ -184,7 +184,7 @@ def test_files_of_one_name_share_a_folder(tmp_path):
     assert [_cache_file.map_table(t).query_ids for t in targets] == [("Fold1",), ("Fold2",)]
     assert ltr_data.convert_all(pattern)[0] == tmp_path / "Fold1" / "train.txt.safetensors"
     assert len(ltr_data.convert_all(pattern)) == 2
-    with pytest.raises(FileNotFoundError, match="`path` must fit a file"):
+    with pytest.raises(FileNotFoundError, match="`path` must name a file, no file matches"):
         ltr_data.convert_all(tmp_path / "*.csv")
 
 

@@ -186,7 +186,7 @@ def test_a_chain_is_saved_with_its_parts():
 def test_a_chain_is_fitted_to_rows_in_chunks(monkeypatch):
     features = np.random.default_rng(0).gamma(1, 9, (50, 3)).astype(np.float32)
     whole = chain(features)
-    monkeypatch.setattr("ltr_data.features._transform._CHUNK_ROWS", 7)
+    monkeypatch.setattr("ltr_data._columns._CHUNK_ROWS", 7)
     assert np.allclose(chain(features).transform(features), whole.transform(features), atol=1e-6)
 
 

@@ -80,7 +80,7 @@ def test_a_converted_file_opens_without_its_source(source):
     target = ltr_data.convert(source)
     source.unlink()
     assert ltr_data.open(target).checksum() == expected
-    with pytest.raises(ValueError, match="the file is converted already; `open` maps it"):
+    with pytest.raises(ValueError, match="the file is already converted; `open` maps it"):
         ltr_data.read(target)
 
 

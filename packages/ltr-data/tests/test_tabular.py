@@ -97,7 +97,7 @@ def test_columns_choose_and_order(tmp_path):
         ("1,4", "nan,4", r"x.csv:4: column 'label'.*nan"),
         ("1,4", "1", r"x.csv:4: Expected 4 columns, got 3"),
         ("label", "grade", r"x.csv: `columns`.*'label'; it has qid, bm25, grade, pagerank"),
-        ("pagerank", "bm25", r"x.csv: the column 'bm25' is there twice"),
+        ("pagerank", "bm25", r"x.csv: the column 'bm25' occurs twice"),
         ("b c", "8,1,1,1\n7", r"x.csv:5: query '7' comes back; it began in line 2"),
         (CSV, "", r"x.csv:1: expected the names"),
         (CSV, "qid,label\n1,1\n", r"x.csv: `columns`.*at least one feature"),

@@ -1,16 +1,14 @@
-"""Matrices of which only the rows asked for are made: for what is too large to copy."""
+"""Matrices that are too large to copy: only the requested rows are in memory."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 
 class LazyMatrix(ABC):
-    """Stands in for a (document, feature) float32 array where that is indexed by rows.
-
-    `np.asarray` makes it one.
-    """
+    """A (document, feature) float32 matrix, indexed by rows; `np.asarray` copies it whole."""
 
     @property
     @abstractmethod
@@ -19,7 +17,7 @@ class LazyMatrix(ABC):
 
     @abstractmethod
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """(row, feature) some rows, in memory of their own."""
+        """Return a (row, feature) copy of some rows."""
 
     @property
     def ndim(self) -> int:
@@ -43,7 +41,7 @@ class LazyMatrix(ABC):
 
 
 class ColumnView(LazyMatrix):
-    """Columns of a (document, column) matrix, copied only for the rows that are asked for.
+    """Columns of a (document, column) matrix, copied only for the rows that are requested.
 
     Args:
         matrix: (document, column) float32.
@@ -66,9 +64,17 @@ class ColumnView(LazyMatrix):
         return len(self._matrix), len(self._columns)
 
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """(row, feature) a copy of some rows."""
+        """Return a (row, feature) copy of some rows."""
         chosen = self._matrix[rows]
         return chosen.take(self._columns, axis=1)
 
 
 Features = npt.NDArray[np.float32] | LazyMatrix
+
+_CHUNK_ROWS = 16_384
+
+
+def row_chunks(features: Features) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the rows in blocks, since a mapped matrix may be larger than the memory."""
+    for start in range(0, len(features), _CHUNK_ROWS):
+        yield features[start : start + _CHUNK_ROWS]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import Features
+from ._columns import Features, row_chunks
 from ._dataset import RankingDataset
 from ._table import RankingTable
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CHUNK_ROWS = 16_384
 _MOST_VALUES = 10  # of a label in the text; more are shown in ranges
 
 
@@ -218,6 +217,6 @@ def _correlation(
 def _constant(features: Features, feature_ids: tuple[int, ...]) -> tuple[int, ...]:
     first = features[0:1]
     varies = np.zeros(features.shape[1], dtype=np.bool_)
-    for start in range(0, len(features), _CHUNK_ROWS):
-        varies |= (features[start : start + _CHUNK_ROWS] != first).any(axis=0)
+    for rows in row_chunks(features):
+        varies |= (rows != first).any(axis=0)
     return tuple(f for f, v in zip(feature_ids, varies.tolist(), strict=True) if not v)

@@ -1,6 +1,7 @@
 """Lists of documents, padded to one length."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,7 +19,7 @@ class RankingBatch:
         mask: (batch, list) bool, True at a real document.
         query_ids: (batch,) as in the file.
         label_mask: (task, batch, list) bool, True where the task has a label for a real document;
-            None when no label is missing. Where it is given, it is the mask for losses and metrics.
+            None when no label is missing. If it is given, use it as mask for losses and metrics.
 
     Examples:
         >>> import torch
@@ -47,34 +48,29 @@ class RankingBatch:
         return int(self.mask.sum())
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        """The batch on another device; with `non_blocking` a pinned one is copied meanwhile."""
-        return type(self)(
-            features=self.features.to(device, non_blocking=non_blocking),
-            labels=self.labels.to(device, non_blocking=non_blocking),
-            mask=self.mask.to(device, non_blocking=non_blocking),
-            query_ids=self.query_ids,
-            label_mask=None
-            if self.label_mask is None
-            else self.label_mask.to(device, non_blocking=non_blocking),
-        )
+        """Return the batch on another device; with `non_blocking` a pinned one is still copied."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
-        """The batch in page-locked memory; `DataLoader` calls this with ``pin_memory=True``."""
-        return type(self)(
-            features=self.features.pin_memory(),
-            labels=self.labels.pin_memory(),
-            mask=self.mask.pin_memory(),
-            query_ids=self.query_ids,
-            label_mask=None if self.label_mask is None else self.label_mask.pin_memory(),
+        """Return the batch in page-locked memory, as `DataLoader` does with ``pin_memory=True``."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        return dataclasses.replace(
+            self,
+            features=function(self.features),
+            labels=function(self.labels),
+            mask=function(self.mask),
+            label_mask=None if self.label_mask is None else function(self.label_mask),
         )
 
 
 def collate(batches: RankingBatch | Sequence[RankingBatch]) -> RankingBatch:
-    """Put batches together to one; the ``collate_fn`` of a `torch.utils.data.DataLoader`.
+    """Join batches; the ``collate_fn`` of a `torch.utils.data.DataLoader`.
 
     Args:
-        batches: Of the same features and tasks. A single batch, as a `RankingDataset` gives a
-            loader that asks for several queries at once, is returned as it is.
+        batches: Of the same features and tasks. A single batch, as a `RankingDataset` returns for
+            several queries at once, is returned as it is.
 
     Returns:
         All queries in order, padded to the longest list.
@@ -112,14 +108,10 @@ def collate(batches: RankingBatch | Sequence[RankingBatch]) -> RankingBatch:
 
     label_mask = None
     if any(b.label_mask is not None for b in batches):
-        label_mask = join(
-            [
-                b.mask.expand(b.labels.shape) if b.label_mask is None else b.label_mask
-                for b in batches
-            ],
-            list_axis=-1,
-            batch_axis=1,
-        )
+        masks = [
+            b.mask.expand(b.labels.shape) if b.label_mask is None else b.label_mask for b in batches
+        ]
+        label_mask = join(masks, list_axis=-1, batch_axis=1)
     return RankingBatch(
         features=join([b.features for b in batches], list_axis=1, batch_axis=0),
         labels=join([b.labels for b in batches], list_axis=2, batch_axis=1),

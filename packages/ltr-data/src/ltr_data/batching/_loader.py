@@ -1,4 +1,4 @@
-"""The batches of a data set, one after the other or made ahead in threads."""
+"""The batches of a data set, made in sequence or ahead in threads."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -37,7 +37,7 @@ class BatchSource(Protocol):
 
 
 def batches(dataset: BatchSource, sampler: Iterable[Sequence[int]]) -> Iterator[RankingBatch]:
-    """The batches of a data set in a sampler's order, without a `DataLoader`.
+    """Yield the batches of a data set in a sampler's order, without a `DataLoader`.
 
     Args:
         dataset: Where the queries come from.
@@ -59,16 +59,16 @@ def batches(dataset: BatchSource, sampler: Iterable[Sequence[int]]) -> Iterator[
 
 
 class Loader:
-    """The batches of a data set in a sampler's order, made in threads while others are used.
+    """The batches of a data set in a sampler's order, made in threads while others are in use.
 
-    Unlike processes, threads share the data set: nothing is pickled, and a memory-mapped one is
-    mapped once. The position is that of the batches that were used, not of those made ahead.
+    Unlike processes, threads share the data set: nothing is pickled, and a mapped file is mapped
+    once. The position counts the batches that were used, not those made ahead.
 
     Args:
         dataset: Where the queries come from.
         sampler: Which queries are in a batch; with a `StaticBatchSampler` batches have its shapes.
-        long_lists: How lists are shortened; give the sampler ``numpy.minimum(dataset.lengths,
-            long_lists.length)`` as lengths then.
+        long_lists: How lists are shortened; then make the sampler from
+            ``numpy.minimum(dataset.lengths, long_lists.length)``.
         prefetch: Number of batches that are made ahead; with 0 there are no threads.
         workers: Number of threads.
         pin_memory: Whether batches are in page-locked memory, from which
@@ -120,7 +120,7 @@ class Loader:
         self._position = 0
 
     def __len__(self) -> int:
-        """Number of batches of the whole epoch."""
+        """Return the number of batches of the whole epoch."""
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[RankingBatch]:
@@ -130,17 +130,13 @@ class Loader:
             yield batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order and samples come next.
-
-        Raises:
-            ValueError: `epoch` is negative.
-        """
+        """Choose the epoch whose order and samples come next."""
         if epoch != self.sampler.epoch:
             self._position = 0
         self.sampler.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """As that of the sampler, with the position after the last batch that was used."""
+        """Return the sampler's state, with the position after the last batch that was used."""
         return {**self.sampler.state_dict(), "position": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

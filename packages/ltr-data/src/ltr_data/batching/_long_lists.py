@@ -1,4 +1,4 @@
-"""What to do with lists that are too long: which documents stay."""
+"""Which documents stay in a list that is too long."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,10 @@ class LongLists:
 
     Args:
         length: Largest number of documents that stay.
-        policy: "sample" takes documents at random, without bias to any; "truncate" takes the first
-            ones of the file.
-        keep_relevant: Name of a task; where no document with a positive label of it would stay
-            though the list has one, the last document that stays gives way to one that has, drawn
-            at random ("sample") or the first of the file ("truncate"). None keeps none.
+        policy: "sample" draws documents uniformly; "truncate" takes the first ones of the file.
+        keep_relevant: Name of a task. If the list has documents with a positive label of it but
+            none would stay, one of them replaces the last document that stays: a random one
+            ("sample") or the first of the file ("truncate").
         seed: Of the samples; a list has the same sample in the same epoch, whatever the batch.
 
     Raises:
@@ -47,11 +46,7 @@ class LongLists:
             raise ValueError(f'`policy` must be "sample" or "truncate", got {self.policy!r}')
 
     def task(self, tasks: Sequence[str]) -> int | None:
-        """Position of the task of `keep_relevant`; None where there is none.
-
-        Raises:
-            ValueError: There is no such task.
-        """
+        """Return the position of the task of `keep_relevant`, if any."""
         if self.keep_relevant is None:
             return None
         if self.keep_relevant not in tasks:
@@ -64,15 +59,12 @@ class LongLists:
     def choose(
         self, labels: npt.NDArray[np.floating], query: int, epoch: int
     ) -> npt.NDArray[np.int64]:
-        """The documents that stay.
+        """Return the (kept,) ascending positions of the documents that stay.
 
         Args:
-            labels: (document,) of the task of `keep_relevant`, or anything without one.
+            labels: (document,) of the task of `keep_relevant`; any without one.
             query: Position of the query; with seed and epoch it determines the sample.
             epoch: Of the training.
-
-        Returns:
-            (kept,) positions in the list, ascending.
         """
         count = len(labels)
         if count <= self.length:
@@ -83,7 +75,7 @@ class LongLists:
             order = np.random.default_rng([self.seed, epoch, query]).permutation(count)
         chosen = order[: self.length]
         if self.keep_relevant is not None and not (labels[chosen] > 0).any():
-            # The order is random already, so the first relevant one of it is a random one.
+            # The first relevant one of a random order is a random one.
             relevant = order[labels[order] > 0]
             if len(relevant):
                 chosen[-1] = relevant[0]

@@ -1,4 +1,4 @@
-"""Lists of documents of different lengths as arrays."""
+"""Padded arrays of lists of different lengths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .._columns import Features
 
-#: Of one list: consecutive documents, or some.
+#: The documents of one list, consecutive or not.
 Documents = slice | npt.NDArray[np.int64]
 
 
@@ -29,20 +29,14 @@ def pad(
     lists: Sequence[Documents],
     pad_to: tuple[int, int] | None,
 ) -> Padded:
-    """Put lists of documents under one another, zeros behind each.
+    """Stack lists of documents, each padded with zeros, and fill up with empty lists.
 
     Args:
         features: (document, feature).
         labels: (task, document).
         label_mask: (task, document), or None.
         lists: The documents of each.
-        pad_to: (number of lists, list length); as large as needed when None.
-
-    Returns:
-        The lists, and after them empty ones.
-
-    Raises:
-        ValueError: The lists do not fit into `pad_to`.
+        pad_to: (number of lists, list length); None for the smallest that holds all.
     """
     lengths = [d.stop - d.start if isinstance(d, slice) else len(d) for d in lists]
     shape = (len(lists), max(lengths)) if pad_to is None else pad_to

@@ -1,4 +1,4 @@
-"""What samplers share: an epoch's plan of batches, its shards, and the position in it."""
+"""The base of the samplers: an epoch's plan of batches, its shards and the position in it."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from .._checks import check_at_least
 
 Plan = list[npt.NDArray[np.int64]]
 
-# Of states that were saved before the setting was there.
+# For states that were saved before the setting existed.
 _DEFAULTS = {"num_replicas": 1}
 
 
@@ -25,19 +25,10 @@ def check_lengths(lengths: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArr
 
 
 class PlannedSampler(Sampler[list[int]]):
-    """Lists of queries in an order that seed and epoch determine, on every process alike.
+    """Batches of queries in an order that seed and epoch determine, the same on every process.
 
-    Args:
-        lengths: (query,) number of documents of each query.
-        shuffle: Whether each epoch has another order.
-        seed: Of the orders, with the epoch.
-        num_replicas: Number of processes that share an epoch.
-        rank: Number of this process, from 0. The processes have equally many batches, and every
-            query is in one batch of one process: where the batches cannot be shared out evenly,
-            some are cut in two.
-
-    Raises:
-        ValueError: There are no queries, or a number is out of its range.
+    The processes that share an epoch get equally many batches, and every query is in one batch of
+    one process: if the batches cannot be divided evenly, some are cut in two.
     """
 
     _settings: ClassVar[tuple[str, ...]] = ("seed", "shuffle", "num_replicas")
@@ -81,29 +72,25 @@ class PlannedSampler(Sampler[list[int]]):
             yield plan[number].tolist()
 
     def __len__(self) -> int:
-        """Number of batches of this process in the whole epoch."""
+        """Return the number of batches of this process in the whole epoch."""
         return len(self._plan()) // self.num_replicas
 
     @property
     def start(self) -> int:
-        """Number of batches that the next iteration leaves out: 0, unless a state was loaded."""
+        """Number of batches that the next iteration skips: 0, unless a state was loaded."""
         return self._start
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next; another one than now starts at its beginning.
-
-        Raises:
-            ValueError: `epoch` is negative.
-        """
+        """Choose the epoch of the next iteration; a new one starts at its beginning."""
         check_at_least(0, epoch=epoch)
         if epoch != self.epoch:
             self.epoch = epoch
             self._start = self._position = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch and position, with the settings that determine the order; JSON holds it.
+        """Return epoch, position and the settings that determine the order, for JSON.
 
-        It is the same for all processes that share an epoch.
+        The state is the same for all processes that share an epoch.
         """
         settings = {name: getattr(self, name) for name in self._settings}
         return {
@@ -129,17 +116,17 @@ class PlannedSampler(Sampler[list[int]]):
         self._start = self._position = state["position"]
 
     def token_utilization(self) -> float:
-        """Share of the padded positions of this epoch, all processes together, with a document."""
+        """Return the share of this epoch's padded positions, of all processes, with a document."""
         padded = sum(rows * length for rows, length in map(self.shape_of, self._plan()))
         return float(self.lengths.sum() / padded)
 
     def shape_of(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> tuple[int, int]:
-        """(number of lists, list length) of a batch."""
+        """Return (number of lists, list length) of a batch."""
         return len(indices), int(self.lengths[np.asarray(indices)].max())
 
     @abstractmethod
     def _make_plan(self, generator: np.random.Generator) -> Plan:
-        """The batches of an epoch."""
+        """Make the batches of an epoch."""
 
     def _plan(self) -> Plan:
         if self._planned is None or self._planned[0] != self.epoch:
@@ -149,7 +136,7 @@ class PlannedSampler(Sampler[list[int]]):
         return self._planned[1]
 
     def _share_out(self, plan: Plan) -> Plan:
-        """Cut the largest batches in two until the processes have equally many."""
+        """Cut the largest batches in two until all processes get equally many."""
         while len(plan) % self.num_replicas:
             largest = max(range(len(plan)), key=lambda number: len(plan[number]))
             queries = plan[largest]

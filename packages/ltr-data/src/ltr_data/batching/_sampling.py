@@ -1,4 +1,4 @@
-"""Batches of lists of like length, so that little of a batch is padding."""
+"""Batches of lists of similar length, so that little of a batch is padding."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,9 @@ class BucketBatchSampler(PlannedSampler):
         lengths: (query,) number of documents of each query.
         batch_size: Largest number of queries in a batch.
         max_tokens: Largest number of padded positions (queries × longest list) in a batch.
-        shuffle: Whether each epoch has another order.
+        shuffle: Whether each epoch has a different order.
         seed: Of the orders, with the epoch.
-        pool: Number of batches that are sorted together. More waste less and mix less.
+        pool: Number of batches that are sorted together: more mean less padding and less mixing.
         num_replicas: Number of processes that share an epoch, without overlap or loss.
         rank: Number of this process, from 0; all have equally many batches.
 
@@ -39,9 +39,9 @@ class BucketBatchSampler(PlannedSampler):
         [[2, 0], [3, 1]]
 
     Note:
-        `state_dict` holds the position after the last batch that was given out. A `DataLoader` with
-        workers takes batches ahead of their use, so there it is ahead too; a `Loader` knows which
-        batches were used.
+        `state_dict` has the position after the last batch that the sampler returned. A `DataLoader`
+        with workers prefetches, so its sampler is ahead of the batches in use; a `Loader` knows
+        which batches were used.
     """
 
     _settings = (*PlannedSampler._settings, "batch_size", "max_tokens", "pool")
@@ -100,7 +100,7 @@ class BucketBatchSampler(PlannedSampler):
 
 
 def check_budget(lengths: npt.NDArray[np.int64], max_tokens: int | None) -> None:
-    """Raise ValueError unless every list fits into the budget."""
+    """Raise ValueError if a list is longer than the budget."""
     if max_tokens is not None and lengths.max() > max_tokens:
         query = int(lengths.argmax())
         raise ValueError(

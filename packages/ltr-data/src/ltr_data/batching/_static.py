@@ -13,15 +13,15 @@ from ._sampling import check_budget
 class StaticBatchSampler(PlannedSampler):
     """Batches of queries in a few fixed shapes, in an order that seed and epoch determine.
 
-    A list goes to the shortest of `list_lengths` that holds it; a batch has lists of one such
-    length, as many as `max_tokens` allows. `shape_of` is the shape a batch is padded to: with
-    `RankingDataset.batch` give it as `pad_to`; a `Loader` does so.
+    A list is padded to the shortest of `list_lengths` that holds it; a batch has lists of one such
+    length, as many as `max_tokens` allows. Pass `shape_of` a batch to `RankingDataset.batch` as
+    `pad_to`; a `Loader` does so.
 
     Args:
         lengths: (query,) number of documents of each query.
         list_lengths: The list lengths of the shapes; `static_lengths` finds good ones.
         max_tokens: Number of positions of a batch, padding included.
-        shuffle: Whether each epoch has another order.
+        shuffle: Whether each epoch has a different order.
         seed: Of the orders, with the epoch.
         num_replicas: Number of processes that share an epoch, without overlap or loss.
         rank: Number of this process, from 0; all have equally many batches.
@@ -65,7 +65,7 @@ class StaticBatchSampler(PlannedSampler):
         check_budget(np.array(self.list_lengths), max_tokens)
 
     def shape_of(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> tuple[int, int]:
-        """(number of lists, list length) that a batch is padded to."""
+        """Return (number of lists, list length) that a batch is padded to."""
         longest = int(self.lengths[np.asarray(indices)].max())
         length = next(length for length in self.list_lengths if length >= longest)
         return self.max_tokens // length, length
@@ -88,16 +88,16 @@ class StaticBatchSampler(PlannedSampler):
 def static_lengths(
     lengths: Sequence[int] | npt.NDArray[np.integer], num_shapes: int, *, multiple: int = 8
 ) -> list[int]:
-    """The list lengths that pad the given lists least.
+    """Find the list lengths that pad the given lists least.
 
     Args:
         lengths: (query,) number of documents of each query.
         num_shapes: Largest number of list lengths.
-        multiple: They are multiples of it, as tensor cores like.
+        multiple: All are multiples of it, which suits tensor cores.
 
     Returns:
-        Ascending list lengths; the last holds the longest list. They are the best there are (by
-        dynamic programming), except that for very long lists the multiple is made larger.
+        Ascending list lengths; the last holds the longest list. They are optimal (by dynamic
+        programming), except that for very long lists the multiple is made larger.
 
     Raises:
         ValueError: A number is below 1, or there are no queries.

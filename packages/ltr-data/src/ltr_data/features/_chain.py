@@ -1,4 +1,4 @@
-"""Feature transforms one after the other."""
+"""Feature transforms in sequence."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -17,9 +17,9 @@ Fit = Callable[[Features, Sequence[int]], FeatureTransform]
 
 
 class ComposeFeatures(FeatureTransform):
-    """One transform after the other, each fitted to what the one before gives.
+    """Several transforms in sequence, each fitted to the output of the one before.
 
-    What `Compose` is to labels. A column that is constant for one of them is constant.
+    `Compose` does the same for labels. A column that is constant for one of them is constant.
 
     Args:
         feature_ids: (feature,) numbers of the columns.
@@ -56,8 +56,10 @@ class ComposeFeatures(FeatureTransform):
         self.scale.copy_(varies)
 
     @classmethod
-    def fit(cls, features: Features, feature_ids: Sequence[int], steps: Sequence[Fit]) -> Self:
-        """Fit each step to the training split as the steps before leave it.
+    def fit(  # type: ignore[override]  # the steps have the options
+        cls, features: Features, feature_ids: Sequence[int], steps: Sequence[Fit]
+    ) -> Self:
+        """Fit each step to the training split as the steps before it transform it.
 
         Args:
             features: (document, feature); read some rows at a time.
@@ -73,20 +75,19 @@ class ComposeFeatures(FeatureTransform):
             features = _Transformed(features, fitted[-1])
         return cls(feature_ids, fitted)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature)."""
+    def _map(self, features: Tensor) -> Tensor:
         for part in self.transforms:
             features = part(features)
         return features
 
     def config(self) -> dict[str, Any]:
-        """What is not in `state_dict`, as JSON holds it."""
+        """Return what is not in `state_dict`, for JSON."""
         parts = [part.config() for part in self.transforms if isinstance(part, FeatureTransform)]
         return {**super().config(), "transforms": parts}
 
 
 class _Transformed(LazyMatrix):
-    """Features after a transform, made for the rows that are asked for."""
+    """Transformed features, computed for the rows that are requested."""
 
     def __init__(self, features: Features, transform: FeatureTransform) -> None:
         self._features = features

@@ -1,7 +1,7 @@
 """Feature transforms by the range and the quantiles of the training values."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .._checks import check_at_least
-from .._columns import Features
-from ._transform import FeatureTransform, check_fit, row_chunks
+from .._columns import Features, row_chunks
+from ._transform import FeatureTransform
 
 _MOST_ROWS = 100_000  # quantiles of more rows differ by less than a thousandth
 
@@ -34,36 +34,24 @@ class MinMaxScale(FeatureTransform):
         super().__init__(feature_ids)
         self.register_buffer("low", torch.zeros(len(self.feature_ids)))
 
-    @classmethod
-    def fit(cls, features: Features, feature_ids: Sequence[int]) -> Self:
-        """Take the range of each column of the training split.
-
-        Args:
-            features: (document, feature).
-            feature_ids: (feature,) numbers of the columns.
-
-        Raises:
-            ValueError: There are no documents, or a column has NaN or infinity.
-        """
-        transform = cls(feature_ids)
-        check_fit(features, transform.feature_ids)
+    def _learn(self, features: Features) -> None:
         low = np.min([chunk.min(axis=0) for chunk in row_chunks(features)], axis=0)
         high = np.max([chunk.max(axis=0) for chunk in row_chunks(features)], axis=0)
         span = high.astype(np.float64) - low
-        transform.low.copy_(torch.from_numpy(low))
-        transform.scale.copy_(torch.from_numpy(_inverse(span)))
-        return transform
+        # The inverse of what is below float32's normal numbers is infinite there.
+        wide = span > np.finfo(np.float32).tiny
+        scale = np.divide(1.0, span, out=np.zeros_like(span), where=wide)
+        self.low.copy_(torch.from_numpy(low))
+        self.scale.copy_(torch.from_numpy(scale))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature)."""
-        self._check(features)
+    def _map(self, features: Tensor) -> Tensor:
         return ((features - self.low) * self.scale).clamp(0, 1)
 
 
 class ClipOutliers(FeatureTransform):
-    """x, moved into the range between two quantiles of the training values.
+    """x, clipped to the range between two quantiles of the training values.
 
-    Constant columns stay as they are in the training split.
+    The quantiles are those of evenly spaced rows if there are more than 100,000.
 
     Args:
         feature_ids: (feature,) numbers of the columns.
@@ -93,50 +81,27 @@ class ClipOutliers(FeatureTransform):
         self.register_buffer("least", torch.zeros(len(self.feature_ids)))
         self.register_buffer("most", torch.zeros(len(self.feature_ids)))
 
-    @classmethod
-    def fit(
-        cls,
-        features: Features,
-        feature_ids: Sequence[int],
-        *,
-        low: float = 0.01,
-        high: float = 0.99,
-    ) -> Self:
-        """Take the quantiles of the training split (of evenly spaced rows, where it is large).
-
-        Args:
-            features: (document, feature).
-            feature_ids: (feature,) numbers of the columns.
-            low: Share of the training values below the range.
-            high: Share of the training values up to its end.
-
-        Raises:
-            ValueError: There are no documents, or a column has NaN or infinity.
-        """
-        transform = cls(feature_ids, low, high)
-        check_fit(features, transform.feature_ids)
+    def _learn(self, features: Features) -> None:
         rows = _some_rows(features)
-        least, most = np.quantile(rows, (low, high), axis=0, method="nearest")
-        transform.least.copy_(torch.from_numpy(least))
-        transform.most.copy_(torch.from_numpy(most))
-        transform.scale.copy_(torch.from_numpy((rows.max(axis=0) > rows.min(axis=0)) * 1.0))
-        return transform
+        least, most = np.quantile(rows, (self.low, self.high), axis=0, method="nearest")
+        self.least.copy_(torch.from_numpy(least))
+        self.most.copy_(torch.from_numpy(most))
+        self.scale.copy_(torch.from_numpy(rows.max(axis=0) > rows.min(axis=0)))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature)."""
-        self._check(features)
+    def _map(self, features: Tensor) -> Tensor:
         return torch.minimum(torch.maximum(features, self.least), self.most)
 
     def config(self) -> dict[str, Any]:
-        """What is not in `state_dict`, as JSON holds it."""
+        """Return what is not in `state_dict`, for JSON."""
         return {**super().config(), "low": self.low, "high": self.high}
 
 
 class QuantileTransform(FeatureTransform):
     """The share of the training values below x, and half of those equal to it: in [0, 1].
 
-    The training values are represented by `num_quantiles` of them, evenly spaced by rank; the
-    result is a multiple of half their inverse. Constant columns become 0.
+    `num_quantiles` of the training values, evenly spaced by rank, represent them (those of evenly
+    spaced rows if there are more than 100,000); the result is a multiple of half their inverse.
+    Constant columns become 0.
 
     Args:
         feature_ids: (feature,) numbers of the columns.
@@ -161,32 +126,14 @@ class QuantileTransform(FeatureTransform):
         self.num_quantiles = num_quantiles
         self.register_buffer("quantiles", torch.zeros(len(self.feature_ids), num_quantiles))
 
-    @classmethod
-    def fit(
-        cls, features: Features, feature_ids: Sequence[int], *, num_quantiles: int = 1000
-    ) -> Self:
-        """Take the quantiles of the training split (of evenly spaced rows, where it is large).
-
-        Args:
-            features: (document, feature).
-            feature_ids: (feature,) numbers of the columns.
-            num_quantiles: Number of training values that are kept per column.
-
-        Raises:
-            ValueError: There are no documents, or a column has NaN or infinity.
-        """
-        transform = cls(feature_ids, num_quantiles)
-        check_fit(features, transform.feature_ids)
+    def _learn(self, features: Features) -> None:
         rows = _some_rows(features)
-        levels = (np.arange(num_quantiles) + 0.5) / num_quantiles
+        levels = (np.arange(self.num_quantiles) + 0.5) / self.num_quantiles
         values = np.quantile(rows, levels, axis=0, method="inverted_cdf").astype(np.float32)
-        transform.quantiles.copy_(torch.from_numpy(np.ascontiguousarray(values.T)))
-        transform.scale.copy_(torch.from_numpy((rows.max(axis=0) > rows.min(axis=0)) * 1.0))
-        return transform
+        self.quantiles.copy_(torch.from_numpy(np.ascontiguousarray(values.T)))
+        self.scale.copy_(torch.from_numpy(rows.max(axis=0) > rows.min(axis=0)))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature)."""
-        self._check(features)
+    def _map(self, features: Tensor) -> Tensor:
         columns = features.reshape(-1, len(self.feature_ids)).T.contiguous()
         below = torch.searchsorted(self.quantiles, columns, right=False)
         up_to = torch.searchsorted(self.quantiles, columns, right=True)
@@ -194,16 +141,11 @@ class QuantileTransform(FeatureTransform):
         return share.T.reshape(features.shape) * self.scale
 
     def config(self) -> dict[str, Any]:
-        """What is not in `state_dict`, as JSON holds it."""
+        """Return what is not in `state_dict`, for JSON."""
         return {**super().config(), "num_quantiles": self.num_quantiles}
 
 
 def _some_rows(features: Features) -> npt.NDArray[np.float32]:
+    """Return evenly spaced rows, or all of them if they are few."""
     step = max(1, -(-len(features) // _MOST_ROWS))
     return features[::step]
-
-
-def _inverse(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # The inverse of what is below float32's normal numbers is infinite there.
-    wide = values > np.finfo(np.float32).tiny
-    return np.divide(1.0, values, out=np.zeros_like(values), where=wide)

@@ -1,7 +1,7 @@
-"""Feature transforms: fitted to the training split, kept with the model, equal everywhere."""
+"""Feature transforms, and the two that standardize."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,17 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from .._checks import build
-from .._columns import Features
+from .._columns import Features, row_chunks
 from .._table import describe_ids
-
-_CHUNK_ROWS = 16_384  # rows in float64 at a time, to bound the memory
 
 
 class FeatureTransform(nn.Module, ABC):
-    """A function of the features of one document, column by column, with training statistics.
+    """A function of the features of a document that is fitted to the training split.
 
-    The statistics are buffers, so they move, are saved and are exported with the model they are
-    part of. `config` and `state_dict` rebuild a transform::
+    The statistics are buffers, so they move, are saved and are exported with the model they belong
+    to. `config` and `state_dict` rebuild a transform::
 
         twin = FeatureTransform.from_config(transform.config())
         twin.load_state_dict(transform.state_dict())
@@ -42,21 +40,50 @@ class FeatureTransform(nn.Module, ABC):
         # 0 for a constant column, whatever else a transform uses it for.
         self.register_buffer("scale", torch.ones(len(self.feature_ids)))
 
-    @abstractmethod
+    @classmethod
+    def fit(cls, features: Features, feature_ids: Sequence[int], **options: Any) -> Self:
+        """Fit a transform to the training split.
+
+        Args:
+            features: (document, feature); read some rows at a time.
+            feature_ids: (feature,) numbers of the columns.
+            options: The other arguments of the constructor.
+
+        Raises:
+            ValueError: There are no documents, or a column has NaN or infinity.
+        """
+        transform = cls(feature_ids, **options)
+        _check_fit(features, transform.feature_ids)
+        transform._learn(features)
+        return transform
+
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) float to (..., feature) float.
+        """Transform (..., feature) float to (..., feature) float.
 
         Raises:
             ValueError: The number of features is not that of `feature_ids`.
         """
+        if features.shape[-1] != len(self.feature_ids):
+            raise ValueError(
+                f"`features` must have {len(self.feature_ids)} features "
+                f"({describe_ids(self.feature_ids)}) on the last axis, got {features.shape[-1]}"
+            )
+        return self._map(features)
+
+    def _learn(self, features: Features) -> None:
+        """Set the buffers to the statistics of the training split."""
+
+    @abstractmethod
+    def _map(self, features: Tensor) -> Tensor:
+        """Transform features whose number is right."""
 
     def config(self) -> dict[str, Any]:
-        """What is not in `state_dict`, as JSON holds it."""
+        """Return what is not in `state_dict`, for JSON."""
         return {"name": type(self).__name__, "feature_ids": list(self.feature_ids)}
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "FeatureTransform":
-        """An unfitted transform, to be given a `state_dict`.
+        """Build a transform that still needs its `state_dict`.
 
         Raises:
             ValueError: The name is unknown, or a parameter is.
@@ -73,7 +100,7 @@ class FeatureTransform(nn.Module, ABC):
         )
 
     def transform(self, features: Features) -> npt.NDArray[np.float32]:
-        """`forward` for a NumPy matrix, in chunks.
+        """Transform a NumPy matrix, some rows at a time.
 
         Args:
             features: (document, feature) float32.
@@ -82,26 +109,20 @@ class FeatureTransform(nn.Module, ABC):
             (document, feature) float32, a new array.
         """
         result = np.empty(features.shape, dtype=np.float32)
+        done = 0
         with torch.no_grad():
-            for start in range(0, len(features), _CHUNK_ROWS):
-                rows = slice(start, start + _CHUNK_ROWS)
+            for rows in row_chunks(features):
                 # A copy: a mapped file is read only, which tensors cannot be.
-                chunk = torch.from_numpy(np.array(features[rows], order="C"))
-                result[rows] = self(chunk.to(self.scale.device)).cpu().numpy()
+                chunk = torch.from_numpy(np.array(rows, order="C")).to(self.scale.device)
+                result[done : done + len(rows)] = self(chunk).cpu().numpy()
+                done += len(rows)
         if not len(features):
             self(torch.from_numpy(result))  # the number of features is still checked
         return result
 
     def extra_repr(self) -> str:
-        """The features, for `repr`."""
+        """Return the features, for `repr`."""
         return f"feature_ids={describe_ids(self.feature_ids)}"
-
-    def _check(self, features: Tensor) -> None:
-        if features.shape[-1] != len(self.feature_ids):
-            raise ValueError(
-                f"`features` must have {len(self.feature_ids)} features "
-                f"({describe_ids(self.feature_ids)}) on the last axis, got {features.shape[-1]}"
-            )
 
 
 class Standardize(FeatureTransform):
@@ -123,25 +144,10 @@ class Standardize(FeatureTransform):
         super().__init__(feature_ids)
         self.register_buffer("mean", torch.zeros(len(self.feature_ids)))
 
-    @classmethod
-    def fit(cls, features: Features, feature_ids: Sequence[int]) -> Self:
-        """Take the statistics of the training split, in float64.
+    def _learn(self, features: Features) -> None:
+        _set_moments(self, features, lambda chunk: chunk)
 
-        Args:
-            features: (document, feature).
-            feature_ids: (feature,) numbers of the columns.
-
-        Raises:
-            ValueError: There are no documents, or a column has NaN or infinity.
-        """
-        transform = cls(feature_ids)
-        check_fit(features, transform.feature_ids)
-        _set_moments(transform, features, lambda chunk: chunk)
-        return transform
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature)."""
-        self._check(features)
+    def _map(self, features: Tensor) -> Tensor:
         return (features - self.mean) * self.scale
 
 
@@ -179,72 +185,55 @@ class LogStandardize(FeatureTransform):
         self.register_buffer("mean", torch.zeros(len(self.feature_ids)))
         self.register_buffer("log_columns", torch.ones(len(self.feature_ids), dtype=torch.bool))
 
-    @classmethod
-    def fit(cls, features: Features, feature_ids: Sequence[int], *, eps: float = 0.01) -> Self:
-        """Take the statistics of the training split, in float64.
-
-        Args:
-            features: (document, feature).
-            feature_ids: (feature,) numbers of the columns.
-            eps: Added before the logarithm.
-
-        Raises:
-            ValueError: There are no documents, or a column has NaN or infinity.
-        """
-        transform = cls(feature_ids, eps)
-        check_fit(features, transform.feature_ids)
+    def _learn(self, features: Features) -> None:
         logged = np.min([chunk.min(axis=0) for chunk in row_chunks(features)], axis=0) >= 0
-        transform.log_columns.copy_(torch.from_numpy(logged))
+        self.log_columns.copy_(torch.from_numpy(logged))
         _set_moments(
-            transform,
+            self,
             features,
-            lambda chunk: np.where(logged, np.log(np.maximum(chunk, 0) + eps), chunk),
+            lambda chunk: np.where(logged, np.log(np.maximum(chunk, 0) + self.eps), chunk),
         )
-        return transform
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature)."""
-        self._check(features)
+    def _map(self, features: Tensor) -> Tensor:
         logged = torch.log(features.clamp(min=0) + self.eps)
         return (torch.where(self.log_columns, logged, features) - self.mean) * self.scale
 
     def config(self) -> dict[str, Any]:
-        """What is not in `state_dict`, as JSON holds it."""
+        """Return what is not in `state_dict`, for JSON."""
         return {**super().config(), "eps": self.eps}
 
 
-def row_chunks(features: Features) -> Iterator[npt.NDArray[np.float32]]:
-    """The rows, some at a time, to bound the memory."""
-    for start in range(0, len(features), _CHUNK_ROWS):
-        yield features[start : start + _CHUNK_ROWS]
-
-
-def check_fit(features: Features, feature_ids: tuple[int, ...]) -> None:
+def _check_fit(features: Features, feature_ids: tuple[int, ...]) -> None:
     if features.ndim != 2 or features.shape[1] != len(feature_ids) or not len(features):
         raise ValueError(
             f"`features` must be (document, feature) with {len(feature_ids)} features and at least "
             f"one document, got shape {features.shape}"
         )
-    for number, chunk in enumerate(row_chunks(features)):
+    before = 0
+    for chunk in row_chunks(features):
         wrong = np.argwhere(~np.isfinite(chunk))
         if len(wrong):
             row, column = wrong[0]
-            value = chunk[row, column]
             raise ValueError(
-                f"`features` must be finite, got {value} in feature {feature_ids[column]}, "
-                f"row {number * _CHUNK_ROWS + row}"
+                f"`features` must be finite, got {chunk[row, column]} in feature "
+                f"{feature_ids[column]}, row {before + row}"
             )
+        before += len(chunk)
 
 
-def _set_moments(transform: Standardize | LogStandardize, features: Features, map_: Any) -> None:
-    """Set mean and 1 / standard deviation (0 for a constant) of the mapped columns."""
+def _set_moments(
+    transform: Standardize | LogStandardize,
+    features: Features,
+    function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+) -> None:
+    """Set mean and 1 / standard deviation (0 for a constant), in float64, of function(column)."""
 
-    def chunks() -> Any:
-        for chunk in row_chunks(features):
-            yield map_(chunk.astype(np.float64))
+    def average(of: Callable[[Any], Any]) -> Any:
+        chunks = (function(chunk.astype(np.float64)) for chunk in row_chunks(features))
+        return sum(of(chunk).sum(axis=0) for chunk in chunks) / len(features)
 
-    mean = sum(chunk.sum(axis=0) for chunk in chunks()) / len(features)
-    variance = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in chunks()) / len(features)
+    mean = average(lambda chunk: chunk)
+    variance = average(lambda chunk: (chunk - mean) ** 2)
     deviation = np.sqrt(variance)
     # Less than float32 resolves around the mean is rounding, not variation; and the inverse of what
     # is below its normal numbers is infinite there.

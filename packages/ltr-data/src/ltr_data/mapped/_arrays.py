@@ -1,4 +1,4 @@
-"""Arrays in mapped files, which other processes map too instead of being sent a copy."""
+"""Arrays in mapped files; other processes map the file instead of getting a copy."""
 
 import mmap
 import os
@@ -12,18 +12,14 @@ from .._columns import ColumnView, Features
 
 
 class MappedFile(mmap.mmap):
-    """A file in memory, to be read only; it knows which file it is of."""
+    """A file in memory, read only, that knows its path."""
 
     path: str
     stamp: tuple[int, int]  # size and time of change
 
 
 def map_file(path: str | os.PathLike[str]) -> MappedFile:
-    """Map a file.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
+    """Map a file."""
     with Path(path).open("rb") as file:
         content = MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
         about = os.fstat(file.fileno())
@@ -33,9 +29,9 @@ def map_file(path: str | os.PathLike[str]) -> MappedFile:
 
 
 class MappedArray(np.ndarray[Any, Any]):
-    """An array that may be part of a mapped file; such a part is pickled as its place in the file.
+    """An array that is pickled as its place in a mapped file, if it is a part of one.
 
-    So are views of it. A copy is an array like any other.
+    This holds for its views too. A copy is an ordinary array.
     """
 
     def __reduce__(self) -> Any:
@@ -54,12 +50,12 @@ def mapped_array(
     offset: int,
     strides: tuple[int, ...] | None = None,
 ) -> MappedArray:
-    """A part of a file as an array."""
+    """Return a part of a file as an array."""
     return MappedArray(shape, dtype, file, offset, strides)
 
 
 def file_of(array: np.ndarray[Any, Any]) -> MappedFile | None:
-    """The mapped file in which the elements are; None where they are in memory."""
+    """Return the mapped file that holds the elements; None if they are in memory."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -69,10 +65,10 @@ def file_of(array: np.ndarray[Any, Any]) -> MappedFile | None:
 
 
 def select_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> Features:
-    """Some columns of a matrix: a view where they are a range, and lazily where it is mapped.
+    """Return some columns of a matrix: a view if they are adjacent, lazily if it is mapped.
 
-    A mapped matrix may be larger than the memory, and a copy of it would read it all; taking the
-    columns out of each batch costs little beside that. In memory, one copy makes batches faster.
+    A mapped matrix may be larger than the memory, and a copy would read all of it; selecting the
+    columns of each batch costs little. In memory, one copy makes batches faster.
     """
     if columns == list(range(columns[0], columns[0] + len(columns))):
         return matrix[:, columns[0] : columns[0] + len(columns)]

@@ -1,10 +1,10 @@
 """One file that holds a table: written as a stream, read by memory map.
 
 The layout is that of safetensors: 8 bytes with the length of the header, a header in JSON that is
-padded with blanks, and the arrays one after the other. The features are one row-major matrix, so a
-map of the file is the matrix, and they can be written before their number is known, because the
-header has a place of fixed size. (An Arrow IPC file has either many record batches, and so no
-matrix, or one, whose size must be known first.) Any reader of safetensors understands the file.
+padded with blanks, and the arrays in sequence. The features are one row-major matrix, so that it
+can be mapped; the header has a fixed size, so that they can be written before their number is
+known. (An Arrow IPC file has either many record batches, and so no matrix, or one, whose size must
+be known first.) Any reader of safetensors understands the file.
 """
 
 import json
@@ -33,11 +33,7 @@ _KIND = {"format": "ltr_data", "version": "1"}
 
 
 class CacheFile:
-    """Takes the features of a table block by block, and then the rest of it.
-
-    Args:
-        file: A new file, open for writing, with a name.
-    """
+    """Writes the features of a table block by block to a new named file, and then the rest."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -59,13 +55,13 @@ class CacheFile:
         manifest: dict[str, Any],
         segments: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """Add all but the features, and the header.
+        """Add the rest of the table, and the header.
 
         Args:
             width: Number of columns.
-            table: Labels, queries and names; its features are not looked at.
-            manifest: Kept with the table; JSON.
-            segments: (run, 2) rows in the order that they are to have; as they are when None.
+            table: Labels, queries and names; its features are ignored.
+            manifest: JSON that is kept with the table.
+            segments: (run, 2) rows in their final order; None if they are in it.
         """
         self._file.flush()
         self._widen(width)
@@ -97,7 +93,7 @@ class CacheFile:
         self._file.write(struct.pack("<Q", len(text)) + text)
 
     def _widen(self, width: int) -> None:
-        """Give the rows that were written while the table was narrower their zeros, in place."""
+        """Append zeros, in place, to the rows that were written while the table was narrower."""
         if all(segment_width == width for _, segment_width in self._segments):
             return
         start = sum(rows * segment_width for rows, segment_width in self._segments)
@@ -118,7 +114,7 @@ class CacheFile:
                     file.write(wide.data)
 
     def _reorder(self, width: int, segments: npt.NDArray[np.int64]) -> None:
-        """Put the rows into another order, by way of a file without a name."""
+        """Reorder the rows, by way of a temporary file."""
         name = Path(self._file.name)
         with name.open("r+b") as file, tempfile.TemporaryFile(dir=name.parent) as other:
             for start, end in segments.tolist():
@@ -137,7 +133,7 @@ def _copy(source: IO[bytes], target: IO[bytes], count: int) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """What the file was made from; None where there is no whole file of this kind."""
+    """Return what the file was made from; None if it is no whole file of this kind."""
     try:
         with path.open("rb") as file:
             header = _header(file)
@@ -152,20 +148,15 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def map_table(path: Path) -> RankingTable:
-    """The table of a file; its features and labels are parts of the mapped file, to be read only.
+    """Map a file to a table, whose features and labels are read only.
 
     A pickle of the table has the file's path and not its content.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no file of this kind, or not all of it is there.
     """
     with path.open("rb") as file:
         header = _header(file)
         if header is None:
             raise ValueError(
-                f"{path}: expected a whole file written by `convert`, which it is not; "
-                "convert the source again"
+                f"{path}: expected a complete file written by `convert`; convert the source again"
             )
     content = map_file(path)
 
@@ -191,7 +182,7 @@ def map_table(path: Path) -> RankingTable:
 
 
 def _header(file: IO[bytes]) -> dict[str, Any] | None:
-    """The header; None unless the file is of this kind and as long as the header says."""
+    """Return the header; None unless the file is of this kind and as long as the header says."""
     start = file.read(HEADER_BYTES)
     if len(start) < HEADER_BYTES or start[:8] != struct.pack("<Q", HEADER_BYTES - 8):
         return None

@@ -1,4 +1,4 @@
-"""From a ranking file to a table that is memory-mapped, once."""
+"""Ranking files to files that are mapped into memory."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from ..readers._source import fill, kind
 from ..readers._tabular import Columns
 from ._cache_file import CacheFile, read_manifest
 
-_VERSION = 2  # of what the readers make of a file; a higher one makes all caches stale
+_VERSION = 2  # of the readers' results; a higher one makes all converted files out of date
 _HASH_BYTES = 1 << 20
 
 
@@ -40,25 +40,23 @@ def convert(
 ) -> Path:
     r"""Convert a ranking file, or several, to one that `open` maps into memory.
 
-    Nothing is done where that was done before.
+    A target that is up to date is left as it is: one that this version made with the same options
+    from files of the same size and time of change or, if the time differs, the same SHA-256.
 
-    The file is read as a stream: the memory needed does not grow with it. The target appears when
-    it is complete; a kill leaves the old one or none, and what it leaves behind is removed by the
-    next conversion. Several processes may convert the same file at the same time.
-
-    A target is up to date when it was made by this version, with the same options, from a file of
-    the same size and time of change; or, where the time differs, of the same size and SHA-256.
+    The source is read as a stream, in bounded memory. The target appears only when complete; a kill
+    leaves the old one or none, and the next conversion removes the remains. Several processes may
+    convert the same file at the same time.
 
     Args:
         source: A file in a format of `read`, a pattern, or a list of files.
-        target: The file to write; beside the (first) source, named after it, when not given.
+        target: The file to write; by default beside the (first) source, and named after it.
         columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns; see `read`.
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back is no error; see `read`.
         progress: Called now and then with the bytes read and the bytes of all files, such as
             `ProgressPrinter`.
-        force: Whether to convert even where the target is up to date.
+        force: Whether to convert even if the target is up to date.
 
     Returns:
         The target: arrays in the layout of safetensors (features, labels, offsets).
@@ -83,7 +81,11 @@ def convert(
     options = describe_options(paths, columns, num_features, regroup)
     if not force and is_fresh(target, paths, options):
         return target
-    _check_writable(target)
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(
+            f"`target` must lie in a folder that can be written to, got {target}; give another "
+            "folder for the cache, or none"
+        )
     remove_leftovers(target)
     files = holders(paths)
     before = [file.stat() for file in files]
@@ -104,20 +106,15 @@ def convert(
         except BaseException:
             stop.set()
             raise
-        table = builder.table(_without_features(builder), names, nullable)
+        no_features = np.broadcast_to(np.float32(0), (builder.num_rows, builder.width))
+        table = builder.table(no_features, names, nullable)
         sources = []
         for path, file, was, checksum in zip(paths, files, before, checksums, strict=True):
             now = file.stat()
             if (was.st_size, was.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
                 raise RuntimeError(f"{file}: the file changed while it was read; convert it again")
-            sources.append(
-                {
-                    "name": path.name,
-                    "size": was.st_size,
-                    "mtime_ns": was.st_mtime_ns,
-                    "sha256": checksum,
-                }
-            )
+            about = {"name": path.name, "size": was.st_size, "mtime_ns": was.st_mtime_ns}
+            sources.append({**about, "sha256": checksum})
         manifest = {"sources": sources, "options": options}
         cache.finish(builder.width, table, manifest, builder.segments())
     return target
@@ -131,21 +128,17 @@ def convert_all(
     num_features: int | None = None,
     workers: int | None = None,
 ) -> list[Path]:
-    """Convert several files, each to one of its own, some at the same time.
+    """Convert several files, each to one of its own, some at the same time; see `convert`.
 
     Args:
         sources: Files, or a pattern such as ``"MSLR-WEB30K/Fold*/*.txt"``.
-        folder: Where the targets go; each beside its source when not given.
-        columns: Which column is what in all of them, where columns have names.
+        folder: Where the targets go; by default each beside its source.
+        columns: Which column is what, in all tables with named columns.
         num_features: Number of columns of all of them.
-        workers: How many at the same time; one per processor, at most 4, when not given.
+        workers: How many at the same time; by default one per processor, at most 4.
 
     Returns:
         The targets, in the order of the sources (sorted, for a pattern).
-
-    Raises:
-        FileNotFoundError: A file is missing, or none fits the pattern.
-        ValueError: Something in a file is wrong.
     """
     paths = expand(sources)
     workers = min(os.cpu_count() or 1, 4) if workers is None else workers
@@ -161,12 +154,7 @@ def convert_all(
 def cache_path(
     sources: Path | Sequence[Path], folder: str | os.PathLike[str] | None = None
 ) -> Path:
-    """Where the converted file is: beside the (first) source, or in a folder for several data sets.
-
-    Raises:
-        FileNotFoundError: There is no such source.
-        NotADirectoryError: `folder` is a file.
-    """
+    """Return the target's path: beside the (first) source, or in a folder for many data sets."""
     paths = [sources] if isinstance(sources, Path) else sources
     source, file = paths[0], holders(paths)[0]
     inside = source.relative_to(file).parts if file != source else ()
@@ -190,7 +178,7 @@ def cache_path(
 def describe_options(
     paths: Sequence[Path], columns: Columns | None, num_features: int | None, regroup: bool
 ) -> dict[str, Any]:
-    """What else determines the table, as JSON holds it."""
+    """Return what determines the table besides the sources, for JSON."""
     query_files = map(find_query_file, paths)
     return {
         "version": _VERSION,
@@ -203,7 +191,7 @@ def describe_options(
 
 
 def is_fresh(target: Path, paths: Sequence[Path], options: dict[str, Any]) -> bool:
-    """Whether a converted file is up to date; see `convert`."""
+    """Return whether a converted file is up to date; see `convert`."""
     manifest = read_manifest(target) or {}
     if manifest.get("options") != options:
         return False
@@ -218,22 +206,9 @@ def _is_same(about: dict[str, Any], file: Path) -> bool:
     return bool(about["mtime_ns"] == found.st_mtime_ns or about["sha256"] == _sha256(file))
 
 
-def _check_writable(target: Path) -> None:
-    if not os.access(target.parent, os.W_OK):
-        raise PermissionError(
-            f"`target` must lie in a folder that can be written to, got {target}; give another "
-            "folder for the cache, or none"
-        )
-
-
 def _sha256(path: Path, stop: Event | None = None) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while (chunk := file.read(_HASH_BYTES)) and not (stop and stop.is_set()):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _without_features(builder: TableBuilder) -> Any:
-    """A matrix of the right shape that takes no memory."""
-    return np.broadcast_to(np.float32(0), (builder.num_rows, builder.width))

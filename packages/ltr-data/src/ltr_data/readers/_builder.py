@@ -1,4 +1,4 @@
-"""Rows put together to a table, in memory or in a file."""
+"""Rows to a table, in memory or in a file."""
 
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from ._rows import Rows
 
 
 class Sink(Protocol):
-    """Where the features go, block by block."""
+    """Where the features go, block by block, such as memory or a file."""
 
     def append(self, matrix: npt.NDArray[np.float32]) -> None:
         """Add a (row, width) matrix; the width never falls."""
@@ -40,18 +40,18 @@ class MemorySink:
         self.num_rows = end
 
     def matrix(self) -> npt.NDArray[np.float32]:
-        """(document, feature): all that was added; nothing can be added after."""
+        """Return the whole (document, feature) matrix; nothing can be added afterwards."""
         self.features.resize((self.num_rows, self.features.shape[1]), refcheck=False)
         return self.features
 
 
 class TableBuilder:
-    """Checks and collects all of a table but its features, which go to a sink.
+    """Checks rows and collects all of a table but its features, which go to a sink.
 
     Args:
         path: The file, for messages.
         sink: Takes the features.
-        num_features: Number of columns; the largest that occurs when None.
+        num_features: Number of columns; None for the largest number that occurs.
         regroup: Whether the documents of a query that comes back are put together.
     """
 
@@ -76,16 +76,12 @@ class TableBuilder:
         return len(self._numbers)
 
     def begin(self, path: Path) -> None:
-        """Go on with another file; no query goes on in it."""
+        """Begin another file, in which no query of the one before continues."""
         self.path = path
         self._last = None
 
     def append(self, rows: Rows) -> None:
-        """Add rows.
-
-        Raises:
-            ValueError: A query comes back after another, or a feature is above `num_features`.
-        """
+        """Add rows, or raise ValueError for a query that comes back or too large a feature."""
         if not len(rows.labels):
             return
         self._append_queries(rows)
@@ -122,7 +118,7 @@ class TableBuilder:
             self._runs.append((number, self.num_rows + row))
 
     def segments(self) -> npt.NDArray[np.int64] | None:
-        """(run, 2) first row and end of what was added, query by query; None where it is so."""
+        """Return (run, 2) first row and end, query by query; None if the rows are in order."""
         if len(self._runs) == len(self._numbers):
             return None
         numbers, starts = np.array(self._runs, dtype=np.int64).T
@@ -135,16 +131,7 @@ class TableBuilder:
         feature_names: tuple[str, ...] | None = None,
         nullable: tuple[int, ...] = (),
     ) -> RankingTable:
-        """The table.
-
-        Args:
-            features: What the sink has got, query by query (see `segments`).
-            feature_names: Names of the columns.
-            nullable: Numbers of the columns with missing values.
-
-        Raises:
-            ValueError: There are no documents.
-        """
+        """Make the table of the sink's features, query by query (see `segments`)."""
         if not self.num_rows:
             raise ValueError(f"{self.path}: there are no documents in the file")
         numbers, starts = np.array(self._runs, dtype=np.int64).T
@@ -166,5 +153,5 @@ class TableBuilder:
 def take_segments(
     array: npt.NDArray[np.float32], segments: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """The rows of (run, 2) segments, one after the other."""
+    """Return the rows of (run, 2) segments in sequence."""
     return np.concatenate([array[start:end] for start, end in segments.tolist()])

@@ -1,4 +1,4 @@
-"""Tables from and to what is in memory: Arrow, pandas, NumPy; and Parquet files."""
+"""Tables from and to Arrow, pandas and NumPy, and to Parquet files."""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from ._tabular import Columns, parse_batches
 
 
 def from_arrow(table: pa.Table | pa.RecordBatch, columns: Columns | None = None) -> RankingTable:
-    """A table from Arrow's columns.
+    """Make a table of Arrow's columns.
 
     Args:
         table: Of pyarrow.
-        columns: Which column is what; "qid" and "label", and all others features, when None.
+        columns: Which column is what; None for "qid", "label", and all others as features.
 
     Returns:
         The same documents; features are numbered from 1 and named.
@@ -50,19 +50,19 @@ def from_arrow(table: pa.Table | pa.RecordBatch, columns: Columns | None = None)
 
 
 def from_pandas(frame: Any, columns: Columns | None = None) -> RankingTable:
-    """A table from a `pandas.DataFrame`; see `from_arrow`."""
+    """Make a table of a `pandas.DataFrame`; see `from_arrow`."""
     return from_arrow(pa.Table.from_pandas(frame, preserve_index=False), columns)
 
 
 def from_numpy(
     features: npt.ArrayLike, labels: npt.ArrayLike, query_ids: npt.ArrayLike
 ) -> RankingTable:
-    """A table from arrays.
+    """Make a table of arrays.
 
     Args:
         features: (document, feature) numbers; a float32 matrix is used as it is.
         labels: (document,) numbers.
-        query_ids: (document,) equal for the documents of a query, which must follow one another.
+        query_ids: (document,) equal for the documents of a query, which must be consecutive.
 
     Returns:
         The table; features are numbered from 1.
@@ -106,7 +106,7 @@ def from_numpy(
 
 
 def to_arrow(table: RankingTable) -> pa.Table:
-    """The columns qid, label and the features by name, or ``f1``, ``f2``, ... where they have none.
+    """Return the columns qid, label and the features, named ``f1``, ``f2``, ... if without names.
 
     Examples:
         >>> to_arrow(from_numpy([[0.5, 3]], [2], [7])).schema.names
@@ -120,7 +120,7 @@ def to_arrow(table: RankingTable) -> pa.Table:
 
 
 def write_parquet(path: str | Path, table: RankingTable) -> None:
-    """Write the columns of `to_arrow` to a Parquet file, which appears when it is complete.
+    """Write the columns of `to_arrow` to a Parquet file, which appears only when complete.
 
     Examples:
         >>> import tempfile

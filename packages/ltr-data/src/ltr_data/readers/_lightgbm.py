@@ -1,4 +1,4 @@
-"""LightGBM's text: SVMrank without query ids, and the sizes of the queries in a file beside it."""
+"""LightGBM's text: SVMrank without query ids, but with a file of the queries' sizes beside it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from .svmrank import Block, parse_blocks, read_blocks
 
 
 def find_query_file(path: Path) -> Path | None:
-    """``NAME.query`` beside a file NAME, or beside NAME.gz and the like; None where there is none.
+    """Return ``NAME.query`` beside a file NAME, NAME.gz and the like; None if there is none.
 
     Examples:
         >>> find_query_file(Path("nowhere.txt")) is None
@@ -25,11 +25,7 @@ def find_query_file(path: Path) -> Path | None:
 
 
 def read_query_sizes(path: Path) -> list[int]:
-    """The number of documents of each query, one per line.
-
-    Raises:
-        ValueError: A line is no number from 1.
-    """
+    """Read the number of documents of each query, one per line."""
     sizes = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         text = line.strip()
@@ -48,18 +44,14 @@ def parse_lightgbm(
     threads: int | None = None,
     queries_before: int = 0,
 ) -> Iterator[Rows]:
-    """The rows of a file, with the queries numbered from 1, or on from those of other files.
-
-    Raises:
-        ValueError: A line is wrong or has a query id, or the sizes do not add up to the documents.
-    """
+    """Yield the rows of a file; its queries are numbered from ``queries_before + 1``."""
     yield from parse_blocks(_with_query_ids(stream, query_file, sizes, queries_before), threads)
 
 
 def _with_query_ids(
     stream: Stream, query_file: Path, sizes: list[int], queries_before: int
 ) -> Iterator[Block]:
-    """Write the query's number where SVMrank has it."""
+    """Insert the query's number into each line, as SVMrank has it."""
     query, left, documents = 0, 0, 0
     for block in read_blocks(stream):
         lines = block.text.split(b"\n")

@@ -12,17 +12,11 @@ Name = str | os.PathLike[str]
 Sources = Name | Sequence[Name]
 
 SUFFIX = ".safetensors"  # of what `convert` makes
-_BESIDE = (SUFFIX, ".query", ".tmp")  # files that lie beside data and are none
+_BESIDE = (SUFFIX, ".query", ".tmp")  # files beside data that hold no data
 
 
 def expand(path: Sources) -> tuple[Path, ...]:
-    """The files that are meant, in their order; sorted by name, for a pattern.
-
-    Raises:
-        FileNotFoundError: No file fits the pattern.
-        TypeError: It is no path.
-        ValueError: There are no files.
-    """
+    """Return the files in their order; those of a pattern are sorted by name."""
     if isinstance(path, (str, os.PathLike)):
         name = os.fspath(path)
         if not glob.has_magic(name) or _exists(Path(name)):
@@ -30,7 +24,7 @@ def expand(path: Sources) -> tuple[Path, ...]:
         found = sorted(map(Path, glob.glob(name, recursive=True)))  # noqa: PTH207
         files = tuple(file for file in found if file.suffix not in _BESIDE and file.is_file())
         if not files:
-            raise FileNotFoundError(f"`path` must fit a file, there is none like {name}")
+            raise FileNotFoundError(f"`path` must name a file, no file matches {name}")
         return files
     if not isinstance(path, Sequence):
         raise TypeError(f"`path` must be a file, a pattern or a list of files, got {path!r}")
@@ -40,16 +34,10 @@ def expand(path: Sources) -> tuple[Path, ...]:
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is a file of this name, signs of a pattern or not, or a member's archive."""
+    """Return whether a file or a member's archive has a name that may look like a pattern."""
     return path.exists() or any(p.suffix == ".zip" and p.is_file() for p in path.parents)
 
 
 def holders(paths: Sequence[Path]) -> list[Path]:
-    """The files on the disk: themselves, or the archives they are in.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        IsADirectoryError: One is a folder.
-        ValueError: One is an archive, without a member's name.
-    """
+    """Return the files on the disk: themselves, or the archives they are in."""
     return [locate(path) for path in paths]

@@ -1,4 +1,4 @@
-"""Some documents on their way from a file to a table."""
+"""Documents on their way from a file to a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Rows:
         query_ids: (run,) of rows that follow one another and share one.
         starts: (run,) first row of each run.
         lines: (row,) number of the line in the file.
-        counts: (row,) number of features given, or None when `values` is a matrix of all of them.
-        indices: (value,) 0-based columns of the values, row by row, or None likewise.
+        counts: (row,) number of given features; None if `values` is a matrix.
+        indices: (value,) 0-based columns of the values, row by row; None if `values` is a matrix.
         values: (value,) float32, or (row, feature) with every column present.
     """
 
@@ -31,13 +31,13 @@ class Rows:
 
     @property
     def width(self) -> int:
-        """The largest feature that is given."""
+        """The largest given feature number."""
         if self.indices is None:
             return int(self.values.shape[1])
         return int(self.indices.max(initial=-1)) + 1
 
     def matrix(self, width: int) -> npt.NDArray[np.float32]:
-        """(row, width) float32, row-major; `width` is at least that of the rows."""
+        """Return (row, width) float32, row-major; `width` is at least that of the rows."""
         if self.counts is None or self.indices is None:
             if self.values.shape[1] == width:
                 return np.ascontiguousarray(self.values)
@@ -49,7 +49,7 @@ class Rows:
         return matrix
 
     def line_of_feature(self, column: int) -> int:
-        """Line of the first row that has the 0-based column `column` or a later one."""
+        """Return the line of the first row with the 0-based column `column` or a later one."""
         if self.counts is None or self.indices is None:
             return int(self.lines[0])
         at = np.flatnonzero(self.indices >= column)[0]
@@ -57,7 +57,7 @@ class Rows:
 
 
 def runs(query_ids: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """The (row,) queries as `Rows` holds them: each run once, and its first row.
+    """Return the query of each run of equal ids, and its first row.
 
     Examples:
         >>> runs(["7", "7", "9"])

@@ -1,4 +1,4 @@
-"""What a file is, by its name, and the rows in it."""
+"""The format of a file, by its name, and the rows in it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,23 +21,16 @@ _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 @dataclass(frozen=True)
 class Source:
-    """An open file.
-
-    Attributes:
-        rows: Its documents, in order.
-        position: How many bytes of the file have been read, for showing progress.
-        feature_names: Names of the columns; None where the file has none.
-        nullable: Numbers of the columns in which values may be missing.
-    """
+    """An open file."""
 
     rows: Iterator[Rows]
-    position: Callable[[], int]
-    feature_names: tuple[str, ...] | None = None
-    nullable: tuple[int, ...] = ()
+    position: Callable[[], int]  # bytes of the file that have been read, to show progress
+    feature_names: tuple[str, ...] | None = None  # None if the columns have no names
+    nullable: tuple[int, ...] = ()  # numbers of the columns in which values may be missing
 
 
 def kind(path: Path) -> str:
-    """The format of a file, by its name and its neighbours."""
+    """Return the format of a file, by its name and the files beside it."""
     suffixes = [s for s in path.suffixes if s not in COMPRESSED]
     suffix = suffixes[-1].lower() if suffixes else ""
     if suffix in (".csv", ".tsv"):
@@ -55,20 +48,9 @@ def open_source(
     threads: int | None = None,
     queries_before: int = 0,
 ) -> Iterator[Source]:
-    """Open a file of any format.
-
-    Args:
-        path: The file.
-        columns: Which column is what, where columns have names.
-        threads: Number of blocks of text that are parsed at the same time.
-        queries_before: Number of queries of the files before, where the file only counts them.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is damaged, or `columns` do not fit it.
-    """
+    """Open a file of any format; queries without ids are numbered after `queries_before`."""
     if path.suffix == SUFFIX:
-        raise ValueError(f"{path}: the file is converted already; `open` maps it")
+        raise ValueError(f"{path}: the file is already converted; `open` maps it")
     form = kind(path)
     if columns is not None and form in ("svmrank", "lightgbm"):
         raise ValueError(
@@ -110,21 +92,10 @@ def fill(
     threads: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
-    """Read files one after the other.
-
-    Args:
-        builder: Takes the rows.
-        paths: The files, of the same columns.
-        columns: Which column is what, where columns have names.
-        threads: Number of blocks of text that are parsed at the same time.
-        progress: Called with the bytes read of all files.
+    """Read files with the same columns in sequence, and give their rows to a builder.
 
     Returns:
         Names of the features, or None, and numbers of those with missing values.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: Something in a file is wrong, or one has other columns.
     """
     done = 0
     found: list[tuple[tuple[str, ...] | None, tuple[int, ...]]] = []

@@ -24,18 +24,11 @@ _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, pa.Arrow
 
 
 class Stream:
-    """The content of a file, decompressed, read forward.
+    """The decompressed content of a file, read forward.
 
-    A member of an archive has the path of the archive and its own: ``data.zip/Fold1/train.txt``.
-
-    Args:
-        path: The file; compressed where its name ends in ``.gz`` or ``.zst``.
-
-    Raises:
-        FileNotFoundError: There is no such file or member.
-        IsADirectoryError: It is a folder.
-        ValueError: It is an archive without a member's name, or a damaged archive, or compressed
-            under another name.
+    A name that ends in ``.gz`` or ``.zst`` means compressed data; a member of an archive has the
+    path of the archive and its own: ``data.zip/Fold1/train.txt``. The constructor raises OSError
+    if there is no such file or member, and ValueError if the content does not fit the name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,19 +69,13 @@ class Stream:
         self._raw.close()
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; none at the end.
-
-        Raises:
-            ValueError: The compressed data are damaged or end too early.
-        """
+        """Return up to `size` bytes, or raise ValueError if the compressed data are damaged."""
         try:
             read: bytes = self._stream.read(size)
             return read
-        except _DAMAGED as error:
-            raise ValueError(f"the compressed data are damaged: {error}") from error
-        except OSError as error:
-            # pyarrow's decoders raise this, without a number, for damage.
-            if error.errno is not None:
+        except (OSError, *_DAMAGED) as error:
+            # pyarrow's decoders raise OSError, without a number, for damage.
+            if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise ValueError(f"the compressed data are damaged: {error}") from error
 
@@ -98,22 +85,16 @@ class Stream:
 
     @property
     def closed(self) -> bool:
-        """Whether the file is closed; pyarrow asks."""
+        """Whether the file is closed, for pyarrow."""
         return self._raw.closed
 
     def position(self) -> int:
-        """Bytes of the file itself that have been read, for showing progress."""
+        """Return the bytes of the file itself that have been read, to show progress."""
         return self._size if self._raw.closed else self._raw.tell()
 
 
 def locate(path: Path) -> Path:
-    """The file that holds what `path` names: itself, or the archive it is in.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        IsADirectoryError: It is a folder.
-        ValueError: It is an archive, without a member's name.
-    """
+    """Return the file that holds what `path` names: itself, or the archive of a member."""
     if path.is_dir():
         raise IsADirectoryError(
             f"`path` must name a file, {path} is a folder; give one of its files, a pattern, or "
@@ -136,7 +117,7 @@ def locate(path: Path) -> Path:
 
 
 def _nearest(path: Path) -> str:
-    """The file of the nearest name in the folder, for messages."""
+    """Suggest the file of the most similar name in the folder, for messages."""
     try:
         names = [file.name for file in path.parent.iterdir()]
     except OSError:

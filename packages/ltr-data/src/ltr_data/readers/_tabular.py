@@ -29,13 +29,13 @@ class Columns:
     """Which column is what in a table with named columns.
 
     Args:
-        query: Its values tell the queries; equal ones must follow one another.
+        query: Its values identify the queries; equal ones must follow one another.
         label: A number per document.
-        features: In this order; all others, in the order of the table, when None. A column of
-            vectors of one length (a list in Arrow, pandas and Parquet) is a feature per entry:
-            "emb" becomes "emb_1", "emb_2", ...
-        nullable: Of the label and the features, those in which values may be missing (null, NaN or
-            an empty field); they are NaN in the table, and may be labels but not inputs.
+        features: In this order; None for all others, in the order of the table. A column of vectors
+            of one length (a list in Arrow, pandas and Parquet) is a feature per entry: "emb"
+            becomes "emb_1", "emb_2", ...
+        nullable: The label and features in which values may be missing (null, NaN or an empty
+            field). They are NaN in the table, and may be labels but not inputs.
 
     Examples:
         >>> Columns(query="query_id", label="grade").resolve(["grade", "bm25", "query_id", "pr"])
@@ -48,14 +48,14 @@ class Columns:
     nullable: tuple[str, ...] = ()
 
     def resolve(self, names: Sequence[str], path: object = "the table") -> tuple[str, ...]:
-        """The names of the features in a table with columns `names`.
+        """Return the names of the features in a table with columns `names`.
 
         Raises:
-            ValueError: A column is missing, is there twice, or is a feature and not only that.
+            ValueError: A column is missing or occurs twice, or a feature is also query or label.
         """
         twice = sorted({name for name in names if list(names).count(name) > 1})
         if twice:
-            raise ValueError(f"{path}: the column {twice[0]!r} is there twice")
+            raise ValueError(f"{path}: the column {twice[0]!r} occurs twice")
         features = self.features
         if features is None:
             features = tuple(name for name in names if name not in (self.query, self.label))
@@ -80,7 +80,7 @@ class Columns:
     def vectors(
         self, schema: pa.Schema, first: Callable[[str], pa.Array], path: object = "table"
     ) -> Vectors:
-        """The vectors among the features of a table; see `Vectors.of`."""
+        """Find the vectors among the features of a table; see `Vectors.of`."""
         names = [
             name
             for name in (schema.names if self.features is None else self.features)
@@ -89,21 +89,17 @@ class Columns:
         return Vectors.of(schema, names, first, path)
 
     def flat(self, vectors: Vectors) -> "Columns":
-        """The same where the entries of vectors are columns."""
+        """Return the same with a column for each entry of a vector."""
         features = None if self.features is None else vectors.names(self.features)
         return replace(self, features=features, nullable=vectors.names(self.nullable))
 
     def nullable_ids(self, features: Sequence[str]) -> tuple[int, ...]:
-        """Numbers of the features in which values may be missing."""
+        """Return the numbers of the features in which values may be missing."""
         return tuple(j for j, name in enumerate(features, start=1) if name in self.nullable)
 
 
 def csv_names(path: Path, delimiter: str) -> list[str]:
-    """The names in the first line of a file.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """Return the names in the first line of a file."""
     with Stream(path) as stream:
         text = stream.read(_CSV_BLOCK_BYTES).decode("utf-8-sig", errors="replace")
     names = next(csv.reader(text.splitlines()[:1], delimiter=delimiter), [])
@@ -115,11 +111,7 @@ def csv_names(path: Path, delimiter: str) -> list[str]:
 def parse_csv(
     stream: Stream, names: Sequence[str], columns: Columns, delimiter: str
 ) -> Iterator[Rows]:
-    """The rows of a file with the names of its columns in the first line.
-
-    Raises:
-        ValueError: A value is no finite number, or a line has another number of fields.
-    """
+    """Yield the rows of a file that has the names of its columns in the first line."""
     features = columns.resolve(names, stream.path)
     types = {name: pa.float32() for name in (columns.label, *features)}
     try:
@@ -142,7 +134,7 @@ def parse_csv(
 
 
 def _with_names(path: Path, message: str, names: Sequence[str]) -> str:
-    """A message of pyarrow, with the line and the name of the column in place of numbers."""
+    """Return a message of pyarrow with the line and the column's name instead of numbers."""
     fields = _FIELDS.match(message)
     if fields is not None:
         return f"{path}:{fields[1]}: {fields[2]}"
@@ -151,15 +143,15 @@ def _with_names(path: Path, message: str, names: Sequence[str]) -> str:
         return f"{path}: {message}"
     column, line, value = found.groups()
     return (
-        f"{path}:{line}: column {names[int(column)]!r} must hold numbers, got {value}; where it is "
-        "no feature, name those that are by `Columns(features=...)`"
+        f"{path}:{line}: column {names[int(column)]!r} must hold numbers, got {value}; if it is "
+        "no feature, name the features by `Columns(features=...)`"
     )
 
 
 def parse_parquet(
     path: Path, file: Any, columns: Columns
 ) -> tuple[Iterator[Rows], tuple[str, ...], tuple[int, ...]]:
-    """The rows of an open `pyarrow.parquet.ParquetFile`, names of features, nullable features."""
+    """Return rows, feature names and nullable features of a `pyarrow.parquet.ParquetFile`."""
     schema = file.schema_arrow
 
     def first(name: str) -> pa.Array:
@@ -183,17 +175,14 @@ def parse_batches(
     path: object,
     first_line: int,
 ) -> Iterator[Rows]:
-    """The rows of record batches.
+    """Yield the rows of record batches; errors have the path, the row and the column.
 
     Args:
-        batches: With all columns that are named.
+        batches: Have all the named columns.
         features: Names of the features.
         columns: Names of query and label.
-        path: Of what, for messages.
+        path: For messages.
         first_line: Number of the first row, for messages.
-
-    Raises:
-        ValueError: A value is missing or no finite number; the message has its row and column.
     """
     line = first_line
     for batch in batches:

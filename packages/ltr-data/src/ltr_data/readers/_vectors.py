@@ -1,4 +1,4 @@
-"""Columns of vectors, as embeddings are stored, taken for one column per entry."""
+"""Columns of vectors, such as embeddings, read as one column per entry."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,17 +30,7 @@ class Vectors:
         first: Callable[[str], pa.Array],
         path: object = "table",
     ) -> "Vectors":
-        """The vectors among some columns of a table.
-
-        Args:
-            schema: Of the table.
-            names: Of the columns.
-            first: Gives the first rows of a column, at least one where the table has one.
-            path: Of what, for messages.
-
-        Raises:
-            ValueError: The first row has none.
-        """
+        """Find the vectors among some columns; `first` gives the first row of a column, if any."""
         widths = {}
         for name in names:
             kind = schema.field(name).type
@@ -59,7 +49,7 @@ class Vectors:
         return cls(widths)
 
     def names(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The names with those of vectors replaced by those of their entries, from 1."""
+        """Return the names, with the names of vectors replaced by those of their entries from 1."""
         return tuple(
             entry
             for name in names
@@ -73,11 +63,7 @@ class Vectors:
     def flat(
         self, batches: Iterable[pa.RecordBatch], path: object, first_line: int
     ) -> Iterator[pa.RecordBatch]:
-        """The batches with one column per entry of a vector.
-
-        Raises:
-            ValueError: A vector is missing, or of another length than the first.
-        """
+        """Yield the batches with one column per entry of a vector."""
         line = first_line
         for batch in batches:
             yield batch if not self.widths else self._flat(batch, path, line)
@@ -103,6 +89,6 @@ class Vectors:
         return pa.RecordBatch.from_arrays(arrays, names=list(self.names(batch.schema.names)))
 
     def stored(self, names: Iterable[str], entries: Iterable[str]) -> list[str]:
-        """The names of the columns in which these entries are."""
+        """Return the names of the columns that hold these entries."""
         needed = set(entries)
         return [name for name in names if needed.intersection(self.names([name]))]

@@ -1,4 +1,4 @@
-"""From a file to blocks of whole lines."""
+"""Files in blocks of whole lines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,31 +9,21 @@ import numpy as np
 from .._streams import Stream
 
 _FEED = ord("\n")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which editors on Windows begin a text in UTF-8
-BLOCK_BYTES = 1 << 19  # what is made of larger blocks leaves the processor's cache
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # editors on Windows begin a text in UTF-8 with it
+BLOCK_BYTES = 1 << 19  # the arrays of larger blocks do not fit the processor's cache
 
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines of a file.
+    """Whole lines of a file."""
 
-    Attributes:
-        path: The file, for messages.
-        first_line: Number of the first line, 1-based.
-        text: The lines; each ends with a line feed.
-    """
-
-    path: Path
-    first_line: int
-    text: bytes
+    path: Path  # for messages
+    first_line: int  # its number, 1-based
+    text: bytes  # each line ends with a line feed
 
 
 def read_blocks(stream: Stream, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Cut a stream into blocks of whole lines.
-
-    Raises:
-        ValueError: The compressed data are damaged or end too early.
-    """
+    """Cut a stream into blocks of whole lines, or raise ValueError if it is damaged."""
     path = stream.path
     line = 1
     rest: list[bytes] = []  # the beginning of a line, in pieces

@@ -18,14 +18,10 @@ _REACH = 5  # bytes before a colon that are looked at: a blank and up to 4 digit
 
 
 def parse_dense(text: bytes, first_line: int) -> Rows | None:
-    """Parse lines of one form.
-
-    Args:
-        text: Whole lines, without comments, tabs and carriage returns; shorter than `MAX_BYTES`.
-        first_line: Number of the first line.
+    """Parse lines without comments, tabs and carriage returns, shorter than `MAX_BYTES`.
 
     Returns:
-        The rows, or None where a line is not of this form.
+        The rows, or None if a line is not of this form.
     """
     data = np.frombuffer(text, dtype=np.uint8)
     # A line begins with a label and " qid:", so that no colon is missed at the beginning, and the
@@ -65,7 +61,7 @@ def parse_dense(text: bytes, first_line: int) -> Rows | None:
 
 
 def _keys_stand(data: npt.NDArray[np.uint8], found: npt.NDArray[np.int64], rows: int) -> bool:
-    """Whether " qid", " 1", " 2", ... stand before the colons data[found + _REACH] of each row."""
+    """Return whether " qid", " 1", ... stand before the colons data[found + _REACH] of each row."""
     width = len(found) // rows
     for place in range(1, _REACH + 1):  # from the colon back
         first, expected = _expected(width, place)
@@ -79,7 +75,7 @@ def _keys_stand(data: npt.NDArray[np.uint8], found: npt.NDArray[np.int64], rows:
 
 @functools.lru_cache(maxsize=64)
 def _expected(width: int, place: int) -> tuple[int, bytes]:
-    """The first key with so many bytes before its colon, and the byte in this place of it and on.
+    """Return the first key with `place` bytes before its colon, and that byte of it and later keys.
 
     All keys but the first, the query's, are a blank and a number.
     """
@@ -89,5 +85,5 @@ def _expected(width: int, place: int) -> tuple[int, bytes]:
 
 @functools.lru_cache(maxsize=64)
 def _key_sizes(width: int) -> Positions:
-    """(width,) bytes of " 0", " 1", ..."""
+    """Return the (width,) numbers of bytes of " 0", " 1", ..."""
     return np.array([len(f" {key}") for key in range(width)], dtype=np.int32)

@@ -1,4 +1,4 @@
-"""Blocks of well-formed lines parsed with NumPy and pyarrow: quick, and as strict as line by line.
+"""Well-formed blocks parsed with NumPy and pyarrow: fast, and as strict as line by line.
 
 A line of two features is ``2 qid:11 1:0.5 2:3``. In every line a blank and a colon take turns, and
 a line feed stands in the place of the last blank. Once that is verified for the separators of the
@@ -31,11 +31,8 @@ _Ints = npt.NDArray[np.int64]
 def parse_block(block: Block) -> Rows | None:
     """Parse a block in which every line has a label, a query and well-formed features.
 
-    Args:
-        block: The lines.
-
     Returns:
-        The rows, as `parse_lines` would give them, or None when the block is not of this form.
+        The rows, as `parse_lines` would return them, or None if the block is not of this form.
     """
     text = _one_form(block.text)
     if len(text) >= MAX_BYTES:
@@ -89,7 +86,7 @@ def _spans(begins: _Ints, ends: _Ints) -> Positions:
 
 
 def _one_form(text: bytes) -> bytes:
-    """The lines without comments, carriage returns and tabs."""
+    """Return the lines without comments, carriage returns and tabs."""
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
     if b"#" in text:
@@ -98,7 +95,7 @@ def _one_form(text: bytes) -> bytes:
 
 
 def _single_blanks(text: bytes) -> bytes:
-    """The lines with one blank between fields."""
+    """Return the lines with one blank between fields."""
     while b"  " in text:
         text = text.replace(b"  ", b" ")
     return text
@@ -107,11 +104,11 @@ def _single_blanks(text: bytes) -> bytes:
 def _separators(
     text: bytes,
 ) -> tuple[npt.NDArray[np.uint8], _Ints, npt.NDArray[np.uint8], _Ints]:
-    """Blanks, colons, line feeds, control characters.
+    """Find blanks, colons, line feeds and control characters.
 
     Returns:
-        The bytes of the text; the positions of the separators in it; what they are; and which of
-        them are followed by another at once.
+        The bytes of the text; the positions of the separators in it; the separators; and which of
+        them are directly followed by another.
     """
     data = np.frombuffer(text, dtype=np.uint8)
     mask = (data <= BLANK) | (data == COLON)
@@ -121,12 +118,12 @@ def _separators(
 
 
 def _end_lines(touching: _Ints, kinds: npt.NDArray[np.uint8]) -> bool:
-    """Whether those that touch the next one are blanks before a line feed."""
+    """Return whether those that touch the next one are blanks before a line feed."""
     return bool((kinds[touching] == BLANK).all() and (kinds[touching + 1] == FEED).all())
 
 
 def _take_turns(kinds: npt.NDArray[np.uint8], sizes: _Ints, starts: _Ints) -> bool:
-    """Whether each line's separators are a blank, a colon, a blank, ..., and the line feed."""
+    """Return whether each line's separators are a blank, a colon, a blank, ..., a line feed."""
     longest = int(sizes.max())
     pattern = np.full(longest, BLANK, dtype=np.uint8)
     pattern[1::2] = COLON
@@ -142,7 +139,7 @@ def _take_turns(kinds: npt.NDArray[np.uint8], sizes: _Ints, starts: _Ints) -> bo
 def _indices(
     data: npt.NDArray[np.uint8], blanks: _Ints, colons: _Ints, counts: _Ints
 ) -> _Ints | None:
-    """(value,) columns from 0; None for a key that is no number or out of range, or given twice."""
+    """Return (value,) columns from 0; None if a key is no number, out of range or given twice."""
     digits = colons - blanks - 1
     longest = int(digits.max(initial=1))
     if longest > len(str(MAX_INDEX)) or digits.min(initial=1) < 1:

@@ -1,4 +1,4 @@
-"""From the text to rows and tables."""
+"""Text to rows and tables."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -21,17 +21,17 @@ def read_svmrank(
     r"""Read ranking data in the text format of SVMrank and LETOR.
 
     A line is ``<label> qid:<id> <feature>:<value> ... # comment``. Features are numbered from 1,
-    may come in any order, and are 0 where absent. Blank lines, comments, tabs, CRLF and a missing
-    final line feed are understood; query ids are any text without blanks. The lines of a query
-    must follow one another. Values are rounded to float32 once, from the decimal text.
+    may come in any order, and are 0 if absent. Blank lines, comments, tabs, CRLF and a missing
+    final line feed are accepted; query ids are any text without blanks. The lines of a query must
+    be consecutive. Values are rounded to float32 once, from the decimal text.
 
     Args:
-        path: The file; compressed where its name ends in ``.gz`` or ``.zst``; a member of a zip
-            archive as ``archive.zip/Fold1/train.txt``.
+        path: The file, compressed if its name ends in ``.gz`` or ``.zst``, or a member of a zip
+            archive, as ``archive.zip/Fold1/train.txt``.
         num_features: Number of columns of the table, for a sparse file in which the last ones may
-            not occur; the largest feature of the file when not given.
-        threads: Number of blocks that are parsed at the same time; one per processor, at most 8,
-            when not given.
+            not occur; by default the largest feature of the file.
+        threads: Number of blocks that are parsed at the same time; by default one per processor,
+            at most 8.
 
     Returns:
         All documents with all columns.
@@ -68,20 +68,12 @@ def read_svmrank(
 
 
 def parse_stream(stream: Stream, threads: int | None = None) -> Iterator[Rows]:
-    """Parse a stream, several blocks at a time, in the order of the file.
-
-    Raises:
-        ValueError: A line is wrong, or `threads` is below 1.
-    """
+    """Parse a stream, several blocks at a time, in the order of the file."""
     return parse_blocks(read_blocks(stream), threads)
 
 
 def parse_blocks(blocks: Iterable[Block], threads: int | None = None) -> Iterator[Rows]:
-    """Parse blocks, several at a time, in their order.
-
-    Raises:
-        ValueError: A line is wrong, or `threads` is below 1.
-    """
+    """Parse blocks, several at a time, in their order."""
     threads = min(os.cpu_count() or 1, 8) if threads is None else threads
     check_at_least(1, threads=threads)
     ahead = threads if threads > 1 else 0
@@ -89,10 +81,6 @@ def parse_blocks(blocks: Iterable[Block], threads: int | None = None) -> Iterato
 
 
 def parse(block: Block) -> Rows:
-    """The rows of a block, the quick way where it can be gone.
-
-    Raises:
-        ValueError: A line is wrong.
-    """
+    """Parse a block, by the fast path if possible."""
     rows = parse_block(block)
     return parse_lines(block) if rows is None else rows

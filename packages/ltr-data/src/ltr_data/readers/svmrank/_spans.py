@@ -1,4 +1,4 @@
-"""What lies between separators of a text: numbers and names, without copying the text."""
+"""Numbers and names between the separators of a text, without copying the text."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +12,10 @@ QID = b" qid"
 
 
 def floats(text: bytes, spans: Positions) -> npt.NDArray[np.float32] | None:
-    """Parse the numbers text[begin:end], each rounded once.
-
-    Args:
-        text: Holds the numbers; shorter than `MAX_BYTES`.
-        spans: (..., 2) begin and end of each number, C-contiguous and ascending.
+    """Parse the numbers text[begin:end] of (..., 2) ascending, C-contiguous spans, rounded once.
 
     Returns:
-        (...,) float32, a view of twice the memory; None where one is no finite number.
+        (...,) float32, a view of twice the memory; None if one is no finite number.
     """
     shape = spans.shape[:-1]
     if not spans.size:
@@ -41,10 +37,9 @@ def floats(text: bytes, spans: Positions) -> npt.NDArray[np.float32] | None:
 def query_runs(
     text: bytes, begins: npt.NDArray[np.integer], ends: npt.NDArray[np.integer]
 ) -> tuple[list[str], npt.NDArray[np.int64]] | None:
-    """The names text[begin:end] of rows, and the first row of each; once where rows share one.
+    """Return the name text[begin:end] of each run of rows that share one, and its first row.
 
-    Returns:
-        None where one is empty, has blanks or control characters, or is not UTF-8.
+    None if a name is empty, has blanks or control characters, or is not UTF-8.
     """
     names: list[str] = []
     starts: list[int] = []

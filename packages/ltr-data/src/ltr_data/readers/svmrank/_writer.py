@@ -1,4 +1,4 @@
-"""Tables as text."""
+"""Tables to text."""
 
 import gzip
 import os
@@ -24,14 +24,14 @@ def write_svmrank(
 ) -> None:
     """Write a table in the text format of SVMrank and LETOR.
 
-    Every feature of every document is written, each number with the fewest digits that read back as
-    the same float32. The file appears when it is complete.
+    Every feature of every document is written, each number with the fewest digits that are read as
+    the same float32. The file appears only when complete.
 
     Args:
-        path: The file; compressed with gzip where its name ends in ``.gz``.
+        path: The file, compressed with gzip if its name ends in ``.gz``.
         table: What to write.
-        progress: Called now and then with the bytes of the features that are written, as they lie
-            in memory, and of all of them, such as a `ProgressPrinter`.
+        progress: Called now and then with the written and the total bytes of the features in
+            memory, such as a `ProgressPrinter`.
 
     Raises:
         ValueError: A query id has blanks or "#", or a number is not finite.
@@ -57,7 +57,7 @@ def write_svmrank(
     path = Path(path)
     with atomic_write(path) as file:
         if path.suffix == ".gz":
-            # No time and no name inside: equal tables give equal files.
+            # Without a time and a name inside, equal tables give equal files.
             with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
                 _write(compressed, table, progress)
         else:
@@ -70,7 +70,7 @@ def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable, progress: Progr
         rows = slice(start, start + _CHUNK_ROWS)
         fields = _fields(table.labels[rows], query_ids[rows], table, rows)
         lines = pc.binary_join_element_wise(*fields, "")
-        # The joined lines lie one after the other in the array's data: already the text.
+        # The data of the array are the joined lines in sequence: the text itself.
         file.write(memoryview(lines.buffers()[2])[: _size(lines)])
         if progress is not None:
             progress(table.features[: rows.stop].nbytes, table.features.nbytes)
