@@ -105,9 +105,7 @@ def test_named_columns_must_agree(tmp_path):
 
 
 def test_no_files(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"`path` must name a file, no file matches"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"`path` must name a file, no file matches"):
         ltr_data.open(tmp_path / "part-*.txt")
     with pytest.raises(ValueError, match="`path` must be at least one file"):
         ltr_data.open([])

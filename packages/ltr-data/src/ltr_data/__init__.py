@@ -16,7 +16,6 @@ from .batching._static import StaticBatchSampler, static_lengths
 from .features._chain import ComposeFeatures
 from .features._ranges import ClipOutliers, MinMaxScale, QuantileTransform
 from .features._transform import FeatureTransform, LogStandardize, Standardize
-from .labels._grades import QuantileGrades
 from .labels._spec import LabelSpec
 from .labels._transforms import (
     Binarize,
@@ -26,6 +25,7 @@ from .labels._transforms import (
     Invert,
     LabelTransform,
     Log1p,
+    QuantileGrades,
 )
 from .mapped._convert import convert, convert_all
 from .readers._in_memory import from_arrow, from_numpy, from_pandas, to_arrow, write_parquet

@@ -1,4 +1,4 @@
-"""What is in the data, in one small record."""
+"""A summary of the data: sizes, list lengths, labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MOST_VALUES = 10  # of a label in the text; more are shown in ranges
+_MOST_VALUES = 10  # of a label in the text; more are shown as quartiles
 
 
 @dataclass(frozen=True)
 class Description:
-    """Sizes, list lengths and labels of a table or data set; `str` gives it as text.
+    """Sizes, list lengths and labels of a table or data set; `str` formats it as text.
 
     Attributes:
         num_documents: Number of documents.
@@ -30,10 +30,10 @@ class Description:
         lengths: List length to number of lists.
         labels: Task to label to number of documents; unknown labels are left out.
         known: Task to number of documents with a label.
-        signal: Task to share of lists with different labels, which alone can teach an order.
+        signal: Task to share of lists with different labels; only these can teach an order.
         correlation: (task, task) Pearson's, over documents in which both labels are known; NaN
             where one of them is constant.
-        constant_columns: Numbers of the features that never vary.
+        constant_columns: Numbers of the features with a single value.
     """
 
     num_documents: int
@@ -48,7 +48,7 @@ class Description:
     constant_columns: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON holds it; a correlation that is not defined is None."""
+        """Return all of it, for JSON; an undefined correlation is None."""
         correlation = [[None if np.isnan(r) else float(r) for r in row] for row in self.correlation]
         labels = {task: [list(item) for item in self.labels[task].items()] for task in self.tasks}
         return {
@@ -101,11 +101,7 @@ class Description:
         ]
 
     def plot(self) -> "Figure":
-        """List lengths, labels of each task, and their correlation, as a figure of matplotlib.
-
-        Raises:
-            ImportError: There is no matplotlib; the extra ``plot`` brings it.
-        """
+        """Plot list lengths, labels and their correlation; needs matplotlib (the extra ``plot``)."""
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -115,7 +111,7 @@ class Description:
         figure = Figure(figsize=(4 * columns, 0.5 + 3.1 * lines), layout="constrained")
         axes = [figure.add_subplot(lines, columns, i + 1) for i in range(panels)]
         figure.suptitle(self._sizes())
-        # As many bars as tell something: few lists have no smooth distribution.
+        # Few lists have no smooth distribution: they get few bars.
         bins = int(np.clip(2 * np.sqrt(self.num_queries), 5, 50))
         axes[0].hist(list(self.lengths), bins=bins, weights=list(self.lengths.values()))
         axes[0].set(title="list lengths", xlabel="documents", ylabel="lists")
@@ -155,7 +151,7 @@ class Description:
 
 
 def describe(data: RankingTable | RankingDataset) -> Description:
-    """Count what is in a table (its one label) or a data set (its tasks).
+    """Summarise a table (with its one label) or a data set (with its tasks).
 
     The features are read some rows at a time, so that a mapped file does not fill the memory.
 

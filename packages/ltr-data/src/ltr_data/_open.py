@@ -26,22 +26,19 @@ def read(
 ) -> RankingTable:
     r"""Read a ranking file of any format, or several, into memory.
 
-    By the name: SVMrank text (see `read_svmrank`); the same without query ids where a file with the
-    same name and ``.query`` has the sizes of the queries, as LightGBM has it; tables with named
-    columns (``.csv``, ``.tsv``, ``.parquet``). Text may be compressed (``.gz``, ``.zst``) or a
-    member of a zip archive.
+    The name determines the format: tables with named columns (``.csv``, ``.tsv``, ``.parquet``),
+    else SVMrank text (see `read_svmrank`), or LightGBM's, which has no query ids but a file of the
+    same name and ``.query`` with the sizes of the queries. Text may be compressed (``.gz``,
+    ``.zst``) or a member of a zip archive.
 
     Args:
-        path: The file; or a pattern (``"part-*.txt"``, sorted by name) or a list of files, which
-            are read one after the other. A query is in one file only.
+        path: The file, a pattern (``"part-*.txt"``, sorted by name) or a list of files, which are
+            read in sequence. A query is in one file only.
         columns: Which column is what, in a table with named columns; `Columns` has the defaults.
         num_features: Number of columns, for sparse text in which the last ones may not occur.
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back, in the same or another file, is no error: its
-            documents are put together, in their order, at the place of the first.
-
-    Returns:
-        All documents with all columns.
+            documents are joined, in their order, at the place of the first.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -90,22 +87,19 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         path: A file in a format of `read`, a pattern such as ``"part-*.txt"``, or a list of files;
             or a file that `convert` has written.
         labels: One specification per task; see `RankingDataset.from_table`.
-        inputs: Numbers of the features to rank by; all but those of the labels when not given.
-        cache: True for a converted file beside `path`; a folder for one there, unless one that is
-            up to date lies beside `path`; False to read the file into memory and write nothing.
+        inputs: Numbers of the features to rank by; by default all but those of the labels.
+        cache: True for a converted file beside `path`; a folder for one there, unless there is one
+            beside `path` that is up to date; False to read into memory and write nothing.
         columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns of the file; see `read`.
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back is no error; see `read`.
-        progress: Told how far the conversion is; see `convert`.
-
-    Returns:
-        The data set.
+        progress: Called during the conversion; see `convert`.
 
     Raises:
         FileNotFoundError: There is no such file.
         PermissionError: The folder of the cache cannot be written to.
-        TypeError: `path`, `labels` or `cache` is none of what it may be.
+        TypeError: `path`, `labels` or `cache` has a wrong type.
         ValueError: A line is wrong, or labels and inputs do not fit the columns.
 
     Examples:

@@ -1,4 +1,4 @@
-"""A ranking file in memory, as it is."""
+"""All columns of a ranking file."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from ._columns import Features
 
 @dataclass(frozen=True, eq=False)
 class RankingTable:
-    """The documents of a ranking file, grouped by query, with every column it has.
+    """The documents of a ranking file, grouped by query, with all their columns.
 
-    Which columns are labels and which are inputs is decided later, by `RankingDataset.from_table`.
+    `RankingDataset.from_table` chooses labels and inputs among the columns.
 
     Attributes:
         features: (document, feature) float32, all columns of the file.
@@ -21,9 +21,9 @@ class RankingTable:
         labels: (document,) float32, the number at the start of each line.
         offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
         query_ids: (query,) as in the file.
-        feature_names: (feature,) names of the columns; None where the file has none.
-        nullable: Numbers of the columns in which NaN stands for a missing value. They can be labels
-            with ``LabelSpec(..., missing="mask")`` and never inputs.
+        feature_names: (feature,) names of the columns; None if the file has none.
+        nullable: Numbers of the columns in which NaN means a missing value. They can be labels with
+            ``LabelSpec(..., missing="mask")`` and never inputs.
 
     Raises:
         ValueError: The shapes do not agree, or `offsets` do not cut the documents into queries.
@@ -62,7 +62,6 @@ class RankingTable:
                 f"`feature_names` must be {len(self.feature_ids)} different names, one per column, "
                 f"got {names}"
             )
-
         if not set(self.nullable) <= set(self.feature_ids):
             raise ValueError(
                 f"`nullable` must be columns of the table, which has "
@@ -85,7 +84,7 @@ class RankingTable:
         return np.diff(self.offsets)
 
     def feature_id(self, name: str) -> int:
-        """The number of the column with a name.
+        """Return the number of the column with a name.
 
         Raises:
             ValueError: No column has this name.
@@ -97,13 +96,7 @@ class RankingTable:
         return self.feature_ids[names.index(name)]
 
     def column(self, feature_id: int) -> npt.NDArray[np.float32]:
-        """The values of one feature.
-
-        Args:
-            feature_id: Number of the column, as in the file.
-
-        Returns:
-            (document,) float32.
+        """Return the (document,) float32 values of one feature.
 
         Raises:
             ValueError: The table has no such column.
@@ -135,7 +128,7 @@ def check_documents(
             f"got {len(feature_ids)}"
         )
     if len(set(feature_ids)) != len(feature_ids) or min(feature_ids, default=1) < 1:
-        raise ValueError("`feature_ids` must be different numbers from 1, got " + str(feature_ids))
+        raise ValueError(f"`feature_ids` must be different numbers from 1, got {feature_ids}")
     if offsets.shape != (len(query_ids) + 1,):
         raise ValueError(
             f"`offsets` must have one entry more than `query_ids`, "
@@ -149,7 +142,7 @@ def check_documents(
 
 
 def describe_ids(feature_ids: tuple[int, ...]) -> str:
-    """Short text for a set of column numbers, for messages."""
+    """Describe a set of column numbers briefly, for messages."""
     if feature_ids == tuple(range(1, len(feature_ids) + 1)):
         return f"1..{len(feature_ids)}"
     return ", ".join(map(str, feature_ids))

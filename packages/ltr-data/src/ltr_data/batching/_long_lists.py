@@ -26,7 +26,6 @@ class LongLists:
         ValueError: `length` is below 1, or the policy is unknown.
 
     Examples:
-        >>> import numpy as np
         >>> policy = LongLists(length=2, policy="truncate", keep_relevant="click")
         >>> policy.choose(np.array([0, 0, 0, 1.0]), query=0, epoch=0)
         array([0, 3])

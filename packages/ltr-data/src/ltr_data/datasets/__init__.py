@@ -1,4 +1,4 @@
-"""Where data come from: public data sets, LETOR's folders, MSLR's columns, a generator."""
+"""Public data sets, LETOR's folders, MSLR's columns, and a generator of synthetic data."""
 
 from . import letor, mslr, synthetic
 from ._catalogue import find, istella_s, manifest, mq2007, mq2008, mslr_web10k, mslr_web30k

@@ -1,4 +1,4 @@
-"""From the name of a public data set to its files."""
+"""The files of a public data set, by its name."""
 
 import os
 import tarfile
@@ -12,7 +12,7 @@ from ._manifests import MANIFESTS, Manifest
 
 
 def manifest(name: str) -> Manifest:
-    """What is known about a public data set.
+    """Return what is known about a public data set.
 
     Raises:
         ValueError: The name is unknown.
@@ -28,19 +28,19 @@ def manifest(name: str) -> Manifest:
 def find(name: str, root: str | os.PathLike[str], *, fold: int = 1) -> dict[str, Path]:
     """Find the files of a data set, unpacked or in its archive.
 
-    Looked for are, in this order, the folds or splits in `root` itself; in the data set's folder
-    there; and the archive there. A zip archive is read as it is; another is unpacked once.
+    It searches `root` for the folds or splits, for the data set's folder with them, and for the
+    archive, in this order. A zip archive is read as it is; another is unpacked once.
 
     Args:
-        name: One of the catalogue.
+        name: A name of the catalogue.
         root: The folder.
-        fold: Which of the folds; without meaning where there are none.
+        fold: Which of the folds; ignored if there are none.
 
     Returns:
         Split to file, for `ltr_data.open`.
 
     Raises:
-        FileNotFoundError: It is not there; the message says where to get it and where to put it.
+        FileNotFoundError: It is not there; the message says where to get and to put it.
         ValueError: The name is unknown or the fold is.
     """
     about = manifest(name)
@@ -54,7 +54,7 @@ def find(name: str, root: str | os.PathLike[str], *, fold: int = 1) -> dict[str,
             return letor.find_splits(inner)
     if archive.suffix == ".zip" and archive.is_file():
         return _members(archive, fold)
-    if tarfile.is_tarfile(archive) if archive.is_file() else False:
+    if archive.is_file() and tarfile.is_tarfile(archive):
         target = root / about.archive.split(".")[0]
         with atomic_folder(target) as folder, tarfile.open(archive) as file:
             file.extractall(folder, filter="data")  # nothing outside the folder
@@ -65,7 +65,7 @@ def find(name: str, root: str | os.PathLike[str], *, fold: int = 1) -> dict[str,
 
 
 def how_to_get(about: Manifest, root: Path) -> str:
-    """What a user can do who does not have the data set."""
+    """Tell a user how to get the data set."""
     text = f"get {about.archive} from {about.page} and put it, or what is in it, into {root}"
     if about.url is not None:
         text += f", or call ltr_data.datasets.download({about.name!r}, root)"
@@ -78,37 +78,37 @@ def _members(archive: Path, fold: int) -> dict[str, Path]:
             names = file.namelist()
     except zipfile.BadZipFile as error:
         raise ValueError(f"{archive}: not a zip archive: {error}") from error
-    found = {}
-    for split in letor.SPLITS:
-        wanted = f"Fold{fold}/{split}.txt"
-        for name in names:
-            if name == wanted or name.endswith("/" + wanted):
-                found[split] = archive / name
+    found = {
+        split: archive / name
+        for split in letor.SPLITS
+        for name in names
+        if f"/{name}".endswith(f"/Fold{fold}/{split}.txt")
+    }
     if "train" not in found:
         raise FileNotFoundError(f"{archive}: expected Fold{fold}/train.txt in it, found none")
     return found
 
 
 def mslr_web30k(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
-    """The files of MSLR-WEB30K (31,531 queries, 136 features, 5 folds); see `find`."""
+    """Find MSLR-WEB30K (31,531 queries, 136 features, 5 folds); see `find`."""
     return find("mslr_web30k", root, fold=fold)
 
 
 def mslr_web10k(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
-    """The files of MSLR-WEB10K (10,000 queries, 136 features, 5 folds); see `find`."""
+    """Find MSLR-WEB10K (10,000 queries, 136 features, 5 folds); see `find`."""
     return find("mslr_web10k", root, fold=fold)
 
 
 def mq2007(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
-    """The files of LETOR 4.0 MQ2007 (about 1,700 queries, 46 features, 5 folds); see `find`."""
+    """Find LETOR 4.0 MQ2007 (about 1,700 queries, 46 features, 5 folds); see `find`."""
     return find("mq2007", root, fold=fold)
 
 
 def mq2008(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
-    """The files of LETOR 4.0 MQ2008 (about 800 queries, 46 features, 5 folds); see `find`."""
+    """Find LETOR 4.0 MQ2008 (about 800 queries, 46 features, 5 folds); see `find`."""
     return find("mq2008", root, fold=fold)
 
 
 def istella_s(root: str | os.PathLike[str]) -> dict[str, Path]:
-    """The files of Istella-S LETOR (3,408,630 documents, 220 features, no folds); see `find`."""
+    """Find Istella-S LETOR (3,408,630 documents, 220 features, no folds); see `find`."""
     return find("istella_s", root)

@@ -1,8 +1,8 @@
-"""The public data sets: where they are, what they hold, and under which licence.
+"""The public data sets: their addresses, contents and licences.
 
-The tests do not reach these addresses. Addresses and checksums are those that several projects
-state alike (PyTorchLTR's among them, for MSLR and Istella-S); what is not surely known is None, the
-sizes of the archives for instance.
+The tests do not use these addresses. Several projects (PyTorchLTR among them, for MSLR and
+Istella-S) state the same addresses and checksums; what is not known for certain is None, such as
+the sizes of the archives.
 """
 
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ class Manifest:
     """A public data set.
 
     Attributes:
-        name: By which it is asked for.
-        title: Its name.
+        name: Its name in this package.
+        title: Its full name.
         page: Where its owner describes it.
         archive: Name of the file to download.
-        url: Address of the archive; None where there is none without a browser.
-        size: Bytes of the archive; None where not known for certain.
-        sha256: Of the archive, in hexadecimal; None where not known for certain.
+        url: Address of the archive; None if it needs a browser.
+        size: Bytes of the archive; None if not known for certain.
+        sha256: Of the archive, in hexadecimal; None if not known for certain.
         licence: In a few words; the page has the text.
         citation: What to cite.
         num_features: Number of columns.
-        num_folds: Number of folds; 0 where there is one split without folds.
-        folder: Folder inside the archive, and of an unpacked copy, that has the folds or splits.
+        num_folds: Number of folds; 0 for a single split.
+        folder: Folder of the folds or splits, inside the archive and in an unpacked copy.
     """
 
     name: str
@@ -45,34 +45,34 @@ class Manifest:
     folder: str
 
 
-_ALL = (
-    Manifest(
-        name="mslr_web30k",
-        title="MSLR-WEB30K",
-        page="https://www.microsoft.com/en-us/research/project/mslr/",
-        archive="MSLR-WEB30K.zip",
-        url="https://api.onedrive.com/v1.0/shares/s!AtsMfWUz5l8nbXGPBlwD1rnFdBY/root/content",
-        size=None,
-        sha256="08cb7977e1d5cbdeb57a9a2537a0923dbca6d46a76db9a6afc69e043c85341ae",
-        licence=_MICROSOFT,
-        citation=_LETOR,
-        num_features=136,
-        num_folds=5,
-        folder="MSLR-WEB30K",
+_MSLR = {
+    "MSLR-WEB30K": (
+        "nbXGPBlwD1rnFdBY",
+        "08cb7977e1d5cbdeb57a9a2537a0923dbca6d46a76db9a6afc69e043c85341ae",
     ),
-    Manifest(
-        name="mslr_web10k",
-        title="MSLR-WEB10K",
-        page="https://www.microsoft.com/en-us/research/project/mslr/",
-        archive="MSLR-WEB10K.zip",
-        url="https://api.onedrive.com/v1.0/shares/s!AtsMfWUz5l8nbOIoJ6Ks0bEMp78/root/content",
-        size=None,
-        sha256="2902142ea33f18c59414f654212de5063033b707d5c3939556124b1120d3a0ba",
-        licence=_MICROSOFT,
-        citation=_LETOR,
-        num_features=136,
-        num_folds=5,
-        folder="MSLR-WEB10K",
+    "MSLR-WEB10K": (
+        "nbOIoJ6Ks0bEMp78",
+        "2902142ea33f18c59414f654212de5063033b707d5c3939556124b1120d3a0ba",
+    ),
+}
+
+_ALL = (
+    *(
+        Manifest(
+            name=title.lower().replace("-", "_"),
+            title=title,
+            page="https://www.microsoft.com/en-us/research/project/mslr/",
+            archive=f"{title}.zip",
+            url=f"https://api.onedrive.com/v1.0/shares/s!AtsMfWUz5l8{share}/root/content",
+            size=None,
+            sha256=sha256,
+            licence=_MICROSOFT,
+            citation=_LETOR,
+            num_features=136,
+            num_folds=5,
+            folder=title,
+        )
+        for title, (share, sha256) in _MSLR.items()
     ),
     *(
         Manifest(

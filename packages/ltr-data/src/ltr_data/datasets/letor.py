@@ -18,12 +18,12 @@ def find_splits(
 
     Args:
         root: A folder with ``train``, ``vali`` and ``test``, each ``.txt`` or ``.txt.gz`` (the
-            first where both are there), or one with the folders ``Fold1``, ``Fold2``, ...
-        fold: Which of the folds; 1 when there are folds and none is given.
+            first if both exist), or one with the folders ``Fold1``, ``Fold2``, ...
+        fold: Which of the folds, if there are folds; by default the first.
         required: Splits that must be there.
 
     Returns:
-        Split to file, for the splits that are there, in the order train, vali, test.
+        Split to file, for the splits that exist, in the order train, vali, test.
 
     Raises:
         FileNotFoundError: There is no such folder, no such fold, or a required split is missing.

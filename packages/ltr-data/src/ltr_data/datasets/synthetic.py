@@ -5,7 +5,7 @@ correlation matrix R (`CORRELATION` unless given):
 
     u = R^½ (√(1 − noise) g + √noise e),   e ~ N(0, I)
 
-g is what features can tell: five independent functions of three factors z ~ N(0, 1) each,
+g is what the features can explain: five independent functions of three factors z ~ N(0, 1) each,
 g_k = .7 z_1 + .5 z_2 + .4 (z_3² − 1)/√2 + √.1 z_1 z_2, mostly linear, of unit variance. Positive
 entries of R are tasks that agree, negative ones conflict: relevance and quality at −.6 strongly,
 relevance and click at +.5 agree in part.
@@ -57,7 +57,7 @@ __all__ = ["CORRELATION", "FAMILIES", "RELEVANCE_SHARES", "TASKS", "generate", "
 
 _MIN_FEATURES = 2 * NUM_FACTORS + NUM_LABEL_COLUMNS
 _LENGTH_SHAPE = 2.6
-_CHUNK_ROWS = 2_048  # what is made of more leaves the processor's cache
+_CHUNK_ROWS = 2_048  # the arrays of more rows do not fit the processor's cache
 _MOST_THREADS = 16
 
 
@@ -70,7 +70,7 @@ def generate(
     correlation: npt.ArrayLike = CORRELATION,
     noise: float = 0.2,
 ) -> RankingTable:
-    """Generate queries with documents, features and five tasks; the module says how.
+    """Generate queries with documents, features and five tasks, as the module describes.
 
     Args:
         num_queries: Number of lists.
@@ -78,7 +78,7 @@ def generate(
         num_features: Number of columns, at least 35; the last five hold the labels.
         mean_length: Mean number of documents of a list, at least 1.
         correlation: (task, task) correlations of the utilities.
-        noise: Share of a utility's variance that the features do not tell, in [0, 1].
+        noise: Share of a utility's variance that the features do not explain, in [0, 1].
 
     Returns:
         The table, as `read_svmrank` would read it from a file.
@@ -112,11 +112,11 @@ def splits(
 
     Args:
         num_queries: Numbers of lists of train, vali and test.
-        seed: As in `generate`, like all other arguments.
-        num_features: Number of columns.
-        mean_length: Mean number of documents of a list.
-        correlation: (task, task) correlations of the utilities.
-        noise: Share of a utility's variance that the features do not tell.
+        seed: As in `generate`.
+        num_features: As in `generate`.
+        mean_length: As in `generate`.
+        correlation: As in `generate`.
+        noise: As in `generate`.
 
     Returns:
         Split to table; a query id is in one split only.
@@ -173,7 +173,7 @@ def _generate(
     labels = np.empty(len(queries), dtype=np.float32)
 
     def fill(start: int, chunk_seed: np.random.SeedSequence) -> None:
-        own = np.random.Generator(np.random.SFC64(chunk_seed))  # the quickest
+        own = np.random.Generator(np.random.SFC64(chunk_seed))  # the fastest
         rows = slice(start, start + _CHUNK_ROWS)
         shift = shifts[queries[rows]]
         factors, utilities = draw_documents(own, len(shift), mixing, noise)
@@ -182,7 +182,9 @@ def _generate(
 
     starts = range(0, len(queries), _CHUNK_ROWS)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as executor:
-        list(executor.map(fill, starts, seed.spawn(len(starts))))  # the list passes errors on
+        list(
+            executor.map(fill, starts, seed.spawn(len(starts)))
+        )  # the list raises the threads' errors
     return RankingTable(
         features=features,
         feature_ids=tuple(range(1, num_features + 1)),

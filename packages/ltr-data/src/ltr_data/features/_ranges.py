@@ -19,7 +19,6 @@ class MinMaxScale(FeatureTransform):
     """(x − low) / (high − low) with the training range, clipped to [0, 1]; 0 for a constant column.
 
     Examples:
-        >>> import numpy as np
         >>> features = np.array([[1, 5], [3, 5]], dtype=np.float32)
         >>> transform = MinMaxScale.fit(features, feature_ids=(1, 2))
         >>> transform.transform(np.array([[2, 5], [9, 6]], dtype=np.float32))
@@ -62,7 +61,6 @@ class ClipOutliers(FeatureTransform):
         ValueError: Not 0 ≤ low < high ≤ 1.
 
     Examples:
-        >>> import numpy as np
         >>> features = np.arange(101, dtype=np.float32)[:, None]
         >>> transform = ClipOutliers.fit(features, (1,), low=0.05, high=0.9)
         >>> transform.transform(np.array([[-7], [50], [1e9]], dtype=np.float32)).ravel()
@@ -111,7 +109,6 @@ class QuantileTransform(FeatureTransform):
         ValueError: `num_quantiles` is below 2.
 
     Examples:
-        >>> import numpy as np
         >>> features = np.array([[0], [0], [0], [8]], dtype=np.float32)
         >>> transform = QuantileTransform.fit(features, (1,), num_quantiles=4)
         >>> transform.transform(np.array([[-1], [0], [1], [8], [9]], dtype=np.float32)).ravel()

@@ -129,7 +129,6 @@ class Standardize(FeatureTransform):
     """(x − mean) / standard deviation, column by column; 0 where the column is constant.
 
     Examples:
-        >>> import numpy as np
         >>> features = np.array([[1, 5], [3, 5]], dtype=np.float32)
         >>> transform = Standardize.fit(features, feature_ids=(1, 2))
         >>> transform.transform(features)
@@ -165,7 +164,6 @@ class LogStandardize(FeatureTransform):
         ValueError: `eps` is not positive.
 
     Examples:
-        >>> import numpy as np
         >>> features = np.array([[0, -2], [99.99, 2]], dtype=np.float32)
         >>> transform = LogStandardize.fit(features, feature_ids=(1, 2))
         >>> transform.transform(features).round(4)

@@ -16,7 +16,7 @@ from ._locks import held, hold, locked
 _LEFTOVER_AFTER_SECONDS = 10.0
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Errors of a write, which have no file's name, as against those of a socket."""
+"""Errors of writing, which have no file's name, as opposed to those of a socket."""
 
 
 @contextmanager
@@ -29,16 +29,16 @@ def atomic_write(
 ) -> Iterator[IO[Any]]:
     r"""Open a file that appears under its name only when it is complete.
 
-    The handle writes to a temporary file beside `path` (its address is ``handle.name``). At the end
-    of the block the data are flushed to the disk and the temporary file is renamed to `path`. An
-    exception removes it; a kill leaves it behind under a name of the form ``.NAME.XXXXXXXX.tmp``.
-    In both cases what was at `path` before is untouched. A symbolic link is followed.
+    The handle writes to a temporary file beside `path`, ``handle.name``. At the end of the block
+    the data are flushed to the disk and the temporary file is renamed to `path`. An exception
+    removes it; a kill leaves it behind as ``.NAME.XXXXXXXX.tmp``. In both cases the old file at
+    `path` is untouched. A symbolic link is followed.
 
     Args:
-        path: Where the file shall be.
+        path: The final path of the file.
         mode: "wb" for bytes, "w" for text.
-        encoding: Of text; UTF-8 when not given.
-        newline: As in `open`; line ends are written as they are ("\n") when not given.
+        encoding: Of text; by default UTF-8.
+        newline: As in `open`; by default line feeds are written as they are.
 
     Yields:
         The open handle.
@@ -81,7 +81,7 @@ def atomic_write(
                     handle.flush()
                     os.fsync(handle.fileno())
             finally:
-                # On a full disk closing fails once more; the first error is the one to report.
+                # On a full disk closing fails again; the first error is the one to report.
                 with suppress(OSError):
                     handle.close()
             temporary.replace(target)
@@ -93,7 +93,7 @@ def atomic_write(
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> list[Path]:
-    """Remove the temporary files that kills have left beside a file of `atomic_write`.
+    """Remove the temporary files that killed processes left beside a file of `atomic_write`.
 
     A file that a living process writes to is locked, and stays; so does one from the last seconds,
     whose process may not have locked it yet.
@@ -102,7 +102,7 @@ def remove_leftovers(path: str | os.PathLike[str]) -> list[Path]:
         path: As given to `atomic_write`.
 
     Returns:
-        What was removed.
+        The removed files.
 
     Examples:
         >>> remove_leftovers("nothing-was-left-here.txt")
@@ -124,15 +124,15 @@ def remove_leftovers(path: str | os.PathLike[str]) -> list[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder that takes its place only when it is complete.
+    """Fill a folder that appears under its name only when it is complete.
 
-    Yields a fresh folder beside `path`. At the end of the block an existing `path` is renamed to
+    The block writes to a new folder beside `path`. At its end an existing `path` is renamed to
     ``path.old``, the new folder to `path`, and the old one is removed. An exception removes the new
-    folder and leaves `path` as it was. A kill between the two renames leaves ``path.old``:
-    `recover_folder`, which is called first here too, puts it back.
+    folder and leaves `path` as it was. A kill between the two renames leaves ``path.old``;
+    `recover_folder`, which is called here first, moves it back.
 
     Args:
-        path: Where the folder shall be.
+        path: The final path of the folder.
 
     Yields:
         The folder to write into.
@@ -182,10 +182,10 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def recover_folder(path: str | os.PathLike[str]) -> bool:
-    """Finish a swap of `atomic_folder` that was cut off by a kill.
+    """Finish a swap of `atomic_folder` that a kill interrupted.
 
-    Where `path` is missing and ``path.old`` is there, the old folder gets its name back; where both
-    are there, the swap had succeeded and the old one is removed.
+    If only ``path.old`` exists, it is renamed to `path`; if both exist, the swap had succeeded, and
+    the old one is removed.
 
     Args:
         path: The folder given to `atomic_folder`.
@@ -222,7 +222,7 @@ def _temporary(target: Path) -> Path:
 
 @contextmanager
 def _named(temporary: Path, target: Path) -> Iterator[None]:
-    """Let the system's errors name what was asked for; those of a full disk name nothing."""
+    """Let the system's errors name the target; those of a full disk name no file."""
     try:
         yield
     except OSError as error:
@@ -236,7 +236,7 @@ def _named(temporary: Path, target: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
-    """Ask the system to put a file or a folder's entries on the disk, where it can."""
+    """Flush a file or a folder's entries to the disk, if the system can."""
     if os.name == "nt" or path.is_symlink():
         return  # Windows opens no folders, and syncs no file that was opened for reading
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Where a task's labels come from."""
+"""The labels of a task: their column and their transform."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from ._transforms import Identity, LabelTransform
 
 @dataclass(frozen=True)
 class LabelSpec:
-    """The labels of one task: a column, what is done to its values, and what must not be an input.
+    """The labels of one task: a column, its transform, and the features that must not be inputs.
 
     Args:
         name: Name of the task.
         source: "label" for the number at the start of the line, or the number of a feature, 1-based
             as in the file. A feature that is a label is no input.
         transform: From the column's values to labels.
-        correlates: Further features that leave the inputs with the source: they tell the label.
-        missing: What a NaN in the column is: "error", or "mask" for a document without a label of
-            this task, which losses and metrics leave out.
+        correlates: Further features that are removed from the inputs because they leak the label.
+        missing: How a NaN in the column is treated: "error", or "mask" for a document without a
+            label of this task, which losses and metrics leave out.
 
     Raises:
         ValueError: `name` is empty, `source` or a correlate is no feature number, or `missing` is
@@ -52,7 +52,6 @@ class LabelSpec:
             )
         if any(not isinstance(c, int) or c < 1 for c in self.correlates):
             raise ValueError(f"`correlates` must be feature numbers from 1, got {self.correlates}")
-
         if self.missing not in ("error", "mask"):
             raise ValueError(f'`missing` must be "error" or "mask", got {self.missing!r}')
 
@@ -63,7 +62,7 @@ class LabelSpec:
         return tuple(sorted({*source, *self.correlates}))
 
     def values(self, table: RankingTable) -> npt.NDArray[np.float32]:
-        """The (document,) values of the source column, before the transform.
+        """Return the (document,) values of the source column, before the transform.
 
         Raises:
             ValueError: The table has no such column, or the column has NaN and `missing` is
@@ -82,7 +81,7 @@ class LabelSpec:
             row = int(np.flatnonzero(np.isnan(values))[0])
             raise ValueError(
                 f"task {self.name!r} has a NaN label in column {self.source}, row {row}; "
-                'where labels may be missing, give the specification `missing="mask"`'
+                'if labels may be missing, give the specification `missing="mask"`'
             )
         return values
 
@@ -90,7 +89,7 @@ class LabelSpec:
         """Fit the transform to a training table.
 
         Returns:
-            A specification that gives the same labels for equal values whatever the table.
+            A specification that gives equal values the same labels in every table.
 
         Raises:
             ValueError: As `values`, or no document has a label.
@@ -102,10 +101,10 @@ class LabelSpec:
         return dataclasses.replace(self, transform=self.transform.fit(known))
 
     def __call__(self, table: RankingTable) -> npt.NDArray[np.float32]:
-        """The (document,) labels of a table; NaN where one is missing.
+        """Compute the (document,) labels of a table; NaN if one is missing.
 
         Raises:
-            RuntimeError: The transform has to be fitted first.
+            RuntimeError: The transform is not fitted.
         """
         values = self.values(table)
         known = ~np.isnan(values)
@@ -116,19 +115,19 @@ class LabelSpec:
         return labels
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as JSON holds them."""
+        """Return all fields, for JSON."""
         config: dict[str, Any] = {
             "name": self.name,
             "source": self.source,
             "transform": self.transform.to_dict(),
             "correlates": list(self.correlates),
         }
-        # Left out where it is the default, so that older configurations are equal to newer ones.
+        # The default is left out, so that older configurations equal newer ones.
         return config if self.missing == "error" else {**config, "missing": self.missing}
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
+        """Build a specification from the result of `to_dict`.
 
         Raises:
             ValueError: A field is missing or unknown, or the transform is unknown.
