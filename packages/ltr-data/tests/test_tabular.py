@@ -170,7 +170,9 @@ def test_missing_labels_are_masked_on_request(tmp_path, cache):
     # Without the task, the column is no input either.
     only = ltr_data.open(path, SPECS[:1], columns=NULLABLE, cache=cache)
     assert only.feature_ids == (1,)
-    with pytest.raises(ValueError, match="`inputs` must not have missing values, which feature 2 may have"):
+    with pytest.raises(
+        ValueError, match="`inputs` must not have missing values, which feature 2 may have"
+    ):
         ltr_data.open(path, SPECS[:1], inputs=[1, 2], columns=NULLABLE, cache=cache)
     with pytest.raises(ValueError, match=r"'relevance' has a NaN label.*row 1.*missing=.mask"):
         ltr_data.open(path, columns=NULLABLE, cache=cache)

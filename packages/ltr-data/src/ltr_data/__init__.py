@@ -30,7 +30,8 @@ from .labels._transforms import (
 from .mapped._convert import convert, convert_all
 from .readers._in_memory import from_arrow, from_numpy, from_pandas, to_arrow, write_parquet
 from .readers._tabular import Columns
-from .readers.svmrank import read_svmrank, write_svmrank
+from .readers.svmrank._reader import read_svmrank
+from .readers.svmrank._writer import write_svmrank
 
 __all__ = [
     "Binarize",

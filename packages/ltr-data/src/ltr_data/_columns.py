@@ -21,12 +21,10 @@ class LazyMatrix(ABC):
 
     @property
     def ndim(self) -> int:
-        """2."""
         return 2
 
     @property
     def dtype(self) -> np.dtype[np.float32]:
-        """float32."""
         return np.dtype(np.float32)
 
     def __len__(self) -> int:

@@ -259,8 +259,8 @@ class RankingDataset:
 def _check_labels(labels: Sequence[LabelSpec]) -> None:
     if not isinstance(labels, Sequence) or not all(isinstance(s, LabelSpec) for s in labels):
         raise TypeError(
-            "`labels` must be a list of LabelSpec, which `datasets.resolve_tasks` makes of task names, "
-            f"got {labels!r}"
+            "`labels` must be a list of LabelSpec, which `datasets.resolve_tasks` makes of the "
+            f"names of tasks, got {labels!r}"
         )
     if not labels:
         raise ValueError("`labels` must name at least one task, got none")

@@ -101,7 +101,7 @@ class Description:
         ]
 
     def plot(self) -> "Figure":
-        """Plot list lengths, labels and their correlation; needs matplotlib (the extra ``plot``)."""
+        """Plot list lengths, labels and their correlation; needs the extra ``plot``."""
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 

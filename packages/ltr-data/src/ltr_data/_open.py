@@ -80,8 +80,8 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
 ) -> RankingDataset:
     r"""Open a ranking file, or several as one data set, and choose labels and inputs.
 
-    The first call converts the file (see `convert`); every later one maps the result into memory,
-    which takes milliseconds whatever its size.
+    The first call converts the file (see `convert`); every later call maps the result into memory,
+    which takes milliseconds for any size.
 
     Args:
         path: A file in a format of `read`, a pattern such as ``"part-*.txt"``, or a list of files;

@@ -8,9 +8,6 @@ the sizes of the archives.
 from dataclasses import dataclass
 from types import MappingProxyType
 
-_LETOR = "Tao Qin and Tie-Yan Liu. Introducing LETOR 4.0 Datasets. arXiv:1306.2597, 2013."
-_MICROSOFT = "Microsoft Research licence: for research purposes only; read it on the page"
-
 
 @dataclass(frozen=True)
 class Manifest:
@@ -45,53 +42,45 @@ class Manifest:
     folder: str
 
 
-_MSLR = {
-    "MSLR-WEB30K": (
-        "nbXGPBlwD1rnFdBY",
-        "08cb7977e1d5cbdeb57a9a2537a0923dbca6d46a76db9a6afc69e043c85341ae",
-    ),
-    "MSLR-WEB10K": (
-        "nbOIoJ6Ks0bEMp78",
-        "2902142ea33f18c59414f654212de5063033b707d5c3939556124b1120d3a0ba",
-    ),
-}
+def _microsoft(
+    folder: str, num_features: int, share: str | None = None, sha256: str | None = None
+) -> Manifest:
+    """Describe a data set of MSLR, which has a share, or of LETOR 4.0."""
+    project = "mslr/" if share else "letor-learning-rank-information-retrieval/letor-4-0/"
+    return Manifest(
+        name=folder.lower().replace("-", "_"),
+        title=folder if share else f"LETOR 4.0 {folder}",
+        page=f"https://www.microsoft.com/en-us/research/project/{project}",
+        # Users unpack .rar by hand, since Python cannot read it.
+        archive=f"{folder}.zip" if share else f"{folder}.rar",
+        url=f"https://api.onedrive.com/v1.0/shares/{share}/root/content" if share else None,
+        size=None,
+        sha256=sha256,
+        licence="Microsoft Research licence: for research purposes only; read it on the page",
+        citation=(
+            "Tao Qin and Tie-Yan Liu. Introducing LETOR 4.0 Datasets. arXiv:1306.2597, 2013."
+        ),
+        num_features=num_features,
+        num_folds=5,
+        folder=folder,
+    )
+
 
 _ALL = (
-    *(
-        Manifest(
-            name=title.lower().replace("-", "_"),
-            title=title,
-            page="https://www.microsoft.com/en-us/research/project/mslr/",
-            archive=f"{title}.zip",
-            url=f"https://api.onedrive.com/v1.0/shares/s!AtsMfWUz5l8{share}/root/content",
-            size=None,
-            sha256=sha256,
-            licence=_MICROSOFT,
-            citation=_LETOR,
-            num_features=136,
-            num_folds=5,
-            folder=title,
-        )
-        for title, (share, sha256) in _MSLR.items()
+    _microsoft(
+        "MSLR-WEB30K",
+        136,
+        "s!AtsMfWUz5l8nbXGPBlwD1rnFdBY",
+        "08cb7977e1d5cbdeb57a9a2537a0923dbca6d46a76db9a6afc69e043c85341ae",
     ),
-    *(
-        Manifest(
-            name=name.lower(),
-            title=f"LETOR 4.0 {name}",
-            page="https://www.microsoft.com/en-us/research/project/"
-            "letor-learning-rank-information-retrieval/letor-4-0/",
-            archive=f"{name}.rar",  # to be unpacked by hand: Python has no reader of it
-            url=None,
-            size=None,
-            sha256=None,
-            licence=_MICROSOFT,
-            citation=_LETOR,
-            num_features=46,
-            num_folds=5,
-            folder=name,
-        )
-        for name in ("MQ2007", "MQ2008")
+    _microsoft(
+        "MSLR-WEB10K",
+        136,
+        "s!AtsMfWUz5l8nbOIoJ6Ks0bEMp78",
+        "2902142ea33f18c59414f654212de5063033b707d5c3939556124b1120d3a0ba",
     ),
+    _microsoft("MQ2007", 46),
+    _microsoft("MQ2008", 46),
     Manifest(
         name="istella_s",
         title="Istella-S LETOR",

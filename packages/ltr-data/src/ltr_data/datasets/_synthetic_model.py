@@ -1,6 +1,8 @@
 """The functions of `synthetic`: utilities, columns and labels of documents."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,6 @@ Array = npt.NDArray[np.float64]
 Array32 = npt.NDArray[np.float32]
 
 TASKS = ("relevance", "quality", "quality2", "click", "dwell")
-FAMILIES = ("count", "ratio", "length", "heavy", "flag", "bm25", "idf", "loglikelihood")
 RELEVANCE_SHARES = (0.515, 0.325, 0.134, 0.018, 0.008)
 
 #: Default correlations of the utilities, in the order of `TASKS`.
@@ -20,6 +21,19 @@ CORRELATION = (
     (0.5, -0.3, -0.1, 1.0, 0.6),
     (0.3, -0.1, 0.1, 0.6, 1.0),
 )
+
+#: What is stored of the columns of a family, by their hidden values and the queries' shifts.
+_FUNCTIONS: dict[str, Callable[[Array32, Array32], Any]] = {
+    "count": lambda x, shift: np.floor(np.exp(1 + 0.8 * x)),
+    "ratio": lambda x, shift: 1 / (1 + np.exp(-1.2 * x)),
+    "length": lambda x, shift: np.floor(np.exp(5 + 1.2 * x)),
+    "heavy": lambda x, shift: np.exp(1.5 * x),
+    "flag": lambda x, shift: x > 0,
+    "bm25": lambda x, shift: 8 + 6 * x,
+    "idf": lambda x, shift: 10 + 2 * shift,
+    "loglikelihood": lambda x, shift: -14 + 4 * x,
+}
+FAMILIES = tuple(_FUNCTIONS)
 
 NUM_LABEL_COLUMNS = 5
 _FACTORS_PER_TASK = 3
@@ -74,26 +88,9 @@ def feature_columns(generator: np.random.Generator, factors: Array32, shift: Arr
     x = _triangular(generator, shift.shape, deviation=np.sqrt(1 - 0.75**2 - 0.4**2))
     x += np.float32(0.4) * shift
     x += (np.float32(0.75) * factors).take(np.arange(x.shape[1]) % NUM_FACTORS, axis=1)
-    for position, family in enumerate(FAMILIES):
-        columns = (slice(None), slice(position, None, len(FAMILIES)))
-        values = x[columns]
-        if family == "count":
-            values = np.floor(np.exp(1 + 0.8 * values))
-        elif family == "ratio":
-            values = 1 / (1 + np.exp(-1.2 * values))
-        elif family == "length":
-            values = np.floor(np.exp(5 + 1.2 * values))
-        elif family == "heavy":
-            values = np.exp(1.5 * values)
-        elif family == "flag":
-            values = (values > 0).astype(np.float32)
-        elif family == "bm25":
-            values = 8 + 6 * values
-        elif family == "idf":
-            values = 10 + 2 * shift[columns]
-        else:
-            values = -14 + 4 * values
-        x[columns] = values
+    for position, function in enumerate(_FUNCTIONS.values()):
+        columns = (slice(None), slice(position, None, len(_FUNCTIONS)))
+        x[columns] = function(x[columns], shift[columns])
     x[:, _CONSTANT_EVERY - 1 :: _CONSTANT_EVERY] = 0
     return x
 

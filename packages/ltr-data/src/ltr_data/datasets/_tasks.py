@@ -1,6 +1,7 @@
 """Label specifications and inputs from the names of tasks."""
 
 from collections.abc import Collection, Sequence
+from types import MappingProxyType
 
 from .._checks import did_you_mean
 from ..labels._spec import LabelSpec
@@ -41,8 +42,9 @@ def resolve_tasks(
     """
     if not names:
         raise ValueError("`names` must hold at least one task, got none")
-    known = _known(feature_ids, preset)
-    aliases = mslr.ALIASES if is_mslr(feature_ids) else {}
+    known, aliases = mslr.tasks(preset), mslr.ALIASES
+    if not is_mslr(feature_ids):
+        known, aliases = {"relevance": LabelSpec("relevance")}, MappingProxyType({})
     specs = []
     for name in names:
         true_name = aliases.get(name, name)
@@ -95,11 +97,6 @@ def resolve_inputs(
 def is_mslr(feature_ids: Collection[int]) -> bool:
     """Return whether the columns are those of MSLR, by their number."""
     return set(feature_ids) == set(range(1, mslr.NUM_FEATURES + 1))
-
-
-def _known(feature_ids: Collection[int], preset: str) -> dict[str, LabelSpec]:
-    known = mslr.tasks(preset)
-    return known if is_mslr(feature_ids) else {"relevance": LabelSpec("relevance")}
 
 
 def _feature_task(name: str, feature_ids: Collection[int], preset: str) -> LabelSpec:

@@ -1,7 +1,6 @@
 """Feature transforms by the range and the quantiles of the training values."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +66,7 @@ class ClipOutliers(FeatureTransform):
         array([ 5., 50., 90.], dtype=float32)
     """
 
+    _options = ("low", "high")
     least: Tensor
     most: Tensor
 
@@ -88,10 +88,6 @@ class ClipOutliers(FeatureTransform):
 
     def _map(self, features: Tensor) -> Tensor:
         return torch.minimum(torch.maximum(features, self.least), self.most)
-
-    def config(self) -> dict[str, Any]:
-        """Return what is not in `state_dict`, for JSON."""
-        return {**super().config(), "low": self.low, "high": self.high}
 
 
 class QuantileTransform(FeatureTransform):
@@ -115,6 +111,7 @@ class QuantileTransform(FeatureTransform):
         array([0.   , 0.375, 0.75 , 0.875, 1.   ], dtype=float32)
     """
 
+    _options = ("num_quantiles",)
     quantiles: Tensor
 
     def __init__(self, feature_ids: Sequence[int], num_quantiles: int = 1000) -> None:
@@ -136,10 +133,6 @@ class QuantileTransform(FeatureTransform):
         up_to = torch.searchsorted(self.quantiles, columns, right=True)
         share = (below + up_to).to(self.scale.dtype) / (2 * self.num_quantiles)
         return share.T.reshape(features.shape) * self.scale
-
-    def config(self) -> dict[str, Any]:
-        """Return what is not in `state_dict`, for JSON."""
-        return {**super().config(), "num_quantiles": self.num_quantiles}
 
 
 def _some_rows(features: Features) -> npt.NDArray[np.float32]:

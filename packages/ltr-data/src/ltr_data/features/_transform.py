@@ -27,6 +27,7 @@ class FeatureTransform(nn.Module, ABC):
         feature_ids: (feature,) numbers of the columns, 1-based as in the file.
     """
 
+    _options: ClassVar[tuple[str, ...]] = ()  # the other arguments, which are attributes too
     _types: ClassVar[dict[str, type["FeatureTransform"]]] = {}
     scale: Tensor
 
@@ -79,7 +80,8 @@ class FeatureTransform(nn.Module, ABC):
 
     def config(self) -> dict[str, Any]:
         """Return what is not in `state_dict`, for JSON."""
-        return {"name": type(self).__name__, "feature_ids": list(self.feature_ids)}
+        options = {name: getattr(self, name) for name in self._options}
+        return {"name": type(self).__name__, "feature_ids": list(self.feature_ids), **options}
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "FeatureTransform":
@@ -172,6 +174,7 @@ class LogStandardize(FeatureTransform):
         tensor([ True, False])
     """
 
+    _options = ("eps",)
     mean: Tensor
     log_columns: Tensor
 
@@ -195,10 +198,6 @@ class LogStandardize(FeatureTransform):
     def _map(self, features: Tensor) -> Tensor:
         logged = torch.log(features.clamp(min=0) + self.eps)
         return (torch.where(self.log_columns, logged, features) - self.mean) * self.scale
-
-    def config(self) -> dict[str, Any]:
-        """Return what is not in `state_dict`, for JSON."""
-        return {**super().config(), "eps": self.eps}
 
 
 def _check_fit(features: Features, feature_ids: tuple[int, ...]) -> None:

@@ -61,12 +61,9 @@ def atomic_write(
     """
     if mode not in ("wb", "w"):
         raise ValueError(f'`mode` must be "wb" or "w", got {mode!r}')
-    target = Path(os.path.realpath(path))
+    target, temporary = _paths(path)
     if target.is_dir():
         raise IsADirectoryError(f"`path` must name a file, {target} is a folder")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"`path` must lie in an existing folder, {target.parent} is none")
-    temporary = _temporary(target)
     if mode == "w":
         encoding, newline = encoding or "utf-8", "" if newline is None else newline
     # "x": the name is new, and the umask applies as to any other file.
@@ -149,13 +146,10 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     sorted(str(p.relative_to(root)) for p in pathlib.Path(root).rglob("*.csv"))
         ['run/metrics.csv']
     """
-    target = Path(os.path.realpath(path))
+    target, temporary = _paths(path)
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"`path` must name a folder, {target} is a file")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"`path` must lie in an existing folder, {target.parent} is none")
     recover_folder(target)
-    temporary = _temporary(target)
     with _named(temporary, target):
         temporary.mkdir()
     try:
@@ -216,8 +210,12 @@ def _old(target: Path) -> Path:
     return target.with_name(target.name + ".old")
 
 
-def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+def _paths(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Return the target, after symbolic links, and a new temporary path beside it."""
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"`path` must lie in an existing folder, got {path}")
+    return target, target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from threading import Event
@@ -142,13 +143,10 @@ def convert_all(
     """
     paths = expand(sources)
     workers = min(os.cpu_count() or 1, 4) if workers is None else workers
-
-    def one(path: Path) -> Path:
-        target = cache_path(path, folder)
-        return convert(path, target, columns=columns, num_features=num_features)
-
+    one = partial(convert, columns=columns, num_features=num_features)
+    targets = [cache_path(path, folder) for path in paths]
     with ThreadPoolExecutor(workers) as executor:
-        return list(executor.map(one, paths))
+        return list(executor.map(one, paths, targets))
 
 
 def cache_path(

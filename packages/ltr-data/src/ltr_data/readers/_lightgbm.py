@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ._rows import Rows
 from ._streams import COMPRESSED, Stream
-from .svmrank import Block, parse_blocks, read_blocks
+from .svmrank._blocks import Block, read_blocks
+from .svmrank._reader import parse_blocks
 
 
 def find_query_file(path: Path) -> Path | None:

@@ -14,7 +14,7 @@ from ._paths import SUFFIX
 from ._rows import Rows
 from ._streams import COMPRESSED, Stream, locate
 from ._tabular import Columns, csv_names, parse_csv, parse_parquet
-from .svmrank import parse_stream
+from .svmrank._reader import parse_stream
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 

@@ -71,7 +71,8 @@ def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable, progress: Progr
         fields = _fields(table.labels[rows], query_ids[rows], table, rows)
         lines = pc.binary_join_element_wise(*fields, "")
         # The data of the array are the joined lines in sequence: the text itself.
-        file.write(memoryview(lines.buffers()[2])[: _size(lines)])
+        size = pc.sum(pc.binary_length(lines)).as_py()
+        file.write(memoryview(lines.buffers()[2])[:size])
         if progress is not None:
             progress(table.features[: rows.stop].nbytes, table.features.nbytes)
 
@@ -88,7 +89,3 @@ def _fields(labels: Any, query_ids: Any, table: RankingTable, rows: slice) -> It
 
 def _text(values: Any) -> Any:
     return pa.array(values).cast(pa.string())
-
-
-def _size(lines: Any) -> int:
-    return int(pc.sum(pc.binary_length(lines)).as_py())
