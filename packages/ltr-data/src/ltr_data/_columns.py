@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,9 @@ import numpy.typing as npt
 
 class LazyMatrix(ABC):
     """A (document, feature) float32 matrix, indexed by rows; `np.asarray` copies it whole."""
+
+    ndim = 2
+    dtype = np.dtype(np.float32)
 
     @property
     @abstractmethod
@@ -18,14 +22,6 @@ class LazyMatrix(ABC):
     @abstractmethod
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
         """Return a (row, feature) copy of some rows."""
-
-    @property
-    def ndim(self) -> int:
-        return 2
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        return np.dtype(np.float32)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -72,7 +68,7 @@ Features = npt.NDArray[np.float32] | LazyMatrix
 _CHUNK_ROWS = 16_384
 
 
-def row_chunks(features: Features) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the rows in blocks, since a mapped matrix may be larger than the memory."""
-    for start in range(0, len(features), _CHUNK_ROWS):
-        yield features[start : start + _CHUNK_ROWS]
+def row_chunks(array: npt.NDArray[Any] | LazyMatrix) -> Iterator[npt.NDArray[Any]]:
+    """Yield the rows in blocks, since a mapped array may be larger than the memory."""
+    for start in range(0, len(array), _CHUNK_ROWS):
+        yield array[start : start + _CHUNK_ROWS]

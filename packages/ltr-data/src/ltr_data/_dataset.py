@@ -10,8 +10,8 @@ from typing import Self, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import Features
-from ._table import RankingTable, check_documents, describe_ids
+from ._columns import Features, row_chunks
+from ._table import Grouped, RankingTable, check_documents, describe_ids
 from .batching._batch import RankingBatch
 from .batching._long_lists import LongLists
 from .batching._padding import Documents, pad
@@ -21,11 +21,9 @@ from .mapped._arrays import select_columns
 
 RELEVANCE = LabelSpec("relevance", "label")
 
-_CHECKSUM_ROWS = 1 << 16
-
 
 @dataclass(frozen=True, eq=False)
-class RankingDataset:
+class RankingDataset(Grouped):
     """Documents grouped by query, with the inputs of a ranker and the labels of its tasks.
 
     It is a map-style data set of `torch.utils.data`: item i is query i as a batch of one list, and
@@ -134,16 +132,6 @@ class RankingDataset:
         """(task,) names."""
         return tuple(spec.name for spec in self.label_specs)
 
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(query,) number of documents of each query."""
-        return np.diff(self.offsets)
-
-    @property
-    def num_documents(self) -> int:
-        """Number of documents of all queries together."""
-        return len(self.features)
-
     def __len__(self) -> int:
         return len(self.query_ids)
 
@@ -236,9 +224,8 @@ class RankingDataset:
         for array in (self.features, self.labels, self.offsets, self.label_mask):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                for start in range(0, len(array), _CHECKSUM_ROWS):  # it may be larger than memory
-                    part = np.ascontiguousarray(array[start : start + _CHECKSUM_ROWS])
-                    digest.update(part.data)
+                for rows in row_chunks(array):
+                    digest.update(np.ascontiguousarray(rows).data)
         return digest.hexdigest()
 
     def _positions(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -68,11 +68,7 @@ class Description:
             f"mean {lengths.mean():.1f}, least {lengths.min()}, 1 % {low}, median {middle}, "
             f"99 % {high}, most {lengths.max()}"
         )
-        lines = [
-            self._sizes(),
-            f"list lengths: {spread}",
-            f"constant features: {constant}",
-        ]
+        lines = [self._sizes(), f"list lengths: {spread}", f"constant features: {constant}"]
         for task in self.tasks:
             missing = self.num_documents - self.known[task]
             lines.append(

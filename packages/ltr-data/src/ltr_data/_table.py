@@ -9,8 +9,24 @@ from ._checks import did_you_mean
 from ._columns import Features
 
 
+class Grouped:
+    """The sizes of documents that are grouped by query."""
+
+    offsets: npt.NDArray[np.int64]
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents of all queries together."""
+        return int(self.offsets[-1])
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(query,) number of documents of each query."""
+        return np.diff(self.offsets)
+
+
 @dataclass(frozen=True, eq=False)
-class RankingTable:
+class RankingTable(Grouped):
     """The documents of a ranking file, grouped by query, with all their columns.
 
     `RankingDataset.from_table` chooses labels and inputs among the columns.
@@ -72,16 +88,6 @@ class RankingTable:
     def num_queries(self) -> int:
         """Number of queries."""
         return len(self.query_ids)
-
-    @property
-    def num_documents(self) -> int:
-        """Number of documents of all queries together."""
-        return len(self.features)
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(query,) number of documents of each query."""
-        return np.diff(self.offsets)
 
     def feature_id(self, name: str) -> int:
         """Return the number of the column with a name.

@@ -1,6 +1,6 @@
 """The batches of a data set, made in sequence or ahead in threads."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,30 +10,19 @@ from .._ahead import map_ahead
 from .._checks import check_at_least
 from ._batch import RankingBatch
 from ._long_lists import LongLists
-from ._planned import PlannedSampler
+from ._sampling import PlannedSampler
 from ._static import StaticBatchSampler
 
 
 class BatchSource(Protocol):
-    """A data set as a loader sees it, such as a `RankingDataset`."""
+    """What a loader needs of a data set, such as a `RankingDataset`."""
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """(task,) names."""
-
+    def tasks(self) -> tuple[str, ...]: ...
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(query,) number of documents of each query."""
-
-    def batch(
-        self,
-        indices: Sequence[int],
-        *,
-        pad_to: tuple[int, int] | None = None,
-        long_lists: LongLists | None = None,
-        epoch: int = 0,
-    ) -> RankingBatch:
-        """Return queries as padded tensors."""
+    def lengths(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def batch(self) -> Callable[..., RankingBatch]: ...
 
 
 def batches(dataset: BatchSource, sampler: Iterable[Sequence[int]]) -> Iterator[RankingBatch]:
@@ -140,11 +129,7 @@ class Loader:
         return {**self.sampler.state_dict(), "position": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where the state was taken.
-
-        Raises:
-            ValueError: The state is of a sampler with other settings.
-        """
+        """Continue after the last batch of a state, whose sampler must have the same settings."""
         self.sampler.load_state_dict(state)
         self._position = state["position"]
 

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import check_at_least
-from ._planned import Plan, PlannedSampler, check_lengths
-from ._sampling import check_budget
+from ._sampling import Plan, PlannedSampler, check_budget, check_lengths
 
 
 class StaticBatchSampler(PlannedSampler):

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..files._locks import locked
-from ._catalogue import how_to_get, manifest
-from ._manifests import Manifest
+from ._catalogue import Manifest, how_to_get, manifest
 
 _CHUNK_BYTES = 1 << 18
 

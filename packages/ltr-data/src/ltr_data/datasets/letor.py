@@ -44,11 +44,9 @@ def find_splits(
     folder = _fold(Path(root), fold)
     found = {}
     for split in SPLITS:
-        for suffix in SUFFIXES:
-            path = folder / (split + suffix)
-            if path.is_file():
-                found[split] = path
-                break
+        paths = (folder / (split + suffix) for suffix in SUFFIXES)
+        if (path := next(filter(Path.is_file, paths), None)) is not None:
+            found[split] = path
     missing = [split for split in required if split not in found]
     if missing:
         names = " or ".join(missing[0] + suffix for suffix in SUFFIXES)

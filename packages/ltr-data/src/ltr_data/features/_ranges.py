@@ -26,11 +26,8 @@ class MinMaxScale(FeatureTransform):
         (2,)
     """
 
+    _statistics = ("low",)
     low: Tensor
-
-    def __init__(self, feature_ids: Sequence[int]) -> None:
-        super().__init__(feature_ids)
-        self.register_buffer("low", torch.zeros(len(self.feature_ids)))
 
     def _learn(self, features: Features) -> None:
         low = np.min([chunk.min(axis=0) for chunk in row_chunks(features)], axis=0)
@@ -66,6 +63,7 @@ class ClipOutliers(FeatureTransform):
         array([ 5., 50., 90.], dtype=float32)
     """
 
+    _statistics = ("least", "most")
     _options = ("low", "high")
     least: Tensor
     most: Tensor
@@ -76,8 +74,6 @@ class ClipOutliers(FeatureTransform):
         super().__init__(feature_ids)
         self.low = low
         self.high = high
-        self.register_buffer("least", torch.zeros(len(self.feature_ids)))
-        self.register_buffer("most", torch.zeros(len(self.feature_ids)))
 
     def _learn(self, features: Features) -> None:
         rows = _some_rows(features)

@@ -27,6 +27,7 @@ class FeatureTransform(nn.Module, ABC):
         feature_ids: (feature,) numbers of the columns, 1-based as in the file.
     """
 
+    _statistics: ClassVar[tuple[str, ...]] = ()  # buffers with one number per feature
     _options: ClassVar[tuple[str, ...]] = ()  # the other arguments, which are attributes too
     _types: ClassVar[dict[str, type["FeatureTransform"]]] = {}
     scale: Tensor
@@ -40,6 +41,8 @@ class FeatureTransform(nn.Module, ABC):
         self.feature_ids = tuple(int(feature_id) for feature_id in feature_ids)
         # 0 for a constant column, whatever else a transform uses it for.
         self.register_buffer("scale", torch.ones(len(self.feature_ids)))
+        for name in self._statistics:
+            self.register_buffer(name, torch.zeros(len(self.feature_ids)))
 
     @classmethod
     def fit(cls, features: Features, feature_ids: Sequence[int], **options: Any) -> Self:
@@ -139,11 +142,8 @@ class Standardize(FeatureTransform):
         (2,)
     """
 
+    _statistics = ("mean",)
     mean: Tensor
-
-    def __init__(self, feature_ids: Sequence[int]) -> None:
-        super().__init__(feature_ids)
-        self.register_buffer("mean", torch.zeros(len(self.feature_ids)))
 
     def _learn(self, features: Features) -> None:
         _set_moments(self, features, lambda chunk: chunk)
@@ -174,6 +174,7 @@ class LogStandardize(FeatureTransform):
         tensor([ True, False])
     """
 
+    _statistics = ("mean",)
     _options = ("eps",)
     mean: Tensor
     log_columns: Tensor
@@ -183,7 +184,6 @@ class LogStandardize(FeatureTransform):
             raise ValueError(f"`eps` must be positive, got {eps}")
         super().__init__(feature_ids)
         self.eps = eps
-        self.register_buffer("mean", torch.zeros(len(self.feature_ids)))
         self.register_buffer("log_columns", torch.ones(len(self.feature_ids), dtype=torch.bool))
 
     def _learn(self, features: Features) -> None:

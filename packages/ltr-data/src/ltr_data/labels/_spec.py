@@ -138,10 +138,5 @@ class LabelSpec:
                 f"`config` must have the keys {', '.join(sorted(fields - {'missing'}))}, "
                 f"got {', '.join(sorted(config))}"
             )
-        return cls(
-            name=config["name"],
-            source=config["source"],
-            transform=LabelTransform.from_dict(config["transform"]),
-            correlates=tuple(config["correlates"]),
-            missing=config.get("missing", "error"),
-        )
+        transform = LabelTransform.from_dict(config["transform"])
+        return cls(**{**config, "transform": transform, "correlates": tuple(config["correlates"])})

@@ -55,13 +55,9 @@ class CacheFile:
         manifest: dict[str, Any],
         segments: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """Add the rest of the table, and the header.
+        """Add the manifest, the rest of the table without its features, and the header.
 
-        Args:
-            width: Number of columns.
-            table: Labels, queries and names; its features are ignored.
-            manifest: JSON that is kept with the table.
-            segments: (run, 2) rows in their final order; None if they are in it.
+        The (run, 2) segments are the rows in their final order; None if they are in it.
         """
         self._file.flush()
         self._widen(width)

@@ -46,14 +46,7 @@ class MemorySink:
 
 
 class TableBuilder:
-    """Checks rows and collects all of a table but its features, which go to a sink.
-
-    Args:
-        path: The file, for messages.
-        sink: Takes the features.
-        num_features: Number of columns; None for the largest number that occurs.
-        regroup: Whether the documents of a query that comes back are put together.
-    """
+    """Checks rows and collects all of a table but its features, which go to a sink."""
 
     def __init__(
         self, path: Path, sink: Sink, num_features: int | None, *, regroup: bool = False

@@ -9,25 +9,15 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Rows:
-    """Consecutive documents of a file; a feature that is absent is 0.
+    """Consecutive documents of a file; an absent feature is 0."""
 
-    Attributes:
-        labels: (row,) float32.
-        query_ids: (run,) of rows that follow one another and share one.
-        starts: (run,) first row of each run.
-        lines: (row,) number of the line in the file.
-        counts: (row,) number of given features; None if `values` is a matrix.
-        indices: (value,) 0-based columns of the values, row by row; None if `values` is a matrix.
-        values: (value,) float32, or (row, feature) with every column present.
-    """
-
-    labels: npt.NDArray[np.float32]
-    query_ids: list[str]
-    starts: npt.NDArray[np.int64]
-    lines: npt.NDArray[np.int64]
-    counts: npt.NDArray[np.int64] | None
-    indices: npt.NDArray[np.int64] | None
-    values: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.float32]  # (row,)
+    query_ids: list[str]  # (run,), one per run of consecutive rows that share it
+    starts: npt.NDArray[np.int64]  # (run,) first row of each run
+    lines: npt.NDArray[np.int64]  # (row,) number of the line in the file
+    counts: npt.NDArray[np.int64] | None  # (row,) features; None if `values` is a matrix
+    indices: npt.NDArray[np.int64] | None  # (value,) 0-based columns, row by row; None likewise
+    values: npt.NDArray[np.float32]  # (value,), or (row, feature) with every column
 
     @property
     def width(self) -> int:

@@ -175,15 +175,7 @@ def parse_batches(
     path: object,
     first_line: int,
 ) -> Iterator[Rows]:
-    """Yield the rows of record batches; errors have the path, the row and the column.
-
-    Args:
-        batches: Have all the named columns.
-        features: Names of the features.
-        columns: Names of query and label.
-        path: For messages.
-        first_line: Number of the first row, for messages.
-    """
+    """Yield the rows of record batches; errors have the path, the row and the column."""
     line = first_line
     for batch in batches:
         if not batch.num_rows:
@@ -205,14 +197,10 @@ def parse_batches(
 def _numbers(
     array: pa.Array, name: str, path: object, line: int, columns: Columns
 ) -> npt.NDArray[np.float32]:
-    if not (
-        pa.types.is_integer(array.type)
-        or pa.types.is_floating(array.type)
-        or pa.types.is_boolean(array.type)
-    ):
-        raise ValueError(f"{path}: column {name!r} must hold numbers, got {array.type}")
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        raise ValueError(f"{path}: column {name!r} must hold numbers, got {array.type}")
     numbers: npt.NDArray[np.float32] = array.to_numpy(zero_copy_only=False).astype(np.float32)
     allowed = np.isfinite(numbers)
     if name in columns.nullable:

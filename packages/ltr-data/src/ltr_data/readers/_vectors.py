@@ -9,10 +9,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Vectors:
-    """Which columns hold vectors, and of what length.
-
-    Attributes:
-        widths: Length by name of the column.
+    """The columns that hold vectors, and their lengths.
 
     Examples:
         >>> vectors = Vectors({"emb": 2})

@@ -101,9 +101,7 @@ def _single_blanks(text: bytes) -> bytes:
     return text
 
 
-def _separators(
-    text: bytes,
-) -> tuple[npt.NDArray[np.uint8], _Ints, npt.NDArray[np.uint8], _Ints]:
+def _separators(text: bytes) -> tuple[npt.NDArray[np.uint8], _Ints, npt.NDArray[np.uint8], _Ints]:
     """Find blanks, colons, line feeds and control characters.
 
     Returns:
