@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .._checks import check_at_least
+from .._checks import check_at_least, check_name
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,13 @@ class LongLists:
 
     def __post_init__(self) -> None:
         check_at_least(1, length=self.length)
-        if self.policy not in ("sample", "truncate"):
-            raise ValueError(f'`policy` must be "sample" or "truncate", got {self.policy!r}')
+        check_name("policy", self.policy, ("sample", "truncate"))
 
     def task(self, tasks: Sequence[str]) -> int | None:
         """Return the position of the task of `keep_relevant`, if any."""
         if self.keep_relevant is None:
             return None
-        if self.keep_relevant not in tasks:
-            raise ValueError(
-                f"`keep_relevant` must be one of the tasks {', '.join(tasks)}, "
-                f"got {self.keep_relevant!r}"
-            )
+        check_name("keep_relevant", self.keep_relevant, tasks)
         return tasks.index(self.keep_relevant)
 
     def choose(

@@ -15,9 +15,6 @@ from .._checks import check_at_least
 
 Plan = list[npt.NDArray[np.int64]]
 
-# For states that were saved before the setting existed.
-_DEFAULTS = {"num_replicas": 1}
-
 
 def check_lengths(lengths: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """Return the numbers of documents of lists as an array, or raise ValueError."""
@@ -106,7 +103,7 @@ class PlannedSampler(Sampler[list[int]]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue after the last batch of a state, whose sampler must have the same settings."""
         for name, mine in self.state_dict().items():
-            found = state.get(name, _DEFAULTS.get(name))
+            found = {"num_replicas": 1, **state}.get(name)  # which older states lack
             if name not in ("epoch", "position") and found != mine:
                 raise ValueError(
                     f"`state` must be of a sampler with {name} {mine!r}, got {found!r}"

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_name
 from .._table import RankingTable
 from ._transforms import Identity, LabelTransform
 
@@ -52,8 +53,7 @@ class LabelSpec:
             )
         if any(not isinstance(c, int) or c < 1 for c in self.correlates):
             raise ValueError(f"`correlates` must be feature numbers from 1, got {self.correlates}")
-        if self.missing not in ("error", "mask"):
-            raise ValueError(f'`missing` must be "error" or "mask", got {self.missing!r}')
+        check_name("missing", self.missing, ("error", "mask"))
 
     @property
     def excluded(self) -> tuple[int, ...]:

@@ -43,17 +43,6 @@ class MappedArray(np.ndarray[Any, Any]):
         return _restore, (file.path, file.stamp, self.dtype, self.shape, self.strides, offset)
 
 
-def mapped_array(
-    file: MappedFile,
-    dtype: np.dtype[Any],
-    shape: tuple[int, ...],
-    offset: int,
-    strides: tuple[int, ...] | None = None,
-) -> MappedArray:
-    """Return a part of a file as an array."""
-    return MappedArray(shape, dtype, file, offset, strides)
-
-
 def file_of(array: np.ndarray[Any, Any]) -> MappedFile | None:
     """Return the mapped file that holds the elements; None if they are in memory."""
     base: object = array
@@ -86,4 +75,4 @@ def _restore(
     file = map_file(path)
     if file.stamp != stamp:
         raise RuntimeError(f"{path}: the file changed since it was mapped; open the data set again")
-    return mapped_array(file, dtype, shape, offset, strides)
+    return MappedArray(shape, dtype, file, offset, strides)

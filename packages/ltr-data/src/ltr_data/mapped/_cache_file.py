@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._table import RankingTable
-from ._arrays import map_file, mapped_array
+from ._arrays import MappedArray, map_file
 
 HEADER_BYTES = 4096  # a page, so that the features are aligned to one
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -159,7 +159,7 @@ def map_table(path: Path) -> RankingTable:
     def array(name: str) -> npt.NDArray[Any]:
         about: dict[str, Any] = header[name]
         offset = HEADER_BYTES + about["data_offsets"][0]
-        return mapped_array(content, _DTYPES[about["dtype"]], tuple(about["shape"]), offset)
+        return MappedArray(about["shape"], _DTYPES[about["dtype"]], content, offset)
 
     try:
         names = json.loads(array("feature_names").tobytes())

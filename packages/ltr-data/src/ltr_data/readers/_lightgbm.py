@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ._rows import Rows
+from ._builder import Rows
 from ._streams import COMPRESSED, Stream
 from .svmrank._blocks import Block, read_blocks
 from .svmrank._reader import parse_blocks

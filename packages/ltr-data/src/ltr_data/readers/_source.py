@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from ._builder import TableBuilder
+from ._builder import Rows, TableBuilder
 from ._lightgbm import find_query_file, parse_lightgbm, read_query_sizes
 from ._paths import SUFFIX
-from ._rows import Rows
 from ._streams import COMPRESSED, Stream, locate
 from ._tabular import Columns, csv_names, parse_csv, parse_parquet
-from .svmrank._reader import parse_stream
+from .svmrank._blocks import read_blocks
+from .svmrank._reader import parse_blocks
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -77,7 +77,7 @@ def open_source(
             return
         query_file = find_query_file(path)
         if query_file is None:
-            rows = parse_stream(stream, threads)
+            rows = parse_blocks(read_blocks(stream), threads)
         else:
             sizes = read_query_sizes(query_file)
             rows = parse_lightgbm(stream, query_file, sizes, threads, queries_before)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
-from ._rows import Rows, runs
+from ._builder import Rows, runs
 from ._streams import Stream
 from ._vectors import Vectors
 

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from .._rows import Rows
+from .._builder import Rows
 from ._spans import BLANK, COLON, FEED, QID, Positions, floats, query_runs
 
 _REACH = 5  # bytes before a colon that are looked at: a blank and up to 4 digits

@@ -15,7 +15,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from .._rows import Rows
+from .._builder import Rows
 from ._blocks import Block
 from ._dense import parse_dense
 from ._spans import BLANK, COLON, FEED, MAX_BYTES, QID, Positions, floats, query_runs

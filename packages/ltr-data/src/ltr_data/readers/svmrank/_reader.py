@@ -7,8 +7,7 @@ from pathlib import Path
 from ..._ahead import map_ahead
 from ..._checks import check_at_least
 from ..._table import RankingTable
-from .._builder import MemorySink, TableBuilder
-from .._rows import Rows
+from .._builder import MemorySink, Rows, TableBuilder
 from .._streams import Stream
 from ._blocks import Block, read_blocks
 from ._fast import parse_block
@@ -62,14 +61,9 @@ def read_svmrank(
     sink = MemorySink()
     builder = TableBuilder(path, sink, num_features)
     with Stream(path) as stream:
-        for rows in parse_stream(stream, threads):
+        for rows in parse_blocks(read_blocks(stream), threads):
             builder.append(rows)
     return builder.table(sink.matrix())
-
-
-def parse_stream(stream: Stream, threads: int | None = None) -> Iterator[Rows]:
-    """Parse a stream, several blocks at a time, in the order of the file."""
-    return parse_blocks(read_blocks(stream), threads)
 
 
 def parse_blocks(blocks: Iterable[Block], threads: int | None = None) -> Iterator[Rows]:

@@ -6,9 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .._rows import Rows, runs
+from .._builder import Rows, runs
 from ._blocks import Block
 
+_NO_QUERIES = (
+    "; a file without query ids needs one named .query, with the queries' sizes, beside it"
+)
 MAX_INDEX = 1_000_000  # a matrix of this width in float32 has 4 MB per document
 
 
@@ -65,15 +68,8 @@ def _query_id(field: bytes) -> str:
     if not field.startswith(b"qid:"):
         found = repr(_show(field)) if field else "the end of the line"
         number, colon, _ = field.partition(b":")
-        raise ValueError(
-            f"the second field must be qid:<id>, got {found}"
-            + (
-                "; a file without query ids needs one named .query, with the queries' sizes, "
-                "beside it"
-                if colon and number.isdigit()
-                else ""
-            )
-        )
+        hint = _NO_QUERIES if colon and number.isdigit() else ""
+        raise ValueError(f"the second field must be qid:<id>, got {found}{hint}")
     try:
         query_id = field.removeprefix(b"qid:").decode()
     except UnicodeDecodeError as error:
