@@ -10,7 +10,7 @@ Progress = Callable[[int, int], None]
 
 
 class ProgressPrinter:
-    """Writes share, megabytes and speed in one line, at most ten times a second.
+    """Share, megabytes and speed in one line, rewritten at most ten times a second.
 
     Args:
         name: What is done, for the beginning of the line.

@@ -12,7 +12,7 @@ from .._checks import check_at_least, check_name
 
 @dataclass(frozen=True)
 class LongLists:
-    """Shortens lists to a length, for batches of bounded or static shape.
+    """Lists shortened to a length, for batches of bounded or static shape.
 
     Args:
         length: Largest number of documents that stay.

@@ -33,7 +33,7 @@ _KIND = {"format": "ltr_data", "version": "1"}
 
 
 class CacheFile:
-    """Writes the features of a table block by block to a new named file, and then the rest."""
+    """The writer of a new named file: the features of a table block by block, then the rest."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

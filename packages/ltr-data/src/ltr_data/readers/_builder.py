@@ -99,7 +99,7 @@ class MemorySink:
 
 
 class TableBuilder:
-    """Checks rows and collects all of a table but its features, which go to a sink."""
+    """The checks of rows, and all of their table but the features, which go to a sink."""
 
     def __init__(
         self, path: Path, sink: Sink, num_features: int | None, *, regroup: bool = False

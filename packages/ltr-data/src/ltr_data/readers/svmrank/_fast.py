@@ -5,7 +5,7 @@ a line feed stands in the place of the last blank. Once that is verified for the
 block, they say where each number begins and ends, and pyarrow casts all of them in one call, with
 what lies between marked as null: the text is never copied.
 
-All feature numbers are parsed, and one that is given twice is found. Blocks of which every line has
+All feature numbers are parsed, and one that is given twice is found. Blocks in which every line has
 the features 1, 2, ..., F in this order are verified with less work (`_dense`); one that fails any
 check is left to the tolerant parser.
 """
