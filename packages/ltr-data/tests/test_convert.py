@@ -14,9 +14,10 @@ import pytest
 import torch
 
 import ltr_data
-from ltr_data import _cache_file, _convert
+from ltr_data import files
 from ltr_data.datasets import synthetic
-from ltr_data.svmrank import _blocks
+from ltr_data.mapped import _cache_file, _convert
+from ltr_data.readers.svmrank import _blocks
 
 TABLE = synthetic.generate(40, seed=3, num_features=35, mean_length=20)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -146,7 +147,7 @@ def test_stale_is_converted_again(source):
 def test_damaged_is_converted_again(source, damage):
     target = ltr_data.convert(source)
     target.write_bytes(damage(target.read_bytes()))
-    with pytest.raises(ValueError, match="expected a whole file"):
+    with pytest.raises(ValueError, match="expected a complete file"):
         _cache_file.map_table(target)
     assert len(ltr_data.open(source)) == TABLE.num_queries
 
@@ -183,7 +184,7 @@ def test_files_of_one_name_share_a_folder(tmp_path):
     assert [_cache_file.map_table(t).query_ids for t in targets] == [("Fold1",), ("Fold2",)]
     assert ltr_data.convert_all(pattern)[0] == tmp_path / "Fold1" / "train.txt.safetensors"
     assert len(ltr_data.convert_all(pattern)) == 2
-    with pytest.raises(FileNotFoundError, match="`path` must fit a file"):
+    with pytest.raises(FileNotFoundError, match="`path` must name a file, no file matches"):
         ltr_data.convert_all(tmp_path / "*.csv")
 
 
@@ -233,7 +234,7 @@ def test_two_processes_at_once(source):
 
 KILLED = """
 import sys, time
-import ltr_data, ltr_data._cache_file, ltr_data._files
+import ltr_data, ltr_data.mapped._cache_file, ltr_data.files._atomic
 def stop(*arguments, **options):
     print("here", flush=True)
     time.sleep(100)
@@ -249,10 +250,10 @@ ltr_data.convert(sys.argv[1], threads=1)
 @pytest.mark.parametrize(
     ("moment", "old"),
     [
-        ("_cache_file.CacheFile.finish", False),  # the features are, the header is not
-        ("_cache_file.CacheFile.finish", True),
-        ("_files.Path.replace", True),  # all is, under another name
-        ("_files._sync", True),  # under its name
+        ("mapped._cache_file.CacheFile.finish", False),  # the features are, the header is not
+        ("mapped._cache_file.CacheFile.finish", True),
+        ("files._atomic.Path.replace", True),  # all is, under another name
+        ("files._atomic._sync", True),  # under its name
     ],
 )
 def test_kill_leaves_old_or_none_and_the_next_succeeds(source, moment, old, monkeypatch):
@@ -266,26 +267,26 @@ def test_kill_leaves_old_or_none_and_the_next_succeeds(source, moment, old, monk
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT) as process:
         assert process.stdout.readline() == b"here\n"
         process.send_signal(signal.SIGKILL)
-    if moment == "_files._sync":
+    if moment == "files._atomic._sync":
         assert same(_cache_file.map_table(target), TABLE)
     elif old:
         assert same(_cache_file.map_table(target), before)
     else:
         assert not target.exists()
-    monkeypatch.setattr("ltr_data._files._SWEEP_AFTER_SECONDS", -1)
+    monkeypatch.setattr("ltr_data.files._atomic._LEFTOVER_AFTER_SECONDS", -1)
     assert same(_cache_file.map_table(ltr_data.convert(source, force=True)), TABLE)
     assert {p.name for p in source.parent.iterdir()} == {"train.txt", target.name}
 
 
-def test_sweep_spares_the_living_and_the_new(tmp_path):
+def test_removing_leftovers_spares_the_living_and_the_new(tmp_path):
     target = tmp_path / "x.bin"
     dead = tmp_path / ".x.bin.0a1b2c3d.tmp"
     dead.touch()
-    assert ltr_data.sweep(target) == []
-    with ltr_data.atomic_write(target) as file:
+    assert files.remove_leftovers(target) == []
+    with files.atomic_write(target) as file:
         for path in (dead, file.name):
             os.utime(path, (time.time() - 60,) * 2)
-        assert ltr_data.sweep(target) == [dead]
+        assert files.remove_leftovers(target) == [dead]
         file.write(b"whole")
     assert target.read_bytes() == b"whole"
 

@@ -108,7 +108,7 @@ def test_not_finite_names_column_and_row(value):
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="`eps`"):
         LogStandardize.fit(TRAIN, IDS, eps=0)
-    with pytest.raises(ValueError, match=r"`name`.*'LogStandard', did you mean LogStandardize"):
+    with pytest.raises(ValueError, match=r"`name`.*'LogStandard', did you mean 'LogStandardize'"):
         FeatureTransform.from_config({"name": "LogStandard", "feature_ids": [1]})
     with pytest.raises(ValueError, match=r"`Standardize`.*parameters.*eps"):
         FeatureTransform.from_config({"name": "Standardize", "feature_ids": [1], "eps": 1})
@@ -186,7 +186,7 @@ def test_a_chain_is_saved_with_its_parts():
 def test_a_chain_is_fitted_to_rows_in_chunks(monkeypatch):
     features = np.random.default_rng(0).gamma(1, 9, (50, 3)).astype(np.float32)
     whole = chain(features)
-    monkeypatch.setattr("ltr_data._features._CHUNK_ROWS", 7)
+    monkeypatch.setattr("ltr_data._columns._CHUNK_ROWS", 7)
     assert np.allclose(chain(features).transform(features), whole.transform(features), atol=1e-6)
 
 

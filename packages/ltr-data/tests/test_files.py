@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import ltr_data
+from ltr_data import files
 
 
 class DiskFullError(OSError):
@@ -19,7 +19,7 @@ class DiskFullError(OSError):
 def test_write_replaces_when_complete(tmp_path):
     path = tmp_path / "x.bin"
     path.write_bytes(b"old")
-    with ltr_data.atomic_write(path) as file:
+    with files.atomic_write(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -28,7 +28,7 @@ def test_write_replaces_when_complete(tmp_path):
 
 
 def test_text_is_utf8_with_line_feeds(tmp_path):
-    with ltr_data.atomic_write(tmp_path / "x.txt", "w") as file:
+    with files.atomic_write(tmp_path / "x.txt", "w") as file:
         file.write("ä\n")
     assert (tmp_path / "x.txt").read_bytes() == "ä\n".encode()
 
@@ -41,7 +41,7 @@ def test_exception_leaves_what_was_there(tmp_path, error, old):
         path.write_bytes(old)
 
     def write():
-        with ltr_data.atomic_write(path) as file:
+        with files.atomic_write(path) as file:
             file.write(b"half")
             raise error
 
@@ -56,14 +56,14 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
     # The temporary file's data go to a device that is always full.
     real = Path.open
     monkeypatch.setattr(Path, "open", lambda self, mode, **kw: real(Path("/dev/full"), "wb"))
-    with pytest.raises(OSError, match="No space left"), ltr_data.atomic_write(tmp_path / "x") as f:
+    with pytest.raises(OSError, match="No space left"), files.atomic_write(tmp_path / "x") as f:
         f.write(b"x" * 100)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, where nothing can be made")
 def test_the_systems_errors_name_the_file_that_was_asked_for(tmp_path):
-    for write in (ltr_data.atomic_write, ltr_data.atomic_folder):
+    for write in (files.atomic_write, files.atomic_folder):
         with pytest.raises(FileNotFoundError) as found, write("/proc/scores.txt"):
             pass
         assert found.value.filename == "/proc/scores.txt"
@@ -75,7 +75,7 @@ def test_an_error_of_a_write_names_the_file(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
-        with pytest.raises(OSError, match="large") as found, ltr_data.atomic_write(path) as file:
+        with pytest.raises(OSError, match="large") as found, files.atomic_write(path) as file:
             file.write(b"x" * 100_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -84,13 +84,13 @@ def test_an_error_of_a_write_names_the_file(tmp_path):
 
 
 def test_an_error_of_a_socket_is_not_the_files(tmp_path):
-    with pytest.raises(ConnectionResetError) as found, ltr_data.atomic_write(tmp_path / "x"):
+    with pytest.raises(ConnectionResetError) as found, files.atomic_write(tmp_path / "x"):
         raise ConnectionResetError(104, "Connection reset by peer")
     assert found.value.filename is None
 
 
 def test_permissions_follow_the_umask(tmp_path):
-    with ltr_data.atomic_write(tmp_path / "a") as file:
+    with files.atomic_write(tmp_path / "a") as file:
         file.write(b"")
     (tmp_path / "b").touch()
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
@@ -99,7 +99,7 @@ def test_permissions_follow_the_umask(tmp_path):
 def test_symbolic_link_is_followed(tmp_path):
     (tmp_path / "real").write_bytes(b"old")
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with ltr_data.atomic_write(tmp_path / "link") as file:
+    with files.atomic_write(tmp_path / "link") as file:
         file.write(b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
@@ -112,21 +112,21 @@ def enter(manager):
 
 def test_wrong_arguments(tmp_path):
     with pytest.raises(ValueError, match=r"`mode`.*'a'"):
-        enter(ltr_data.atomic_write(tmp_path / "x", "a"))
+        enter(files.atomic_write(tmp_path / "x", "a"))
     with pytest.raises(FileNotFoundError, match="`path`"):
-        enter(ltr_data.atomic_write(tmp_path / "none" / "x"))
+        enter(files.atomic_write(tmp_path / "none" / "x"))
     with pytest.raises(IsADirectoryError, match="`path`"):
-        enter(ltr_data.atomic_write(tmp_path))
+        enter(files.atomic_write(tmp_path))
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="`path`"):
-        enter(ltr_data.atomic_folder(tmp_path / "file"))
+        enter(files.atomic_folder(tmp_path / "file"))
     with pytest.raises(FileNotFoundError, match="`path`"):
-        enter(ltr_data.atomic_folder(tmp_path / "none" / "x"))
+        enter(files.atomic_folder(tmp_path / "none" / "x"))
 
 
 def test_folder_replaces_when_complete(tmp_path):
     for content in ("first", "second"):
-        with ltr_data.atomic_folder(tmp_path / "run") as folder:
+        with files.atomic_folder(tmp_path / "run") as folder:
             (folder / "sub").mkdir()
             (folder / "sub" / content).write_text(content)
         assert [p.name for p in (tmp_path / "run" / "sub").iterdir()] == [content]
@@ -138,7 +138,7 @@ def test_folder_exception_leaves_what_was_there(tmp_path):
     (tmp_path / "run" / "old").touch()
 
     def fill():
-        with ltr_data.atomic_folder(tmp_path / "run") as folder:
+        with files.atomic_folder(tmp_path / "run") as folder:
             (folder / "half").touch()
             raise DiskFullError
 
@@ -150,27 +150,28 @@ def test_folder_exception_leaves_what_was_there(tmp_path):
 
 def test_recovery_of_a_swap_cut_off(tmp_path):
     path = tmp_path / "run"
-    assert not ltr_data.recover_folder(path)
+    assert not files.recover_folder(path)
     old = tmp_path / "run.old"
     old.mkdir()
     (old / "metrics").touch()
-    assert ltr_data.recover_folder(path)
+    assert files.recover_folder(path)
     assert (path / "metrics").exists()
     old.mkdir()
-    assert ltr_data.recover_folder(path)
+    assert files.recover_folder(path)
     assert not old.exists()
 
 
 KILLED = """
-import sys, ltr_data
+import sys
+from ltr_data import files
 from pathlib import Path
 path, number = Path(sys.argv[1]), 0
 while True:
     number += 1
     text = str(number % 10) * 200_000
-    with ltr_data.atomic_write(path / "file", "w") as file:
+    with files.atomic_write(path / "file", "w") as file:
         file.write(text)
-    with ltr_data.atomic_folder(path / "folder") as folder:
+    with files.atomic_folder(path / "folder") as folder:
         (folder / "a").write_text(str(number))
         (folder / "b").write_text(str(number))
     print(number, flush=True)
@@ -189,6 +190,6 @@ def test_kill_leaves_a_whole_state(tmp_path):
         process.send_signal(signal.SIGKILL)
     text = (tmp_path / "file").read_text()
     assert text == text[0] * 200_000
-    assert ltr_data.recover_folder(tmp_path / "folder")
+    assert files.recover_folder(tmp_path / "folder")
     folder = tmp_path / "folder"
     assert (folder / "a").read_text() == (folder / "b").read_text()

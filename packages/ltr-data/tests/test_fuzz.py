@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 
 import ltr_data
-from ltr_data._cache_file import map_table
-from ltr_data.svmrank import _blocks
+from ltr_data.mapped._cache_file import map_table
+from ltr_data.readers.svmrank import _blocks
 
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 KEY = re.compile(rb"[0-9]+")

@@ -55,7 +55,7 @@ def test_json_round_trip(transform):
 
 
 def test_wrong_dictionaries():
-    with pytest.raises(ValueError, match=r"`type`.*'Inverted', did you mean Invert\?"):
+    with pytest.raises(ValueError, match=r"`type`.*'Inverted', did you mean 'Invert'\?"):
         LabelTransform.from_dict({"type": "Inverted"})
     with pytest.raises(ValueError, match=r"`Clip`.*parameters"):
         LabelTransform.from_dict({"type": "Clip", "low": 0, "high": 1, "middle": 2})

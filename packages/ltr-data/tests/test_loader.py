@@ -161,7 +161,7 @@ def test_batches_of_shortened_lists():
 def test_long_lists_arguments():
     for arguments, message in (
         ({"length": 0}, "`length`"),
-        ({"length": 1, "policy": "cut"}, '`policy` must be "sample" or "truncate", got \'cut\''),
+        ({"length": 1, "policy": "cut"}, "`policy` must be one of sample, truncate, got 'cut'"),
     ):
         with pytest.raises(ValueError, match=message):
             LongLists(**arguments)

@@ -17,7 +17,9 @@ def source(tmp_path):
 
 
 def test_a_wrong_path(source, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no .*trian.txt, did you mean train.txt"):
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no .*trian.txt, did you mean 'train.txt'"
+    ):
         ltr_data.open(tmp_path / "trian.txt")
     with pytest.raises(FileNotFoundError, match=r"there is no .*x.txt, and no folder"):
         ltr_data.open(tmp_path / "nowhere" / "x.txt")
@@ -78,7 +80,7 @@ def test_a_converted_file_opens_without_its_source(source):
     target = ltr_data.convert(source)
     source.unlink()
     assert ltr_data.open(target).checksum() == expected
-    with pytest.raises(ValueError, match="the file is converted already; `open` maps it"):
+    with pytest.raises(ValueError, match="the file is already converted; `open` maps it"):
         ltr_data.read(target)
 
 

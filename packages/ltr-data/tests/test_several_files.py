@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltr_data
-from ltr_data import _cache_file, _convert
-from ltr_data.svmrank import _blocks
+from ltr_data.mapped import _cache_file, _convert
+from ltr_data.readers.svmrank import _blocks
 
 PARTS = {
     "part-1.txt": "2 qid:1 1:0.5\n0 qid:1 1:1\n",
@@ -105,7 +105,7 @@ def test_named_columns_must_agree(tmp_path):
 
 
 def test_no_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"`path` must fit a file, there is none like"):
+    with pytest.raises(FileNotFoundError, match=r"`path` must name a file, no file matches"):
         ltr_data.open(tmp_path / "part-*.txt")
     with pytest.raises(ValueError, match="`path` must be at least one file"):
         ltr_data.open([])

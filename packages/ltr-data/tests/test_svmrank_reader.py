@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltr_data
-from ltr_data.svmrank import _blocks, _dense, _fast, _tolerant
+from ltr_data.readers.svmrank import _blocks, _dense, _fast, _tolerant
 
 DENSE = "2 qid:7 1:0.5 2:3\n0 qid:7 1:-1 2:0\n1 qid:9 1:1e-3 2:4\n"
 

@@ -46,14 +46,14 @@ def test_csv(tmp_path, name, content):
     check(ltr_data.read(path))
     dataset = ltr_data.open(path, labels=[ltr_data.LabelSpec("pr", source=2)])
     assert dataset.labels.tolist() == [[3, 0, 4]]
-    check(ltr_data._cache_file.map_table(ltr_data.convert(path)))
+    check(ltr_data.mapped._cache_file.map_table(ltr_data.convert(path)))
 
 
 def test_parquet(tmp_path):
     path = tmp_path / "x.parquet"
     pa.parquet.write_table(pa.table(COLUMNS), path)
     check(ltr_data.read(path))
-    check(ltr_data._cache_file.map_table(ltr_data.convert(path)))
+    check(ltr_data.mapped._cache_file.map_table(ltr_data.convert(path)))
     table = ltr_data.read(path)
     ltr_data.write_parquet(tmp_path / "y.parquet", table)
     check(ltr_data.read(tmp_path / "y.parquet"))
@@ -97,7 +97,7 @@ def test_columns_choose_and_order(tmp_path):
         ("1,4", "nan,4", r"x.csv:4: column 'label'.*nan"),
         ("1,4", "1", r"x.csv:4: Expected 4 columns, got 3"),
         ("label", "grade", r"x.csv: `columns`.*'label'; it has qid, bm25, grade, pagerank"),
-        ("pagerank", "bm25", r"x.csv: the column 'bm25' is there twice"),
+        ("pagerank", "bm25", r"x.csv: the column 'bm25' occurs twice"),
         ("b c", "8,1,1,1\n7", r"x.csv:5: query '7' comes back; it began in line 2"),
         (CSV, "", r"x.csv:1: expected the names"),
         (CSV, "qid,label\n1,1\n", r"x.csv: `columns`.*at least one feature"),
@@ -170,7 +170,9 @@ def test_missing_labels_are_masked_on_request(tmp_path, cache):
     # Without the task, the column is no input either.
     only = ltr_data.open(path, SPECS[:1], columns=NULLABLE, cache=cache)
     assert only.feature_ids == (1,)
-    with pytest.raises(ValueError, match="`inputs` must not have missing values, as feature 2"):
+    with pytest.raises(
+        ValueError, match="`inputs` must not have missing values, which feature 2 may have"
+    ):
         ltr_data.open(path, SPECS[:1], inputs=[1, 2], columns=NULLABLE, cache=cache)
     with pytest.raises(ValueError, match=r"'relevance' has a NaN label.*row 1.*missing=.mask"):
         ltr_data.open(path, columns=NULLABLE, cache=cache)
@@ -218,7 +220,7 @@ def test_a_column_of_vectors_is_a_feature_per_entry(tmp_path, kind):
         ltr_data.from_arrow(table),
         ltr_data.from_arrow(pa.concat_tables([table[:1], table[1:]])),
         ltr_data.read(tmp_path / "x.parquet"),
-        ltr_data._cache_file.map_table(ltr_data.convert(tmp_path / "x.parquet")),
+        ltr_data.mapped._cache_file.map_table(ltr_data.convert(tmp_path / "x.parquet")),
     ):
         assert found.feature_names == ("emb_1", "emb_2", "bm25")
         assert np.array_equal(found.features, expected)

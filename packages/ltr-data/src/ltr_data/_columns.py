@@ -1,18 +1,18 @@
-"""Matrices of which only the rows asked for are made: for what is too large to copy."""
+"""Matrices that are too large to copy: only the requested rows are in memory."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._mapped import file_of
-
 
 class LazyMatrix(ABC):
-    """Stands in for a (document, feature) float32 array where that is indexed by rows.
+    """A (document, feature) float32 matrix, indexed by rows; `np.asarray` copies it whole."""
 
-    `np.asarray` makes it one.
-    """
+    ndim = 2
+    dtype = np.dtype(np.float32)
 
     @property
     @abstractmethod
@@ -21,17 +21,7 @@ class LazyMatrix(ABC):
 
     @abstractmethod
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """(row, feature) some rows, in memory of their own."""
-
-    @property
-    def ndim(self) -> int:
-        """2."""
-        return 2
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """float32."""
-        return np.dtype(np.float32)
+        """Return a (row, feature) copy of some rows."""
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -45,7 +35,7 @@ class LazyMatrix(ABC):
 
 
 class ColumnView(LazyMatrix):
-    """Columns of a (document, column) matrix, copied only for the rows that are asked for.
+    """Columns of a (document, column) matrix, copied only for the rows that are requested.
 
     Args:
         matrix: (document, column) float32.
@@ -68,20 +58,17 @@ class ColumnView(LazyMatrix):
         return len(self._matrix), len(self._columns)
 
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """(row, feature) a copy of some rows."""
+        """Return a (row, feature) copy of some rows."""
         chosen = self._matrix[rows]
         return chosen.take(self._columns, axis=1)
 
 
 Features = npt.NDArray[np.float32] | LazyMatrix
 
+_CHUNK_ROWS = 16_384
 
-def select_columns(matrix: npt.NDArray[np.float32], columns: list[int]) -> Features:
-    """Some columns of a matrix: a view where they are a range, and lazily where it is mapped.
 
-    A mapped matrix may be larger than the memory, and a copy of it would read it all; taking the
-    columns out of each batch costs little beside that. In memory, one copy makes batches faster.
-    """
-    if columns == list(range(columns[0], columns[0] + len(columns))):
-        return matrix[:, columns[0] : columns[0] + len(columns)]
-    return ColumnView(matrix, columns) if file_of(matrix) is not None else matrix[:, columns]
+def row_chunks(array: npt.NDArray[Any] | LazyMatrix) -> Iterator[npt.NDArray[Any]]:
+    """Yield the rows in blocks, since a mapped array may be larger than the memory."""
+    for start in range(0, len(array), _CHUNK_ROWS):
+        yield array[start : start + _CHUNK_ROWS]

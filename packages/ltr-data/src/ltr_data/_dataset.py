@@ -9,31 +9,29 @@ from typing import Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from ._batch import RankingBatch
-from ._columns import Features, select_columns
-from ._features import FeatureTransform
-from ._labels import LabelSpec
-from ._long_lists import LongLists
-from ._padding import Documents, pad
-from ._table import RankingTable, check_documents, describe_ids
+from ._columns import Features, row_chunks
+from ._table import Grouped, RankingTable, check_documents, describe_ids
+from .batching._batch import RankingBatch
+from .batching._long_lists import LongLists
+from .batching._padding import Documents, pad
+from .features._transform import FeatureTransform
+from .labels._spec import LabelSpec
+from .mapped._arrays import select_columns
 
 RELEVANCE = LabelSpec("relevance", "label")
 
-_CHECKSUM_ROWS = 1 << 16
-
 
 @dataclass(frozen=True, eq=False)
-class RankingDataset:
+class RankingDataset(Grouped):
     """Documents grouped by query, with the inputs of a ranker and the labels of its tasks.
 
     It is a map-style data set of `torch.utils.data`: item i is query i as a batch of one list, and
     with ``collate_fn=ltr_data.collate`` a `DataLoader` gives padded batches.
 
     Attributes:
-        features: (document, feature) float32, inputs only; a `ColumnView` where the table
-            is memory-mapped and the inputs are not side by side, else an array.
+        features: (document, feature) float32, inputs only; a `ColumnView` if the table
+            is memory-mapped and the inputs are not adjacent, else an array.
         labels: (task, document) float32.
         offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
         query_ids: (query,) as in the file.
@@ -92,13 +90,10 @@ class RankingDataset:
 
         Args:
             table: All columns.
-            labels: One specification per task. What is not fitted yet is fitted to this table, so
-                give the training table first and its `label_specs` to the other splits.
-            inputs: Numbers of the features to rank by; they keep the order of the table. All but
-                the sources and correlates of the labels, and what is nullable, when not given.
-
-        Returns:
-            The data set.
+            labels: One specification per task. Those not yet fitted are fitted to this table, so
+                begin with the training table and give its `label_specs` to the other splits.
+            inputs: Numbers of the features to rank by, in the order of the table; by default all
+                but the sources and correlates of the labels and the nullable features.
 
         Raises:
             TypeError: `labels` are no specifications.
@@ -137,27 +132,17 @@ class RankingDataset:
         """(task,) names."""
         return tuple(spec.name for spec in self.label_specs)
 
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(query,) number of documents of each query."""
-        return np.diff(self.offsets)
-
-    @property
-    def num_documents(self) -> int:
-        """Number of documents of all queries together."""
-        return len(self.features)
-
     def __len__(self) -> int:
         return len(self.query_ids)
 
     def __getitem__(self, index: SupportsIndex) -> RankingBatch:
-        """Query `index` as a batch of one list."""
+        """Return query `index` as a batch of one list."""
         if isinstance(index, bool) or not isinstance(index, SupportsIndex):
             raise TypeError(f"`index` must be an int, got {index!r}; `batch` takes several queries")
         return self.batch([index.__index__()])
 
     def __getitems__(self, indices: Sequence[int]) -> RankingBatch:
-        """What a `DataLoader` calls for several queries at once."""
+        """Return several queries at once, as a `DataLoader` asks for."""
         return self.batch(indices)
 
     def batch(
@@ -168,52 +153,35 @@ class RankingDataset:
         long_lists: LongLists | None = None,
         epoch: int = 0,
     ) -> RankingBatch:
-        """Queries as padded tensors.
+        """Return queries as padded tensors.
 
         Args:
             indices: (batch,) positions of the queries; negative ones count from the end.
-            pad_to: (number of queries, list length) of the batch, for a shape that is static;
-                lists without documents fill it up, with an empty query id. As large as needed when
-                not given.
-            long_lists: How lists are shortened; none are when not given.
+            pad_to: (number of queries, list length) of the batch, for a static shape; lists without
+                documents and with an empty query id fill it up. By default the smallest shape.
+            long_lists: How long lists are shortened; by default they are not.
             epoch: For the samples of `long_lists`.
 
         Returns:
-            The lists in the order of `indices`, padded to the longest or to `pad_to`.
+            The lists in the order of `indices`.
 
         Raises:
             IndexError: There is no such query.
             ValueError: There are no indices, or the batch does not fit into `pad_to`.
         """
-        queries = self._positions(indices)
-        rows = self._rows(queries, long_lists, epoch)
-        padded = pad(self.features, self.labels, self.label_mask, rows, pad_to)
-        fill = ("" for _ in range(len(padded.mask) - len(queries)))
-        return RankingBatch(
-            features=torch.from_numpy(padded.features),
-            labels=torch.from_numpy(padded.labels),
-            mask=torch.from_numpy(padded.mask),
-            query_ids=(*(self.query_ids[q] for q in queries), *fill),
-            label_mask=None if padded.label_mask is None else torch.from_numpy(padded.label_mask),
-        )
-
-    def _rows(
-        self, queries: npt.NDArray[np.int64], long_lists: LongLists | None, epoch: int
-    ) -> list[Documents]:
-        """The documents of each query that are in the batch."""
-        rows: list[Documents] = []
+        lists: list[tuple[str, Documents]] = []
         task = None if long_lists is None else long_lists.task(self.tasks)
-        for query in queries.tolist():
+        for query in self._positions(indices).tolist():
             start, stop = int(self.offsets[query]), int(self.offsets[query + 1])
-            if long_lists is None or stop - start <= long_lists.length:
-                rows.append(slice(start, stop))
-            else:
+            documents: Documents = slice(start, stop)
+            if long_lists is not None and stop - start > long_lists.length:
                 labels = self.labels[0 if task is None else task, start:stop]
-                rows.append(start + long_lists.choose(labels, query, epoch))
-        return rows
+                documents = start + long_lists.choose(labels, query, epoch)
+            lists.append((self.query_ids[query], documents))
+        return pad(self.features, self.labels, self.label_mask, lists, pad_to)
 
     def subset(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> Self:
-        """A data set of some of the queries, in the order given.
+        """Return a data set of some of the queries, in the given order.
 
         Raises:
             IndexError: There is no such query.
@@ -233,7 +201,7 @@ class RankingDataset:
         )
 
     def transformed(self, transform: FeatureTransform) -> Self:
-        """A data set whose features went through a fitted transform.
+        """Return a data set whose features a fitted transform has transformed.
 
         Raises:
             ValueError: The transform was fitted to other features.
@@ -246,7 +214,7 @@ class RankingDataset:
         return dataclasses.replace(self, features=transform.transform(self.features))
 
     def checksum(self) -> str:
-        """SHA-256 of the whole content, in hexadecimal."""
+        """Compute the SHA-256 of the whole content, in hexadecimal."""
         about = {
             "query_ids": self.query_ids,
             "feature_ids": self.feature_ids,
@@ -256,9 +224,8 @@ class RankingDataset:
         for array in (self.features, self.labels, self.offsets, self.label_mask):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                for start in range(0, len(array), _CHECKSUM_ROWS):  # it may be larger than memory
-                    part = np.ascontiguousarray(array[start : start + _CHECKSUM_ROWS])
-                    digest.update(part.data)
+                for rows in row_chunks(array):
+                    digest.update(np.ascontiguousarray(rows).data)
         return digest.hexdigest()
 
     def _positions(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -279,8 +246,8 @@ class RankingDataset:
 def _check_labels(labels: Sequence[LabelSpec]) -> None:
     if not isinstance(labels, Sequence) or not all(isinstance(s, LabelSpec) for s in labels):
         raise TypeError(
-            "`labels` must be a list of LabelSpec, which `datasets.resolve_tasks` makes of names, "
-            f"got {labels!r}"
+            "`labels` must be a list of LabelSpec, which `datasets.resolve_tasks` makes of the "
+            f"names of tasks, got {labels!r}"
         )
     if not labels:
         raise ValueError("`labels` must name at least one task, got none")
@@ -301,12 +268,14 @@ def _check_inputs(
         )
     missing = sorted(set(inputs) & set(table.nullable))
     if missing:
-        raise ValueError(f"`inputs` must not have missing values, as feature {missing[0]} may have")
+        raise ValueError(
+            f"`inputs` must not have missing values, which feature {missing[0]} may have"
+        )
     for spec in labels:
         leaks = sorted(set(spec.excluded) & set(inputs))
         if leaks:
             kind = "source" if leaks[0] == spec.source else "correlate"
             raise ValueError(
-                f"`inputs` must not tell the label: feature {leaks[0]} is the {kind} of task "
+                f"`inputs` must not leak the label: feature {leaks[0]} is the {kind} of task "
                 f"{spec.name!r}"
             )

@@ -1,4 +1,4 @@
-"""What is in the data, in one small record."""
+"""A summary of the data: sizes, list lengths, labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import Features
+from ._columns import Features, row_chunks
 from ._dataset import RankingDataset
 from ._table import RankingTable
 
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CHUNK_ROWS = 16_384
-_MOST_VALUES = 10  # of a label in the text; more are shown in ranges
+_MOST_VALUES = 10  # of a label in the text; more are shown as quartiles
 
 
 @dataclass(frozen=True)
 class Description:
-    """Sizes, list lengths and labels of a table or data set; `str` gives it as text.
+    """Sizes, list lengths and labels of a table or data set; `str` formats it as text.
 
     Attributes:
         num_documents: Number of documents.
@@ -31,10 +30,10 @@ class Description:
         lengths: List length to number of lists.
         labels: Task to label to number of documents; unknown labels are left out.
         known: Task to number of documents with a label.
-        signal: Task to share of lists with different labels, which alone can teach an order.
+        signal: Task to share of lists with different labels; only these can teach an order.
         correlation: (task, task) Pearson's, over documents in which both labels are known; NaN
             where one of them is constant.
-        constant_columns: Numbers of the features that never vary.
+        constant_columns: Numbers of the features with a single value.
     """
 
     num_documents: int
@@ -49,7 +48,7 @@ class Description:
     constant_columns: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON holds it; a correlation that is not defined is None."""
+        """Return all of it, for JSON; an undefined correlation is None."""
         correlation = [[None if np.isnan(r) else float(r) for r in row] for row in self.correlation]
         labels = {task: [list(item) for item in self.labels[task].items()] for task in self.tasks}
         return {
@@ -69,11 +68,7 @@ class Description:
             f"mean {lengths.mean():.1f}, least {lengths.min()}, 1 % {low}, median {middle}, "
             f"99 % {high}, most {lengths.max()}"
         )
-        lines = [
-            self._sizes(),
-            f"list lengths: {spread}",
-            f"constant features: {constant}",
-        ]
+        lines = [self._sizes(), f"list lengths: {spread}", f"constant features: {constant}"]
         for task in self.tasks:
             missing = self.num_documents - self.known[task]
             lines.append(
@@ -102,11 +97,7 @@ class Description:
         ]
 
     def plot(self) -> "Figure":
-        """List lengths, labels of each task, and their correlation, as a figure of matplotlib.
-
-        Raises:
-            ImportError: There is no matplotlib; the extra ``plot`` brings it.
-        """
+        """Plot list lengths, labels and their correlation; needs the extra ``plot``."""
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -116,7 +107,7 @@ class Description:
         figure = Figure(figsize=(4 * columns, 0.5 + 3.1 * lines), layout="constrained")
         axes = [figure.add_subplot(lines, columns, i + 1) for i in range(panels)]
         figure.suptitle(self._sizes())
-        # As many bars as tell something: few lists have no smooth distribution.
+        # Few lists have no smooth distribution: they get few bars.
         bins = int(np.clip(2 * np.sqrt(self.num_queries), 5, 50))
         axes[0].hist(list(self.lengths), bins=bins, weights=list(self.lengths.values()))
         axes[0].set(title="list lengths", xlabel="documents", ylabel="lists")
@@ -156,7 +147,7 @@ class Description:
 
 
 def describe(data: RankingTable | RankingDataset) -> Description:
-    """Count what is in a table (its one label) or a data set (its tasks).
+    """Summarise a table (with its one label) or a data set (with its tasks).
 
     The features are read some rows at a time, so that a mapped file does not fill the memory.
 
@@ -218,6 +209,6 @@ def _correlation(
 def _constant(features: Features, feature_ids: tuple[int, ...]) -> tuple[int, ...]:
     first = features[0:1]
     varies = np.zeros(features.shape[1], dtype=np.bool_)
-    for start in range(0, len(features), _CHUNK_ROWS):
-        varies |= (features[start : start + _CHUNK_ROWS] != first).any(axis=0)
+    for rows in row_chunks(features):
+        varies |= (rows != first).any(axis=0)
     return tuple(f for f, v in zip(feature_ids, varies.tolist(), strict=True) if not v)

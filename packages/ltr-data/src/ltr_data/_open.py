@@ -1,16 +1,69 @@
-"""From a file to a data set in one call."""
+"""From files to a table or a data set in one call."""
 
 import os
 from collections.abc import Collection, Sequence
 
-from ._cache_file import map_table
-from ._convert import cache_path, convert, describe_options, is_fresh
+from ._checks import check_at_least
 from ._dataset import RELEVANCE, RankingDataset
-from ._labels import LabelSpec
-from ._paths import SUFFIX, Sources, expand
 from ._progress import Progress
-from ._source import read
-from ._tabular import Columns
+from ._table import RankingTable
+from .labels._spec import LabelSpec
+from .mapped._cache_file import map_table
+from .mapped._convert import cache_path, convert, describe_options, is_fresh
+from .readers._builder import MemorySink, TableBuilder, take_segments
+from .readers._paths import SUFFIX, Sources, expand
+from .readers._source import fill
+from .readers._tabular import Columns
+
+
+def read(
+    path: Sources,
+    *,
+    columns: Columns | None = None,
+    num_features: int | None = None,
+    threads: int | None = None,
+    regroup: bool = False,
+) -> RankingTable:
+    r"""Read a ranking file of any format, or several, into memory.
+
+    The name determines the format: tables with named columns (``.csv``, ``.tsv``, ``.parquet``),
+    else SVMrank text (see `read_svmrank`), or LightGBM's, which has no query ids but a file of the
+    same name and ``.query`` with the sizes of the queries. Text may be compressed (``.gz``,
+    ``.zst``) or a member of a zip archive.
+
+    Args:
+        path: The file, a pattern (``"part-*.txt"``, sorted by name) or a list of files, which are
+            read in sequence. A query is in one file only.
+        columns: Which column is what, in a table with named columns; `Columns` has the defaults.
+        num_features: Number of columns, for sparse text in which the last ones may not occur.
+        threads: Number of blocks that are parsed at the same time.
+        regroup: Whether a query that comes back, in the same or another file, is no error: its
+            documents are joined, in their order, at the place of the first.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: There are no documents, or something in the file is wrong: the message has file
+            and line.
+
+    Examples:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "rank.train")
+        ...     _ = path.write_text("2 1:0.5\n0 1:0.1\n1 1:0.3\n")
+        ...     _ = pathlib.Path(folder, "rank.train.query").write_text("2\n1\n")
+        ...     table = read(path)
+        >>> table.query_ids, table.lengths
+        (('1', '2'), array([2, 1]))
+    """
+    check_at_least(1, num_features=num_features)
+    paths = expand(path)
+    sink = MemorySink()
+    builder = TableBuilder(paths[0], sink, num_features, regroup=regroup)
+    names, nullable = fill(builder, paths, columns=columns, threads=threads)
+    features, segments = sink.matrix(), builder.segments()
+    if segments is not None:
+        features = take_segments(features, segments)
+    return builder.table(features, names, nullable)
 
 
 def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to files
@@ -27,29 +80,26 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
 ) -> RankingDataset:
     r"""Open a ranking file, or several as one data set, and choose labels and inputs.
 
-    The first call converts the file (see `convert`); every later one maps the result into memory,
-    which takes milliseconds whatever its size.
+    The first call converts the file (see `convert`); every later call maps the result into memory,
+    which takes milliseconds for any size.
 
     Args:
         path: A file in a format of `read`, a pattern such as ``"part-*.txt"``, or a list of files;
             or a file that `convert` has written.
         labels: One specification per task; see `RankingDataset.from_table`.
-        inputs: Numbers of the features to rank by; all but those of the labels when not given.
-        cache: True for a converted file beside `path`; a folder for one there, unless one that is
-            up to date lies beside `path`; False to read the file into memory and write nothing.
+        inputs: Numbers of the features to rank by; by default all but those of the labels.
+        cache: True for a converted file beside `path`; a folder for one there, unless there is one
+            beside `path` that is up to date; False to read into memory and write nothing.
         columns: Which column is what, in a table with named columns; see `read`.
         num_features: Number of columns of the file; see `read`.
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back is no error; see `read`.
-        progress: Told how far the conversion is; see `convert`.
-
-    Returns:
-        The data set.
+        progress: Called during the conversion; see `convert`.
 
     Raises:
         FileNotFoundError: There is no such file.
         PermissionError: The folder of the cache cannot be written to.
-        TypeError: `path`, `labels` or `cache` is none of what it may be.
+        TypeError: `path`, `labels` or `cache` has a wrong type.
         ValueError: A line is wrong, or labels and inputs do not fit the columns.
 
     Examples:

@@ -1,20 +1,20 @@
-"""How far a long job is, in one line of text."""
+"""The progress of a long job, in one line of text."""
 
 import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
-#: Called with the bytes that are done so far and all of them.
+#: Called with the bytes done so far and the total.
 Progress = Callable[[int, int], None]
 
 
 class ProgressPrinter:
-    """Writes a line with share, megabytes and speed, and overwrites it, at most ten times a second.
+    """Share, megabytes and speed in one line, rewritten at most ten times a second.
 
     Args:
-        name: What is being done, at the beginning of the line.
-        stream: Where to write; standard error when not given.
+        name: What is done, for the beginning of the line.
+        stream: Where to write; by default standard error.
 
     Examples:
         >>> import sys
@@ -33,7 +33,7 @@ class ProgressPrinter:
         now = time.monotonic()
         finished = done >= total
         if self._finished:
-            return  # the last blocks are parsed when all bytes are read
+            return  # the last blocks are parsed after all bytes are read
         self._finished = finished
         if not finished and now - self._last < 0.1:
             return

@@ -1,19 +1,35 @@
-"""A ranking file in memory, as it is."""
+"""All columns of a ranking file."""
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ._checks import did_you_mean
 from ._columns import Features
 
 
-@dataclass(frozen=True, eq=False)
-class RankingTable:
-    """The documents of a ranking file, grouped by query, with every column it has.
+class Grouped:
+    """The sizes of documents that are grouped by query."""
 
-    Which columns are labels and which are inputs is decided later, by `RankingDataset.from_table`.
+    offsets: npt.NDArray[np.int64]
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents of all queries together."""
+        return int(self.offsets[-1])
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(query,) number of documents of each query."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class RankingTable(Grouped):
+    """The documents of a ranking file, grouped by query, with all their columns.
+
+    `RankingDataset.from_table` chooses labels and inputs among the columns.
 
     Attributes:
         features: (document, feature) float32, all columns of the file.
@@ -21,9 +37,9 @@ class RankingTable:
         labels: (document,) float32, the number at the start of each line.
         offsets: (query + 1,) int64; query i has the documents offsets[i] to offsets[i + 1].
         query_ids: (query,) as in the file.
-        feature_names: (feature,) names of the columns; None where the file has none.
-        nullable: Numbers of the columns in which NaN stands for a missing value. They can be labels
-            with ``LabelSpec(..., missing="mask")`` and never inputs.
+        feature_names: (feature,) names of the columns; None if the file has none.
+        nullable: Numbers of the columns in which NaN means a missing value. They can be labels with
+            ``LabelSpec(..., missing="mask")`` and never inputs.
 
     Raises:
         ValueError: The shapes do not agree, or `offsets` do not cut the documents into queries.
@@ -62,7 +78,6 @@ class RankingTable:
                 f"`feature_names` must be {len(self.feature_ids)} different names, one per column, "
                 f"got {names}"
             )
-
         if not set(self.nullable) <= set(self.feature_ids):
             raise ValueError(
                 f"`nullable` must be columns of the table, which has "
@@ -74,37 +89,20 @@ class RankingTable:
         """Number of queries."""
         return len(self.query_ids)
 
-    @property
-    def num_documents(self) -> int:
-        """Number of documents of all queries together."""
-        return len(self.features)
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(query,) number of documents of each query."""
-        return np.diff(self.offsets)
-
     def feature_id(self, name: str) -> int:
-        """The number of the column with a name.
+        """Return the number of the column with a name.
 
         Raises:
             ValueError: No column has this name.
         """
         names = self.feature_names or ()
         if name not in names:
-            nearest = difflib.get_close_matches(name, names, n=1)
-            hint = f", did you mean {nearest[0]!r}?" if nearest else ""
+            hint = did_you_mean(name, names)
             raise ValueError(f"`name` must be a column of the table, got {name!r}{hint}")
         return self.feature_ids[names.index(name)]
 
     def column(self, feature_id: int) -> npt.NDArray[np.float32]:
-        """The values of one feature.
-
-        Args:
-            feature_id: Number of the column, as in the file.
-
-        Returns:
-            (document,) float32.
+        """Return the (document,) float32 values of one feature.
 
         Raises:
             ValueError: The table has no such column.
@@ -136,7 +134,7 @@ def check_documents(
             f"got {len(feature_ids)}"
         )
     if len(set(feature_ids)) != len(feature_ids) or min(feature_ids, default=1) < 1:
-        raise ValueError("`feature_ids` must be different numbers from 1, got " + str(feature_ids))
+        raise ValueError(f"`feature_ids` must be different numbers from 1, got {feature_ids}")
     if offsets.shape != (len(query_ids) + 1,):
         raise ValueError(
             f"`offsets` must have one entry more than `query_ids`, "
@@ -150,7 +148,7 @@ def check_documents(
 
 
 def describe_ids(feature_ids: tuple[int, ...]) -> str:
-    """Short text for a set of column numbers, for messages."""
+    """Describe a set of column numbers briefly, for messages."""
     if feature_ids == tuple(range(1, len(feature_ids) + 1)):
         return f"1..{len(feature_ids)}"
     return ", ".join(map(str, feature_ids))

@@ -1,9 +1,18 @@
-"""Where data come from: public data sets, LETOR's folders, MSLR's columns, a generator."""
+"""Public data sets, LETOR's folders, MSLR's columns, and a generator of synthetic data."""
 
 from . import letor, mslr, synthetic
-from ._catalogue import find, istella_s, manifest, mq2007, mq2008, mslr_web10k, mslr_web30k
+from ._catalogue import (
+    MANIFESTS,
+    Manifest,
+    find,
+    istella_s,
+    manifest,
+    mq2007,
+    mq2008,
+    mslr_web10k,
+    mslr_web30k,
+)
 from ._download import download
-from ._manifests import MANIFESTS, Manifest
 from ._tasks import resolve_inputs, resolve_tasks
 
 __all__ = [

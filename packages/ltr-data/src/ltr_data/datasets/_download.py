@@ -1,4 +1,4 @@
-"""Downloads that resume, verify, and leave a whole file or none."""
+"""Downloads that resume, verify, and leave a complete file or none."""
 
 import hashlib
 import http.client
@@ -9,9 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from .._files import locked
-from ._catalogue import how_to_get, manifest
-from ._manifests import Manifest
+from ..files._locks import locked
+from ._catalogue import Manifest, how_to_get, manifest
 
 _CHUNK_BYTES = 1 << 18
 
@@ -28,21 +27,20 @@ def download(
 ) -> Path:
     """Download the archive of a public data set, unless it is there.
 
-    What has come is kept in ``ARCHIVE.part``. A connection that drops, or a kill, costs nothing of
-    it: the next attempt asks for the rest. The archive gets its name when it is complete and, where
-    they are known, size and SHA-256 are right; a wrong one is removed and fetched anew, once.
-    Several processes may download the same file: one does, the others wait.
+    The received bytes are kept in ``ARCHIVE.part``. If the connection drops or the process is
+    killed, the next attempt requests only the rest. The archive gets its name when it is complete
+    and has the right size and SHA-256, if they are known; a wrong one is removed and downloaded
+    again, once. If several processes download the same file, one does and the others wait.
 
     Args:
-        name: One of the catalogue, or a manifest.
-        root: The folder, which is made where it is missing.
+        name: A name of the catalogue, or a manifest.
+        root: The folder, which is created if it does not exist.
         accept_licence: Whether its licence is accepted: True after reading it, or a function that
             asks.
-        progress: Called with the bytes that are there and those of the archive, such as
-            `ProgressPrinter`.
-        attempts: How often to try without any new byte.
+        progress: Called with the received and the total bytes, such as `ProgressPrinter`.
+        attempts: Number of attempts without a new byte.
         timeout: Seconds to wait for the next byte.
-        pause: Seconds before another attempt; twice as long after each that failed.
+        pause: Seconds before another attempt; doubled after each failure.
 
     Returns:
         The archive.
@@ -100,11 +98,7 @@ def _fetch(
     timeout: float,
     pause: float,
 ) -> None:
-    """Bring what is missing at the end of a file.
-
-    Raises:
-        ConnectionError: Nothing new came for several attempts.
-    """
+    """Download the rest of a file, or raise ConnectionError after attempts without a new byte."""
     failed = 0
     error: Exception | None = None
     while failed < attempts:
@@ -126,7 +120,7 @@ def _fetch(
 def _fetch_once(
     about: Manifest, part: Path, progress: Callable[[int, int], None] | None, timeout: float
 ) -> bool:
-    """One request; whether the file is complete."""
+    """Make one request, and return whether the file is complete."""
     have = part.stat().st_size
     request = urllib.request.Request(str(about.url))  # noqa: S310 - http or https, see above
     if have:
@@ -136,18 +130,18 @@ def _fetch_once(
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return True  # there is no more; if there is less, the checks will tell
+            return True  # there is no more; the checks find out if there is less
         raise
     with response:
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
             begins = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
             if begins != str(have):
-                raise ConnectionError(f"asked for the bytes from {have}, got those from {begins}")
+                raise ConnectionError(f"requested the bytes from {have}, got those from {begins}")
         else:
-            have = 0  # a server that knows no ranges sends all of it again
+            have = 0  # a server without range requests sends the whole file
         length = response.headers.get("Content-Length")
         total = about.size or (have + int(length) if length else 0)
-        # What has come is written at once, so that a kill loses little of it.
+        # Received bytes are written at once, so that a kill loses few of them.
         with part.open("r+b", buffering=0) as file:
             file.truncate(have)
             file.seek(have)
@@ -163,7 +157,7 @@ def _fetch_once(
 
 
 def _wrong(about: Manifest, path: Path) -> str | None:
-    """What is not as the manifest says; None where all is."""
+    """Return what differs from the manifest, or None."""
     size = path.stat().st_size
     if about.size is not None and size != about.size:
         return f"expected {about.size} bytes, got {size}"

@@ -1,6 +1,8 @@
-"""The functions behind `synthetic`: utilities, columns and labels of documents."""
+"""The functions of `synthetic`: utilities, columns and labels of documents."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,6 @@ Array = npt.NDArray[np.float64]
 Array32 = npt.NDArray[np.float32]
 
 TASKS = ("relevance", "quality", "quality2", "click", "dwell")
-FAMILIES = ("count", "ratio", "length", "heavy", "flag", "bm25", "idf", "loglikelihood")
 RELEVANCE_SHARES = (0.515, 0.325, 0.134, 0.018, 0.008)
 
 #: Default correlations of the utilities, in the order of `TASKS`.
@@ -21,6 +22,19 @@ CORRELATION = (
     (0.3, -0.1, 0.1, 0.6, 1.0),
 )
 
+#: What is stored of the columns of a family, by their hidden values and the queries' shifts.
+_FUNCTIONS: dict[str, Callable[[Array32, Array32], Any]] = {
+    "count": lambda x, shift: np.floor(np.exp(1 + 0.8 * x)),
+    "ratio": lambda x, shift: 1 / (1 + np.exp(-1.2 * x)),
+    "length": lambda x, shift: np.floor(np.exp(5 + 1.2 * x)),
+    "heavy": lambda x, shift: np.exp(1.5 * x),
+    "flag": lambda x, shift: x > 0,
+    "bm25": lambda x, shift: 8 + 6 * x,
+    "idf": lambda x, shift: 10 + 2 * shift,
+    "loglikelihood": lambda x, shift: -14 + 4 * x,
+}
+FAMILIES = tuple(_FUNCTIONS)
+
 NUM_LABEL_COLUMNS = 5
 _FACTORS_PER_TASK = 3
 NUM_FACTORS = len(TASKS) * _FACTORS_PER_TASK
@@ -29,7 +43,7 @@ _CALIBRATION_ROWS = 200_000
 
 
 def square_root(correlation: npt.ArrayLike) -> Array:
-    """The symmetric square root, which a singular matrix has too."""
+    """Return the symmetric square root, which exists for a singular matrix too."""
     matrix = np.asarray(correlation, dtype=np.float64)
     shape = (len(TASKS), len(TASKS))
     if matrix.shape != shape or not np.isfinite(matrix).all():
@@ -50,7 +64,7 @@ def square_root(correlation: npt.ArrayLike) -> Array:
 def draw_documents(
     generator: np.random.Generator, num_rows: int, mixing: Array, noise: float
 ) -> tuple[Array32, Array]:
-    """(document, factor) factors and (document, task + 1) utilities, that of url clicks last."""
+    """Draw (document, factor) factors and (document, task + 1) utilities, url clicks last."""
     factors = generator.standard_normal((num_rows, NUM_FACTORS), dtype=np.float32)
     z1, z2, z3 = (factors[:, i::_FACTORS_PER_TASK] for i in range(_FACTORS_PER_TASK))
     known = 0.7 * z1 + 0.5 * z2 + 0.4 * (z3**2 - 1) / np.sqrt(2) + np.sqrt(0.1) * z1 * z2
@@ -62,7 +76,7 @@ def draw_documents(
 
 @functools.lru_cache(maxsize=8)
 def utility_quantiles(mixing: tuple[tuple[float, ...], ...], noise: float) -> Array:
-    """(task + 1, 1001) quantiles of the utilities, from one sample whatever the seed."""
+    """Estimate (task + 1, 1001) quantiles of the utilities from one sample, for all seeds."""
     generator = np.random.default_rng(0)
     _, utilities = draw_documents(generator, _CALIBRATION_ROWS, np.array(mixing), noise)
     quantiles: Array = np.quantile(utilities, np.linspace(0, 1, 1001), axis=0).T
@@ -70,30 +84,13 @@ def utility_quantiles(mixing: tuple[tuple[float, ...], ...], noise: float) -> Ar
 
 
 def feature_columns(generator: np.random.Generator, factors: Array32, shift: Array32) -> Array32:
-    """(document, input) columns from factors and the queries' shifts."""
+    """Make (document, input) columns from factors and the queries' shifts."""
     x = _triangular(generator, shift.shape, deviation=np.sqrt(1 - 0.75**2 - 0.4**2))
     x += np.float32(0.4) * shift
     x += (np.float32(0.75) * factors).take(np.arange(x.shape[1]) % NUM_FACTORS, axis=1)
-    for position, family in enumerate(FAMILIES):
-        columns = (slice(None), slice(position, None, len(FAMILIES)))
-        values = x[columns]
-        if family == "count":
-            values = np.floor(np.exp(1 + 0.8 * values))
-        elif family == "ratio":
-            values = 1 / (1 + np.exp(-1.2 * values))
-        elif family == "length":
-            values = np.floor(np.exp(5 + 1.2 * values))
-        elif family == "heavy":
-            values = np.exp(1.5 * values)
-        elif family == "flag":
-            values = (values > 0).astype(np.float32)
-        elif family == "bm25":
-            values = 8 + 6 * values
-        elif family == "idf":
-            values = 10 + 2 * shift[columns]
-        else:
-            values = -14 + 4 * values
-        x[columns] = values
+    for position, function in enumerate(_FUNCTIONS.values()):
+        columns = (slice(None), slice(position, None, len(_FUNCTIONS)))
+        x[columns] = function(x[columns], shift[columns])
     x[:, _CONSTANT_EVERY - 1 :: _CONSTANT_EVERY] = 0
     return x
 
@@ -101,9 +98,9 @@ def feature_columns(generator: np.random.Generator, factors: Array32, shift: Arr
 def _triangular(
     generator: np.random.Generator, shape: tuple[int, ...], deviation: float
 ) -> Array32:
-    """Centred numbers of triangular density: the sum of two uniform ones, of 16 bits each.
+    """Draw centred numbers of triangular density: sums of two uniform numbers of 16 bits.
 
-    There are 131 of them for a document, and normal ones take longer than all else together.
+    A document has 131 of them; normal ones would take more time than the rest together.
     """
     count = int(np.prod(shape))
     words = generator.integers(0, 2**64, (count + 1) // 2, dtype=np.uint64)
@@ -118,7 +115,7 @@ def _triangular(
 
 
 def label_columns(utilities: Array, quantiles: Array) -> tuple[Array32, Array32]:
-    """(document,) relevance and (document, 5) label columns from (document, task + 1) utilities."""
+    """Make (document,) relevance and (document, 5) label columns from utilities."""
     grid = np.linspace(0, 1, quantiles.shape[1])
     p = [np.interp(u, q, grid) for u, q in zip(utilities.T, quantiles, strict=True)]
     relevance, quality, quality2, click, dwell, url_click = p
@@ -134,6 +131,6 @@ def label_columns(utilities: Array, quantiles: Array) -> tuple[Array32, Array32]
 
 
 def _tail(p: Array, zeros: float) -> Array:
-    """0 for the first `zeros` of the quantiles, then a Pareto-like tail up to some thousands."""
+    """Return 0 up to the quantile `zeros`, then a Pareto-like tail up to some thousands."""
     t = np.clip((p - zeros) / (1 - zeros), 0, 1)
     return t / (1.0003 - t)

@@ -1,9 +1,10 @@
-"""Task names, as a user writes them, to label specifications."""
+"""Label specifications and inputs from the names of tasks."""
 
-import difflib
 from collections.abc import Collection, Sequence
+from types import MappingProxyType
 
-from .._labels import LabelSpec
+from .._checks import did_you_mean
+from ..labels._spec import LabelSpec
 from . import mslr
 
 _FEATURE = "feature:"
@@ -12,24 +13,24 @@ _FEATURE = "feature:"
 def resolve_tasks(
     names: Sequence[str], feature_ids: Collection[int], *, preset: str = "paper"
 ) -> tuple[LabelSpec, ...]:
-    """Label specifications for task names.
+    """Make label specifications of task names.
 
     With MSLR's 136 features the names are relevance, quality, quality2, click, url_click, dwell,
     and the paper's 131, 132, 133, 135 as aliases (`ltr_data.datasets.mslr` says why they need
-    care). In other data there is relevance. Everywhere ``feature:<id>`` is the plain value of a
-    column.
+    care). Other data have relevance. In all data ``feature:<id>`` is the value of a column.
 
     Args:
         names: One or more, all different.
         feature_ids: The columns of the data.
-        preset: Which columns leave the inputs in MSLR-shaped data: "paper", "strict" or "all".
+        preset: Which columns are removed from the inputs of MSLR-shaped data: "paper", "strict" or
+            "all".
 
     Returns:
         One specification per name, in the same order, named by the true name.
 
     Raises:
-        ValueError: A name is unknown (the message has the nearest and all), comes twice, or names a
-            column that the data do not have; there are no names; the preset is unknown.
+        ValueError: A name is unknown, occurs twice, or names a column that the data do not have;
+            there are no names; the preset is unknown.
 
     Examples:
         >>> [(s.name, s.source) for s in resolve_tasks(["relevance", "133"], range(1, 137))]
@@ -41,8 +42,9 @@ def resolve_tasks(
     """
     if not names:
         raise ValueError("`names` must hold at least one task, got none")
-    known = _known(feature_ids, preset)
-    aliases = mslr.ALIASES if is_mslr(feature_ids) else {}
+    known, aliases = mslr.tasks(preset), mslr.ALIASES
+    if not is_mslr(feature_ids):
+        known, aliases = {"relevance": LabelSpec("relevance")}, MappingProxyType({})
     specs = []
     for name in names:
         true_name = aliases.get(name, name)
@@ -52,10 +54,9 @@ def resolve_tasks(
             specs.append(_feature_task(name, feature_ids, preset))
         else:
             choices = [*known, *aliases]
-            nearest = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-            hint = f", did you mean {nearest[0]!r}?" if nearest else "."
+            hint = did_you_mean(name, choices, cutoff=0.5)
             raise ValueError(
-                f"`names` has the unknown task {name!r}{hint} "
+                f"`names` has the unknown task {name!r}{hint or '.'} "
                 f"Known are {', '.join(choices)}, {_FEATURE}<id>"
             )
     for position, spec in enumerate(specs):
@@ -67,10 +68,10 @@ def resolve_tasks(
 def resolve_inputs(
     preset: str, labels: Collection[LabelSpec], feature_ids: Collection[int]
 ) -> tuple[int, ...]:
-    """Features to rank by: without those of the tasks and, in MSLR-shaped data, of the preset.
+    """Select the features to rank by: none of the tasks or, in MSLR-shaped data, of the preset.
 
     Args:
-        preset: "paper", "strict" or "all"; says nothing about data of another shape.
+        preset: "paper", "strict" or "all"; without effect on data of another shape.
         labels: The tasks' specifications.
         feature_ids: The columns of the data.
 
@@ -94,13 +95,8 @@ def resolve_inputs(
 
 
 def is_mslr(feature_ids: Collection[int]) -> bool:
-    """Whether the columns are those of MSLR, by their number."""
+    """Return whether the columns are those of MSLR, by their number."""
     return set(feature_ids) == set(range(1, mslr.NUM_FEATURES + 1))
-
-
-def _known(feature_ids: Collection[int], preset: str) -> dict[str, LabelSpec]:
-    known = mslr.tasks(preset)
-    return known if is_mslr(feature_ids) else {"relevance": LabelSpec("relevance")}
 
 
 def _feature_task(name: str, feature_ids: Collection[int], preset: str) -> LabelSpec:

@@ -18,12 +18,12 @@ def find_splits(
 
     Args:
         root: A folder with ``train``, ``vali`` and ``test``, each ``.txt`` or ``.txt.gz`` (the
-            first where both are there), or one with the folders ``Fold1``, ``Fold2``, ...
-        fold: Which of the folds; 1 when there are folds and none is given.
+            first if both exist), or one with the folders ``Fold1``, ``Fold2``, ...
+        fold: Which of the folds, if there are folds; by default the first.
         required: Splits that must be there.
 
     Returns:
-        Split to file, for the splits that are there, in the order train, vali, test.
+        Split to file, for the splits that exist, in the order train, vali, test.
 
     Raises:
         FileNotFoundError: There is no such folder, no such fold, or a required split is missing.
@@ -44,11 +44,9 @@ def find_splits(
     folder = _fold(Path(root), fold)
     found = {}
     for split in SPLITS:
-        for suffix in SUFFIXES:
-            path = folder / (split + suffix)
-            if path.is_file():
-                found[split] = path
-                break
+        paths = (folder / (split + suffix) for suffix in SUFFIXES)
+        if (path := next(filter(Path.is_file, paths), None)) is not None:
+            found[split] = path
     missing = [split for split in required if split not in found]
     if missing:
         names = " or ".join(missing[0] + suffix for suffix in SUFFIXES)

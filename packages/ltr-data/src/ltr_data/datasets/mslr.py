@@ -30,13 +30,13 @@ and calls its tasks 131 "Click", 132 "Dwell", 133 "QS" and 135 "QS2". By the lis
 from collections.abc import Collection
 from types import MappingProxyType
 
-from .._label_grades import QuantileGrades
-from .._label_transforms import Compose, Identity, Invert, LabelTransform
-from .._labels import LabelSpec
+from .._checks import check_name
+from ..labels._spec import LabelSpec
+from ..labels._transforms import Compose, Identity, Invert, LabelTransform, QuantileGrades
 
 NUM_FEATURES = 136
 
-#: What the columns from 126 are; those before are five text streams × 25 statistics of the match.
+#: Names of the columns from 126; those before are five text streams × 25 statistics of the match.
 COLUMN_NAMES = MappingProxyType(
     {
         126: "number of slashes in URL",
@@ -53,9 +53,9 @@ COLUMN_NAMES = MappingProxyType(
     }
 )
 
-#: Features that the paper takes out of the inputs, whatever the tasks.
+#: Features that the paper removes from the inputs for all tasks.
 PAPER_DROPPED = (132, 133, 134, 136)
-#: The same and the url click count, which tells 134 and 136.
+#: The same and the url click count, which leaks 134 and 136.
 STRICT_DROPPED = (132, 133, 134, 135, 136)
 
 #: The paper's task numbers (columns counted from 0) to true names.
@@ -63,7 +63,7 @@ ALIASES = MappingProxyType({"131": "quality", "132": "quality2", "133": "click",
 
 PRESETS = MappingProxyType({"paper": PAPER_DROPPED, "strict": STRICT_DROPPED, "all": ()})
 
-# Grade 0 is for "no click"; a page always has a quality, so there all grades are equally large.
+# Grade 0 means "no click"; every page has a quality, so its grades are equally large.
 _INVERTED_GRADES = Compose(Invert(255), QuantileGrades(levels=5, separate_minimum=False))
 _COUNT_GRADES = QuantileGrades(levels=5)
 _SOURCES: dict[str, tuple[int | None, LabelTransform]] = {
@@ -79,15 +79,15 @@ TASKS = tuple(_SOURCES)
 
 
 def tasks(preset: str = "paper") -> dict[str, LabelSpec]:
-    """Label specifications of all six tasks; each gives grades 0 to 4.
+    """Make label specifications of all six tasks; each gives grades 0 to 4.
 
     Args:
-        preset: Which features leave the inputs with each task, its own source always included:
-            "paper" 132, 133, 134, 136; "strict" 135 too; "all" none but the source.
+        preset: Which features each task removes from the inputs besides its own source: "paper"
+            132, 133, 134, 136; "strict" 135 too; "all" none.
 
     Returns:
         Name to specification. The preset's columns are the specification's correlates, so that
-        ``RankingDataset.from_table(table, labels)`` has the right inputs and refuses others.
+        ``RankingDataset.from_table(table, labels)`` has the right inputs and rejects others.
 
     Raises:
         ValueError: The preset is unknown.
@@ -109,7 +109,7 @@ def tasks(preset: str = "paper") -> dict[str, LabelSpec]:
 
 
 def inputs(labels: Collection[LabelSpec] = (), preset: str = "paper") -> tuple[int, ...]:
-    """Features to rank by: all but those of the preset and of the labels.
+    """Select the features to rank by: all but those of the preset and of the labels.
 
     Args:
         labels: The tasks' specifications.
@@ -130,6 +130,5 @@ def inputs(labels: Collection[LabelSpec] = (), preset: str = "paper") -> tuple[i
 
 
 def _dropped(preset: str) -> tuple[int, ...]:
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
+    check_name("preset", preset, PRESETS)
     return PRESETS[preset]

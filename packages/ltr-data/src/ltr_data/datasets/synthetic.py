@@ -5,7 +5,7 @@ correlation matrix R (`CORRELATION` unless given):
 
     u = R^½ (√(1 − noise) g + √noise e),   e ~ N(0, I)
 
-g is what features can tell: five independent functions of three factors z ~ N(0, 1) each,
+g is what the features can explain: five independent functions of three factors z ~ N(0, 1) each,
 g_k = .7 z_1 + .5 z_2 + .4 (z_3² − 1)/√2 + √.1 z_1 z_2, mostly linear, of unit variance. Positive
 entries of R are tasks that agree, negative ones conflict: relevance and quality at −.6 strongly,
 relevance and click at +.5 agree in part.
@@ -30,6 +30,7 @@ documents have a random generator of their own, so that processors share the wor
 depend on how many there are.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_at_least
 from .._table import RankingTable
 from ._synthetic_model import (
     CORRELATION,
@@ -56,20 +58,20 @@ __all__ = ["CORRELATION", "FAMILIES", "RELEVANCE_SHARES", "TASKS", "generate", "
 
 _MIN_FEATURES = 2 * NUM_FACTORS + NUM_LABEL_COLUMNS
 _LENGTH_SHAPE = 2.6
-_CHUNK_ROWS = 2_048  # what is made of more leaves the processor's cache
+_CHUNK_ROWS = 2_048  # the arrays of more rows do not fit the processor's cache
 _MOST_THREADS = 16
 
 
 def generate(
     num_queries: int,
     *,
-    seed: int,
+    seed: int | np.random.SeedSequence,
     num_features: int = 136,
     mean_length: float = 120.0,
     correlation: npt.ArrayLike = CORRELATION,
     noise: float = 0.2,
 ) -> RankingTable:
-    """Generate queries with documents, features and five tasks; the module says how.
+    """Generate queries with documents, features and five tasks, as the module describes.
 
     Args:
         num_queries: Number of lists.
@@ -77,7 +79,7 @@ def generate(
         num_features: Number of columns, at least 35; the last five hold the labels.
         mean_length: Mean number of documents of a list, at least 1.
         correlation: (task, task) correlations of the utilities.
-        noise: Share of a utility's variance that the features do not tell, in [0, 1].
+        noise: Share of a utility's variance that the features do not explain, in [0, 1].
 
     Returns:
         The table, as `read_svmrank` would read it from a file.
@@ -93,8 +95,43 @@ def generate(
         >>> sorted(set(table.labels.tolist()))
         [0.0, 1.0, 2.0, 3.0, 4.0]
     """
-    return _generate(
-        np.random.SeedSequence(seed), num_queries, num_features, mean_length, correlation, noise, 1
+    check_at_least(1, num_queries=num_queries, mean_length=mean_length)
+    check_at_least(_MIN_FEATURES, num_features=num_features)
+    if not 0 <= noise <= 1:
+        raise ValueError(f"`noise` must be in [0, 1], got {noise}")
+    mixing = square_root(correlation)
+    quantiles = utility_quantiles(tuple(map(tuple, mixing.tolist())), noise)
+
+    seeds = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    generator = np.random.default_rng(seeds)
+    gamma = generator.gamma(_LENGTH_SHAPE, mean_length / _LENGTH_SHAPE, num_queries)
+    lengths = np.maximum(np.rint(gamma), 1).astype(np.int64)
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    num_inputs = num_features - NUM_LABEL_COLUMNS
+    shifts = generator.standard_normal((num_queries, num_inputs), dtype=np.float32)
+    queries = np.repeat(np.arange(num_queries), lengths)
+    features = np.empty((len(queries), num_features), dtype=np.float32)
+    labels = np.empty(len(queries), dtype=np.float32)
+
+    def fill(start: int, chunk_seed: np.random.SeedSequence) -> None:
+        own = np.random.Generator(np.random.SFC64(chunk_seed))  # the fastest
+        rows = slice(start, start + _CHUNK_ROWS)
+        shift = shifts[queries[rows]]
+        factors, utilities = draw_documents(own, len(shift), mixing, noise)
+        features[rows, :num_inputs] = feature_columns(own, factors, shift)
+        labels[rows], features[rows, num_inputs:] = label_columns(utilities, quantiles)
+
+    starts = range(0, len(queries), _CHUNK_ROWS)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as executor:
+        list(
+            executor.map(fill, starts, seeds.spawn(len(starts)))
+        )  # the list raises the threads' errors
+    return RankingTable(
+        features=features,
+        feature_ids=tuple(range(1, num_features + 1)),
+        labels=labels,
+        offsets=offsets,
+        query_ids=tuple(map(str, range(1, num_queries + 1))),
     )
 
 
@@ -111,11 +148,11 @@ def splits(
 
     Args:
         num_queries: Numbers of lists of train, vali and test.
-        seed: As in `generate`, like all other arguments.
-        num_features: Number of columns.
-        mean_length: Mean number of documents of a list.
-        correlation: (task, task) correlations of the utilities.
-        noise: Share of a utility's variance that the features do not tell.
+        seed: As in `generate`.
+        num_features: As in `generate`.
+        mean_length: As in `generate`.
+        correlation: As in `generate`.
+        noise: As in `generate`.
 
     Returns:
         Split to table; a query id is in one split only.
@@ -130,66 +167,17 @@ def splits(
     names = ("train", "vali", "test")
     if len(num_queries) != len(names):
         raise ValueError(f"`num_queries` must be three numbers, for {names}, got {num_queries}")
-    first_ids = np.cumsum([1, *num_queries])
-    return {
-        name: _generate(
-            np.random.SeedSequence([seed, split]),
-            num_queries[split],
-            num_features,
-            mean_length,
-            correlation,
-            noise,
-            int(first_ids[split]),
+    tables, first_id = {}, 1
+    for split, (name, count) in enumerate(zip(names, num_queries, strict=True)):
+        table = generate(
+            count,
+            seed=np.random.SeedSequence([seed, split]),
+            num_features=num_features,
+            mean_length=mean_length,
+            correlation=correlation,
+            noise=noise,
         )
-        for split, name in enumerate(names)
-    }
-
-
-def _generate(
-    seed: np.random.SeedSequence,
-    num_queries: int,
-    num_features: int,
-    mean_length: float,
-    correlation: npt.ArrayLike,
-    noise: float,
-    first_id: int,
-) -> RankingTable:
-    if num_queries < 1:
-        raise ValueError(f"`num_queries` must be at least 1, got {num_queries}")
-    if num_features < _MIN_FEATURES:
-        raise ValueError(f"`num_features` must be at least {_MIN_FEATURES}, got {num_features}")
-    if not mean_length >= 1:
-        raise ValueError(f"`mean_length` must be at least 1, got {mean_length}")
-    if not 0 <= noise <= 1:
-        raise ValueError(f"`noise` must be in [0, 1], got {noise}")
-    mixing = square_root(correlation)
-    quantiles = utility_quantiles(tuple(map(tuple, mixing.tolist())), noise)
-
-    generator = np.random.default_rng(seed)
-    gamma = generator.gamma(_LENGTH_SHAPE, mean_length / _LENGTH_SHAPE, num_queries)
-    lengths = np.maximum(np.rint(gamma), 1).astype(np.int64)
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
-    num_inputs = num_features - NUM_LABEL_COLUMNS
-    shifts = generator.standard_normal((num_queries, num_inputs), dtype=np.float32)
-    queries = np.repeat(np.arange(num_queries), lengths)
-    features = np.empty((len(queries), num_features), dtype=np.float32)
-    labels = np.empty(len(queries), dtype=np.float32)
-
-    def fill(start: int, chunk_seed: np.random.SeedSequence) -> None:
-        own = np.random.Generator(np.random.SFC64(chunk_seed))  # the quickest
-        rows = slice(start, start + _CHUNK_ROWS)
-        shift = shifts[queries[rows]]
-        factors, utilities = draw_documents(own, len(shift), mixing, noise)
-        features[rows, :num_inputs] = feature_columns(own, factors, shift)
-        labels[rows], features[rows, num_inputs:] = label_columns(utilities, quantiles)
-
-    starts = range(0, len(queries), _CHUNK_ROWS)
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as executor:
-        list(executor.map(fill, starts, seed.spawn(len(starts))))  # the list passes errors on
-    return RankingTable(
-        features=features,
-        feature_ids=tuple(range(1, num_features + 1)),
-        labels=labels,
-        offsets=offsets,
-        query_ids=tuple(map(str, range(first_id, first_id + num_queries))),
-    )
+        query_ids = tuple(map(str, range(first_id, first_id + count)))
+        tables[name] = dataclasses.replace(table, query_ids=query_ids)
+        first_id += count
+    return tables

@@ -1,0 +1,1 @@
+"""Converted files, which are mapped into memory instead of being read."""

@@ -1,0 +1,136 @@
+"""Any block of the format, line by line, with errors that say where and what."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from .._builder import Rows, runs
+from ._blocks import Block
+
+_NO_QUERIES = (
+    "; a file without query ids needs one named .query, with the queries' sizes, beside it"
+)
+MAX_INDEX = 1_000_000  # a matrix of this width in float32 has 4 MB per document
+
+
+def parse_lines(block: Block) -> Rows:
+    """Parse lines with features in any order, absent ones, comments, blank lines.
+
+    Raises:
+        ValueError: A line is not of the form ``<label> qid:<id> <feature>:<value> ...``; the
+            message begins with the file and the line.
+    """
+    lines: list[int] = []
+    labels: list[bytes] = []
+    query_ids: list[str] = []
+    counts: list[int] = []
+    numbers: list[int] = []
+    values: list[bytes] = []
+    known: dict[bytes, str] = {}  # query ids by their fields
+    for line, text in enumerate(block.text.split(b"\n")[:-1], start=block.first_line):
+        fields = text.partition(b"#")[0].split()
+        if not fields:
+            continue
+        query = fields[1] if len(fields) > 1 else b""
+        try:
+            if query not in known:
+                known[query] = _query_id(query)
+            features = _features(fields[2:])
+        except ValueError as error:
+            raise ValueError(f"{block.path}:{line}: {error}") from error
+        lines.append(line)
+        labels.append(fields[0])
+        query_ids.append(known[query])
+        counts.append(len(features))
+        numbers += features
+        values += features.values()
+
+    def where_value(at: int) -> str:
+        row = int(np.searchsorted(np.cumsum(counts), at, side="right"))
+        return f"{block.path}:{lines[row]}: the value of feature {numbers[at]}"
+
+    names, starts = runs(query_ids)
+    return Rows(
+        labels=_floats(labels, lambda row: f"{block.path}:{lines[row]}: the label"),
+        query_ids=names,
+        starts=starts,
+        lines=np.array(lines, dtype=np.int64),
+        counts=np.array(counts, dtype=np.int64),
+        indices=np.array(numbers, dtype=np.int64) - 1,
+        values=_floats(values, where_value),
+    )
+
+
+def _query_id(field: bytes) -> str:
+    """Parse the second field of a line, which is empty if the line has only one."""
+    if not field.startswith(b"qid:"):
+        found = repr(_show(field)) if field else "the end of the line"
+        number, colon, _ = field.partition(b":")
+        hint = _NO_QUERIES if colon and number.isdigit() else ""
+        raise ValueError(f"the second field must be qid:<id>, got {found}{hint}")
+    try:
+        query_id = field.removeprefix(b"qid:").decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the query id must be UTF-8, got {field!r}") from error
+    if not query_id:
+        raise ValueError("the query id is empty")
+    return query_id
+
+
+def _features(fields: list[bytes]) -> dict[int, bytes]:
+    """Return the value of each feature number, in the order of the line."""
+    found: dict[int, bytes] = {}
+    for field in fields:
+        key, colon, value = field.partition(b":")
+        if not (colon and key.isdigit()):
+            raise ValueError(f"expected <feature>:<value>, got {_show(field)!r}")
+        number = int(key) if len(key) < 20 else int(key.lstrip(b"0")[:20] or b"0")
+        if number in found or not 0 < number <= MAX_INDEX:
+            raise ValueError(_wrong_number(number, key))
+        found[number] = value
+    return found
+
+
+def _wrong_number(number: int, key: bytes) -> str:
+    if number == 0:
+        return (
+            "features are numbered from 1, got 0; renumber a file that counts from 0, or its "
+            "columns get the names of other files' columns"
+        )
+    if number > MAX_INDEX:
+        return f"feature {_show(key)} is above the largest, {MAX_INDEX}"
+    return f"feature {number} is given twice"
+
+
+def _floats(tokens: list[bytes], where: Callable[[int], str]) -> npt.NDArray[np.float32]:
+    """Parse numbers as the fast path does, so that both round alike."""
+    numbers, bad = _numbers(tokens)
+    if bad is not None:
+        raise ValueError(
+            f"{where(bad)} must be a finite float32 number, got {_show(tokens[bad])!r}"
+        )
+    return numbers
+
+
+def _numbers(tokens: list[bytes]) -> tuple[npt.NDArray[np.float32], int | None]:
+    """Parse numbers; return them, and the position of the first bad one or None."""
+    try:
+        numbers = pa.array(tokens, pa.binary()).cast(pa.string()).cast(pa.float32()).to_numpy()
+    except pa.ArrowInvalid:
+        if len(tokens) == 1:
+            return np.empty(0, dtype=np.float32), 0
+        half = len(tokens) // 2
+        left, bad = _numbers(tokens[:half])
+        if bad is not None:
+            return left, bad
+        right, bad = _numbers(tokens[half:])
+        return right, None if bad is None else bad + half
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    return numbers, int(wrong[0]) if len(wrong) else None
+
+
+def _show(field: bytes) -> str:
+    text = field.decode(errors="backslashreplace")
+    return text if len(text) <= 40 else text[:40] + "…"
