@@ -17,15 +17,9 @@ from ltr_data import (
     QuantileTransform,
     Standardize,
 )
-from mtl2r_models import (
-    LatentCross,
-    ListTransformer,
-    MLPScorer,
-    PreferenceConditioned,
-    Ranker,
-    SetTransformer,
-)
-from mtl2r_models.checkpoint import ARCHITECTURES
+from mtl2r_models import ARCHITECTURES, ListTransformer, MLPScorer, PreferenceConditioned, Ranker
+from mtl2r_models.ranker._checkpoint import SCORERS
+from mtl2r_models.testing import SMALL
 
 IDS = (1, 2, 3, 7)
 METADATA = {
@@ -33,18 +27,34 @@ METADATA = {
     "training": {"epochs": 3, "seed": 42, "seconds": 1.25, "note": "a | b"},
     "metrics": {"ndcg@5": {"relevance": 0.5, "click": 0.25}},
 }
+OPTIONS = {
+    "plain": {"num_tasks": 2},
+    "all": {
+        "feature_layers": [{"kind": "piecewise_linear"}],
+        "members": 2,
+        "experts": {"own": 1},
+        "num_tasks": 2,
+    },
+}
+
+
+def network(name, options):
+    return lambda: ARCHITECTURES[name](4, **SMALL[name], **options)
+
+
 MODELS = {
+    **{
+        f"{name}-{given}": network(name, options)
+        for name in ARCHITECTURES
+        for given, options in OPTIONS.items()
+    },
     "ListTransformer": lambda: ListTransformer(
         4, hidden=8, layers=1, heads=2, positions="learned", num_tasks=2
-    ),
-    "LatentCross": lambda: LatentCross(
-        4, hidden=8, blocks=1, heads=2, members=2, experts={"own": 1}, num_tasks=2
     ),
     "MLPScorer": lambda: MLPScorer(4, hidden=(8, 4), feature_layers=[{"kind": "piecewise_linear"}]),
     "PreferenceConditioned": lambda: PreferenceConditioned(
         4, trunk={"architecture": "MLPScorer", "hidden": [8]}, preferences=2
     ),
-    "SetTransformer": lambda: SetTransformer(4, hidden=8, layers=1, heads=2, points=3),
 }
 TRANSFORMS = [None, Standardize, LogStandardize, MinMaxScale, ClipOutliers, QuantileTransform]
 
@@ -65,7 +75,9 @@ def make(architecture="ListTransformer", transform=LogStandardize):
 
 
 def test_every_architecture_is_tested():
-    assert MODELS.keys() == ARCHITECTURES.keys()
+    tested = {type(build()) for build in MODELS.values()}
+    assert tested == {*ARCHITECTURES.values(), PreferenceConditioned}
+    assert {kind.__name__: kind for kind in tested} == SCORERS
 
 
 @pytest.mark.parametrize("architecture", MODELS)
@@ -195,7 +207,10 @@ DAMAGES = {
     "foreign": (lambda f: edit(f, format="other"), "'mtl2r-ranker', found 'other'"),
     "newer": (lambda f: edit(f, format_version=9), "version 1, found 9; a newer one wrote it"),
     "no version": (lambda f: edit(f, format_version=None), "reads format version 1, found None"),
-    "code": (lambda f: edit(f, architecture="os.system"), "expected one of ListTransformer, MLP"),
+    "code": (
+        lambda f: edit(f, architecture="os.system"),
+        "expected one of ListTransformer, LatentCross, MLP",
+    ),
     "near": (lambda f: edit(f, architecture="ListTransform"), "did you mean 'ListTransformer'"),
     "architecture": (lambda f: edit(f, architecture=["x"]), r"found \['x'\] as architecture"),
     "an argument": (lambda f: edit_model(f, depth=2), "incomplete or damaged .*depth"),
@@ -327,10 +342,10 @@ def test_other_files_are_never_lost(ranked, tmp_path):
 
 def test_what_cannot_be_saved_leaves_nothing_behind(tmp_path):
     ranker = Ranker(torch.nn.Linear(4, 1), feature_ids=range(1, 5))
-    message = f"`model` must be one of {', '.join(ARCHITECTURES)}, got Linear"
+    message = f"`model` must be one of {', '.join(SCORERS)}, got Linear"
     with pytest.raises(TypeError, match=message):
         ranker.save(tmp_path / "ranker")
     ranker = Ranker(MODELS["MLPScorer"](), feature_ids=IDS, metadata={"tensor": torch.zeros(1)})
-    with pytest.raises(TypeError, match=r"`metadata` must be what JSON holds: .*Tensor"):
+    with pytest.raises(TypeError, match=r"`metadata` must be representable in JSON: .*Tensor"):
         ranker.save(tmp_path / "ranker")
     assert list(tmp_path.iterdir()) == []

@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl2r_models import Ranker
-from mtl2r_models.conditioned import PreferenceConditioned, stratified_preferences
+from mtl2r_models import PreferenceConditioned, Ranker, stratified_preferences
 
 TRUNKS = {
     "transformer": {
@@ -182,9 +181,9 @@ def test_of_several_tasks_each_entry_has_the_distribution_of_the_simplex():
     ("preference", "message"),
     [
         ((1.0,), r"`preference` must have 2 entries, got shape \(1,\)"),
-        ((0.5, 0.6), "`preference` must be from 0 and sum to 1"),
-        ((1.5, -0.5), "`preference` must be from 0 and sum to 1"),
-        ((float("nan"), 1.0), "`preference` must be from 0 and sum to 1"),
+        ((0.5, 0.6), "`preference` must be non-negative and sum to 1"),
+        ((1.5, -0.5), "`preference` must be non-negative and sum to 1"),
+        ((float("nan"), 1.0), "`preference` must be non-negative and sum to 1"),
     ],
 )
 def test_bad_preferences_are_named(preference, message):

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import mtl2r_models
-from mtl2r_models import PreferenceConditioned, Ranker, Scorer
-from mtl2r_models.checkpoint import ARCHITECTURES
-from mtl2r_models.conditioned import TRUNKS
+from mtl2r_models import ARCHITECTURES, PreferenceConditioned, Ranker, Scorer
 from mtl2r_models.feature_layers import KINDS
 from mtl2r_models.testing import SMALL
 
@@ -34,7 +32,7 @@ def network(architecture, experts=None, **fixed):
 
     def build(num_tasks, **options):
         mixed = None if num_tasks is None else experts
-        return TRUNKS[architecture](
+        return ARCHITECTURES[architecture](
             FEATURES, **SMALL[architecture], experts=mixed, num_tasks=num_tasks, **fixed, **options
         )
 
@@ -43,7 +41,8 @@ def network(architecture, experts=None, **fixed):
 
 def conditioned(architecture):
     def build(dropout=0.3, **options):
-        trunk = {"architecture": architecture, **SMALL[architecture], "dropout": dropout}
+        name = ARCHITECTURES[architecture].__name__
+        trunk = {"architecture": name, **SMALL[architecture], "dropout": dropout}
         model = PreferenceConditioned(FEATURES, trunk=trunk, preferences=2, **options)
         with torch.no_grad():  # at the start the preference changes nothing
             for parameter in model.modulations.parameters():
@@ -58,12 +57,10 @@ def at_a_preference(architecture):
     return lambda **options: conditioned(architecture)(**options).at((0.9, 0.1))
 
 
-PLAIN = {name: network(name) for name in TRUNKS}
-CONDITIONED = {f"{name}-conditioned": conditioned(name) for name in TRUNKS}
+PLAIN = {name: network(name) for name in ARCHITECTURES}
+CONDITIONED = {f"{name}-conditioned": conditioned(name) for name in ARCHITECTURES}
 POSITIONED = {
-    f"ListTransformer-{norm}-{positions}": network(
-        "ListTransformer", norm=norm, positions=positions
-    )
+    f"transformer-{norm}-{positions}": network("transformer", norm=norm, positions=positions)
     for norm, positions in itertools.product(["pre", "post"], ["none", "sinusoidal", "learned"])
     if (norm, positions) != ("pre", "none")
 }
@@ -74,22 +71,21 @@ VARIANTS = {
 }
 VARIED = {
     f"{name}-{variant}": network(name, **options)
-    for name, (variant, options) in itertools.product(TRUNKS, VARIANTS.items())
+    for name, (variant, options) in itertools.product(ARCHITECTURES, VARIANTS.items())
 }
 LAYERED = {
-    f"MLPScorer-{layer['kind']}": network("MLPScorer", feature_layers=[layer])
-    for layer in FEATURE_LAYERS
+    f"mlp-{layer['kind']}": network("mlp", feature_layers=[layer]) for layer in FEATURE_LAYERS
 }
 MIXED = {
-    "MLPScorer-mmoe": network("MLPScorer", experts={"shared": 2, "width": 8}),
-    "MLPScorer-own-experts": network("MLPScorer", experts={"shared": 0, "own": 2, "width": 8}),
+    "mlp-mmoe": network("mlp", experts={"shared": 2, "width": 8}),
+    "mlp-own-experts": network("mlp", experts={"shared": 0, "own": 2, "width": 8}),
 }
-AT = {"ListTransformer-at": at_a_preference("ListTransformer")}
+AT = {"transformer-at": at_a_preference("transformer")}
 ENCODERS = PLAIN | CONDITIONED | POSITIONED | VARIED | LAYERED | MIXED | AT
 ORDERED = [name for name in POSITIONED if not name.endswith("none")]
 BLIND_TO_ORDER = [name for name in ENCODERS if name not in ORDERED]
 
-QUICK = [*PLAIN, *POSITIONED, "MLPScorer-features-members", "MLPScorer-conditioned"]
+QUICK = [*PLAIN, *POSITIONED, "mlp-features-members", "mlp-conditioned"]
 """What is compiled in every run of the tests; the others are in the slow ones."""
 THE_OTHERS = [name for name in ENCODERS if name not in QUICK]
 
@@ -109,12 +105,12 @@ def test_every_architecture_and_feature_layer_is_under_this_contract():
     for module in pkgutil.walk_packages(mtl2r_models.__path__, "mtl2r_models."):
         importlib.import_module(module.name)
     ours = {kind for kind in concrete(Scorer) if kind.__module__.startswith("mtl2r_models.")}
-    assert ours == set(ARCHITECTURES.values())
+    assert ours == {*ARCHITECTURES.values(), PreferenceConditioned}
     assert ours == {type(make(encoder, TASKS)) for encoder in ENCODERS}
-    assert {type(make(f"{name}-conditioned", None).trunk) for name in TRUNKS} == ours - {
+    assert {type(make(f"{name}-conditioned", None).trunk) for name in ARCHITECTURES} == ours - {
         PreferenceConditioned
     }
-    assert SMALL.keys() == TRUNKS.keys()
+    assert SMALL.keys() == ARCHITECTURES.keys()
     assert {layer["kind"] for layer in FEATURE_LAYERS} == KINDS.keys()
 
 
@@ -426,7 +422,7 @@ def test_bad_arguments_are_named(encoder, arguments, error, message):
         ENCODERS[encoder](**{"num_tasks": None, **arguments})
 
 
-@pytest.mark.parametrize("architecture", TRUNKS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -439,16 +435,15 @@ def test_bad_arguments_are_named(encoder, arguments, error, message):
 )
 def test_options_of_another_type_are_named(architecture, options, message):
     with pytest.raises(TypeError, match=message):
-        TRUNKS[architecture](FEATURES, **options)
+        ARCHITECTURES[architecture](FEATURES, **options)
 
 
-@pytest.mark.parametrize("architecture", TRUNKS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_an_unknown_argument_is_named_with_those_there_are(architecture):
-    message = (
-        rf"^{architecture} has no argument `member`, only hidden, .*; did you mean 'members'\?$"
-    )
+    name = ARCHITECTURES[architecture].__name__
+    message = rf"^{name} has no argument `member`, only hidden, .*; did you mean 'members'\?$"
     with pytest.raises(TypeError, match=message):
-        TRUNKS[architecture](FEATURES, member=2)
+        ARCHITECTURES[architecture](FEATURES, member=2)
 
 
 @pytest.mark.slow  # the compiler takes its time
@@ -456,10 +451,10 @@ def test_an_unknown_argument_is_named_with_those_there_are(architecture):
     "encoder",
     [
         *PLAIN,
-        "ListTransformer-pre-learned",
-        "ListTransformer-features-members",
-        "MLPScorer-features-members",
-        "MLPScorer-conditioned",
+        "transformer-pre-learned",
+        "transformer-features-members",
+        "mlp-features-members",
+        "mlp-conditioned",
     ],
 )
 def test_compiled_code_gives_the_scores_and_gradients_but_for_rounding(encoder):

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mtl2r_models import ListTransformer, attention_kernels
-from mtl2r_models.attention import attention_mask
-from mtl2r_models.dropout import Dropout, Noise, ReLUDropout
-from mtl2r_models.products import apply
+from mtl2r_models import ListTransformer
+from mtl2r_models.cpu import _attention as attention_kernels
+from mtl2r_models.cpu._dropout import Noise
+from mtl2r_models.cpu._plain import apply
+from mtl2r_models.layers import Dropout, ReLUDropout, attention_mask
 
 
 def draw(*shape, seed=1):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mtl2r_models import MLPScorer
-from mtl2r_models.experts import MixtureOfExperts
+from mtl2r_models.layers import MixtureOfExperts
 
 
 def draw(*shape, seed=0):

@@ -13,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltr_data import ClipOutliers, LogStandardize, QuantileTransform
-from mtl2r_models import MLPScorer, PreferenceConditioned, Ranker
-from mtl2r_models.checkpoint import ARCHITECTURES
-from mtl2r_models.conditioned import TRUNKS
-from mtl2r_models.export import _searchsorted, export_onnx, export_program
+from mtl2r_models import (
+    ARCHITECTURES,
+    MLPScorer,
+    PreferenceConditioned,
+    Ranker,
+    export_onnx,
+    export_program,
+)
+from mtl2r_models.ranker._export import _searchsorted
 from mtl2r_models.testing import SMALL
 
 IDS = (1, 2, 3, 7)
@@ -30,14 +35,14 @@ FEATURE_LAYERS = [
 
 
 def network(architecture, **options):
-    return lambda: TRUNKS[architecture](4, **SMALL[architecture], **options)
+    return lambda: ARCHITECTURES[architecture](4, **SMALL[architecture], **options)
 
 
 def conditioned(architecture):
     """At a preference that counts."""
 
     def build():
-        trunk = {"architecture": architecture, **SMALL[architecture]}
+        trunk = {"architecture": ARCHITECTURES[architecture].__name__, **SMALL[architecture]}
         model = PreferenceConditioned(4, trunk=trunk, preferences=2)
         with torch.no_grad():
             for parameter in model.modulations.parameters():
@@ -49,23 +54,23 @@ def conditioned(architecture):
 
 
 QUICK = {
-    "learned": (network("ListTransformer", positions="learned", num_tasks=2), LogStandardize),
-    "sinusoidal": (network("ListTransformer", norm="post", positions="sinusoidal"), ClipOutliers),
-    "mlp": (network("MLPScorer", num_tasks=2), QuantileTransform),
+    "learned": (network("transformer", positions="learned", num_tasks=2), LogStandardize),
+    "sinusoidal": (network("transformer", norm="post", positions="sinusoidal"), ClipOutliers),
+    "mlp": (network("mlp", num_tasks=2), QuantileTransform),
     "plain": (lambda: MLPScorer(4, hidden=(8,)), None),
     "features-members": (
-        network("MLPScorer", feature_layers=FEATURE_LAYERS, members=2, num_tasks=2),
+        network("mlp", feature_layers=FEATURE_LAYERS, members=2, num_tasks=2),
         LogStandardize,
     ),
-    "mmoe": (network("MLPScorer", experts={"shared": 2}, num_tasks=2), LogStandardize),
-    "ple": (network("MLPScorer", experts={"shared": 2, "own": 1}, num_tasks=2), LogStandardize),
-    "conditioned": (conditioned("MLPScorer"), LogStandardize),
-    "conditioned-at": (lambda: conditioned("MLPScorer")().at((0.9, 0.1)), LogStandardize),
-    "latent-cross": (network("LatentCross"), LogStandardize),
-    "set-transformer": (network("SetTransformer", members=2), LogStandardize),
+    "mmoe": (network("mlp", experts={"shared": 2}, num_tasks=2), LogStandardize),
+    "ple": (network("mlp", experts={"shared": 2, "own": 1}, num_tasks=2), LogStandardize),
+    "conditioned": (conditioned("mlp"), LogStandardize),
+    "conditioned-at": (lambda: conditioned("mlp")().at((0.9, 0.1)), LogStandardize),
+    **{name: (network(name), LogStandardize) for name in ARCHITECTURES},
+    **{f"{name}-members": (network(name, members=2), LogStandardize) for name in ARCHITECTURES},
 }
 SLOW = {
-    **{f"{name}-conditioned": (conditioned(name), None) for name in TRUNKS},
+    **{f"{name}-conditioned": (conditioned(name), None) for name in ARCHITECTURES},
     **{
         f"{name}-all": (
             network(
@@ -73,10 +78,10 @@ SLOW = {
             ),
             None,
         )
-        for name in TRUNKS
+        for name in ARCHITECTURES
     },
     **{
-        layer["kind"]: (network("MLPScorer", feature_layers=[layer]), LogStandardize)
+        layer["kind"]: (network("mlp", feature_layers=[layer]), LogStandardize)
         for layer in FEATURE_LAYERS
     },
 }
@@ -121,7 +126,7 @@ def expected_scores(ranker, features, mask):
 
 def test_every_architecture_is_exported():
     exported = {type(make(case).model) for case in QUICK}
-    assert exported == set(ARCHITECTURES.values())
+    assert exported == {*ARCHITECTURES.values(), PreferenceConditioned}
 
 
 @every_case

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import linear as torch_linear
 
-from mtl2r_models import ListTransformer, MLPScorer, products
-from mtl2r_models.feedforward import FeedForward
-from mtl2r_models.products import Linear, linear
+from mtl2r_models import ListTransformer, MLPScorer
+from mtl2r_models.cpu import _products as products
+from mtl2r_models.cpu import linear
+from mtl2r_models.layers import FeedForward, Linear
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN"

@@ -6,8 +6,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtl2r_models import ListTransformer, SetTransformer
-from mtl2r_models.attention import Attention
-from mtl2r_models.set_transformer import InducedBlock
+from mtl2r_models.layers import Attention, InducedBlock
 
 SIZES = {"hidden": 8, "layers": 2, "heads": 2, "feedforward": 16}
 

@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from mtl2r_models import ListTransformer
-from mtl2r_models.attention import Attention
-from mtl2r_models.layers import TransformerBlock
-from mtl2r_models.positions import SinusoidalPositions
+from mtl2r_models.layers import Attention, SinusoidalPositions, TransformerBlock
 
 SMALL = {"hidden": 16, "layers": 2, "heads": 2, "feedforward": 32}
 
@@ -109,7 +107,7 @@ def test_documents_behind_the_last_learned_position_share_it():
         ({"heads": 3}, "`heads` must divide `hidden`=16, got 3"),
         ({"layers": 0}, "`layers` must be at least 1, got 0"),
         ({"norm": "middle"}, "`norm` must be 'pre' or 'post', got 'middle'"),
-        ({"attention_scale": "x"}, "`scale` must be 'head' or 'model', got 'x'"),
+        ({"attention_scale": "x"}, "`attention_scale` must be 'head' or 'model', got 'x'"),
         ({"positions": "x"}, "`positions` must be 'none', 'sinusoidal' or 'learned', got 'x'"),
     ],
 )

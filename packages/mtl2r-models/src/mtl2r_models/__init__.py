@@ -1,16 +1,25 @@
 """Rankers over lists, and checkpoints that carry their feature transforms."""
 
 from .__about__ import __version__
-from .conditioned import PreferenceConditioned
-from .latent_cross import LatentCross
-from .mlp import MLPScorer
-from .network import Network, NetworkOptions
-from .ranker import Ranker, Ranking
-from .scorer import Scorer
-from .set_transformer import SetTransformer
-from .transformer import ListTransformer
+from .networks import (
+    ARCHITECTURES,
+    Argument,
+    LatentCross,
+    ListTransformer,
+    MLPScorer,
+    Network,
+    NetworkOptions,
+    PreferenceConditioned,
+    Scorer,
+    SetTransformer,
+    arguments,
+    stratified_preferences,
+)
+from .ranker import Ranker, Ranking, export_onnx, export_program
 
 __all__ = [
+    "ARCHITECTURES",
+    "Argument",
     "LatentCross",
     "ListTransformer",
     "MLPScorer",
@@ -22,4 +31,8 @@ __all__ = [
     "Scorer",
     "SetTransformer",
     "__version__",
+    "arguments",
+    "export_onnx",
+    "export_program",
+    "stratified_preferences",
 ]

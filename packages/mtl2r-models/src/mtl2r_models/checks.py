@@ -1,32 +1,17 @@
-"""Checks of arguments that several modules make, and what their messages have in common."""
-
-from __future__ import annotations
+"""Checks of arguments that several modules share, and their messages."""
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = [
-    "as_options",
-    "check_arguments",
-    "check_dropout",
-    "check_dtype",
-    "check_names",
-    "check_number",
-    "check_options",
-    "check_sizes",
-    "check_tensor",
-    "nearest",
-]
-
 
 def check_sizes(least: int = 1, /, **sizes: int) -> dict[str, int]:
-    """Raises unless each is an int of at least `least`; gives them back."""
+    """Raise unless each is an int of at least `least`; return them."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int):
             raise TypeError(f"`{name}` must be an int, got {size!r}")
@@ -35,27 +20,34 @@ def check_sizes(least: int = 1, /, **sizes: int) -> dict[str, int]:
     return sizes
 
 
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raise unless it is one of some strings."""
+    if value not in choices:
+        *some, last = map(repr, choices)
+        raise ValueError(f"`{name}` must be {', '.join(some)} or {last}, got {value!r}")
+
+
 def check_number(name: str, value: float) -> None:
-    """Raises unless it is a number."""
+    """Raise unless it is a number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` must be a number, got {value!r}")
 
 
 def check_dropout(dropout: float) -> None:
-    """Raises unless it is a probability below 1."""
+    """Raise unless it is a probability below 1."""
     check_number("dropout", dropout)
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"`dropout` must be in [0, 1), got {dropout}")
 
 
 def check_dtype(dtype: torch.dtype | None) -> None:
-    """Raises unless it is None or a type of floating point numbers."""
+    """Raise unless it is None or a floating point type."""
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(f"`dtype` must be a floating point torch.dtype, got {dtype!r}")
 
 
 def check_names(name: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Raises unless they are several strings, and not one; gives them as a tuple."""
+    """Raise unless they are a sequence of strings; return them as a tuple."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"`{name}` must be a sequence of names, got {_shown(values)}")
     names = tuple(values)
@@ -66,13 +58,13 @@ def check_names(name: str, values: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_tensor(name: str, value: object) -> None:
-    """Raises unless it is a tensor."""
+    """Raise unless it is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
 
 
 def as_options(name: str, value: object) -> dict[str, Any]:
-    """A copy of a dict of options.
+    """Return a copy of a dict of options.
 
     Raises:
         TypeError: For anything else.
@@ -83,7 +75,7 @@ def as_options(name: str, value: object) -> dict[str, Any]:
 
 
 def check_arguments(what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises TypeError for a name that is not known, with those that are."""
+    """Raise TypeError for an unknown name; the message lists the known ones."""
     known = list(known)
     for name in given:
         if name not in known:
@@ -94,14 +86,14 @@ def check_arguments(what: str, given: Iterable[str], known: Iterable[str]) -> No
 
 
 def check_options(kind: type, options: Iterable[str]) -> None:
-    """Raises TypeError for an option that is no keyword of a class's constructor."""
+    """Raise TypeError for an option that is not a keyword of a class's constructor."""
     parameters = inspect.signature(kind).parameters.values()
     known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     check_arguments(kind.__name__, options, known)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the known one that is most like it, if any.
+    """Return the end of a message about an unknown name: the nearest known one, if any.
 
     Examples:
         >>> nearest("layer", ["hidden", "layers"])
@@ -112,6 +104,6 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value in a message: in full where that is short, else its type."""
+    """Return a value as a message shows it: in full where it is short, else its type."""
     text = repr(value)
     return text if len(text) <= 60 else type(value).__name__

@@ -1,8 +1,8 @@
-"""What stands between the features and the first layer of a ranker.
+"""Layers between the features and the first layer of a ranker.
 
-Networks are worse than trees at features of odd scales and thresholds; these layers give a network
-what a tree has. They are stacked in any order and serve any architecture: its `feature_layers` is a
-list of their configs, dicts with a ``kind`` (a key of `KINDS`) and the options of the class.
+Networks are worse than trees at features of odd scales and at thresholds; these layers help. They
+can be stacked in any order before any architecture: its `feature_layers` is a list of their
+configs, dicts with a ``kind`` (a key of `KINDS`) and the options of the class.
 """
 
 from ._base import FeatureLayer

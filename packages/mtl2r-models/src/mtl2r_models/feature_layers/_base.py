@@ -1,13 +1,9 @@
-"""What all feature layers have in common."""
-
-from __future__ import annotations
+"""The base class of feature layers."""
 
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-
-__all__ = ["FeatureLayer"]
 
 
 class FeatureLayer(nn.Module, ABC):
@@ -25,15 +21,15 @@ class FeatureLayer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., width)."""
+        """Map (..., feature) to (..., width)."""
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Takes what it needs from training documents (document, feature); by default nothing."""
+        """Fit the layer to training documents (document, feature); by default nothing is fitted."""
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws its initial weights, but for those of linear layers, which the ranker draws."""
+        """Draw the initial weights, except those of linear layers, which the ranker draws."""
 
     def extra_repr(self) -> str:
-        """Inputs and outputs, for `repr`."""
+        """Return inputs and outputs, for `repr`."""
         return f"num_features={self.num_features}, width={self.width}"

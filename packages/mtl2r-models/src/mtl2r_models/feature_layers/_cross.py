@@ -1,13 +1,9 @@
 """Products of features, learned: the cross network."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from ..checks import check_sizes
 from ._base import FeatureLayer
-
-__all__ = ["Cross"]
 
 
 class Cross(FeatureLayer):
@@ -16,17 +12,17 @@ class Cross(FeatureLayer):
         x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l,   W_l = U_l V_l where a rank is given
 
     After L layers the output is a polynomial of degree L + 1 in the features. The deep part of
-    "deep and cross" is the trunk behind it (the stacked form). Wang et al. (2021), "DCN V2",
+    "deep and cross" is the network behind it (the stacked form). Wang et al. (2021), "DCN V2",
     equations 1 and 2.
 
     Args:
         num_features: Inputs per document.
-        layers: L.
+        layers: Number of layers L.
         rank: Inner width of a low-rank W; None for a full matrix.
 
     Raises:
         ValueError: For `layers` or `rank` below 1.
-        TypeError: When one of them is no int.
+        TypeError: When one of them is not an int.
 
     Examples:
         >>> import torch
@@ -43,7 +39,7 @@ class Cross(FeatureLayer):
         self.weights = nn.ModuleList(_linear(num_features, rank) for _ in range(layers))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature), of the same shape."""
+        """Return products of the features, of the same shape."""
         crossed = features
         for weight in self.weights:
             crossed = features * weight(crossed) + crossed

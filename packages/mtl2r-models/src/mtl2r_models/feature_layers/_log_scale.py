@@ -1,14 +1,10 @@
 """A logarithm of each feature whose strength is learned."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ._base import FeatureLayer
-
-__all__ = ["LogScale"]
 
 
 class LogScale(FeatureLayer):
@@ -37,12 +33,12 @@ class LogScale(FeatureLayer):
         self.reset_parameters()
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Begins with sign(x) log(1 + |x|); nothing is drawn."""
+        """Set the start, sign(x) log(1 + |x|); nothing is drawn."""
         with torch.no_grad():
             self.strength.fill_(1.0).expm1_().log_()  # softplus⁻¹(1)
             self.scale.fill_(1.0)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature), of the same shape."""
+        """Return the compressed features, of the same shape."""
         magnitude = torch.log1p(softplus(self.strength) * features.abs())
         return self.scale * features.sign() * magnitude

@@ -1,14 +1,10 @@
 """Noise on the features in training."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from ..checks import check_number
 from ._base import FeatureLayer
-
-__all__ = ["FeatureNoise"]
 
 
 class FeatureNoise(FeatureLayer):
@@ -24,7 +20,7 @@ class FeatureNoise(FeatureLayer):
 
     Raises:
         ValueError: For a `sigma` that is negative or not finite.
-        TypeError: When it is no number.
+        TypeError: When it is not a number.
 
     Examples:
         >>> layer = FeatureNoise(2, sigma=0.1)
@@ -42,7 +38,7 @@ class FeatureNoise(FeatureLayer):
         self.sigma = sigma
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature), of the same shape."""
+        """Return the features, with noise in training."""
         if not self.training or self.sigma == 0.0:
             return features
         return features + self.sigma * torch.randn_like(features)

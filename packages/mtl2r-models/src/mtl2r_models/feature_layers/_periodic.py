@@ -1,7 +1,5 @@
 """Periodic embeddings of numerical features."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -10,8 +8,6 @@ from torch.nn.functional import relu
 
 from ..checks import check_number, check_sizes
 from ._base import FeatureLayer
-
-__all__ = ["Periodic"]
 
 
 class Periodic(FeatureLayer):
@@ -27,13 +23,13 @@ class Periodic(FeatureLayer):
     Args:
         num_features: Inputs per document.
         frequencies: Waves per feature.
-        sigma: Standard deviation of the initial frequencies; how fine a step of the features is
-            told apart at the start. The choice that matters most.
+        sigma: Standard deviation of the initial frequencies: the larger, the finer the steps of
+            a feature that are resolved at the start. This choice matters most.
         embedding: Outputs per feature.
 
     Raises:
         ValueError: For a size below 1, or a `sigma` that is not positive and finite.
-        TypeError: When a size is no int, or `sigma` no number.
+        TypeError: When a size is not an int, or `sigma` not a number.
 
     Examples:
         >>> Periodic(3, frequencies=8, embedding=4)(torch.zeros(2, 5, 3)).shape
@@ -59,11 +55,11 @@ class Periodic(FeatureLayer):
         self.reset_parameters()
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws the frequencies."""
+        """Draw the frequencies."""
         nn.init.normal_(self.frequencies, std=self.sigma, generator=generator)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature × embedding)."""
+        """Map (..., feature) to (..., feature × embedding)."""
         phase = (2 * math.pi) * self.frequencies * features[..., None]
         embedded: Tensor = self.linear(torch.cat([phase.sin(), phase.cos()], dim=-1))
         return relu(embedded).flatten(-2)

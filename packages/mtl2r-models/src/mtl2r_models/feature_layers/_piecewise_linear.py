@@ -1,7 +1,5 @@
 """Piecewise-linear encoding of numerical features, with edges from training quantiles."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -11,10 +9,8 @@ from torch.nn.functional import relu
 from ..checks import check_sizes
 from ._base import FeatureLayer
 
-__all__ = ["PiecewiseLinear"]
-
 _DOCUMENTS = 1 << 18
-"""Quantiles are taken of at most so many training documents, evenly spaced."""
+"""Quantiles are taken from at most this many training documents, evenly spaced."""
 
 
 class PiecewiseLinear(FeatureLayer):
@@ -33,12 +29,12 @@ class PiecewiseLinear(FeatureLayer):
 
     Args:
         num_features: Inputs per document.
-        bins: T.
+        bins: Number of bins T.
         embedding: Outputs per feature; None gives the T encodings themselves.
 
     Raises:
         ValueError: For a size below 1.
-        TypeError: When one is no int.
+        TypeError: When one is not an int.
 
     Examples:
         >>> layer = PiecewiseLinear(1, bins=2)
@@ -69,7 +65,7 @@ class PiecewiseLinear(FeatureLayer):
         self.reset_parameters()
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws the embeddings' weights, Xavier-uniform for each feature."""
+        """Draw the embeddings' weights, Xavier-uniform for each feature."""
         if self.weight is None or self.bias is None:
             return
         for weight in self.weight.unbind():
@@ -78,7 +74,7 @@ class PiecewiseLinear(FeatureLayer):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Takes the edges from training documents (document, feature).
+        """Take the edges from training documents (document, feature).
 
         Raises:
             ValueError: When there are none, or a value is not finite.
@@ -98,9 +94,9 @@ class PiecewiseLinear(FeatureLayer):
         self._set_edges(edges)
 
     def _set_edges(self, edges: Tensor) -> None:
-        """From (bins + 1, feature) ascending edges, with equal ones."""
+        """Set the bins from ascending edges (bins + 1, feature), of which some may be equal."""
         widths = edges.diff(dim=0).float()
-        # A bin too narrow for float32 to tell its ends apart is none.
+        # A bin so narrow that its ends are equal in float32 does not count.
         tiny = 4 * torch.finfo(torch.float32).eps * edges.abs().amax(dim=0).float()
         there = (widths > tiny).T
         places = torch.arange(self.bins, device=edges.device)
@@ -112,7 +108,7 @@ class PiecewiseLinear(FeatureLayer):
         self.high.copy_(torch.where(there & (places == last), math.inf, 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature) to (..., feature × bins) or (..., feature × embedding)."""
+        """Map (..., feature) to (..., feature × bins) or (..., feature × embedding)."""
         # The slope of a narrow bin is infinite in half precision, and 0 times infinity NaN.
         largest = torch.finfo(self.slope.dtype).max
         through = (features[..., None] - self.left) * self.slope.clamp(max=largest)

@@ -1,6 +1,4 @@
-"""Feature layers one behind the other, from their configs."""
-
-from __future__ import annotations
+"""A stack of feature layers, from their configs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,8 +14,6 @@ from ._noise import FeatureNoise
 from ._periodic import Periodic
 from ._piecewise_linear import PiecewiseLinear
 
-__all__ = ["KINDS", "FeatureLayers"]
-
 KINDS: Mapping[str, type[FeatureLayer]] = {
     "cross": Cross,
     "log_scale": LogScale,
@@ -29,7 +25,7 @@ KINDS: Mapping[str, type[FeatureLayer]] = {
 
 
 class FeatureLayers(nn.Sequential):
-    """The layers of a config in their order; none leave the features as they are.
+    """The layers of some configs in their order; without any, the features stay as they are.
 
     Args:
         num_features: Inputs per document.
@@ -40,7 +36,7 @@ class FeatureLayers(nn.Sequential):
 
     Raises:
         ValueError: For an unknown kind or option, or a bad value.
-        TypeError: For a config that is no dict.
+        TypeError: For a config that is not a dict.
 
     Examples:
         >>> layers = FeatureLayers(3, [{"kind": "log_scale"}, {"kind": "periodic", "embedding": 4}])
@@ -59,7 +55,7 @@ class FeatureLayers(nn.Sequential):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Fits each layer to what the ones before make of training documents (document, feature).
+        """Fit each layer to training documents (document, feature) as the ones before map them.
 
         Noise is left out.
         """
@@ -71,7 +67,7 @@ class FeatureLayers(nn.Sequential):
         self.train(training)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws the layers' own initial weights."""
+        """Draw the layers' own initial weights."""
         for layer in self._layers():
             layer.reset_parameters(generator)
 

@@ -1,14 +1,10 @@
-"""The columns of the data that a ranker was trained on, and whether others fit them."""
-
-from __future__ import annotations
+"""The data columns that a ranker was trained on, and the choice of them from other data."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 
-from .checks import check_names
-
-__all__ = ["Columns"]
+from ..checks import check_names
 
 _MOST = 8  # names in a message
 
@@ -21,9 +17,9 @@ class Columns:
         feature_names: Their names, or none.
 
     Raises:
-        ValueError: When a number is below 1, a number or name stands twice, or there are not as
+        ValueError: When a number is below 1, a number or name occurs twice, or there are not as
             many names as numbers.
-        TypeError: For numbers that are none, or names that are none.
+        TypeError: For a number that is not an int, or a name that is not a string.
     """
 
     def __init__(self, feature_ids: Sequence[int], feature_names: Sequence[str] = ()) -> None:
@@ -41,11 +37,11 @@ class Columns:
         return len(self.feature_ids)
 
     def __str__(self) -> str:
-        """Their number and which, e.g. ``4 columns (1..3, 7)``."""
+        """Return their number and which they are, e.g. ``4 columns (1..3, 7)``."""
         return f"{len(self)} columns ({describe(self.feature_ids)})"
 
     def positions(self, given: Sequence[int | str]) -> list[int]:
-        """Where the inputs are among other columns.
+        """Return the positions of the inputs among other columns.
 
         Args:
             given: The numbers, or the names, of the columns at hand.
@@ -54,7 +50,7 @@ class Columns:
             (feature,) positions in `given`.
 
         Raises:
-            ValueError: When an input is missing or stands twice; the message says which.
+            ValueError: When an input is missing or occurs twice; the message says which.
             TypeError: When `given` is not a sequence.
         """
         given = _several(given)
@@ -92,7 +88,7 @@ def _number(value: object) -> int:
 
 
 def check_distinct(name: str, values: Sequence[int | str]) -> None:
-    """Raises for a value that stands twice."""
+    """Raise for a value that occurs twice."""
     seen: set[int | str] = set()
     for value in values:
         if value in seen:
@@ -101,7 +97,7 @@ def check_distinct(name: str, values: Sequence[int | str]) -> None:
 
 
 def describe(feature_ids: Sequence[int]) -> str:
-    """Numbers of columns, with runs written as such.
+    """Return numbers of columns as text, with runs shortened.
 
     Examples:
         >>> describe((1, 2, 3, 5, 8, 9))

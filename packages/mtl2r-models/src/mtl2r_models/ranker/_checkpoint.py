@@ -1,15 +1,9 @@
-"""Rankers on disk: a folder with config.json, model.safetensors and README.md.
-
-config.json names the architecture and its arguments, the feature transform, the input columns, the
-tasks, and the checksum of the weights; model.safetensors holds the parameters (``model.*``) and the
-transform's statistics (``transform.*``); README.md is the model card. Loading one never runs code.
-"""
-
-from __future__ import annotations
+"""Rankers on disk: a folder with config.json, model.safetensors and README.md."""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +13,13 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from ltr_data import FeatureTransform, atomic_folder, atomic_write, recover_folder
+from ltr_data import FeatureTransform
+from ltr_data._files import atomic_folder, atomic_write, recover_folder
 
-from .card import model_card
-from .checks import nearest
-from .columns import Columns
-from .conditioned import TRUNKS, PreferenceConditioned
-from .scorer import Scorer
-
-__all__ = ["ARCHITECTURES", "FORMAT", "FORMAT_VERSION", "load", "load_state", "save"]
+from ..checks import nearest
+from ..networks import CLASSES, PreferenceConditioned, Scorer
+from ._card import model_card
+from ._columns import Columns
 
 FORMAT = "mtl2r-ranker"
 FORMAT_VERSION = 1
@@ -35,10 +27,11 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
 
-ARCHITECTURES: Mapping[str, Callable[..., Scorer]] = {
-    **TRUNKS,
+SCORERS: Mapping[str, type[Scorer]] = {
+    **CLASSES,
     PreferenceConditioned.__name__: PreferenceConditioned,
 }
+"""What can be saved, by the names of the classes."""
 
 _MOST = 4  # differences in a message
 
@@ -53,11 +46,11 @@ def save(
     metadata: Mapping[str, Any],
     state: Mapping[str, Tensor],
 ) -> None:
-    """Writes a ranker's folder, whole or not at all; an older ranker is replaced, and nothing else.
+    """Write a ranker's folder, whole or not at all; an older ranker there is replaced.
 
     Args:
-        folder: Where to.
-        model: One of `ARCHITECTURES`.
+        folder: Where to write.
+        model: One of `SCORERS`.
         transform: The feature transform, or None.
         columns: The inputs.
         tasks: Their names.
@@ -65,7 +58,7 @@ def save(
         state: The tensors, named ``model.*`` and ``transform.*``.
 
     Raises:
-        TypeError: For an architecture that no table lists, or metadata that JSON does not hold.
+        TypeError: For an unknown architecture, or metadata that JSON cannot hold.
         FileExistsError: When there are other files in the folder.
     """
     scorer = _listed(model)
@@ -86,22 +79,27 @@ def save(
     try:
         text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     except (TypeError, ValueError) as error:
-        raise TypeError(f"`metadata` must be what JSON holds: {error}") from error
+        raise TypeError(f"`metadata` must be representable in JSON: {error}") from error
     card = model_card(scorer, transform=transform, columns=columns, tasks=tasks, metadata=metadata)
     with atomic_folder(folder) as fresh:
         for name, content in ((WEIGHTS, weights), (CONFIG, text.encode()), (CARD, card.encode())):
-            with atomic_write(fresh / name) as file:
-                file.write(content)
+            write_file(fresh / name, content)
+
+
+def write_file(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
+    """Write a file, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(content)
 
 
 def load(
     folder: str | Path,
 ) -> tuple[Scorer, FeatureTransform | None, dict[str, Any], dict[str, Tensor]]:
-    """Reads a ranker's folder.
+    """Read a ranker's folder.
 
     Returns:
-        The model and the transform as the config describes them, on the meta device, that is yet
-        without memory; the rest of the config; and the tensors.
+        The model and the transform of the config, on the meta device and so without memory; the
+        rest of the config; and the tensors.
 
     Raises:
         FileNotFoundError: When the folder or one of its files is missing.
@@ -123,7 +121,7 @@ def load(
     try:
         # Sizes that do not fit the weights are found before memory is taken for them.
         with torch.device("meta"):
-            model = ARCHITECTURES[config["architecture"]](**config["model"])
+            model = SCORERS[config["architecture"]](**config["model"])
             transform = None
             if config["transform"] is not None:
                 transform = FeatureTransform.from_config(config["transform"])
@@ -135,7 +133,7 @@ def load(
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], folder: str | Path) -> None:
-    """Gives a module on the meta device its tensors, all of them and no others.
+    """Give a module on the meta device its tensors, all of them and no others.
 
     Raises:
         ValueError: When names, shapes or types differ; the message says which.
@@ -158,7 +156,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], folder: str | Pat
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """What config.json says, with every entry of its type."""
+    """Return the content of config.json; every entry has its type."""
     try:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -182,10 +180,10 @@ def _read_config(path: Path) -> dict[str, Any]:
             if not isinstance(item, kind):
                 raise ValueError(f"{path}: incomplete or damaged, found {item!r} in {name}")
     architecture = config["architecture"]
-    if architecture not in ARCHITECTURES:
+    if architecture not in SCORERS:
         raise ValueError(
-            f"{path}: expected one of {', '.join(ARCHITECTURES)}, found {architecture!r}"
-            f"{nearest(architecture, ARCHITECTURES)}"
+            f"{path}: expected one of {', '.join(SCORERS)}, found {architecture!r}"
+            f"{nearest(architecture, SCORERS)}"
         )
     return dict(config)
 
@@ -203,7 +201,7 @@ _ENTRIES: Mapping[str, type | tuple[type, ...]] = {
 
 
 def _check_free(folder: Path) -> None:
-    """Raises where a folder has files that are not a ranker's: they would be lost."""
+    """Raise if a folder has files that are not a ranker's: they would be lost."""
     others = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
     others = [name for name in others if name not in (CONFIG, WEIGHTS, CARD)]
     if others:
@@ -214,8 +212,6 @@ def _check_free(folder: Path) -> None:
 
 
 def _listed(model: nn.Module) -> Scorer:
-    if isinstance(model, Scorer) and type(model) in ARCHITECTURES.values():
+    if isinstance(model, Scorer) and type(model) in SCORERS.values():
         return model
-    raise TypeError(
-        f"`model` must be one of {', '.join(ARCHITECTURES)}, got {type(model).__name__}"
-    )
+    raise TypeError(f"`model` must be one of {', '.join(SCORERS)}, got {type(model).__name__}")

@@ -5,8 +5,6 @@ any batch size from 1 and any list length, applies the feature transform, and gi
 (batch, list), or (task, batch, list) where each task has a score of its own.
 """
 
-from __future__ import annotations
-
 import copy
 import importlib
 import io
@@ -20,40 +18,34 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
 
-from ltr_data import atomic_write
-
-from .ranker import Ranker
-
-__all__ = ["export_onnx", "export_program"]
+from ..torch_internals import ONNX_LOGGER
+from ._checkpoint import write_file
+from ._ranker import Ranker
 
 _NAMES = ("features", "mask")
-_AXES = {name: {0: Dim("batch"), 1: Dim("list")} for name in _NAMES}
-# torch renames axes once, and warns of the second time.
-_ONNX_AXES = {**_AXES, "mask": {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}}
 
 
-def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> ExportedProgram:
-    """Writes a ranker as a program of `torch.export`, which runs from Python and from C++.
+def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> "torch.export.ExportedProgram":
+    """Write a ranker as a program of `torch.export`, which runs from Python and from C++.
 
     ``torch.export.load(path).module()(features, mask)`` gives the ranker's scores; the file holds
     the columns and tasks as ``columns.json`` (see `extra_files` of `torch.export.load`).
 
     Args:
         ranker: Exported in the type of its parameters, for the CPU.
-        path: Of the file, by custom with the ending ``.pt2``. It is written whole or not at all.
+        path: Of the file, usually with the ending ``.pt2``. It is written whole or not at all.
 
     Returns:
         The program.
 
     Raises:
-        OSError: When the file cannot be written, the disk being full for one.
+        OSError: When the file cannot be written, for example on a full disk.
         TypeError: For anything but a `Ranker`.
 
     Examples:
         >>> import tempfile
-        >>> from mtl2r_models import MLPScorer
+        >>> from mtl2r_models import MLPScorer, Ranker
         >>> ranker = Ranker(MLPScorer(3, hidden=(4,)), feature_ids=(1, 2, 5))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = export_program(ranker, f"{folder}/ranker.pt2")
@@ -62,16 +54,15 @@ def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> ExportedProg
         torch.Size([2, 7])
     """
     program = _traced(_Program(ranker))
-    # torch aborts the process when a write to a disk fails under its hands.
+    # torch aborts the process when its own write to a disk fails.
     content = io.BytesIO()
     torch.export.save(program, content, extra_files={"columns.json": _columns(ranker)})
-    with atomic_write(path) as file:
-        file.write(content.getbuffer())
+    write_file(path, content.getbuffer())
     return program
 
 
 def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
-    """Writes a ranker as an ONNX model and checks that onnxruntime gives the ranker's scores.
+    """Write a ranker as an ONNX model and checks that onnxruntime gives the ranker's scores.
 
     Inputs ``features`` and ``mask``, output ``scores``, axes ``batch`` and ``list``. The columns
     and tasks are in the model's metadata under ``columns``. Half precision parameters become
@@ -79,25 +70,26 @@ def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
 
     Args:
         ranker: What to export.
-        path: Of the file, by custom with the ending ``.onnx``. It is written whole or not at all.
+        path: Of the file, usually with the ending ``.onnx``. It is written whole or not at all.
 
     Raises:
         ImportError: Without ``pip install "mtl2r-models[onnx]"``.
         RuntimeError: When onnxruntime gives other scores; nothing is written.
-        OSError: When the file cannot be written, the disk being full for one.
+        OSError: When the file cannot be written, for example on a full disk.
         TypeError: For anything but a `Ranker`.
     """
     onnxruntime = _required("onnxruntime")
     for name in ("onnx", "onnxscript"):  # what torch's exporter needs
         _required(name)
     program = _Program(ranker).float()
+    dynamic = torch.export.Dim.DYNAMIC  # torch names axes once, and warns of the second time
     with _without_torchs_own_warnings():
         traced = _traced(program).run_decompositions({_SEARCHSORTED: _searchsorted})
         converted: Any = torch.onnx.export(
             traced,
             input_names=_NAMES,
             output_names=("scores",),
-            dynamic_shapes=_ONNX_AXES,
+            dynamic_shapes={**_axes(), "mask": {0: dynamic, 1: dynamic}},
             dynamo=True,
             verbose=False,
         )
@@ -105,8 +97,7 @@ def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
     content: bytes = converted.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     _check(program, session)
-    with atomic_write(path) as file:
-        file.write(content)
+    write_file(path, content)
 
 
 class _Program(nn.Module):
@@ -124,9 +115,14 @@ class _Program(nn.Module):
         return scores.float()
 
 
-def _traced(program: _Program) -> ExportedProgram:
+def _axes() -> dict[str, dict[int, Any]]:
+    batch, length = torch.export.Dim("batch"), torch.export.Dim("list")
+    return {name: {0: batch, 1: length} for name in _NAMES}
+
+
+def _traced(program: _Program) -> "torch.export.ExportedProgram":
     return torch.export.export(
-        program, _example(program, batch=2, length=3, seed=0), dynamic_shapes=_AXES
+        program, _example(program, batch=2, length=3, seed=0), dynamic_shapes=_axes()
     )
 
 
@@ -154,12 +150,12 @@ def _check(program: _Program, session: Any) -> None:
 
 @contextmanager
 def _without_torchs_own_warnings() -> Iterator[None]:
-    """Drops what the exporter says of its own code and of torchvision, which no ranker needs."""
+    """Drop the exporter's warnings of its own code and of torchvision, which no ranker needs."""
 
     def is_wanted(record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith("torchvision is not installed")
 
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    logger = logging.getLogger(ONNX_LOGGER)
     logger.addFilter(is_wanted)
     try:
         with warnings.catch_warnings():
@@ -194,7 +190,7 @@ _SEARCHSORTED = torch.ops.aten.searchsorted.Tensor
 def _searchsorted(
     sorted_sequence: Tensor, values: Tensor, *, right: bool = False, **_: object
 ) -> Tensor:
-    """`torch.searchsorted` as a bisection of gathers, for ONNX, which has no such operator."""
+    """Compute `torch.searchsorted` by a bisection of gathers: ONNX has no such operator."""
     last = sorted_sequence.shape[-1] - 1
     low = torch.zeros_like(values, dtype=torch.int64)
     high = low + last + 1

@@ -1,18 +1,13 @@
-"""The baseline that looks at one document at a time."""
-
-from __future__ import annotations
+"""The univariate baseline: one document at a time."""
 
 from collections.abc import Sequence
 from typing import Unpack
 
 from torch import Tensor, nn
 
-from .checks import check_sizes
-from .dropout import ReLUDropout
-from .network import Network, NetworkOptions
-from .products import Linear
-
-__all__ = ["MLPScorer"]
+from ..checks import check_sizes
+from ..layers import Linear, ReLUDropout
+from ._network import Network, NetworkOptions
 
 
 class MLPScorer(Network):
@@ -27,12 +22,12 @@ class MLPScorer(Network):
         num_features: Inputs per document.
         hidden: Widths of the hidden layers.
         dropout: Dropout probability behind each of them.
-        options: What every architecture takes, see `NetworkOptions`: `feature_layers`, `members`,
-            `experts`, `num_tasks` and `generator`.
+        options: Those of `Network`: `feature_layers`, `members`, `experts`, `num_tasks` and
+            `generator`.
 
     Raises:
         ValueError: For no hidden layer, a size below 1 or a dropout outside [0, 1).
-        TypeError: For a size that is no int, or an unknown argument.
+        TypeError: For a size that is not an int, or an unknown argument.
 
     Examples:
         >>> import torch
@@ -47,7 +42,7 @@ class MLPScorer(Network):
         self,
         num_features: int,
         *,
-        hidden: Sequence[int] = (512, 256, 128),
+        hidden: tuple[int, ...] = (512, 256, 128),
         dropout: float = 0.3,
         **options: Unpack[NetworkOptions],
     ) -> None:
@@ -57,13 +52,13 @@ class MLPScorer(Network):
             raise ValueError("`hidden` must name the width of at least one layer, got none")
         for width in hidden:
             check_sizes(hidden=width)
-        super().__init__(num_features, options, hidden=list(hidden), dropout=dropout)
+        super().__init__(num_features, **options)
+        self.width = hidden[-1]
         widths = [self.inputs.width, *hidden]
         layers: list[nn.Module] = []
         for before, after in zip(widths, hidden, strict=False):
             layers += [Linear(before, after), ReLUDropout(dropout)]
         self.layers = nn.Sequential(*layers)
-        self._finish(hidden[-1], options)
 
     def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         hidden: Tensor = self.layers(inputs)

@@ -1,19 +1,12 @@
-"""Documents by themselves, times what their list makes of them."""
-
-from __future__ import annotations
+"""A perceptron of each document, times its context in the list."""
 
 from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from .checks import check_sizes
-from .dropout import ReLUDropout
-from .layers import Blocks, TransformerBlock
-from .network import Network, NetworkOptions
-from .products import Linear
-
-__all__ = ["LatentCross"]
+from ..layers import Blocks, Linear, ReLUDropout, TransformerBlock
+from ._network import Network, NetworkOptions
 
 
 class LatentCross(Network):
@@ -37,12 +30,12 @@ class LatentCross(Network):
         heads: Attention heads per block.
         feedforward: Width of the blocks' feed-forward networks.
         dropout: Dropout probability in both parts.
-        options: What every architecture takes, see `NetworkOptions`: `feature_layers`, `members`,
-            `experts`, `num_tasks` and `generator`.
+        options: Those of `Network`: `feature_layers`, `members`, `experts`, `num_tasks` and
+            `generator`.
 
     Raises:
         ValueError: For a size below 1, a dropout outside [0, 1), or `heads` not dividing `hidden`.
-        TypeError: For a size that is no int, or an unknown argument.
+        TypeError: For a size that is not an int, or an unknown argument.
 
     Examples:
         >>> ranker = LatentCross(132, hidden=64, heads=2)
@@ -62,14 +55,8 @@ class LatentCross(Network):
         dropout: float = 0.3,
         **options: Unpack[NetworkOptions],
     ) -> None:
-        super().__init__(
-            num_features,
-            options,
-            **check_sizes(
-                hidden=hidden, layers=layers, blocks=blocks, heads=heads, feedforward=feedforward
-            ),
-            dropout=dropout,
-        )
+        super().__init__(num_features, **options)
+        self.width = hidden
         widths = [self.inputs.width, *[hidden] * layers]
         self.item = nn.Sequential(
             *(
@@ -84,10 +71,9 @@ class LatentCross(Network):
         )
         self.context_norm = nn.LayerNorm(hidden)
         self.context = Linear(hidden, hidden)
-        self._finish(hidden, options)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws the weights; the context's last layer is 0."""
+        """Draw the weights; the context's last layer is 0."""
         super().reset_parameters(generator)
         nn.init.zeros_(self.context.weight)
 

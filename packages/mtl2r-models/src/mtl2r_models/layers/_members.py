@@ -1,19 +1,15 @@
-"""An ensemble in one network: members that share all but an adapter and a head each."""
-
-from __future__ import annotations
+"""An ensemble in one network: its members share all but a scale of the inputs and a head."""
 
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from .heads import Head, make_head
-
-__all__ = ["MemberHead", "Members"]
+from ._heads import Head, make_head
 
 
 class Members(nn.Module):
-    r"""Shows every member the inputs in its own way: x ⊙ r_m.
+    r"""Scales the inputs differently for every member: x ⊙ r_m.
 
     The vectors r_m are learned and begin as random signs, so that the members see the shared trunk
     from different sides and differ from the first step on. TabM-mini of Gorishniy et al. (2025),
@@ -25,7 +21,7 @@ class Members(nn.Module):
 
     Args:
         width: Inputs per document.
-        members: How many.
+        members: Number of members.
 
     Examples:
         >>> members = Members(3, members=4)
@@ -41,20 +37,20 @@ class Members(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws random signs."""
+        """Draw random signs."""
         with torch.no_grad():
             self.scale.bernoulli_(0.5, generator=generator).mul_(2).sub_(1)
 
     def spread(self, inputs: Tensor) -> Tensor:
-        """(batch, list, width) to (member × batch, list, width)."""
+        """Map (batch, list, width) to (member × batch, list, width)."""
         return (inputs * self.scale[:, None, None, :]).flatten(0, 1)
 
     def repeat(self, mask: Tensor | None) -> Tensor | None:
-        """(batch, list) to (member × batch, list)."""
+        """Map (batch, list) to (member × batch, list)."""
         return None if mask is None else mask.repeat(len(self.scale), 1)
 
     def gather(self, hidden: Tensor) -> Tensor:
-        """(member × batch, list, hidden) to (batch, list, member × hidden)."""
+        """Map (member × batch, list, hidden) to (batch, list, member × hidden)."""
         members = len(self.scale)
         parts = hidden.view(members, hidden.shape[0] // members, *hidden.shape[1:])
         return parts.movedim(0, -2).flatten(-2)
@@ -70,7 +66,7 @@ class MemberHead(nn.Module):
     Args:
         hidden: Width of one member's hidden state.
         num_tasks: As in `make_head`.
-        members: How many.
+        members: Number of members.
         experts: As in `make_head`.
 
     Examples:
@@ -92,7 +88,7 @@ class MemberHead(nn.Module):
         self.heads = nn.ModuleList(make_head(hidden, num_tasks, experts) for _ in range(members))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Scores of (batch, list, member × hidden)."""
+        """Return scores of (batch, list, member × hidden)."""
         parts = hidden.chunk(len(self.heads), dim=-1)
         scores = torch.stack([head(part) for head, part in zip(self.heads, parts, strict=True)])
         if not self.training:
@@ -100,7 +96,7 @@ class MemberHead(nn.Module):
         return scores[:, None] if self.shared else scores
 
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
-        """The parameters of one task's scores, or those of all tasks."""
+        """Return the parameters of one task's scores, or those of all tasks."""
         for head in self.heads:
             assert isinstance(head, Head)  # noqa: S101 - `make_head` made it
             yield from head.task_parameters(task)

@@ -1,23 +1,19 @@
 """Dropout that costs little on the CPU.
 
-There torch draws a Bernoulli number in some 18 ns on one core, which is more than the arithmetic of
-a small transformer's step. Here a number is 16 bits of NumPy's SFC64, which is seeded from torch's
-own generator: `torch.get_rng_state` is all the state there is. The noise is drawn again in the
-backward pass rather than kept. On other devices, and in a compiled graph, dropout is torch's.
+torch draws a Bernoulli number in about 18 ns on one core, which is more than the arithmetic of a
+small transformer's step. Here a number is 16 bits of NumPy's SFC64, which is seeded from torch's
+own generator: `torch.get_rng_state` is the whole state. The backward pass draws the noise again
+instead of keeping it. On other devices, and in a compiled graph, dropout is torch's.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, relu
+from torch.nn.functional import relu
 
-from .products import apply, is_plain
-
-__all__ = ["Dropout", "Noise", "ReLUDropout"]
+from ._plain import apply, is_plain
 
 _LEVELS = 1 << 16
 _BLOCK = 1 << 18  # elements at a time: what the cache holds
@@ -47,14 +43,14 @@ class Noise:
         self._threshold = zeros - _LEVELS // 2
         self._bits = np.random.SFC64(self.seed)
 
-    def again(self) -> Noise:
-        """The same stream from its beginning."""
+    def again(self) -> "Noise":
+        """Return the same stream from its beginning."""
         return Noise(self._probability, self.seed)
 
     def fill_(self, out: Tensor) -> Tensor:
-        """The next numbers, into a contiguous float32 tensor.
+        """Write the next numbers into a contiguous float32 tensor.
 
-        A number is the same however many rows of the last axis are filled at a time.
+        The numbers do not depend on how many rows of the last axis are filled at a time.
         """
         count = out.shape[-1]
         rows = out.view(-1, count)
@@ -65,51 +61,33 @@ class Noise:
         return out
 
 
-class Dropout(nn.Module):
-    """Zeroes elements in training and scales the others, as `torch.nn.Dropout`.
-
-    Args:
-        probability: Of a zero, in [0, 1).
-    """
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, x: Tensor) -> Tensor:
-        """A tensor of the same shape."""
-        if not self.training or self.probability == 0.0:
-            return x
-        if not is_plain(x):
-            return dropout(x, self.probability)
-        return apply(_Dropout, x, self.probability, Noise(self.probability).seed)
-
-    def added(self, residual: Tensor, x: Tensor) -> Tensor:
-        """``residual + dropout(x)``, in one pass."""
-        if not self.training or self.probability == 0.0 or not is_plain(x):
-            dropped: Tensor = self(x)
-            return residual + dropped
-        return apply(_AddedDropout, residual, x, self.probability, Noise(self.probability).seed)
-
-    def extra_repr(self) -> str:
-        """The probability, for `repr`."""
-        return f"probability={self.probability}"
+def dropout(x: Tensor, probability: float) -> Tensor:
+    """Zero elements with a probability and scale the others, as `torch.nn.functional.dropout`."""
+    if probability == 0.0:
+        return x
+    if not is_plain(x):
+        return nn.functional.dropout(x, probability)
+    return apply(_Dropout, x, probability, Noise(probability).seed)
 
 
-class ReLUDropout(Dropout):
-    """max(x, 0), then dropout; in one pass, and with nothing kept but the result."""
+def add_dropout(residual: Tensor, x: Tensor, probability: float) -> Tensor:
+    """Compute ``residual + dropout(x)``, in one pass."""
+    if probability == 0.0 or not is_plain(x):
+        return residual + dropout(x, probability)
+    return apply(_AddedDropout, residual, x, probability, Noise(probability).seed)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """A tensor of the same shape."""
-        if not self.training or self.probability == 0.0 or not is_plain(x):
-            return super().forward(relu(x))
-        return apply(_ReLUDropout, x, self.probability)
+
+def relu_dropout(x: Tensor, probability: float) -> Tensor:
+    """Compute ``dropout(relu(x))``, in one pass; it keeps the result alone for the backward."""
+    if probability == 0.0 or not is_plain(x):
+        return dropout(relu(x), probability)
+    return apply(_ReLUDropout, x, probability)
 
 
 def _times_noise(
     x: Tensor, noise: Noise, *, least: float | None = None, plus: Tensor | None = None
 ) -> Tensor:
-    """x, or max(x, least), times the noise and its scale; in blocks that stay in the cache."""
+    """Multiply x, or max(x, least), by noise and its scale, in blocks that stay in the cache."""
     if not is_plain(x):  # a batch of gradients
         return x * noise.fill_(torch.empty(x.numel())).mul_(noise.scale).view(x.shape)
     out = torch.empty_like(x, memory_format=torch.contiguous_format)

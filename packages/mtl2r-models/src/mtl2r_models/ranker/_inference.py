@@ -1,6 +1,4 @@
-"""Lists of documents of different lengths through a network that takes batches."""
-
-from __future__ import annotations
+"""Scores of lists of different lengths from a network that takes batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -9,9 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .columns import Columns
-
-__all__ = ["Features", "as_lists", "score_lists"]
+from ._columns import Columns
 
 Features = NDArray[np.floating] | Tensor
 
@@ -19,7 +15,7 @@ Features = NDArray[np.floating] | Tensor
 def as_lists(
     features: Features | Sequence[Features], mask: NDArray[np.bool_] | Tensor | None
 ) -> tuple[list[Tensor], bool]:
-    """Lists of documents, from any of the ways to hold them.
+    """Return lists of documents, from any of the forms that hold them.
 
     Args:
         features: (document, feature): one list; (batch, list, feature), with `mask` where lists are
@@ -27,7 +23,7 @@ def as_lists(
         mask: (batch, list) bool, True at a document.
 
     Returns:
-        The lists as float32 tensors (document, feature), and whether there is but one.
+        The lists as float32 tensors (document, feature), and whether a single list was given.
 
     Raises:
         ValueError: For another shape, or a mask where there is no batch.
@@ -68,7 +64,7 @@ def as_lists(
 
 
 def check_lists(lists: Sequence[Tensor], columns: Columns) -> None:
-    """Raises ValueError for another number of columns, or a value that is not finite."""
+    """Raise ValueError for another number of columns, or a value that is not finite."""
     for index, values in enumerate(lists):
         where = f" in list {index}" if len(lists) > 1 else ""
         if values.shape[1] != len(columns):
@@ -92,7 +88,7 @@ def score_lists(
     device: torch.device,
     max_documents: int,
 ) -> list[Tensor]:
-    """The scores of each list, whatever batches they were computed in.
+    """Return the scores of each list, independent of the batches they are computed in.
 
     Args:
         lists: (document, feature) each.
@@ -107,7 +103,7 @@ def score_lists(
     for rows in _batches([len(values) for values in lists], max_documents):
         longest = max(len(lists[row]) for row in rows)
         shortest = min(len(lists[row]) for row in rows)
-        # A list of no documents has no scores, but a shape, which one document of padding gives.
+        # One document of padding gives the scores of an empty list their shape.
         padded = torch.zeros(
             (len(rows), max(longest, 1), lists[rows[0]].shape[1]), device=lists[rows[0]].device
         )
@@ -124,7 +120,7 @@ def score_lists(
 
 
 def _batches(lengths: Sequence[int], max_documents: int) -> Iterator[list[int]]:
-    """Indices of lists of like length, the longest first, so that padding is small."""
+    """Yield indices of lists of like length, the longest first, so that padding is small."""
     rows: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if rows and (len(rows) + 1) * lengths[rows[0]] > max_documents:
@@ -136,7 +132,7 @@ def _batches(lengths: Sequence[int], max_documents: int) -> Iterator[list[int]]:
 
 
 def _tensor(values: Features) -> Tensor:
-    """float32, a copy of what is not a tensor: it may be read-only."""
+    """Return a float32 tensor; what is not a tensor is copied, as it may be read-only."""
     if isinstance(values, Tensor):
         if values.is_complex():
             raise TypeError(f"`features` must be real numbers, got {values.dtype}")

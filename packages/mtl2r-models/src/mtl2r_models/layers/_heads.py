@@ -1,6 +1,4 @@
-"""What turns the hidden state of a document into scores."""
-
-from __future__ import annotations
+"""Heads: from the hidden state of a document to its scores."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,10 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from .checks import check_options
-from .experts import MixtureOfExperts
-
-__all__ = ["Head", "PerTaskScore", "SharedScore", "make_head"]
+from ..checks import check_options
+from ._experts import MixtureOfExperts
 
 
 class SharedScore(nn.Module):
@@ -26,17 +22,17 @@ class SharedScore(nn.Module):
         self.linear = nn.Linear(hidden, 1)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Scores of the documents, shape (batch, list)."""
+        """Return scores of the documents, shape (batch, list)."""
         scores: Tensor = self.linear(hidden)
         return scores.squeeze(-1)
 
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
-        """None: the tasks share the score."""
+        """Return no parameters: the tasks share the score."""
         return iter(())
 
 
 class PerTaskScore(nn.Module):
-    """A linear score of its own for each task: (batch, list, hidden) to (task, batch, list).
+    """A linear score for each task: (batch, list, hidden) to (task, batch, list).
 
     Hard parameter sharing (Caruana, 1997): the tasks part behind the encoder.
 
@@ -53,13 +49,13 @@ class PerTaskScore(nn.Module):
         self.tasks = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(num_tasks))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Scores of the documents, shape (task, batch, list)."""
-        # One product for all tasks; a parameter per task, so that a task's own can be told apart.
+        """Return scores of the documents, shape (task, batch, list)."""
+        # One product for all tasks; a parameter per task, so that each task's own are known.
         weights, biases = zip(*(task.parameters() for task in self.tasks), strict=True)
         return linear(hidden, torch.cat(weights), torch.cat(biases)).movedim(-1, 0)
 
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
-        """The parameters of one task's score, or those of all tasks."""
+        """Return the parameters of one task's score, or those of all tasks."""
         return self.tasks.parameters() if task is None else self.tasks[task].parameters()
 
 
@@ -67,10 +63,10 @@ Head = SharedScore | PerTaskScore | MixtureOfExperts
 
 
 def make_head(hidden: int, num_tasks: int | None, experts: Mapping[str, int] | None = None) -> Head:
-    """A score per task, through experts where their options are given; for None a shared score.
+    """Return a head: one score that all tasks share, or one per task, through experts if given.
 
     Raises:
-        ValueError: For experts without scores per task, or options that they do not have.
+        ValueError: For experts without scores per task, or unknown options.
     """
     if experts is None:
         return SharedScore(hidden) if num_tasks is None else PerTaskScore(hidden, num_tasks)

@@ -1,7 +1,5 @@
 """softmax(scale Q Kᵀ) V of documents, with dropout on the weights, and with second derivatives."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator
@@ -11,25 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from .dropout import Noise
-from .products import apply, is_plain
+from ..torch_internals import HAS_ATTENTION, fused_attention, fused_attention_backward
+from ._dropout import Noise
+from ._plain import apply, is_plain
 
-__all__ = ["attend"]
-
-_FUSED = all(  # torch's own, which it may rename
-    hasattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{end}")
-    for end in ("", "_backward")
-)
 _BLOCK = 1 << 18  # attention weights at a time and thread: what the cache holds
 
 
 def attend(
     first: Tensor, second: Tensor | None, mask: Tensor | None, *, scale: float, dropout: float
 ) -> Tensor:
-    """dropout(softmax(scale Q Kᵀ)) V.
+    """Compute dropout(softmax(scale Q Kᵀ)) V.
 
-    Queries, keys and values are packed along axis 2, so that a product gives several: all three in
-    the first tensor, or the queries in the first and the others in the second.
+    Queries, keys and values are packed along axis 2, so that one product gives several: all three
+    in the first tensor, or the queries in the first and the others in the second.
 
     Args:
         first: (batch, n, 3 or 1, head, width).
@@ -47,7 +40,7 @@ def attend(
         if dropout:
             return apply(_Dropped, first, second, mask, scale, Noise(dropout))
         learns = query.requires_grad or key.requires_grad
-        if _FUSED and query.dtype == torch.float32 and learns:
+        if HAS_ATTENTION and query.dtype == torch.float32 and learns:
             return apply(_Fused, first, second, mask, scale)
     query, key, value = (part.transpose(1, 2) for part in (query, key, value))
     return scaled_dot_product_attention(
@@ -62,7 +55,7 @@ def _is_attended_here(query: Tensor, key: Tensor) -> bool:
 
 
 def _unpack(first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries (batch, n, head, width), keys and values (batch, m, head, width)."""
+    """Return queries (batch, n, head, width), keys and values (batch, m, head, width)."""
     query, *others = first.unbind(2)
     key, value = others if second is None else second.unbind(2)
     return query, key, value
@@ -71,7 +64,7 @@ def _unpack(first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor, Tenso
 def _pack(
     gradients: list[Tensor], first: Tensor, second: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients of what `_unpack` gives as those of what it takes."""
+    """Return the gradients of what `_unpack` gives as those of what it takes."""
     count = first.shape[2]
     rest = None if second is None else torch.stack(gradients[count:], dim=2)
     return torch.stack(gradients[:count], dim=2), rest
@@ -86,9 +79,7 @@ class _Fused(torch.autograd.Function):
     ) -> Tensor:
         added = None if mask is None else torch.where(mask, 0.0, -math.inf)
         parts = (part.transpose(1, 2) for part in _unpack(first, second))
-        out, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            *parts, attn_mask=added, scale=scale
-        )
+        out, sums = fused_attention(*parts, mask=added, scale=scale)
         attended: Tensor = out.transpose(1, 2)
         ctx.save_for_backward(first, second, mask, added, attended, sums)
         ctx.scale = scale
@@ -102,9 +93,7 @@ class _Fused(torch.autograd.Function):
             gradients = _differentiable(*parts, mask, ctx.scale, None, grad)
         else:
             given = (x.transpose(1, 2) for x in (grad.contiguous(), *parts, out))
-            found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                *given, sums, 0.0, False, attn_mask=added, scale=ctx.scale
-            )
+            found = fused_attention_backward(*given, sums, mask=added, scale=ctx.scale)
             gradients = [x.transpose(1, 2) for x in found]
         return *_pack(gradients, first, second), None, None
 
@@ -169,7 +158,7 @@ def _differentiable(
     noise: Noise | None,
     grad: Tensor,
 ) -> list[Tensor]:
-    """The gradients of the attention in operations that have a gradient of their own."""
+    """Compute the gradients of the attention in operations that are differentiable again."""
     query, key, value, incoming = (x.transpose(1, 2) for x in (query, key, value, grad))
     logits = query @ key.mT * scale
     if mask is not None:
@@ -203,16 +192,16 @@ class _Block(NamedTuple):
     """The scale of the noise."""
 
     def take(self, x: Tensor) -> Tensor:
-        """The block's queries of (batch, list, head, width)."""
+        """Return the block's queries of (batch, list, head, width)."""
         return _by_head(x[self.lists, self.queries, self.heads])
 
     def put(self, values: Tensor, x: Tensor) -> None:
-        """Writes what belongs to the queries to (batch, list, head, width)."""
+        """Write what belongs to the queries to (batch, list, head, width)."""
         place = x[self.lists, self.queries, self.heads].transpose(1, 2)
         place.copy_(values.view(place.shape))
 
     def add(self, values: Tensor, x: Tensor) -> None:
-        """Writes what belongs to the keys, or adds it to that of the queries before."""
+        """Write what belongs to the keys, or add it to that of the queries before."""
         place = x[self.lists, :, self.heads].transpose(1, 2)
         if self.queries.start:
             place.add_(values.view(place.shape))
@@ -256,14 +245,14 @@ def _blocks(
 
 
 def _bmm(left: Tensor, right: Tensor, factor: float, out: Tensor | None = None) -> Tensor:
-    """The products of matrices times a factor; in float32, whatever autocast says."""
+    """Multiply matrices, times a factor; in float32, also under autocast."""
     if out is None:
         out = torch.empty(len(left), left.shape[1], right.shape[2])
     return torch.baddbmm(out, left, right, beta=0.0, alpha=factor, out=out)
 
 
 def _by_head(x: Tensor) -> Tensor:
-    """(lists, ·, head, width) to (lists × head, ·, width) in float32; one list is not copied."""
+    """Map (lists, ·, head, width) to (lists × head, ·, width), float32; one list is no copy."""
     swapped = x.transpose(1, 2)
     if len(x) == 1:
         return swapped[0].float()

@@ -3,21 +3,19 @@
 They help a ranker that is placed behind another one (Pobrotyn et al., 2020, arXiv 2005.10084).
 """
 
-from __future__ import annotations
-
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LearnedPositions", "Positions", "SinusoidalPositions", "make_positions"]
+from ..checks import check_choice
 
 Positions = Literal["none", "sinusoidal", "learned"]
 
 
 def initial_rank(hidden: Tensor, mask: Tensor | None) -> Tensor:
-    """The rank of each document in its list from 0: the number of documents before it.
+    """Return the rank of each document in its list: the number of documents before it.
 
     Args:
         hidden: (batch, list, hidden).
@@ -45,7 +43,7 @@ class SinusoidalPositions(nn.Module):
     """
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, list, hidden), with the positions added."""
+        """Add the positions to (batch, list, hidden)."""
         width = hidden.shape[-1]
         # Half precision cannot hold the angle of a late document.
         even = torch.arange(0, width, 2, device=hidden.device, dtype=torch.float32)
@@ -58,11 +56,11 @@ class SinusoidalPositions(nn.Module):
 class LearnedPositions(nn.Module):
     """Adds a vector per initial rank that is learned with the ranker.
 
-    Documents behind the last learned rank get its vector, so that longer lists can be ranked.
+    Documents behind the last learned rank get its vector, so that lists may be longer.
 
     Args:
         hidden: Width of the hidden states.
-        max_length: How many ranks have a vector of their own.
+        max_length: Number of ranks that have a vector of their own.
     """
 
     def __init__(self, hidden: int, max_length: int) -> None:
@@ -71,26 +69,23 @@ class LearnedPositions(nn.Module):
         self.embedding = nn.Embedding(max_length, hidden)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws the vectors from a normal distribution of deviation 0.02, as BERT does."""
+        """Draw the vectors from a normal distribution of deviation 0.02, as BERT does."""
         nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, list, hidden), with the positions added."""
+        """Add the positions to (batch, list, hidden)."""
         rank = initial_rank(hidden, mask).clamp(max=self.max_length - 1)
         positions: Tensor = self.embedding(rank)
         return hidden + positions
 
 
 def make_positions(kind: Positions, hidden: int, max_length: int) -> nn.Module | None:
-    """The module of a kind of positions; None for "none".
+    """Return the module of a kind of positions; None for "none".
 
     Raises:
         ValueError: For another kind.
     """
+    check_choice("positions", kind, get_args(Positions))
     if kind == "none":
         return None
-    if kind == "sinusoidal":
-        return SinusoidalPositions()
-    if kind == "learned":
-        return LearnedPositions(hidden, max_length)
-    raise ValueError(f"`positions` must be 'none', 'sinusoidal' or 'learned', got {kind!r}")
+    return SinusoidalPositions() if kind == "sinusoidal" else LearnedPositions(hidden, max_length)

@@ -1,35 +1,23 @@
 """One ranker for a whole Pareto front: its weights are a function of the preference."""
 
-from __future__ import annotations
-
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .checks import as_options, check_number, check_sizes, nearest
-from .latent_cross import LatentCross
-from .mlp import MLPScorer
-from .network import Network
-from .scorer import Scorer
-from .set_transformer import SetTransformer
-from .transformer import ListTransformer
-
-__all__ = ["TRUNKS", "PreferenceConditioned", "stratified_preferences"]
-
-TRUNKS: Mapping[str, Callable[..., Network]] = {
-    kind.__name__: kind for kind in (ListTransformer, MLPScorer, LatentCross, SetTransformer)
-}
-"""What can be conditioned."""
+from ..checks import as_options, check_number, check_sizes, nearest
+from ._network import Network
+from ._scorer import Scorer
+from ._table import CLASSES
 
 _SUM_TOLERANCE = 1e-4
 
 
 class _Modulation(nn.Module):
-    """What the preference does to one linear layer: FiLM on its outputs, and a low-rank adapter."""
+    """A linear layer's dependence on the preference: FiLM on its outputs, a low-rank adapter."""
 
     def __init__(self, layer: nn.Module, code: int, rank: int) -> None:
         super().__init__()
@@ -42,7 +30,7 @@ class _Modulation(nn.Module):
         self.down = nn.Parameter(torch.empty(rank, into))
 
     def reset_parameters(self, generator: torch.Generator | None) -> None:
-        """Draws what need not be 0: the preference changes nothing."""
+        """Draw what need not be 0; the preference changes nothing yet."""
         for parameter in (self.scale, self.shift, self.up):
             nn.init.zeros_(parameter)
         for parameter in (self.gate, self.down):
@@ -50,14 +38,14 @@ class _Modulation(nn.Module):
                 nn.init.xavier_uniform_(parameter, generator=generator)
 
     def forward(self, weight: Tensor, bias: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        """The layer's weight and bias at a code of the preference."""
+        """Return the layer's weight and bias at a code of the preference."""
         scale = 1 + self.scale @ code
         adapted = weight + (self.up * (self.gate @ code)) @ self.down
         return scale[:, None] * adapted, scale * bias + self.shift @ code
 
 
 class PreferenceConditioned(Scorer):
-    r"""A ranker whose linear layers, the heads of single tasks left out, depend on the preference.
+    r"""A ranker whose linear layers, except the tasks' own heads, depend on the preference.
 
         W(r) = diag(γ) (W + U diag(A c) V),   b(r) = γ ⊙ b + B c,   γ = 1 + Γ c
 
@@ -68,18 +56,19 @@ class PreferenceConditioned(Scorer):
     in PaLoRA (Dimitriadis et al., 2024). Both fold into the weights, so that `at` gives an ordinary
     ranker of the trunk's architecture, as fast as any.
 
-    It scores at its `preference`, a buffer, which `prefer` sets and which is saved with it. Train
-    it at a new preference every step (`stratified_preferences`), with a scalarisation at that
-    preference, such as `mtl_optim.SmoothChebyshev`, of losses in like units (its ``average``) and
-    with a μ above the noise of a batch's losses: else most preferences train one task alone.
+    It scores at its `preference`, a buffer that `prefer` sets and that is saved with it. Train it
+    at a new preference every step (`stratified_preferences`), with a scalarisation at that
+    preference such as `mtl_optim.SmoothChebyshev`. The losses must have like units (its
+    ``average``), and μ must be above the noise of a batch's losses: otherwise most preferences
+    train one task alone.
 
     Args:
         num_features: Inputs per document.
-        trunk: The ranker to be conditioned: its ``architecture`` (`ListTransformer`, `MLPScorer`,
-            `LatentCross`, `SetTransformer`, by name) and the options of its constructor.
-        preferences: Entries of a preference.
-        code: Width of c.
-        rank: Of the adapters; 0 leaves FiLM alone.
+        trunk: The ranker to be conditioned: its ``architecture``, the name of a class in
+            `ARCHITECTURES`, and the options of its constructor.
+        preferences: Number of entries of a preference.
+        code: Width of the code c.
+        rank: Rank of the adapters; 0 leaves FiLM alone.
         num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
@@ -88,7 +77,7 @@ class PreferenceConditioned(Scorer):
 
     Raises:
         ValueError: For an unknown architecture or a size that is too small.
-        TypeError: For a size that is no int, or an argument that the architecture does not have.
+        TypeError: For a size that is not an int, or an unknown argument.
 
     Examples:
         >>> trunk = {"architecture": "MLPScorer", "hidden": [8]}
@@ -118,26 +107,19 @@ class PreferenceConditioned(Scorer):
         check_sizes(preferences=preferences, code=code)
         check_sizes(0, rank=rank)
         options = as_options("trunk", trunk)
-        super().__init__(
-            num_features,
-            num_tasks,
-            trunk=dict(options),
-            preferences=preferences,
-            code=code,
-            rank=rank,
-        )
+        super().__init__(num_features, num_tasks)
         architecture = options.pop("architecture", None)
-        if not isinstance(architecture, str) or architecture not in TRUNKS:
+        if not isinstance(architecture, str) or architecture not in CLASSES:
             raise ValueError(
-                f"`trunk` must have an `architecture` of {', '.join(TRUNKS)}, "
-                f"got {architecture!r}{nearest(architecture, TRUNKS)}"
+                f"`trunk` must have an `architecture` of {', '.join(CLASSES)}, "
+                f"got {architecture!r}{nearest(architecture, CLASSES)}"
             )
         for name in ("num_features", "num_tasks", "generator"):
             if name in options:
                 raise TypeError(
                     f"`{name}` must be an argument beside `trunk`, got {options[name]!r} in `trunk`"
                 )
-        self.trunk = TRUNKS[architecture](
+        self.trunk = CLASSES[architecture](
             num_features, num_tasks=num_tasks, generator=generator, **options
         )
         self.register_buffer("preference", torch.full((preferences,), 1 / preferences))
@@ -151,10 +133,9 @@ class PreferenceConditioned(Scorer):
         layers = [self.trunk.get_submodule(name) for name in self.names]
         self.modulations = nn.ModuleList(_Modulation(layer, code, rank) for layer in layers)
         self._caller = [_Caller(self.trunk)]  # in a list: the trunk is this module's child already
-        self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws the trunk's weights, the codes and the adapters; the preference changes nothing."""
+        """Draw the trunk's weights, the codes and the adapters; the preference changes nothing."""
         self.trunk.reset_parameters(generator)
         nn.init.normal_(self.code.weight, generator=generator)
         nn.init.zeros_(self.code.bias)
@@ -163,12 +144,12 @@ class PreferenceConditioned(Scorer):
             modulation.reset_parameters(generator)
 
     def fit_features(self, features: Tensor) -> None:
-        """Fits the trunk's feature layers to training documents, before the training."""
+        """Fit the trunk's feature layers to training documents, before the training."""
         self.trunk.fit_features(features)
 
     @torch.no_grad()
     def prefer(self, preference: Sequence[float] | Tensor) -> None:
-        """Scores at this preference from now on.
+        """Score at this preference from now on.
 
         Raises:
             ValueError: For a preference of another length or not on the simplex.
@@ -183,12 +164,12 @@ class PreferenceConditioned(Scorer):
                 f"`preference` must have {len(self.preference)} entries, got shape {tuple(r.shape)}"
             )
         if not bool((r >= 0).all()) or abs(float(r.sum()) - 1) > _SUM_TOLERANCE:
-            raise ValueError(f"`preference` must be from 0 and sum to 1, got {r.tolist()}")
+            raise ValueError(f"`preference` must be non-negative and sum to 1, got {r.tolist()}")
         self.preference.copy_(r)
 
     @torch.no_grad()
     def at(self, preference: Sequence[float] | Tensor) -> Network:
-        """The ranker of one preference, by itself: same architecture, no conditioning left.
+        """Return the ranker of one preference: the trunk's architecture, without conditioning.
 
         Raises:
             ValueError: For a preference of another length or not on the simplex.
@@ -202,19 +183,19 @@ class PreferenceConditioned(Scorer):
         return ranker
 
     def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The trunk's hidden states at the preference, see `Scorer.encode`."""
+        """Return the trunk's hidden states at the preference, see `Scorer.encode`."""
         return self._call("encode", features, mask)
 
     def score(self, hidden: Tensor) -> Tensor:
-        """The trunk's scores at the preference, see `Scorer.score`."""
+        """Return the trunk's scores at the preference, see `Scorer.score`."""
         return self._call("score", hidden)
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Scores (batch, list) or (task, batch, list) at the preference."""
+        """Return scores (batch, list) or (task, batch, list) at the preference."""
         return self._call("forward", features, mask)
 
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
-        """Those of the trunk's heads, where each task has one."""
+        """Return the parameters of the trunk's heads, where each task has one."""
         return self.trunk.task_parameters(task)
 
     def _call(self, method: str, *arguments: Tensor | None) -> Tensor:
@@ -223,7 +204,7 @@ class PreferenceConditioned(Scorer):
         return result
 
     def _weights(self) -> dict[str, Tensor]:
-        """The parameters of the trunk's linear layers at the preference, by name."""
+        """Return the parameters of the trunk's linear layers at the preference, by name."""
         equal = torch.full_like(self.preference, 1 / len(self.preference))
         code = self.code(self.preference).tanh() - self.code(equal).tanh()
         weights: dict[str, Tensor] = {}
@@ -235,7 +216,7 @@ class PreferenceConditioned(Scorer):
 
 
 class _Caller(nn.Module):
-    """A scorer's methods as one call, which is what `functional_call` makes."""
+    """A scorer's methods as one `forward`, which `functional_call` needs."""
 
     def __init__(self, scorer: Scorer) -> None:
         super().__init__()
@@ -249,16 +230,16 @@ class _Caller(nn.Module):
 def stratified_preferences(
     count: int, num_tasks: int, *, margin: float = 0.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Random preferences that cover the simplex evenly, in random order.
+    """Return random preferences that cover the simplex evenly, in random order.
 
     For two tasks the first entry is drawn once from each of `count` equal parts of
-    [margin, 1 − margin]. For more, each entry's share of what is left is drawn in that way, so that
+    [margin, 1 − margin]. For more, each entry's share of the remainder is drawn like that, so that
     the preferences are uniform on the simplex and each marginal is stratified.
 
     Args:
-        count: How many.
-        num_tasks: Entries of each.
-        margin: The least entry.
+        count: Number of preferences.
+        num_tasks: Number of entries of each.
+        margin: Smallest entry.
         generator: Draws them; None takes torch's default generator.
 
     Returns:

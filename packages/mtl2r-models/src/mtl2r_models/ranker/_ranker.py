@@ -1,6 +1,4 @@
-"""A ranker ready for use: a model together with the transform its features need."""
-
-from __future__ import annotations
+"""A ranker in use: a model together with the transform of its features."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,15 +11,13 @@ from torch import Tensor, nn
 
 from ltr_data import FeatureTransform
 
-from . import checkpoint
-from .checks import check_dtype, check_names, check_sizes, check_tensor
-from .columns import Columns
-from .inference import Features, as_lists, check_lists, score_lists
-
-__all__ = ["Ranker", "Ranking"]
+from ..checks import check_dtype, check_names, check_sizes, check_tensor
+from . import _checkpoint as checkpoint
+from ._columns import Columns
+from ._inference import Features, as_lists, check_lists, score_lists
 
 CACHED_DOCUMENTS, MANY_DOCUMENTS = 2_048, 32_768
-"""Padded documents per batch in inference: on the CPU what its cache holds, elsewhere more."""
+"""Padded documents per batch in inference: on the CPU as many as its cache holds."""
 
 
 class Ranking(NamedTuple):
@@ -43,21 +39,22 @@ class Ranker(nn.Module):
     Args:
         model: Scores (batch, list) from transformed features (batch, list, feature) and a mask,
             e.g. a `ListTransformer`.
-        transform: The fitted feature transform, or None where the features are used as they are.
+        transform: The fitted feature transform; None uses the features as they are.
         feature_ids: The columns of the data file (1-based) that are the inputs, in their order.
-        feature_names: Their names, where they have some.
+        feature_names: Their names, if they have any.
         tasks: Names of the tasks the model was trained on.
-        metadata: Anything JSON can hold that should travel along. Each entry becomes a section of
+        metadata: Anything JSON can hold, saved with the ranker. Each entry becomes a section of
             the model card, e.g. ``labels`` (a list of label specs), ``training`` (a summary) and
             ``metrics`` (by metric and task).
 
     Raises:
-        ValueError: When `feature_ids` are not as many as the model's inputs, or not those that
-            `transform` was fitted to, or `tasks` are not as many as the model's scores.
-        TypeError: For a part of another type.
+        ValueError: When the number of `feature_ids` is not that of the model's inputs, when
+            `transform` was fitted to others, or when the number of `tasks` is not that of the
+            model's scores.
+        TypeError: For an argument of another type.
 
     Examples:
-        >>> from mtl2r_models import ListTransformer
+        >>> from mtl2r_models import ListTransformer, Ranker
         >>> model = ListTransformer(3, hidden=8, layers=1, heads=2)
         >>> ranker = Ranker(model, feature_ids=(1, 2, 5), tasks=("relevance", "click"))
         >>> scores, order = ranker.rank(np.ones((4, 3), dtype=np.float32))
@@ -122,7 +119,7 @@ class Ranker(nn.Module):
         return self.columns.feature_names
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Scores of raw features, computed in the type of the model's parameters.
+        """Return scores of raw features, computed in the type of the model's parameters.
 
         Args:
             features: (batch, list, feature) float32.
@@ -165,19 +162,19 @@ class Ranker(nn.Module):
         feature_ids: Sequence[int | str] | None = None,
         max_documents: int | None = None,
     ) -> Ranking | list[Ranking]:
-        """Scores and orders the documents of one list, or of several.
+        """Score and order the documents of one list, or of several.
 
         Args:
             features: Raw inputs as NumPy arrays or tensors: one list (document, feature), a batch
                 (batch, list, feature), or a sequence of lists (document, feature) of any lengths.
             mask: (batch, list) bool, True at a document of a batch; None where all are.
-            feature_ids: Numbers or names of the columns of `features`: those the ranker was trained
-                on are chosen. None says that they are these, in the same order.
-            max_documents: Padded documents that are scored at a time; None leaves it to the device.
+            feature_ids: Numbers or names of the columns of `features`, from which those the ranker
+                was trained on are chosen. None: `features` has exactly these, in their order.
+            max_documents: Padded documents scored at a time; None chooses by the device.
 
         Returns:
-            A `Ranking` for one list, a list of them for several; without padding, on the model's
-            device.
+            A `Ranking` for one list, a list of them for several, without padding and on the
+            model's device.
 
         Raises:
             ValueError: For another shape, columns that do not fit, or a feature that is not finite.
@@ -194,7 +191,7 @@ class Ranker(nn.Module):
         feature_ids: Sequence[int | str] | None = None,
         max_documents: int | None = None,
     ) -> Any:
-        """The scores that `rank` orders by: a tensor for one list, a list of them for several."""
+        """Return the scores that `rank` orders by: a tensor for one list, a list for several."""
         if max_documents is not None:
             check_sizes(max_documents=max_documents)
         lists, single = as_lists(features, mask)
@@ -214,16 +211,16 @@ class Ranker(nn.Module):
         return scored[0] if single else scored
 
     def save(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
-        """Writes `folder` with config.json, model.safetensors and README.md, whole or not at all.
+        """Write `folder` with config.json, model.safetensors and README.md, whole or not at all.
 
         Args:
-            folder: Where to; an older ranker there is replaced.
-            dtype: Of the saved parameters, e.g. ``torch.bfloat16`` for half the size; None keeps
-                that of the model. The transform's statistics keep theirs.
+            folder: Where to write; an older ranker there is replaced.
+            dtype: Type of the saved parameters, e.g. ``torch.bfloat16`` for half the size; None
+                keeps the model's. The transform's statistics keep theirs.
 
         Raises:
-            TypeError: For an architecture that no table lists, metadata that JSON does not hold, or
-                a `dtype` that is not of floating point numbers.
+            TypeError: For an unknown architecture, metadata that JSON cannot hold, or a `dtype`
+                that is not a floating point type.
             FileExistsError: When there are other files in `folder`.
         """
         check_dtype(dtype)
@@ -248,18 +245,18 @@ class Ranker(nn.Module):
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
     ) -> Self:
-        """Reads what `save` wrote. No code is run from the file.
+        """Read what `save` wrote. No code is run from the file.
 
         Args:
-            folder: Where from.
+            folder: Where to read.
             device: Where to put the ranker.
-            dtype: Of the parameters; None keeps that of the file.
+            dtype: Type of the parameters; None keeps that of the file.
 
         Raises:
             FileNotFoundError: When there is no such folder or one of its files is missing.
-            ValueError: When the folder is damaged or holds something else, the message says what;
-                or for a `device` that there is not.
-            TypeError: For a `dtype` that is not of floating point numbers.
+            ValueError: When the folder is damaged or holds something else (the message says what),
+                or for an unknown or missing `device`.
+            TypeError: For a `dtype` that is not a floating point type.
         """
         check_dtype(dtype)
         place = _device(device)
@@ -279,7 +276,7 @@ class Ranker(nn.Module):
         return ranker.to(device=place, dtype=dtype).eval()
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
-        """`save`, by the name that Hugging Face's libraries use."""
+        """Call `save`; Hugging Face's libraries use this name."""
         self.save(folder, dtype=dtype)
 
     @classmethod
@@ -290,7 +287,7 @@ class Ranker(nn.Module):
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
     ) -> Self:
-        """`load`, by the name that Hugging Face's libraries use; of local folders alone."""
+        """Call `load`; Hugging Face's libraries use this name. Local folders only."""
         return cls.load(folder, device=device, dtype=dtype)
 
     def _chosen(self, lists: Sequence[Tensor], feature_ids: Sequence[int | str]) -> list[Tensor]:

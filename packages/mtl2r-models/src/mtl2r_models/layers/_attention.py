@@ -1,27 +1,23 @@
 """Masked attention: of the documents of a list to one another, or of one set to another."""
 
-from __future__ import annotations
-
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from .attention_kernels import attend
-from .checks import check_dropout, check_sizes
-from .products import Linear, linear
-
-__all__ = ["Attention", "AttentionScale", "attention_mask"]
+from .. import cpu
+from ..checks import check_choice, check_dropout, check_sizes
+from ._basics import Linear
 
 AttentionScale = Literal["head", "model"]
 
 
 def attention_mask(mask: Tensor) -> Tensor:
-    """The mask of documents as one that attention broadcasts over heads and queries.
+    """Return the mask of documents as one that attention broadcasts over heads and queries.
 
-    Shape (batch, 1, 1, list) from (batch, list): nothing of size list × list is made. A list
-    without any document attends to its padding, so that its (meaningless) rows stay finite.
+    Shape (batch, 1, 1, list) from (batch, list); nothing of size list × list is made. A list
+    without documents attends to its padding, so that its (meaningless) rows stay finite.
 
     Examples:
         >>> attention_mask(torch.tensor([[True, True, False]])).shape
@@ -59,8 +55,7 @@ class Attention(nn.Module):
         check_dropout(dropout)
         if hidden % heads:
             raise ValueError(f"`heads` must divide `hidden`={hidden}, got {heads}")
-        if scale not in ("head", "model"):
-            raise ValueError(f"`scale` must be 'head' or 'model', got {scale!r}")
+        check_choice("scale", scale, get_args(AttentionScale))
         self.heads = heads
         self.dropout = dropout
         self.scale = 1.0 / math.sqrt(hidden if scale == "model" else hidden // heads)
@@ -70,7 +65,7 @@ class Attention(nn.Module):
         self.out = Linear(hidden, hidden)
 
     def forward(self, hidden: Tensor, mask: Tensor | None, others: Tensor | None = None) -> Tensor:
-        """Attends.
+        """Attend to the documents of the list, or to others.
 
         Args:
             hidden: (batch, n, hidden), what attends.
@@ -86,7 +81,7 @@ class Attention(nn.Module):
             first = self._project(hidden, self.query)
             second = self._project(others, self.key, self.value)
         dropout = self.dropout if self.training else 0.0
-        attended = attend(first, second, mask, scale=self.scale, dropout=dropout)
+        attended = cpu.attend(first, second, mask, scale=self.scale, dropout=dropout)
         merged: Tensor = self.out(attended.flatten(-2))
         return merged
 
@@ -95,4 +90,4 @@ class Attention(nn.Module):
         weight = torch.cat([layer.weight for layer in layers])
         bias = torch.cat([layer.bias for layer in layers])
         shape = (*x.shape[:-1], len(layers), self.heads, x.shape[-1] // self.heads)
-        return linear(x, weight, bias).view(shape)
+        return cpu.linear(x, weight, bias).view(shape)

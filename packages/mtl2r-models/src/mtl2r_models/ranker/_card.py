@@ -1,16 +1,12 @@
-"""The model card: what a saved ranker is, for whoever finds its folder."""
-
-from __future__ import annotations
+"""The model card of a saved ranker."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ltr_data import FeatureTransform
 
-from .columns import Columns
-from .scorer import Scorer
-
-__all__ = ["model_card"]
+from ..networks import Scorer
+from ._columns import Columns
 
 _EXAMPLE = """```python
 import numpy as np
@@ -30,14 +26,14 @@ def model_card(
     tasks: Sequence[str],
     metadata: Mapping[str, Any],
 ) -> str:
-    """The text of README.md, in Markdown, with the header that model hubs read.
+    """Return the text of README.md, in Markdown, with the header that model hubs read.
 
     Args:
         model: The network.
-        transform: Of its features, or None.
-        columns: Its inputs.
-        tasks: What it was trained on.
-        metadata: Each entry becomes a section: a table where it is one, e.g. metrics by task.
+        transform: The feature transform, or None.
+        columns: The inputs.
+        tasks: The tasks that it was trained on.
+        metadata: Each entry becomes a section, a table if it has rows, e.g. metrics by task.
     """
     parameters = sum(parameter.numel() for parameter in model.parameters())
     score = "one score per task" if model.num_tasks else "one score for all tasks"
@@ -86,7 +82,7 @@ def _title(name: str) -> str:
 
 
 def _block(value: object) -> str:
-    """A table for what is one, a line for the rest."""
+    """Return a table for what has rows, and a line for the rest."""
     if isinstance(value, Mapping) and value:
         if all(isinstance(inner, Mapping) for inner in value.values()):
             return _rows_table([{"": name, **inner} for name, inner in value.items()])
@@ -123,7 +119,7 @@ def _inline(value: object) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that stays within its cell and is not taken for markup."""
+    """Return text that stays within its cell and is not taken for markup."""
     for mark in "\\|`*_<[":
         text = text.replace(mark, "\\" + mark)
     return " ".join(text.split())

@@ -1,6 +1,4 @@
-"""What all architectures have in common: an encoder of the documents, and a head."""
-
-from __future__ import annotations
+"""The base class of architectures: feature layers, an encoder of the documents, and a head."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,28 +7,15 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from .checks import as_options, check_arguments, check_dropout, check_sizes, check_tensor
-from .feature_layers import FeatureLayer, FeatureLayers
-from .heads import Head, make_head
-from .members import MemberHead, Members
-from .scorer import Scorer
-
-__all__ = ["Network", "NetworkOptions"]
+from ..checks import as_options, check_tensor
+from ..feature_layers import FeatureLayer, FeatureLayers
+from ..layers import Head, MemberHead, Members, make_head
+from ._arguments import arguments
+from ._scorer import Scorer
 
 
 class NetworkOptions(TypedDict, total=False):
-    """What every architecture takes beside arguments of its own.
-
-    Attributes:
-        feature_layers: What stands before the first layer, see `mtl2r_models.feature_layers`;
-            nothing by default.
-        members: Members of an ensemble that share the network, see `mtl2r_models.members`; 1 by
-            default.
-        experts: Options of the `mtl2r_models.experts.MixtureOfExperts` that scores each task; by
-            default None, a linear score each.
-        num_tasks: This many scores, one per task; by default None, one score that all tasks share.
-        generator: Draws the initial weights; by default None, torch's default generator.
-    """
+    """The options of `Network`, which every architecture takes beside its own."""
 
     feature_layers: Sequence[Mapping[str, Any]]
     members: int
@@ -42,54 +27,62 @@ class NetworkOptions(TypedDict, total=False):
 class Network(Scorer):
     """A ranker that is one network: feature layers, an architecture's encoder, a head.
 
-    An architecture hands its arguments to this constructor, makes its layers, of which the first is
-    as wide as `inputs` gives, ends its constructor with `_finish`, and defines `_hidden`.
+    An architecture is its constructor and `_hidden`. The constructor has the architecture's own
+    arguments and ``**options: Unpack[NetworkOptions]``. It hands the options to this one, sets
+    `width`, and makes layers, the first for inputs of the width ``self.inputs.width``. Then the
+    head is added and the weights are drawn. A row in the table of architectures does the rest.
 
     Args:
         num_features: Inputs per document.
-        options: What every architecture takes.
-        own: The architecture's other arguments, `dropout` among them.
+        feature_layers: Layers before the network's first, see `mtl2r_models.feature_layers`.
+        members: Members of an ensemble that share the network, see `mtl2r_models.layers.Members`.
+        experts: Options of a `mtl2r_models.layers.MixtureOfExperts`; None for a linear score.
+        num_tasks: This many scores, one per task; None for one score that all tasks share.
+        generator: Draws the initial weights; None takes torch's default generator.
+
+    Attributes:
+        width: Width of the hidden states.
 
     Raises:
         ValueError: For a value that is out of its range.
-        TypeError: For an option that there is not, or a size that is no int.
+        TypeError: For an unknown option, or a size that is not an int.
     """
 
+    width: int
     inputs: FeatureLayers
     members: Members | None
     head: Head | MemberHead
 
-    def __init__(self, num_features: int, options: NetworkOptions, **own: Any) -> None:
-        known = [*own, *NetworkOptions.__annotations__]
-        check_arguments(type(self).__name__, options, known)
-        check_dropout(own["dropout"])
-        experts = options.get("experts")
-        super().__init__(
-            num_features,
-            options.get("num_tasks"),
-            **own,
-            feature_layers=_layers(options.get("feature_layers", ())),
-            **check_sizes(members=options.get("members", 1)),
-            experts=None if experts is None else as_options("experts", experts),
-        )
-        self.inputs = FeatureLayers(num_features, self._config["feature_layers"])
-        self.members = None
-        if self._config["members"] > 1:
-            self.members = Members(self.inputs.width, self._config["members"])
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        feature_layers: Sequence[Mapping[str, Any]] = (),
+        members: int = 1,
+        experts: Mapping[str, int] | None = None,
+        num_tasks: int | None = None,
+        generator: torch.Generator | None = None,  # taken where the weights are drawn
+    ) -> None:
+        for name, argument in arguments(type(self)).items():
+            argument.check(name, self._config[name])
+        if experts is not None:
+            as_options("experts", experts)
+        super().__init__(num_features, num_tasks)
+        self.inputs = FeatureLayers(num_features, _layers(feature_layers))
+        self.members = Members(self.inputs.width, members) if members > 1 else None
 
-    def _finish(self, hidden: int, options: NetworkOptions) -> None:
-        """Adds the head, for hidden states of this width, and draws the initial weights."""
+    def _complete(self) -> None:
+        """Add the head."""
         members, experts = self._config["members"], self._config["experts"]
         if self.members is None:
-            self.head = make_head(hidden, self.num_tasks, experts)
+            self.head = make_head(self.width, self.num_tasks, experts)
         else:
-            self.head = MemberHead(hidden, self.num_tasks, members, experts)
-        self.reset_parameters(options.get("generator"))
+            self.head = MemberHead(self.width, self.num_tasks, members, experts)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases.
+        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases.
 
-        Nothing is left of what was trained; what was fitted to documents stays.
+        All that was trained is lost; what was fitted to documents stays.
         """
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -102,7 +95,7 @@ class Network(Scorer):
                 module.reset_parameters(generator)
 
     def fit_features(self, features: Tensor) -> None:
-        """Fits the feature layers to training documents, see `Scorer.fit_features`."""
+        """Fit the feature layers to training documents, see `Scorer.fit_features`."""
         check_tensor("features", features)
         if features.dim() != 2 or features.shape[1] != self.num_features:
             raise ValueError(
@@ -114,17 +107,17 @@ class Network(Scorer):
     def _check_type(self, features: Tensor) -> None:
         wanted = next(self.parameters()).dtype
         if features.dtype != wanted:
-            raise TypeError(f"`features` must be {wanted}, as is the ranker, got {features.dtype}")
+            raise TypeError(f"`features` must be {wanted}, as the ranker is, got {features.dtype}")
 
     @abstractmethod
     def _hidden(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
-        """What the feature layers give, (batch, list, width), and a mask to (batch, list, hidden).
+        """Map inputs (batch, list, inputs.width) and a mask to hidden states (batch, list, width).
 
-        It is finite everywhere.
+        They must be finite everywhere, padded positions included.
         """
 
     def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Hidden states of the documents in the context of their list, see `Scorer.encode`."""
+        """Return hidden states of the documents in their list, see `Scorer.encode`."""
         check_tensor("features", features)
         if features.dim() != 3 or features.shape[-1] != self.num_features:
             raise ValueError(
@@ -154,17 +147,17 @@ class Network(Scorer):
         return self.members.gather(self._hidden(spread, repeated))
 
     def score(self, hidden: Tensor) -> Tensor:
-        """Scores of hidden states, see `Scorer.score`."""
+        """Return scores of hidden states, see `Scorer.score`."""
         scores: Tensor = self.head(hidden)
         return scores
 
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
-        """The parameters of one task alone, or of all tasks, see `Scorer.task_parameters`."""
+        """Return the parameters of one task, or of all tasks, see `Scorer.task_parameters`."""
         return self.head.task_parameters(task)
 
 
 def _layers(configs: object) -> list[dict[str, Any]]:
-    """Copies of the configs of feature layers."""
+    """Return copies of the configs of feature layers."""
     if isinstance(configs, str | Mapping) or not isinstance(configs, Sequence):
         raise TypeError(
             f"`feature_layers` must be a list of dicts, e.g. [{{'kind': 'noise'}}], got {configs!r}"
@@ -173,7 +166,7 @@ def _layers(configs: object) -> list[dict[str, Any]]:
 
 
 def _all_documents(mask: Tensor) -> bool:
-    # Looking costs nothing on the CPU; it would wait for a GPU and break a graph.
+    # The look is cheap on the CPU; it would wait for a GPU, and break a compiled graph.
     if mask.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return bool(mask.all())

@@ -1,20 +1,21 @@
 """The transformer over the list: every document sees the others before it is scored."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from .attention import AttentionScale
-from .checks import check_sizes
-from .layers import Blocks, Norm, TransformerBlock
-from .network import Network, NetworkOptions
-from .positions import LearnedPositions, Positions, make_positions
-from .products import Linear
-
-__all__ = ["ListTransformer"]
+from ..layers import (
+    AttentionScale,
+    Blocks,
+    LearnedPositions,
+    Linear,
+    Norm,
+    Positions,
+    TransformerBlock,
+    make_positions,
+)
+from ._network import Network, NetworkOptions
 
 
 class ListTransformer(Network):
@@ -25,7 +26,7 @@ class ListTransformer(Network):
     Scores depend neither on padding nor on the other lists of the batch, and, without positions,
     permuting the documents permutes the scores. The defaults are the setting of DeepMTL2R's WEB30K
     study (arXiv 2602.14519, section 4; released code): 810,497 parameters on 132 inputs. The
-    paper's equation 2 is had by ``norm="post", attention_scale="model"``.
+    paper's equation 2 takes ``norm="post", attention_scale="model"``.
 
     Dropout draws from torch's own generator of the device. With its state set back
     (`torch.get_rng_state`, `torch.cuda.get_rng_state`) and the same parameters and batch, a
@@ -39,18 +40,17 @@ class ListTransformer(Network):
         feedforward: Width of the blocks' feed-forward networks.
         dropout: Dropout probability in the blocks.
         norm: ``"pre"`` (with a final layer norm) or ``"post"``.
-        attention_scale: ``"head"`` or ``"model"``, see `mtl2r_models.attention.Attention`.
+        attention_scale: ``"head"`` or ``"model"``, see `mtl2r_models.layers.Attention`.
         positions: ``"none"``, or ``"sinusoidal"`` or ``"learned"`` positions over the initial rank,
-            that is the order in which the documents of a list are given; see
-            `mtl2r_models.positions`.
-        max_length: How many learned positions there are; documents behind them share the last.
-        options: What every architecture takes, see `NetworkOptions`: `feature_layers`, `members`,
-            `experts`, `num_tasks` and `generator`.
+            the order in which the documents of a list are given.
+        max_length: Number of learned positions; documents behind the last share it.
+        options: Those of `Network`: `feature_layers`, `members`, `experts`, `num_tasks` and
+            `generator`.
 
     Raises:
         ValueError: For a size below 1, a dropout outside [0, 1), `heads` not dividing `hidden`, or
             an unknown choice.
-        TypeError: For a size that is no int, or an unknown argument.
+        TypeError: For a size that is not an int, or an unknown argument.
 
     Examples:
         >>> ranker = ListTransformer(132)
@@ -76,16 +76,8 @@ class ListTransformer(Network):
         max_length: int = 240,
         **options: Unpack[NetworkOptions],
     ) -> None:
-        super().__init__(
-            num_features,
-            options,
-            **check_sizes(hidden=hidden, layers=layers, heads=heads, feedforward=feedforward),
-            dropout=dropout,
-            norm=norm,
-            attention_scale=attention_scale,
-            positions=positions,
-            **check_sizes(max_length=max_length),
-        )
+        super().__init__(num_features, **options)
+        self.width = hidden
         self.input = Linear(self.inputs.width, hidden)
         self.blocks = Blocks(
             TransformerBlock(
@@ -101,10 +93,9 @@ class ListTransformer(Network):
         # A post-norm block already ends in a norm.
         self.final_norm = nn.LayerNorm(hidden) if norm == "pre" else nn.Identity()
         self.positions = make_positions(positions, hidden, max_length)
-        self._finish(hidden, options)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases."""
+        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases."""
         super().reset_parameters(generator)
         if isinstance(self.positions, LearnedPositions):
             self.positions.reset_parameters(generator)

@@ -1,20 +1,16 @@
 """A head that mixes experts for each task: MMoE and PLE."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from .checks import check_sizes
-
-__all__ = ["MixtureOfExperts"]
+from ..checks import check_sizes
 
 
 class MixtureOfExperts(nn.Module):
-    r"""A score per task from experts that each task weighs in its own way.
+    r"""A score per task from experts, weighted by a gate per task.
 
         s_k = w_kᵀ Σ_i g_{k,i}(h) f_i(h) + b_k,
         g_k = softmax(G_k h + c_k),   f_i(h) = relu(V_i h + d_i)
@@ -23,18 +19,18 @@ class MixtureOfExperts(nn.Module):
     MMoE of Ma et al. (2018), "Modeling Task Relationships in Multi-task Learning with Multi-gate
     Mixture-of-Experts", equations 6 to 8. With experts of the tasks' own it is customized gate
     control, one level of the PLE of Tang et al. (2020), "Progressive Layered Extraction",
-    equations 2 to 5: what conflicts need not share.
+    equations 2 to 5: tasks that conflict need not share.
 
     Args:
         hidden: Width of the hidden states h.
-        num_tasks: How many scores.
+        num_tasks: Number of scores.
         shared: Experts that all tasks share.
-        own: Experts of each task alone.
-        width: Of an expert's output.
+        own: Experts of each task alone, for PLE.
+        width: Width of an expert's output.
 
     Raises:
         ValueError: For no experts, a negative number of them, or a width below 1.
-        TypeError: When one of these is no int.
+        TypeError: When one of these is not an int.
 
     Examples:
         >>> head = MixtureOfExperts(8, num_tasks=3, shared=4, own=1, width=16)
@@ -64,12 +60,12 @@ class MixtureOfExperts(nn.Module):
         )
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Scores of the documents, shape (task, batch, list)."""
+        """Return scores of the documents, shape (task, batch, list)."""
         shared = [] if self.shared is None else [self._experts(self.shared, hidden)]
         return torch.stack([self._score(task, hidden, shared) for task in self.tasks])
 
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
-        """Gate, experts and score of one task, or those of all tasks."""
+        """Return the parameters of one task's gate, experts and score, or those of all tasks."""
         return self.tasks.parameters() if task is None else self.tasks[task].parameters()
 
     def _score(self, task: nn.Module, hidden: Tensor, shared: list[Tensor]) -> Tensor:
@@ -82,6 +78,6 @@ class MixtureOfExperts(nn.Module):
         return score.squeeze(-1)
 
     def _experts(self, layer: nn.Module, hidden: Tensor) -> Tensor:
-        """(batch, list, hidden) to (batch, list, expert, width)."""
+        """Map (batch, list, hidden) to (batch, list, expert, width)."""
         out: Tensor = relu(layer(hidden))
         return out.view(*out.shape[:-1], out.shape[-1] // self.width, self.width)

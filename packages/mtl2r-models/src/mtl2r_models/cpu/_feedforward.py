@@ -1,56 +1,36 @@
 """The feed-forward network of a transformer block."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .dropout import Noise, ReLUDropout
-from .products import (
-    Linear,
-    apply,
-    is_multiplied_here,
-    is_plain,
-    multiply,
-    multiply_transposed,
-    rows_at_a_time,
-)
-
-__all__ = ["FeedForward"]
+from ._dropout import Noise, relu_dropout
+from ._plain import apply, is_plain
+from ._products import is_multiplied_here, linear, multiply, multiply_transposed, rows_at_a_time
 
 
-class FeedForward(nn.Sequential):
-    """Two linear layers: W_2 dropout(relu(W_1 x + b_1)) + b_2.
+def feedforward(
+    x: Tensor, first: Tensor, bias: Tensor, second: Tensor, last: Tensor, *, dropout: float
+) -> Tensor:
+    """Compute W_2 dropout(relu(W_1 x + b_1)) + b_2.
 
     Args:
-        hidden: Width of the input and the output.
-        width: Width between the two layers.
-        dropout: Dropout probability between them.
-        norm: Whether a layer norm of x stands before them.
+        x: (..., hidden).
+        first: W_1, (width, hidden).
+        bias: b_1.
+        second: W_2, (hidden, width).
+        last: b_2.
+        dropout: Probability of a zero.
+
+    Returns:
+        (..., hidden).
     """
-
-    def __init__(
-        self, hidden: int, width: int, *, dropout: float = 0.0, norm: bool = False
-    ) -> None:
-        layers = (Linear(hidden, width), ReLUDropout(dropout), Linear(width, hidden))
-        super().__init__(*([nn.LayerNorm(hidden)] if norm else []), *layers)
-        self._width, self._dropout = width, dropout
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # its name in torch
-        """(..., hidden) to (..., hidden)."""
-        *norms, first, between, last = self
-        x = input
-        for norm in norms:
-            x = norm(x)
-        if not is_multiplied_here(x, self._width):
-            slow: Tensor = last(between(first(x)))
-            return slow
-        noise = Noise(self._dropout) if self.training and self._dropout else None
-        rows = x.reshape(-1, x.shape[-1])
-        parameters = (first.weight, first.bias, last.weight, last.bias)
-        return apply(_FeedForward, rows, *parameters, noise).view(x.shape)
+    if not is_multiplied_here(x, len(first)):
+        return linear(relu_dropout(linear(x, first, bias), dropout), second, last)
+    noise = Noise(dropout) if dropout else None
+    rows = x.reshape(-1, x.shape[-1])
+    return apply(_FeedForward, rows, first, bias, second, last, noise).view(x.shape)
 
 
 class _FeedForward(torch.autograd.Function):

@@ -1,48 +1,23 @@
 """Linear maps in float32 on the CPU, at the speed of the machine.
 
 torch multiplies by MKL, which on AMD's processors leaves half of a 512-bit register unused. oneDNN,
-which comes with torch, does not: it is two to three times as fast there. It has to generate code
-for every new shape, which takes as long as a small product; those stay with MKL, and so does all
-that is not plain: other types and devices, autocast, compiled and exported graphs, transforms of
+which comes with torch, uses all of it and is two to three times as fast there. It has to generate
+code for every new shape, which takes as long as a small product. Small products stay with MKL, and
+so do other types and devices, autocast, compiled and exported graphs and transforms of
 `torch.func`.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
-__all__ = [
-    "Linear",
-    "apply",
-    "is_plain",
-    "linear",
-    "multiply",
-    "multiply_transposed",
-    "rows_at_a_time",
-]
+from ..torch_internals import HAS_LINEAR, is_onednn_enabled, onednn_linear
+from ._plain import apply, is_plain
 
-_LEAST = 1 << 25  # multiplications that are worth a new code
+_LEAST = 1 << 25  # multiplications that are worth generating code for
 _ROWS = 1024  # rows at a time and thread: what the cache holds
-_ONEDNN = (
-    bool(torch._C._has_mkldnn)
-    and torch.backends.cpu.get_cpu_capability() == "AVX512"
-    and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # torch's own, which it may rename
-)
-
-
-def is_plain(x: Tensor) -> bool:
-    """Whether x is an ordinary tensor on the CPU, which needs nothing but values and gradients."""
-    return (
-        x.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._functorch.is_legacy_batchedtensor(x)
-        and forward_ad._current_level < 0
-    )
+_ONEDNN = HAS_LINEAR and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def is_multiplied_here(x: Tensor, width: int) -> bool:
@@ -52,13 +27,13 @@ def is_multiplied_here(x: Tensor, width: int) -> bool:
         and x.dtype == torch.float32
         and is_plain(x)  # before sizes are compared, which would be fixed in an exported graph
         and x.numel() * width >= _LEAST
-        and torch._C._get_mkldnn_enabled()
+        and is_onednn_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The linear map x Wᵀ + b, as `torch.nn.functional.linear`.
+    """Compute x Wᵀ + b, as `torch.nn.functional.linear`.
 
     Args:
         x: (..., in).
@@ -74,33 +49,18 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return nn.functional.linear(x, weight, bias)
 
 
-class Linear(nn.Linear):
-    """`torch.nn.Linear` with the product of this module."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # its name in torch
-        """The linear map of the last axis."""
-        return linear(input, self.weight, self.bias)
-
-
-def apply(function: Any, *arguments: Any) -> Tensor:
-    """`torch.autograd.Function.apply`, with a type."""
-    result: Tensor = function.apply(*arguments)
-    return result
-
-
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
-    """The linear map x Wᵀ + b by oneDNN, and "none" or "relu"; without a gradient."""
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, then, [], "")
-    return result
+    """Compute x Wᵀ + b by oneDNN, then "none" or "relu"; without a gradient."""
+    return onednn_linear(x, weight, bias, then)
 
 
 def rows_at_a_time() -> int:
-    """How many rows of a long product are in the cache together."""
+    """Return the number of rows of a long product that the cache holds."""
     return _ROWS * torch.get_num_threads()
 
 
 def multiply_transposed(left: Tensor, right: Tensor) -> Tensor:
-    """leftᵀ right by oneDNN, from (row, ·) and (row, ·); without a gradient."""
+    """Compute leftᵀ right by oneDNN, from (row, ·) and (row, ·); without a gradient."""
     # oneDNN wants one of the two transposed in memory: the narrower, while it is in the cache.
     narrow, wide = (left, right) if left.shape[1] <= right.shape[1] else (right, left)
     rows = rows_at_a_time()
