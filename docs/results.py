@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ltr_data import atomic_write
+from ltr_data.files import atomic_write
 from mtl2r_bench.analysis.analyse import Analysis
 from mtl2r_bench.config import STUDIES, StudyConfig, load_study, validate
 from mtl2r_bench.report import StudyReport, write_report

@@ -63,8 +63,7 @@ def test_files_of_the_repository_become_pages():
 def test_the_reference_names_what_there_is():
     for page in DOCS.glob("*.md"):
         for name in re.findall(r"^::: (\S+)$", page.read_text("utf-8"), re.MULTILINE):
-            module, _, rest = name.partition(":")
-            parts = module.split(".")
+            parts = name.split(".")
             found = next(
                 importlib.import_module(".".join(parts[:k]))
                 for k in range(len(parts), 0, -1)

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from mtl2r_bench.config import RunConfig, StudyConfig, load_study, to_toml, validate
 from mtl2r_bench.config._model import ARCHITECTURES, ModelConfig
-from mtl2r_models.conditioned import TRUNKS
+from mtl2r_models import ARCHITECTURES as NETWORKS
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_architecture_decides_which_keys_there_are():
 
 
 def test_every_architecture_has_a_config():
-    assert {kind.network for kind in ARCHITECTURES.values()} == set(TRUNKS.values())
+    assert {kind.network for kind in ARCHITECTURES.values()} == set(NETWORKS.values())
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -28,8 +28,10 @@ from mtl2r_bench.training.epoch import Engine, TrainingError
 from mtl2r_bench.training.learners import learner_of, network
 from mtl2r_bench.training.run import train
 from mtl2r_bench.training.start import initial_state
-from mtl2r_models import ListTransformer, Ranker, attention_kernels, products
-from mtl2r_models.conditioned import TRUNKS
+from mtl2r_models import ARCHITECTURES as NETWORKS
+from mtl2r_models import ListTransformer, Ranker
+from mtl2r_models.cpu import _attention as attention_kernels
+from mtl2r_models.cpu import _products as products
 from mtl_optim import MGDA, backward
 
 
@@ -247,7 +249,7 @@ def test_every_architecture_trains(run_config, tables, splits, tmp_path, model, 
         config = run_config(name, train={"epochs": 1, "route": route}, **options)
         record = train(config, splits, tmp_path / name)
         assert record["metrics"]["test"]["ndcg@10"].keys() == {"relevance", "quality"}
-        assert type(Ranker.load(tmp_path / name / "ranker").model) in TRUNKS.values()
+        assert type(Ranker.load(tmp_path / name / "ranker").model) in NETWORKS.values()
 
 
 @pytest.mark.parametrize("name", METHOD_NAMES)

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ltr_data import atomic_write
+from ltr_data.files import atomic_write
 from mtl2r_models import Ranker
 
 from ..config import EvaluationConfig

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mtl2r_models.export import export_onnx, export_program
+from mtl2r_models import export_onnx, export_program
 
 from ..config import STUDIES, RunConfig, load_study, validate
 from ..data.splits import load_splits

@@ -9,6 +9,7 @@ from rich.console import Console
 
 import ltr_data
 from ltr_data.datasets import MANIFESTS, Manifest, download, manifest, resolve_tasks, synthetic
+from ltr_data.files import atomic_folder, atomic_write
 
 from ..runs.disk import writable
 
@@ -53,7 +54,7 @@ def describe(
     if plot is not None:
         buffer = BytesIO()
         description.plot().savefig(buffer, format="png", dpi=160)
-        with ltr_data.atomic_write(plot) as file:
+        with atomic_write(plot) as file:
             file.write(buffer.getvalue())
         console.print(f"Figure: {plot}", soft_wrap=True, highlight=False)
 
@@ -97,7 +98,7 @@ def synth(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with console.status("Generating the lists"):
         tables = synthetic.splits(queries, seed=seed, mean_length=mean_length)
-    with ltr_data.atomic_folder(folder) as fresh:
+    with atomic_folder(folder) as fresh:
         for split, table in tables.items():
             name = f"{split}.txt.gz"
             shown = ltr_data.ProgressPrinter(f"{name}, numbers")

@@ -7,7 +7,7 @@ network without memory for its weights. An architecture of `mtl2r_models` is thu
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -18,7 +18,6 @@ from typing import (
     TypeAlias,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
 import torch
@@ -33,8 +32,9 @@ from pydantic import (
     model_validator,
 )
 
-from mtl2r_models import LatentCross, ListTransformer, MLPScorer, Network, SetTransformer
-from mtl2r_models.experts import MixtureOfExperts
+import mtl2r_models
+from mtl2r_models import Network, arguments
+from mtl2r_models.layers import MixtureOfExperts
 
 _FEATURES, _TASKS = 8, 2
 """Of the network that checks a config: neither is in it."""
@@ -46,25 +46,21 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _fields(constructor: Callable[..., Any]) -> dict[str, Any]:
-    """Return type and default of a constructor's keyword arguments, as pydantic takes them."""
-    hints = get_type_hints(constructor)
-    return {
-        name: (_frozen(hints[name]), parameter.default)
-        for name, parameter in inspect.signature(constructor).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-
-
 def _frozen(hint: Any) -> Any:
-    """Return the hint with tuples for sequences, which can be compared."""
+    """Return the type with tuples for sequences, which can be compared."""
     if get_origin(hint) is not Sequence:
         return hint
     return tuple[get_args(hint)[0], ...]  # type: ignore[misc]  # made at run time
 
 
-ExpertsConfig = create_model("ExpertsConfig", __base__=Config, **_fields(MixtureOfExperts.__init__))
-"""Experts that each task mixes in its own way: see `mtl2r_models.experts.MixtureOfExperts`."""
+_EXPERTS: dict[str, Any] = {
+    name: (parameter.annotation, parameter.default)
+    for name, parameter in inspect.signature(MixtureOfExperts, eval_str=True).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY
+}
+
+ExpertsConfig = create_model("ExpertsConfig", __base__=Config, **_EXPERTS)
+"""Experts that each task mixes in its own way: see `mtl2r_models.layers.MixtureOfExperts`."""
 
 
 class NetworkConfig(Config):
@@ -81,8 +77,8 @@ class NetworkConfig(Config):
 
     network: ClassVar[type[Network]]
 
-    feature_layers: tuple[dict[str, Any], ...] = ()
-    members: int = 1
+    feature_layers: tuple[Mapping[str, Any], ...]
+    members: int
     experts: ExpertsConfig | None = None  # type: ignore[valid-type]  # a model made above
     head: Literal["shared", "per_task"] = "shared"
 
@@ -153,27 +149,26 @@ def _own_first(kind: type[NetworkConfig]) -> list[str]:
     return sorted(kind.model_fields, key=NetworkConfig.model_fields.__contains__)
 
 
-def _config_of(architecture: str, network: type[Network]) -> type[NetworkConfig]:
+def _config_of(name: str, network: type[Network]) -> type[NetworkConfig]:
     """Make the config of an architecture."""
-    fields = {
-        "architecture": (Literal[architecture], architecture),
-        **_fields(network.__init__),
+    fields: dict[str, Any] = {"architecture": (Literal[name], name)}
+    fields |= {
+        option: (_frozen(argument.annotation), Field(argument.default, description=argument.help))
+        for option, argument in arguments(network).items()
     }
-    made = create_model(f"{network.__name__}Config", __base__=NetworkConfig, **fields)
+    del fields["experts"]  # a config of its own
+    made = create_model(
+        f"{network.__name__}Config",
+        __base__=NetworkConfig,
+        __doc__=f"The arguments of `mtl2r_models.{network.__name__}`.",
+        **fields,
+    )
     made.network = network
-    made.__doc__ = f"The arguments of `mtl2r_models.{network.__name__}`."
     return made
 
 
-NETWORKS: Mapping[str, type[Network]] = {
-    "transformer": ListTransformer,
-    "latent_cross": LatentCross,
-    "mlp": MLPScorer,
-    "set_transformer": SetTransformer,
-}
-
 ARCHITECTURES: Mapping[str, type[NetworkConfig]] = {
-    name: _config_of(name, network) for name, network in NETWORKS.items()
+    name: _config_of(name, network) for name, network in mtl2r_models.ARCHITECTURES.items()
 }
 """The configs of `ModelConfig` by the names of their architectures."""
 
@@ -184,7 +179,7 @@ def _with_architecture(value: Any) -> Any:
 
 def default_model() -> NetworkConfig:
     """The WEB30K study's transformer (810,497 parameters)."""
-    return ARCHITECTURES["transformer"]()
+    return ARCHITECTURES["transformer"].model_validate({})
 
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ltr_data import RankingDataset, atomic_write
+from ltr_data import RankingDataset
+from ltr_data.files import atomic_write
 from mtl2r_models import Ranker
 
 from ..data.splits import open_inputs

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ltr_data import atomic_write
+from ltr_data.files import atomic_write
 from mtl2r_models import Ranker
 from mtl_optim.pareto import Local, Metrics, ParetoNavigator, Point, Preview, Settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ltr_data import atomic_write
+from ltr_data.files import atomic_write
 
 from ..analysis.results import table
 from ..runs.files import write_parquet

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ltr_data import atomic_write
+from ltr_data.files import atomic_write
 
 
 class DamagedError(ValueError):

@@ -27,10 +27,11 @@ from typing import Any, Self
 import pyarrow as pa
 from pydantic import ValidationError
 
+from ltr_data.files import FileLock
+
 from ..config import differences
 from ..distributed import ProcessGroup
 from .files import DamagedError, read_json, write, write_json, write_parquet
-from .lock import FileLock
 from .record import Record
 
 TREES_FILE = "trees.txt"

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from ltr_data.files import FileLock
+
 from ..config import StudyConfig, load_study, validate
 from .files import read_json
-from .lock import FileLock
 
 
 class StudyFolder:

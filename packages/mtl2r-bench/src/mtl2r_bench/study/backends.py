@@ -15,7 +15,7 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from ..runs.lock import FileLock
+from ltr_data.files import FileLock
 
 T = TypeVar("T")
 

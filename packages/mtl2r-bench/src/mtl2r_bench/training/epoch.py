@@ -12,6 +12,7 @@ from torch import Tensor
 import mtl_optim
 from ltr_data import Loader, RankingBatch, RankingDataset
 from ltr_losses import listnet_loss
+from mtl2r_models.torch_internals import keep_graph_for_several_backward_passes
 
 from ..config import RunConfig
 from ..data.batches import training_loader
@@ -54,7 +55,7 @@ class Engine:
         method, group = self.state.method, self.state.group
         if self.config.train.compile:
             # The graph is kept for one backward pass per task.
-            torch._functorch.config.donated_buffer = False
+            keep_graph_for_several_backward_passes()
             self.state.ranker.compile(dynamic=True)
             self.loss = torch.compile(self.loss, dynamic=True)
         if isinstance(method, mtl_optim.Weighting) and method.wants_second_batch:

@@ -14,7 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from ltr_data import FeatureTransform
-from ltr_data._files import atomic_folder, atomic_write, recover_folder
+from ltr_data.files import atomic_folder, atomic_write, recover_folder
 
 from ..checks import nearest
 from ..networks import CLASSES, PreferenceConditioned, Scorer

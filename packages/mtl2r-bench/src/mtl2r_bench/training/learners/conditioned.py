@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl2r_models import PreferenceConditioned, Ranker
-from mtl2r_models.conditioned import stratified_preferences
+from mtl2r_models import PreferenceConditioned, Ranker, stratified_preferences
 
 from ...config import RunConfig, to_toml
 from ...data.splits import Splits
