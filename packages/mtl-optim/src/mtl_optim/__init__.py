@@ -15,9 +15,11 @@ from ._protocols import Learnable, SecondLook
 from ._step import Step
 from .gramian import (
     DBMTL,
+    EPO,
     IMTL,
     IMTLG,
     MGDA,
+    WCMGDA,
     AlignedMTL,
     CAGrad,
     ConFIG,
@@ -36,8 +38,10 @@ from .gramian import (
 )
 from .jacobian import GradDrop
 from .losses_only import (
+    COSMOS,
     FAMO,
     IMTLL,
+    PBI,
     Constant,
     DynamicWeightAverage,
     EpsilonConstraint,
@@ -51,7 +55,6 @@ from .losses_only import (
     UncertaintyWeighting,
     WeightedChebyshev,
 )
-from .preference import COSMOS, EPO, PBI, WCMGDA
 from .wrappers import CRMOGM, LogLosses, RescaledWeights, UpdateEvery, Wrapper
 
 __all__ = [
