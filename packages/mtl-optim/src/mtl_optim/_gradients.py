@@ -33,6 +33,11 @@ def columns(rows: Rows) -> Iterable[list[Tensor | None]]:
     return ([row[b] for row in rows] for b in range(len(rows[0])))
 
 
+def any_of(block: Sequence[Tensor | None]) -> bool:
+    """Whether any task reaches this block."""
+    return any(g is not None for g in block)
+
+
 def unique(tensors: Iterable[Tensor]) -> list[Tensor]:
     """The tensors in order, each once."""
     return list({id(tensor): tensor for tensor in tensors}.values())

@@ -112,11 +112,6 @@ def cross_gramian(one: Blocks, other: Blocks) -> Tensor:
     return _products([*one, *other], len(one), torch.float64)
 
 
-def any_of(block: Sequence[Tensor | None]) -> bool:
-    """Whether any task reaches this block."""
-    return any(g is not None for g in block)
-
-
 def _products(jacobian: Blocks, rows: int, dtype: torch.dtype) -> Tensor:
     """The products of the first rows with the others; with themselves where there are no others."""
     by_device: dict[torch.device, list[list[Tensor]]] = {}
