@@ -1,5 +1,6 @@
 """Pareto tools: preferences, indicators of a front, certificates of its points, navigation."""
 
+from . import navigation
 from .adaptive import Gap, arc_spaced, largest_gap
 from .certificates import KKTResidual, constraint_slack, kkt_residual, ray_error
 from .dominance import non_dominated, probability_non_dominated
@@ -10,29 +11,13 @@ from .hypervolumes import (
     hypervolume_samples,
 )
 from .indicators import delta_m, igd_plus, r2, spread
-from .navigation import (
-    Cost,
-    Local,
-    Metrics,
-    NavigationError,
-    ParetoNavigator,
-    Point,
-    Preview,
-    Settings,
-)
+from .navigation import *  # noqa: F403
 from .preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
 
 __all__ = [
-    "Cost",
+    *navigation.__all__,
     "Gap",
     "KKTResidual",
-    "Local",
-    "Metrics",
-    "NavigationError",
-    "ParetoNavigator",
-    "Point",
-    "Preview",
-    "Settings",
     "arc_spaced",
     "constraint_slack",
     "das_dennis",
