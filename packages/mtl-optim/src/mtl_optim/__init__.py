@@ -11,7 +11,7 @@ from ._bases import (
     Method,
     Weighting,
 )
-from ._protocols import Learnable, SecondLook
+from ._protocols import EpochEnd, Learnable, SecondLook
 from ._step import Step
 from .gramian import *  # noqa: F403
 from .jacobian import *  # noqa: F403
@@ -24,6 +24,7 @@ __all__ = [
     *losses_only.__all__,
     "CRMOGM",
     "CrossGramianWeighting",
+    "EpochEnd",
     "GramianWeighting",
     "JacobianAggregator",
     "Learnable",

@@ -1,9 +1,11 @@
-"""What a method may need of a driver beside losses and gradients.
+"""What a method may need of a training loop beside losses and gradients.
 
-`SecondLook` needs the losses after the step, `Learnable` an optimizer for its parameters.
+`SecondLook` needs the losses after the step, `EpochEnd` a call at the end of each epoch,
+`Learnable` an optimizer for its parameters.
 """
 
 from abc import abstractmethod
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -62,6 +64,27 @@ class SecondLook(Method):
         check_losses(host)
         self.look(host)
         self.awaits_look.fill_(False)
+
+
+@runtime_checkable
+class EpochEnd(Protocol):
+    """Protocol of a method that must know where an epoch ends.
+
+    Any method with an `end_epoch` is one; it needs no base class. The training loop calls it after
+    each epoch. `method.modules()` finds it inside wrappers too:
+
+        for part in method.modules():
+            if isinstance(part, EpochEnd):
+                part.end_epoch()
+
+    Examples:
+        >>> from mtl_optim import CRMOGM, DynamicWeightAverage
+        >>> [isinstance(part, EpochEnd) for part in CRMOGM(DynamicWeightAverage()).modules()]
+        [False, True]
+    """
+
+    def end_epoch(self) -> None:
+        """End the epoch of the steps since the last call."""
 
 
 class Learnable(Method):

@@ -14,7 +14,7 @@ from ._bases import (
     Method,
     Weighting,
 )
-from ._protocols import Learnable, SecondLook
+from ._protocols import EpochEnd, Learnable, SecondLook
 from ._tracking import TrackedGradients
 from .wrappers import Wrapper
 
@@ -104,6 +104,8 @@ def _needs(method: type[Method]) -> str:
         needs.append("a preference")
     if issubclass(method, SecondLook):
         needs.append("the losses after the step")
+    if issubclass(method, EpochEnd):
+        needs.append("a call at the end of each epoch")
     if issubclass(method, TrackedGradients):
         needs.append("memory for K gradients from step to step")
     if issubclass(method, Learnable):
