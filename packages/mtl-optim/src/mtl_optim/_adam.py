@@ -18,7 +18,7 @@ class Adam(State):
     Raises:
         ValueError: `lr` is not positive or `weight_decay` is negative.
 
-    Reference:
+    References:
         Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, algorithm 1.
     """
 

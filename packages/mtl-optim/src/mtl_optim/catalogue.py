@@ -65,7 +65,7 @@ def entry(method: type[Method]) -> str:
         f"* Cost: {_kind(method)[1]}.",
         *(f"* {_one_line(b)}" for b in promise),
     ]
-    for title in ("Reference", "Note"):
+    for title in ("References", "Note"):
         section = re.search(rf"^{title}:\n((?:    .*\n?|\n)+)", text, flags=re.MULTILINE)
         if section:
             lines.append(f"* {title}: {_one_line(section.group(1))}")

@@ -1,7 +1,5 @@
 """Weights and conflicts over the steps; needs the extra `plot` (matplotlib)."""
 
-from __future__ import annotations
-
 import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def plot_weights(
-    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: Axes | None = None
-) -> Axes:
+    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: "Axes | None" = None
+) -> "Axes":
     """Draw each task's weight over the steps.
 
     Args:
@@ -49,8 +47,8 @@ def plot_weights(
 
 
 def plot_conflicts(
-    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: Axes | None = None
-) -> Axes:
+    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: "Axes | None" = None
+) -> "Axes":
     """Draw the cosine between the gradients of each pair of tasks over the steps.
 
     Below 0 the tasks conflict.
@@ -106,7 +104,7 @@ def _names(names: Sequence[str] | None, tasks: int) -> list[str]:
     return list(labels)
 
 
-def _axes(ax: Axes | None) -> Axes:
+def _axes(ax: "Axes | None") -> "Axes":
     if ax is not None:
         if not callable(getattr(ax, "plot", None)):
             raise TypeError(f"`ax` must be matplotlib's Axes, got {type(ax).__name__}")

@@ -126,7 +126,7 @@ class LogLosses(Wrapper):
         >>> method.weights(losses=torch.tensor([1.0, 2.0]), gramian=torch.eye(2))
         tensor([0.2000, 0.4000])
 
-    Reference:
+    References:
         The log variants beside Liu et al., FAMO, NeurIPS 2023, in its released code.
     """
 
@@ -184,7 +184,7 @@ class CRMOGM(Wrapper):
         tensor([0.5000, 0.5000])
         tensor([0.6250, 0.3750])
 
-    Reference:
+    References:
         Zhou et al., On the Convergence of Stochastic Multi-Objective Gradient Manipulation and
         Beyond, NeurIPS 2022, algorithm 1.
     """
@@ -264,7 +264,7 @@ class UpdateEvery(_ShownTheSame, GramianWeighting):
         >>> method.weights(gramian=torch.eye(2)), method.due
         (tensor([0.5000, 0.5000]), False)
 
-    Reference:
+    References:
         Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, section 4.
     """
 

@@ -38,7 +38,7 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
         The weights of the shortest solution, d = Jᵀ v (task,), v ≥ 0, and α (task,), α ≥ 0,
         Σ α = 1.
 
-    Reference:
+    References:
         Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23, for the least-distance
         problem.
 

@@ -15,7 +15,7 @@ def project_onto_simplex(vector: Array) -> Array:
     Returns:
         x (task,).
 
-    Reference:
+    References:
         Held, Wolfe and Crowder, Validation of subgradient optimization, Mathematical Programming 6,
         1974.
 

@@ -33,7 +33,7 @@ class AlignedMTL(GramianWeighting):
         >>> AlignedMTL().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.5000, 0.2500])
 
-    Reference:
+    References:
         Senushkin et al., Independent Component Alignment for Multi-Task Learning, CVPR 2023,
         algorithm 1.
     """

@@ -34,7 +34,7 @@ class CAGrad(GramianWeighting):
         >>> CAGrad(c=0.5).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
         tensor([0.7500, 0.7500])
 
-    Reference:
+    References:
         Liu et al., Conflict-Averse Gradient Descent for Multi-task Learning, NeurIPS 2021,
         algorithm 1. Solved by least-distance problems on the Gramian.
 

@@ -21,7 +21,7 @@ class ConFIG(GramianWeighting):
         >>> ConFIG().weights(gramian=torch.eye(2))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed Neural
         Networks, ICLR 2025, equation 2.
     """

@@ -27,7 +27,7 @@ class DBMTL(TrackedGradients, GramianWeighting):
         >>> DBMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))
         tensor([1., 4.])
 
-    Reference:
+    References:
         Lin et al., Dual-Balancing for Multi-Task Learning, arXiv 2308.12029, algorithm 1 and
         equations 1 and 2.
 

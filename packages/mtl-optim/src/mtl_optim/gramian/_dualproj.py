@@ -20,7 +20,7 @@ class DualProj(GramianWeighting):
         >>> DualProj().weights(gramian=torch.tensor([[1.0, -1.0], [-1.0, 4.0]]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Lopez-Paz and Ranzato, Gradient Episodic Memory for Continual Learning, NeurIPS 2017,
         equation 11, with the mean gradient in place of the current task's.
     """

@@ -44,7 +44,7 @@ class EPO(GramianWeighting):
         >>> EPO([0.5, 0.5]).weights(gramian=torch.eye(2), losses=losses)
         tensor([0., 1.])
 
-    Reference:
+    References:
         Mahapatra and Rajan, Multi-Task Learning with User Preferences: Gradient Descent with
         Controlled Ascent in Pareto Optimization, ICML 2020; Exact Pareto Optimal Search,
         arXiv 2108.00597.

@@ -34,7 +34,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         >>> backward([x.sum(), 2 * x.sum()], method, shared=[x]).weights
         tensor([0.5000, 0.5000], dtype=torch.float64)
 
-    Reference:
+    References:
         He et al., Robust Multi-Task Learning with Excess Risks, ICML 2024, equations 6, 7 and 9.
 
     Note:

@@ -27,7 +27,7 @@ class FairGrad(GramianWeighting):
         >>> FairGrad(alpha=2.0).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 8.0]]))
         tensor([1.0000, 0.2500])
 
-    Reference:
+    References:
         Ban and Ji, Fair Resource Allocation in Multi-Task Learning, ICML 2024. Solved by Newton's
         method rather than by nonlinear least squares.
     """

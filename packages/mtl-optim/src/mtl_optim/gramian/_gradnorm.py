@@ -34,7 +34,7 @@ class GradNorm(Learnable, GramianWeighting):
         >>> GradNorm(2).weights(gramian=torch.eye(2), losses=torch.ones(2))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask
         Networks, ICML 2018, algorithm 1.
 

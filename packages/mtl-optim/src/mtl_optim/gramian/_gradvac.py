@@ -33,7 +33,7 @@ class GradVac(Randomness, GramianWeighting):
         >>> GradVac().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([1.5000, 1.5000])
 
-    Reference:
+    References:
         Wang et al., Gradient Vaccine: Investigating and Improving Multi-task Optimization in
         Massively Multilingual Models, ICLR 2021, algorithm 1, all shared parameters as one group.
     """

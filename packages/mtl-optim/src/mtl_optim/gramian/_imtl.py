@@ -30,7 +30,7 @@ class IMTL(LossScales, GramianWeighting):
         >>> IMTL(2).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.6667, 0.3333])
 
-    Reference:
+    References:
         Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.3,
         algorithm 1.
 

@@ -25,7 +25,7 @@ class IMTLG(GramianWeighting):
         >>> IMTLG().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.6667, 0.3333])
 
-    Reference:
+    References:
         Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.1,
         equations 1 and 2.
 

@@ -34,7 +34,7 @@ class MGDA(GramianWeighting):
         >>> MGDA().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.8000, 0.2000])
 
-    Reference:
+    References:
         Désidéri, Multiple-gradient descent algorithm (MGDA), 2012; Sener and Koltun, Multi-Task
         Learning as Multi-Objective Optimization, NeurIPS 2018, equation 3. Solved in one
         non-negative least squares rather than by the Frank-Wolfe steps of algorithm 2.

@@ -33,7 +33,7 @@ class MoCo(TrackedGradients, GramianWeighting):
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
         tensor([0.5791, 0.4209])
 
-    Reference:
+    References:
         Fernando et al., Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent
         Approach, ICLR 2023.
 

@@ -30,7 +30,7 @@ class MoDo(CrossGramianWeighting):
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
         tensor([0.5791, 0.4209])
 
-    Reference:
+    References:
         Chen et al., Three-Way Trade-Off in Multi-Objective Learning: Optimization, Generalization
         and Conflict-Avoidance, NeurIPS 2023 and JMLR 25, 2024.
 

@@ -24,7 +24,7 @@ class MomentumConFIG(TrackedGradients, ConFIG):
         >>> MomentumConFIG().weights(gramian=torch.eye(2))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed Neural
         Networks, ICLR 2025, the variant with momentum (M-ConFIG).
 

@@ -27,7 +27,7 @@ class NashMTL(GramianWeighting):
         >>> NashMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))
         tensor([0.5000, 2.0000])
 
-    Reference:
+    References:
         Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, claim 3.1 and algorithm
         1. Solved by Newton's method rather than by the sequence of convex programs of section 3.2.
 

@@ -27,7 +27,7 @@ class PCGrad(Randomness, GramianWeighting):
         >>> PCGrad().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([1.5000, 1.5000])
 
-    Reference:
+    References:
         Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, algorithm 1.
     """
 

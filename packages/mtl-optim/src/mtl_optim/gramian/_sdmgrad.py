@@ -36,7 +36,7 @@ class SDMGrad(CrossGramianWeighting):
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.8000, 0.2000])
 
-    Reference:
+    References:
         Xiao, Ban and Ji, Direction-oriented Multi-objective Learning: Simple and Provable
         Stochastic Algorithms, NeurIPS 2023, algorithm 1.
 

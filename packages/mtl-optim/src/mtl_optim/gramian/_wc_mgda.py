@@ -36,7 +36,7 @@ class WCMGDA(GramianWeighting):
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]), losses=torch.ones(2))
         tensor([0.4000, 0.1000])
 
-    Reference:
+    References:
         Momma, Dong and Liu, A Multi-objective / Multi-task Learning Framework Induced by Pareto
         Stationarity, ICML 2022.
 

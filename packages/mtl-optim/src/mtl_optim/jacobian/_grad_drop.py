@@ -39,7 +39,7 @@ class GradDrop(Randomness, JacobianAggregator):
         >>> GradDrop()(torch.tensor([[1.0, -2.0], [1.0, -1.0]]))      # the signs agree
         tensor([ 2., -3.])
 
-    Reference:
+    References:
         Chen et al., Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout,
         NeurIPS 2020, algorithm 1.
     """

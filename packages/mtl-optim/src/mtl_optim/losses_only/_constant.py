@@ -26,7 +26,7 @@ class Constant(LossWeighting):
         >>> Constant([1.0, 10.0]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([ 1., 10.])
 
-    Reference:
+    References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 
@@ -53,7 +53,7 @@ class Sum(LossWeighting):
         >>> Sum().weights(losses=torch.tensor([5.0, 1.0]))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 
@@ -71,7 +71,7 @@ class Mean(LossWeighting):
         >>> Mean().weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 

@@ -31,7 +31,7 @@ class COSMOS(LossWeighting):
         >>> COSMOS([0.5, 0.5], penalty=1.0).weights(losses=torch.tensor([2.0, 2.0]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective Learning,
         ICDM 2021.
     """

@@ -31,7 +31,7 @@ class DynamicWeightAverage(LossWeighting):
         >>> method.weights(losses=torch.tensor([0.5, 1.0]))
         tensor([0.8756, 1.1244])
 
-    Reference:
+    References:
         Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019,
         equation 7.
     """

@@ -50,7 +50,7 @@ class EpsilonConstraint(LossWeighting):
         tensor([1.0000, 0.2500])
         tensor([1.0000, 0.5000])
 
-    Reference:
+    References:
         Momma, Garakani and Sun, Multi-objective Relevance Ranking, SIGIR eCom 2019; Nocedal and
         Wright, Numerical Optimization, 2006, section 17.4; for the damping Platt and Barr,
         Constrained Differential Optimization, NIPS 1987.

@@ -42,7 +42,7 @@ class FAMO(SecondLook, LossWeighting):
         >>> bool(method.logits[0] < method.logits[1])
         True
 
-    Reference:
+    References:
         Liu et al., FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023, algorithm 1.
     """
 

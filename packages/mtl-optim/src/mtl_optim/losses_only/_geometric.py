@@ -22,7 +22,7 @@ class GeometricLossStrategy(LossWeighting):
         >>> GeometricLossStrategy().weights(losses=torch.tensor([1.0, 4.0]))
         tensor([1.0000, 0.2500])
 
-    Reference:
+    References:
         Chennupati et al., MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss Strategy
         for Multi-Task Learning, CVPR Workshops 2019.
     """

@@ -28,7 +28,7 @@ class IMTLL(LossScales, LossWeighting):
         >>> IMTLL(2).weights(losses=torch.tensor([1.0, 3.0]))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.2,
         equation 6.
     """

@@ -27,7 +27,7 @@ class LinearScalarization(LossWeighting):
         >>> LinearScalarization([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.3000, 0.7000])
 
-    Reference:
+    References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 

@@ -32,7 +32,7 @@ class PBI(LossWeighting):
         >>> PBI([0.5, 0.5], theta=1.0).weights(losses=torch.tensor([1.0, 1.0]))
         tensor([0.7071, 0.7071])
 
-    Reference:
+    References:
         Zhang and Li, MOEA/D: A Multiobjective Evolutionary Algorithm Based on Decomposition, IEEE
         Transactions on Evolutionary Computation 11(6), 2007, section II.
     """

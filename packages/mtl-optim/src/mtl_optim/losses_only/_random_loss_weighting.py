@@ -20,7 +20,7 @@ class RandomLossWeighting(Randomness, LossWeighting):
         >>> float(method.weights(losses=torch.ones(3, dtype=torch.float64)).sum().round(decimals=9))
         1.0
 
-    Reference:
+    References:
         Lin et al., Reasonable Effectiveness of Random Weighting, TMLR 2022, section 3.
     """
 

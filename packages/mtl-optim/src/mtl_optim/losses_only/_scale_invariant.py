@@ -28,7 +28,7 @@ class ScaleInvariantScalarization(LossWeighting):
         >>> ScaleInvariantScalarization([0.5, 0.5]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.1000, 0.5000])
 
-    Reference:
+    References:
         The geometric loss strategy of Chennupati et al., MultiNet++, CVPR Workshops 2019, with a
         preference.
     """

@@ -43,7 +43,7 @@ class SmoothChebyshev(LossWeighting):
         >>> method.weights(losses=torch.tensor([300.0, 100.0]))
         tensor([0.1667, 0.5000])
 
-    Reference:
+    References:
         Lin et al., Smooth Tchebycheff Scalarization for Multi-Objective Optimization, ICML 2024.
     """
 

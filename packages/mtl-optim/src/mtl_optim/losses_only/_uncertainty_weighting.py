@@ -29,7 +29,7 @@ class UncertaintyWeighting(Learnable, LossWeighting):
         >>> UncertaintyWeighting(2).weights(losses=torch.tensor([1.0, 3.0]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
         Geometry and Semantics, CVPR 2018, section 3, the form of two regressions.
     """

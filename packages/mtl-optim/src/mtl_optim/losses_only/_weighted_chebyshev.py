@@ -33,7 +33,7 @@ class WeightedChebyshev(LossWeighting):
         >>> WeightedChebyshev([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.3000, 0.0000])
 
-    Reference:
+    References:
         Bowman, On the relationship of the Tchebycheff norm and the efficient frontier of
         multiple-criteria objectives, 1976; Miettinen, 1999, section 3.4.
     """

@@ -56,7 +56,7 @@ def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense
         >>> gap.first, gap.second, round(gap.length, 6), gap.ray.tolist()
         (1, 2, 1.0, [0.5, 0.5])
 
-    Reference:
+    References:
         Gabriel and Sokal, A new statistical approach to geographic variation analysis, 1969.
     """
     costs = as_set(points, maximize)

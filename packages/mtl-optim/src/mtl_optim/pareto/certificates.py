@@ -52,7 +52,7 @@ def kkt_residual(gramian: Tensor) -> KKTResidual:
         A Gramian holds squares, so that rounding leaves residuals of 1e-8 of the largest norm (3e-4
         for float32 products). Take ‖Jᵀ α‖ itself where less matters.
 
-    Reference:
+    References:
         Désidéri, Multiple-gradient descent algorithm (MGDA), 2012.
     """
     G = torch.from_numpy(as_numbers("gramian", gramian))

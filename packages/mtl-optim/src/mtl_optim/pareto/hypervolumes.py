@@ -31,7 +31,7 @@ def hypervolume(
         >>> hypervolume([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0])
         0.75
 
-    Reference:
+    References:
         Zitzler and Thiele, 1998; computed by moocore (Fonseca, Paquete and López-Ibáñez, 2006).
     """
     moocore = require_moocore("hypervolume")

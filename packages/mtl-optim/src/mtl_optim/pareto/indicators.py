@@ -42,7 +42,7 @@ def r2(
         >>> r2([[1.0, 1.0]], [0.0, 0.0], preferences=[[0.5, 0.5]])
         0.5
 
-    Reference:
+    References:
         Hansen and Jaszkiewicz, Evaluating the quality of approximations to the non-dominated set,
         1998; exact for two tasks: Schäpermeier and Kerschke, R2 v2, 2025.
     """
@@ -89,7 +89,7 @@ def igd_plus(points: Points, target: Points, *, maximize: Sense = False) -> floa
         >>> igd_plus([[1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]])
         0.5
 
-    Reference:
+    References:
         Ishibuchi, Masuda, Tanigaki and Nojima, Modified distance calculation in generational
         distance and inverted generational distance, EMO 2015.
     """
@@ -125,7 +125,7 @@ def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = 
         >>> spread([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]])
         0.0
 
-    Reference:
+    References:
         Zhou, Jin, Zhang, Sendhoff and Tsang, Combining model-based and genetics-based offspring
         generation for multi-objective optimization, CEC 2006; after Deb et al., NSGA-II, 2002.
     """
@@ -169,7 +169,7 @@ def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = Tru
         >>> round(delta_m([0.55, 0.40], [0.50, 0.50]), 6)
         5.0
 
-    Reference:
+    References:
         Maninis, Radosavovic and Kokkinos, Attentive Single-Tasking of Multiple Tasks, CVPR 2019,
         with the sign of Liu et al., FAMO, NeurIPS 2023.
     """

@@ -66,7 +66,7 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
                 [0., 1., 0.],
                 [1., 0., 0.]], dtype=torch.float64)
 
-    Reference:
+    References:
         Das and Dennis, Normal-Boundary Intersection, SIAM J. Optim. 8(3), 1998.
     """
     check_count("num_tasks", num_tasks)
@@ -103,7 +103,7 @@ def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None)
                 [0., 1., 0.],
                 [1., 0., 0.]], dtype=torch.float64)
 
-    Reference:
+    References:
         Hardin and Saff, Discretizing manifolds via minimum energy points, 2004; Blank, Deb, Dhebar,
         Bandaru and Seada, Generating well-spaced points on a unit simplex for evolutionary
         many-objective optimization, IEEE TEC 25(1), 2021, for s = K².

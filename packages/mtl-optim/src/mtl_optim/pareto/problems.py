@@ -76,7 +76,7 @@ def fonseca_fleming(x: Tensor) -> Tensor:
         >>> fonseca_fleming(torch.zeros(3))
         tensor([0.6321, 0.6321])
 
-    Reference:
+    References:
         Fonseca and Fleming, An overview of evolutionary algorithms in multiobjective optimization,
         Evolutionary Computation 3(1), 1995.
     """
@@ -143,7 +143,7 @@ def zdt1(x: Tensor) -> Tensor:
         >>> zdt1(torch.tensor([0.25, 0.0]))
         tensor([0.2500, 0.5000])
 
-    Reference:
+    References:
         Zitzler, Deb and Thiele, Comparison of multiobjective evolutionary algorithms, Evolutionary
         Computation 8(2), 2000.
     """
@@ -165,7 +165,7 @@ def zdt2(x: Tensor) -> Tensor:
         >>> zdt2(torch.tensor([0.5, 0.0]))
         tensor([0.5000, 0.7500])
 
-    Reference:
+    References:
         Zitzler, Deb and Thiele, 2000.
     """
     _check_point(x, 2)
@@ -191,7 +191,7 @@ def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
         >>> dtlz2(torch.tensor([0.0, 0.5, 0.5]), 2)
         tensor([1., 0.])
 
-    Reference:
+    References:
         Deb, Thiele, Laumanns and Zitzler, Scalable test problems for evolutionary multiobjective
         optimization, 2005.
     """

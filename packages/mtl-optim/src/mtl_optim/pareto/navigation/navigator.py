@@ -1,25 +1,24 @@
 """A walk along a Pareto front, one wish at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from ..._checks import check_function, check_kind
 from ..._preference import as_ideal, as_vector
 from . import storage
-from .around import Surroundings
+from .context import Context
+from .iterate import Iterate
+from .local_model import LocalModel
 from .objective import Losses, Objective
 from .points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
-from .record import record
-from .request import Names, as_request
+from .record import Origin, record
 from .sampling import Meter
 from .stepping import Taken
 from .tree import Tree
-from .whereabouts import Whereabouts
+from .wishes import Names, as_wish
 
 _SLACK = 5.0  # KKT residual of a point over that of the first: the same order
 
@@ -71,7 +70,7 @@ class ParetoNavigator:
         >>> nav.step(preview).realised.round(decimals=3)
         tensor([-0.0450,  0.0490], dtype=torch.float64)
 
-    Reference:
+    References:
         Amakor, Sonntag and Peitz, Preference Pareto Exploration, arXiv 2606.19521, 2026, for
         predictor and corrector steps by Krylov methods along a decision maker's preference; the
         equations here are derived in docs/navigation-maths.md.
@@ -90,22 +89,20 @@ class ParetoNavigator:
         settings: Settings | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        self.settings = Settings() if settings is None else settings
-        check_kind("settings", self.settings, Settings)
-        self._names = Names(tasks, metrics)
-        self._objective = Objective(
-            model,
-            losses,
-            data,
-            data if curvature_data is None else curvature_data,
-            second_order=self.settings.second_order,
+        self.settings = settings = Settings() if settings is None else settings
+        check_kind("settings", settings, Settings)
+        self._names = names = Names(tasks, metrics)
+        sample = data if curvature_data is None else curvature_data
+        second_order = settings.second_order
+        self._objective = objective = Objective(
+            model, losses, data, sample, second_order=second_order
         )
-        self._meter = None if metrics is None else Meter(self._objective, metrics, data)
+        meter = None if metrics is None else Meter(objective, metrics, data)
         self._ideal = None if ideal is None else as_vector("ideal", ideal)
-        self._tell = progress if progress is not None else lambda _: None
-        check_function("progress", self._tell)
-        self._tree = Tree()
-        self._where = Whereabouts(self._objective, self._meter, self.settings, self._tell)
+        tell = progress if progress is not None else lambda _: None
+        check_function("progress", tell)
+        self._context = Context(objective, meter, names, settings, tell)
+        self._tree, self._iterate = Tree(), Iterate(self._context)
 
     # --- where one is
 
@@ -163,14 +160,13 @@ class ParetoNavigator:
             RuntimeError: The losses cannot be differentiated twice, or evaluating changes a buffer
                 of the model.
         """
-        self._tell("measuring the start")
-        objective = self._objective
+        self._context.tell("measuring the start")
+        objective, iterate = self._objective, Iterate(self._context)
         before, theta = objective.cost, objective.read()
-        where = Whereabouts(objective, self._meter, self.settings, self._tell)
         with objective.unless_done(theta):
             self._names.fix_tasks(objective.begin(theta))
-            taken = where.descend(theta, self.settings.start_corrections if correct else 0)
-        self._tree, self._where = Tree(), where
+            taken = iterate.descend(theta, self.settings.start_corrections if correct else 0)
+        self._tree, self._iterate = Tree(), iterate
         return self._record(taken, before)
 
     def local(self) -> Local:
@@ -182,7 +178,7 @@ class ParetoNavigator:
             NavigationError: The curvature at the point is not finite.
             RuntimeError: The losses cannot be differentiated twice.
         """
-        return self._surroundings().local(self._names, self.settings)
+        return self._model().local()
 
     def preview(
         self,
@@ -214,7 +210,7 @@ class ParetoNavigator:
             ValueError: A name is unknown or an amount not positive; not exactly one wish was made.
             TypeError: An amount is no number.
         """
-        request = as_request(
+        wish = as_wish(
             self._names,
             improve=improve,
             give_up=give_up,
@@ -224,8 +220,7 @@ class ParetoNavigator:
             toward=toward,
         )
         ideal = as_ideal(self._ideal, len(self.tasks))
-        around = self._surroundings()
-        return around.preview(request, self.point, self._names, ideal, self.settings)
+        return self._model().preview(wish, self.point, ideal)
 
     def step(self, preview: Preview) -> Point:
         """Takes a previewed move: predictor, step-size control, gain test, corrector.
@@ -250,12 +245,11 @@ class ParetoNavigator:
             raise NavigationError(preview.refused)
         if preview.share <= 0:
             raise NavigationError("; ".join(preview.messages) or "nothing of it is feasible")
-        around, before, origin = self._surroundings(), self._objective.cost, self.point
+        model, before = self._model(), self._objective.cost
         tolerance = max(self.settings.tolerance, _SLACK * self.points[0].kkt)
-        taken = self._where.take(around.place.theta, preview, tolerance)
-        return self._record(
-            taken, before - around.cost, preview=preview, origin=origin, left=around.place
-        )
+        origin = Origin(self.point, model.place, preview)
+        taken = self._iterate.take(model.place.here.theta, preview, tolerance)
+        return self._record(taken, before - model.cost, origin)
 
     def undo(self) -> Point:
         """Back to the point that the current one was reached from, to the bit.
@@ -288,7 +282,7 @@ class ParetoNavigator:
         found = self._tree.find(point)
         self._objective.write(self._tree.theta(found))
         self._tree.goto(found)
-        self._where.jump()
+        self._iterate.jump()
         return found
 
     # --- on disk
@@ -314,7 +308,7 @@ class ParetoNavigator:
         data: Any = None,
         metrics: Metrics | None = None,
         **arguments: Any,
-    ) -> ParetoNavigator:
+    ) -> Self:
         """Opens a saved navigation, here or elsewhere, at the point where it was left.
 
         Args:
@@ -338,20 +332,14 @@ class ParetoNavigator:
 
     # --- inside
 
-    def _surroundings(self) -> Surroundings:
-        return self._where.around(self._tree.theta(self.point))
+    def _model(self) -> LocalModel:
+        return self._iterate.model(self._tree.theta(self.point))
 
-    def _record(self, taken: Taken, before: Cost, **came: Any) -> Point:
-        """Records the place where one has arrived as a point."""
-        place = self._where.place(taken.found.theta)
-        point = record(
-            self._tree.next_id,
-            place,
-            self._names,
-            self._objective.scales,
-            cost=self._objective.cost - before,
-            message=taken.message,
-            **came,
-        )
-        self._tree.add(point, place.theta)
+    def _record(self, taken: Taken, before: Cost, origin: Origin | None = None) -> Point:
+        """Record the place that was reached as a point."""
+        theta = taken.found.here.theta
+        place, cost = self._iterate.place(theta), self._objective.cost - before
+        number = self._tree.next_id
+        point = record(self._context, number, place, cost, taken.message, origin)
+        self._tree.add(point, theta)
         return point

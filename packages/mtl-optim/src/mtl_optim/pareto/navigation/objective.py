@@ -1,7 +1,5 @@
 """The losses of a model as functions of one vector of parameters, with every evaluation counted."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +30,21 @@ class Values:
 
     means: Tensor
     samples: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The losses to first order at a place.
+
+    Attributes:
+        theta: θ (param,).
+        losses: ℓ, scaled, with their samples.
+        J: Their Jacobian (task, param), in the dtype of θ.
+    """
+
+    theta: Tensor
+    losses: Values
+    J: Tensor
 
 
 class Objective:
@@ -150,8 +163,8 @@ class Objective:
         with torch.no_grad(), evaluating(self.model):
             return self._values(self._losses(self.model, self._data), finite=finite)
 
-    def jacobian(self, theta: Tensor) -> tuple[Values, Tensor]:
-        """The scaled losses at θ, and their Jacobian (task, param) in the dtype of θ."""
+    def expand(self, theta: Tensor) -> Expansion:
+        """Compute the scaled losses at θ and their Jacobian."""
         self.write(theta)
         with torch.enable_grad(), evaluating(self.model):
             raw = self._losses(self.model, self._data)
@@ -168,7 +181,7 @@ class Objective:
         if not bool(torch.isfinite(J).all()):
             task = int(torch.nonzero(~torch.isfinite(J).all(dim=1))[0])
             raise ValueError(f"`losses`: the gradient of task {task} must be finite")
-        return values, J
+        return Expansion(theta, values, J)
 
     def curvature(self, theta: Tensor, alpha: Tensor) -> Product:
         """V ↦ H v, H = Σ α_k ∇²ℓ_k at θ, by differentiating the gradient once more.

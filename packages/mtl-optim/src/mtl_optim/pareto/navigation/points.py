@@ -1,10 +1,8 @@
 """The records of a navigation: points, what is known around them, and what a wish would cost."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import torch
@@ -46,19 +44,13 @@ class Cost:
         """The same in gradients: a product counts 2, a forward pass a third."""
         return self.gradients + 2 * self.products + self.forwards / 3
 
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.forwards + other.forwards,
-            self.gradients + other.gradients,
-            self.products + other.products,
-        )
+    def __add__(self, other: "Cost") -> "Cost":
+        mine, theirs = astuple(self), astuple(other)
+        return Cost(*(a + b for a, b in zip(mine, theirs, strict=True)))
 
-    def __sub__(self, other: Cost) -> Cost:
-        return Cost(
-            self.forwards - other.forwards,
-            self.gradients - other.gradients,
-            self.products - other.products,
-        )
+    def __sub__(self, other: "Cost") -> "Cost":
+        mine, theirs = astuple(self), astuple(other)
+        return Cost(*(a - b for a, b in zip(mine, theirs, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,5 @@
 """Metrics and sampling noise: means over samples, and their slopes from moves along the front."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ A point's file is named by its contents and never changes; the manifest is writt
 place, and renamed. A kill or a full disk therefore leaves the older state or none.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -19,8 +17,8 @@ from torch import Tensor
 
 from .objective import Objective
 from .points import Cost, Point
-from .request import Names
 from .tree import Tree
+from .wishes import Names
 
 FORMAT = "mtl-optim-navigation"
 VERSION = 1

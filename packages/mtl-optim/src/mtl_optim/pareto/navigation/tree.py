@@ -1,7 +1,5 @@
 """The tree of visited points, with the parameters of each."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from torch import Tensor
