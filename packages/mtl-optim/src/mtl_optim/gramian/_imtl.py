@@ -1,4 +1,4 @@
-"""Impartial multi-task learning: losses and gradients balanced together."""
+"""IMTL: the whole of impartial multi-task learning."""
 
 import numpy as np
 import torch
@@ -11,7 +11,9 @@ from ._imtlg import impartial
 
 
 class IMTL(LossScales, GramianWeighting):
-    """`IMTLL` and `IMTLG` together: learned scales of the losses, equal projections of gradients.
+    """IMTL, both halves: scales of the losses as in `IMTLL`, equal projections as in `IMTLG`.
+
+    What DeepMTL2R calls `imtl` is `IMTLG` alone.
 
     The scales e^s minimise Σ e^(s_k) L_k − s_k, and α makes equal the projections of
     d = Σ α_k e^(s_k) g_k on all unit gradients. Give `method.parameters()` to an optimizer.

@@ -1,4 +1,4 @@
-"""Impartial multi-task learning: the part that balances gradients."""
+"""IMTL-G: the half of impartial multi-task learning that balances gradients."""
 
 import numpy as np
 import torch
@@ -12,7 +12,9 @@ Array = NDArray[np.float64]
 
 
 class IMTLG(GramianWeighting):
-    """The direction with the same projection on every unit gradient: w ∝ G⁺ √diag(G).
+    """IMTL-G (DeepMTL2R's `imtl`): the same projection on every unit gradient, w ∝ G⁺ √diag(G).
+
+    It is the half of the paper's method that balances gradients; `IMTL` is the whole.
 
     ⟨g_k, d⟩ / ‖g_k‖ is the same for all k where the gradients are independent; scaling a task's
     loss leaves the direction. Weights may be negative: a task whose gradient would be served too

@@ -1,4 +1,4 @@
-"""Impartial multi-task learning: the part that balances losses."""
+"""IMTL-L: the half of impartial multi-task learning that balances losses."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from .._loss_scales import LossScales
 
 
 class IMTLL(LossScales, LossWeighting):
-    """Learn scales that make all losses 1: minimise Σ e^(s_k) L_k − s_k over s too.
+    """IMTL-L: learn scales that make all losses 1, and minimise Σ e^(s_k) L_k − s_k over s too.
 
     For fixed losses the optimum is e^s = 1 / L. Give `method.parameters()` to an optimizer:
     `backward` fills their `.grad`, and raises where they stay as they were.
