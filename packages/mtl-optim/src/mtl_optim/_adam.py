@@ -35,7 +35,7 @@ class Adam(State):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def step(self, vector: Tensor, gradient: Tensor) -> Tensor:
-        """The vector after a step."""
+        """Return the vector after a step."""
         gradient = gradient + self.weight_decay * vector
         self.steps = self.steps + 1
         self.mean = self.mean.to(gradient).lerp(gradient, 0.1)

@@ -125,7 +125,7 @@ def backward(
 
 
 def _wrt(given: object, *, at_features: bool = False) -> list[Tensor]:
-    """The tensors that gradients are taken with respect to, each once."""
+    """Read the tensors that gradients are taken with respect to, each once."""
     name, read = ("features", as_tensors) if at_features else ("shared", as_parameters)
     wrt = unique(tensor for tensor in read(name, given) if tensor.requires_grad)
     if not wrt:
@@ -136,7 +136,7 @@ def _wrt(given: object, *, at_features: bool = False) -> list[Tensor]:
 def _heads(
     given: object, tasks: TaskLosses, wrt: list[Tensor], *, at_features: bool
 ) -> list[Tensor]:
-    """The other parameters that the losses reach, or those that the user names."""
+    """Find the other parameters that the losses reach, or read those that the user names."""
     if given is None:
         found = reachable_leaves(tasks.outputs, stop=wrt if at_features else ())
     else:

@@ -52,7 +52,7 @@ class Weighting(Method):
         return False
 
     def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
-        """The rows that the weights combine, where they are others than the gradients.
+        """Return the rows that the weights combine: the gradients, or what a method makes of them.
 
         Args:
             jacobian: The gradients of each task, one per shared tensor; None where one is missing.
@@ -63,10 +63,10 @@ class Weighting(Method):
 
     @abstractmethod
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """Weights (task,), with no model at all."""
+        """Return the weights (task,), with no model at all."""
 
     def checked(self, weights: Tensor, like: Tensor) -> Tensor:
-        """A copy of what `forward` gave, in the dtype and on the device of another tensor.
+        """Copy what `forward` gave, to the dtype and the device of another tensor.
 
         Args:
             weights: What `forward` gave.
@@ -103,7 +103,7 @@ class LossWeighting(Weighting):
 
     @abstractmethod
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,) for the losses (task,)."""
+        """Return the weights (task,) for the losses (task,)."""
 
     @property
     def due(self) -> bool:
@@ -116,7 +116,7 @@ class LossWeighting(Weighting):
         return False
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """The method's weights, with no model at all.
+        """Compute the method's weights, with no model at all.
 
         Args:
             losses: Losses (task,).
@@ -163,7 +163,7 @@ class GramianWeighting(Weighting):
 
     @abstractmethod
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,) for the Gramian (task, task) and the losses (task,)."""
+        """Return the weights (task,) for the Gramian (task, task) and the losses (task,)."""
 
     @property
     def due(self) -> bool:
@@ -180,7 +180,7 @@ class GramianWeighting(Weighting):
         return True
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """The method's weights, with no model at all.
+        """Compute the method's weights, with no model at all.
 
         Args:
             losses: Losses (task,); most methods do without.
@@ -221,11 +221,11 @@ class GramianWeighting(Weighting):
         return weights
 
     def check_gramian(self, gramian: Tensor) -> None:
-        """Raise for what is no Gramian."""
+        """Raise unless `gramian` is a Gramian."""
         check_gramian(gramian)
 
     def require_losses(self, losses: Tensor | None) -> Tensor:
-        """The losses of a method that cannot do without them."""
+        """Return the losses of a method that needs them."""
         if losses is None:
             raise TypeError(f"{type(self).__name__} needs `losses` beside `gramian`, got None")
         return losses
@@ -254,7 +254,7 @@ class CrossGramianWeighting(GramianWeighting):
         return not self.one_batch
 
     def check_gramian(self, gramian: Tensor) -> None:
-        """Raise for what is no finite square matrix."""
+        """Raise unless `gramian` is a finite square matrix."""
         check_cross_gramian(gramian)
 
 
@@ -269,10 +269,10 @@ class JacobianAggregator(Method):
 
     @abstractmethod
     def forward(self, jacobian: Tensor) -> Tensor:
-        """Direction (param,) for one block of columns of the Jacobian (task, param)."""
+        """Return the direction (param,) for one block of columns of the Jacobian (task, param)."""
 
     def direction(self, jacobian: Tensor) -> Tensor:
-        """Direction, of shape (*shape), for the gradients (task, *shape) of one tensor.
+        """Return the direction (*shape) for the gradients (task, *shape) of one tensor.
 
         Raises:
             TypeError: `forward` gives no tensor.
@@ -293,7 +293,7 @@ class JacobianAggregator(Method):
         return found.reshape(jacobian.shape[1:])
 
     def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
-        """Direction for one feature tensor; a method that treats its axes apart overrides it.
+        """Return the direction for one feature tensor; override it to look at its axes.
 
         Args:
             jacobian: Gradients (task, *shape) with respect to the features.

@@ -37,7 +37,7 @@ _ROUNDINGS = 2**12
 
 
 def products_dtype(jacobian: Blocks) -> torch.dtype:
-    """In which dtype the products are taken at first: float32, unless a gradient has more digits.
+    """Choose the dtype of the first products: float32, unless a gradient has more digits.
 
     float64 too where PyTorch is set to take products of float32 with fewer digits (TF32, bfloat16),
     which would round the cosines.
@@ -50,7 +50,7 @@ def products_dtype(jacobian: Blocks) -> torch.dtype:
 
 
 def resolved(gramian: Tensor) -> bool:
-    """Whether a Gramian of float32 products holds what one of float64 products would.
+    """Return whether a Gramian of float32 products holds what one of float64 products would.
 
     It does not where a squared norm is 0, may have lost squares to underflow, or has overflowed,
     nor where the unit gradients are dependent up to float32 rounding: the smallest eigenvalue of
@@ -81,7 +81,7 @@ def resolved(gramian: Tensor) -> bool:
 
 
 def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
-    """G = J Jᵀ for a Jacobian given as one sequence of blocks per task.
+    """Compute G = J Jᵀ for a Jacobian given as one sequence of blocks per task.
 
     The blocks pass in chunks through one buffer that stays in the cache, and the sums over chunks
     are float64 whatever the products are.
@@ -103,7 +103,7 @@ def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def cross_gramian(one: Blocks, other: Blocks) -> Tensor:
-    """C = J J'ᵀ for two Jacobians of the same blocks, from float64 products.
+    """Compute C = J J'ᵀ for two Jacobians of the same blocks, from float64 products.
 
     Examples:
         >>> cross_gramian([[torch.tensor([1.0, 2.0])]], [[torch.tensor([3.0, 4.0])]])
@@ -129,7 +129,7 @@ def _products(jacobian: Blocks, rows: int, dtype: torch.dtype) -> Tensor:
 
 
 def _flat(block: list[Tensor | None], like: Tensor) -> list[Tensor]:
-    """The block's gradients as vectors, without a copy where all have one dense layout."""
+    """View the block's gradients as vectors, without a copy if all have one dense layout."""
     if all(g is not None and g.is_contiguous() for g in block):
         return [g if g.ndim == 1 else g.view(-1) for g in block if g is not None]
     zero = like.new_zeros(()).expand(like.shape)
@@ -239,7 +239,7 @@ def _joined(blocks: list[list[Tensor]], chunk: Tensor) -> Tensor:
 
 
 def _reduced_precision(device: str) -> bool:
-    """Whether PyTorch is set to round the factors of a float32 matrix product."""
+    """Return whether PyTorch is set to round the factors of a float32 matrix product."""
     backend = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
     setting = getattr(getattr(backend, "matmul", None), "fp32_precision", None)
     if setting is None:  # before torch 2.9

@@ -10,7 +10,7 @@ from ._gradients import Block
 
 
 def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) -> list[Tensor]:
-    """The leaf tensors that `backward` from `outputs` would give a gradient.
+    """Find the leaf tensors that `backward` from `outputs` would give a gradient.
 
     Args:
         outputs: Tensors with a graph.
@@ -85,7 +85,7 @@ class Cut:
             handle.remove()
 
     def taken(self, gradients: Iterable[Tensor | None]) -> Block:
-        """The gradients with respect to the tensors, and to others after them, of one walk."""
+        """Return the gradients of one walk, those that arrived at the cut in their places."""
         found = list(gradients)
         for place, tensor in enumerate(self.tensors):
             if tensor.grad_fn is not None:

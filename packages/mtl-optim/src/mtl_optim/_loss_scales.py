@@ -22,6 +22,6 @@ class LossScales(Learnable):
         self.log_scales = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
 
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """Σ e^(s_k) L_k − s_k."""
+        """Return Σ e^(s_k) L_k − s_k."""
         s = self.log_scales.to(losses)
         return s.exp() @ losses - s.sum()

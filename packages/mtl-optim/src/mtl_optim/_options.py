@@ -1,4 +1,4 @@
-"""What the driver is given beside losses, method and parameters."""
+"""The options of `backward`, beside losses, method and parameters."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from ._losses import TaskLosses
 def check_options(
     scaler: object, reduce: object, memory_budget: float | None, retain_graph: bool
 ) -> None:
-    """Raise for options that would fail later, or be taken for something else."""
+    """Raise for options that would fail later, or that mean something else."""
     if scaler is not None:
         check_kind("scaler", scaler, torch.amp.GradScaler)
     if reduce is not None:
@@ -33,7 +33,7 @@ def check_options(
 
 
 def warn_of_other_processes() -> None:
-    """Warn where this is one of several processes: none of the others sees these gradients."""
+    """Warn if this is one of several processes: the others do not see these gradients."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return
     processes = distributed.get_world_size()
@@ -55,7 +55,7 @@ def second_batch_losses(
     scaler: torch.amp.GradScaler | None,
     reduce: Reduce | None,
 ) -> TaskLosses | None:
-    """The losses on the second batch, for a method that looks at two."""
+    """Read the losses on the second batch, for a method that looks at two."""
     wanted = isinstance(method, Weighting) and method.wants_second_batch
     if wanted != (losses is not None):
         raise ValueError(

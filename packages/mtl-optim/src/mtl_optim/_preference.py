@@ -1,4 +1,4 @@
-"""Preference vectors and ideal points: what is accepted, in one place."""
+"""The checks of preference vectors and ideal points."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.333
 
 
 def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
-    """The preference as a float64 vector (task,) on the simplex.
+    """Read a preference as a float64 vector (task,) on the simplex.
 
     A sum within 1e-3 of 1 is taken for rounding and divided out; anything else is an error, since
     a vector of another sum is more often a mistake than a wish.
@@ -34,7 +34,7 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
 
 
 def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
-    """A preference whose ray 1/r of loss space exists, as a float64 vector (task,).
+    """Read a preference with a ray 1/r in loss space, as a float64 vector (task,).
 
     Raises:
         TypeError: As `as_preference`.
@@ -54,7 +54,7 @@ def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
 
 
 def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = "ideal") -> Tensor:
-    """The ideal point, or another lower bound, as a float64 vector (task,); None is 0.
+    """Read the ideal point, or another lower bound, as a float64 vector (task,); None is 0.
 
     Raises:
         TypeError: It holds something other than numbers.
@@ -73,7 +73,7 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = 
 
 
 def as_vector(name: str, numbers: object) -> Tensor:
-    """Numbers as a float64 tensor (task,) on the CPU, a copy.
+    """Copy numbers into a float64 tensor (task,) on the CPU.
 
     Raises:
         TypeError: They are no numbers.

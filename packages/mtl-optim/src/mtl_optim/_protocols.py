@@ -33,7 +33,7 @@ class SecondLook(Method):
         """Update the state from the losses (task,) after the step: float64, on the CPU."""
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """As the kind's `weights`; refuses while the look of the last step is missing.
+        """Compute the weights as the kind does; raise if the last step was not shown.
 
         Raises:
             RuntimeError: `look_again` was not called since the last weights.
@@ -113,7 +113,7 @@ class Learnable(Method):
 
     @abstractmethod
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """What the method's parameters minimise: a scalar with a graph to them."""
+        """Return what the method's parameters minimise: a scalar with a graph to them."""
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """Add the objective's gradient to the `.grad` of the parameters.

@@ -48,7 +48,7 @@ class Call:
     retain_graph: bool
 
     def values(self) -> Tensor:
-        """The losses (task,), float64, on the CPU."""
+        """Return the losses (task,), float64, on the CPU."""
         return self.tasks.values.to("cpu", torch.float64)
 
 
@@ -202,7 +202,7 @@ def _group_by_group(
 def _aggregate(
     method: JacobianAggregator, rows: Rows, features: list[Tensor] | None, *, overflow: bool
 ) -> Block:
-    """The direction, one block per parameter or per feature tensor."""
+    """Compute the direction, one block per parameter or per feature tensor."""
     direction: Block = []
     if not overflow:
         nan = torch.full((len(rows),), torch.nan)
@@ -229,7 +229,7 @@ def _rows(
     *,
     retain_graph: bool,
 ) -> tuple[Rows, Block]:
-    """The rows of J, averaged over the processes, and each one's own gradient of Σ L_k at `heads`.
+    """Compute the rows of J, averaged over the processes, and the gradient of Σ L_k at `heads`.
 
     One vector-Jacobian product per task gives both; none goes on behind the cut.
     """
@@ -267,7 +267,7 @@ def _check_tracks(method: Weighting, route: str) -> None:
 def _losses_and_gramian(
     call: Call, rows: Rows, reduce: Reduce | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Losses and Gramian on the CPU, from float64 products where float32 ones do not resolve it."""
+    """Return losses and Gramian; the products are float64 where float32 does not resolve it."""
     dtype = products_dtype(rows)
     values, matrix = _to_host(call.tasks, gramian(rows, dtype), reduce)
     if dtype != torch.float64 and not resolved(matrix):
@@ -278,7 +278,7 @@ def _losses_and_gramian(
 def _to_host(
     tasks: TaskLosses, matrix: Tensor, reduce: Reduce | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Losses and Gramian on the CPU, by one copy from the device."""
+    """Bring losses and Gramian to the CPU, by one copy from the device."""
     if reduce is not None:
         reduce(matrix)
     values = tasks.values.to(matrix.device, torch.float64)
@@ -289,7 +289,7 @@ def _to_host(
 
 
 def _weigh(call: Call, method: Weighting, values: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights, and the Gramian of the gradients as they are without the scaler."""
+    """Return the weights, and the Gramian of the gradients without the scaler's factor."""
     scale = call.tasks.scale
     matrix = matrix / scale**2
     if call.scaled and not bool(torch.isfinite(matrix).all()):

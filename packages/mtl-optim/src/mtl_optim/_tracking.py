@@ -1,4 +1,4 @@
-"""Gradients averaged over the steps, for methods that combine those instead of the last ones."""
+"""Gradients averaged over the steps, for methods that combine the averages."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -33,15 +33,15 @@ class TrackedGradients(Method):
 
     @abstractmethod
     def rate(self, step: int) -> float:
-        """ρ_t in (0, 1] of the step, counted from 1; 1 at the first, where there is no average."""
+        """Return ρ_t in (0, 1] for step t, counted from 1; ρ_1 = 1, as there is no average."""
 
     def factors(self, losses: Tensor) -> Tensor:
-        """The c (task,) of the losses (task,)."""
+        """Return the factors c (task,) for the losses (task,)."""
         return torch.ones_like(losses)
 
     @torch.no_grad()
     def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
-        """The averages after these gradients, which a gradient scaler has multiplied by `scale`.
+        """Update the averages by the gradients, which a gradient scaler has multiplied by `scale`.
 
         Gradients that overflowed in a scaler leave the averages, and are handed back as they are.
 
@@ -62,7 +62,7 @@ class TrackedGradients(Method):
         return [[None if y is None else y * scale for y in row] for row in self.averages]
 
     def admit(self, jacobian: Rows, scale: float) -> bool:
-        """Whether the gradients may enter the state, which counts the step then.
+        """Return whether the gradients may enter the state; if so, count the step.
 
         Raises:
             ValueError: As `track`.
@@ -127,7 +127,7 @@ class TrackedGradients(Method):
 def _move(
     average: Tensor | None, gradient: Tensor | None, rate: float, part: float
 ) -> Tensor | None:
-    """(1 − ρ) y + ρ c g, in the memory of y; None is 0."""
+    """Return (1 − ρ) y + ρ c g, in the memory of y; None is 0."""
     if average is None:
         return None if gradient is None else gradient * part
     average = average.to(gradient.device) if gradient is not None else average

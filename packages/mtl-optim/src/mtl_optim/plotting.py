@@ -84,7 +84,7 @@ def plot_conflicts(
 
 
 def _kept(steps: Sequence[Step], what: str) -> tuple[list[int], Tensor]:
-    """When the steps have it, and what they have then: (step, task, ...)."""
+    """Return the steps that have the attribute, and its values: (step, task, ...)."""
     if not isinstance(steps, Sequence) or not all(isinstance(step, Step) for step in steps):
         raise TypeError(f"`steps` must be a sequence of `Step` records, got {reprlib.repr(steps)}")
     found = [(t, getattr(step, what)) for t, step in enumerate(steps)]

@@ -21,7 +21,7 @@ from ._gradients import Rows
 
 
 class _ShownTheSame(Weighting):
-    """What a method made of another one is shown: the gradients and batches of the inner one."""
+    """A method made of another one, which is shown the gradients and batches of the inner one."""
 
     inner: Weighting
 
@@ -77,7 +77,7 @@ class Wrapper(_ShownTheSame):
         self.inner.learn(losses, gramian, scale)
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """The wrapped weights (task,), with the dtype and device of what they weigh.
+        """Compute the wrapped weights (task,), with the dtype and device of what they weigh.
 
         Raises:
             TypeError: The inner method or the wrapper needs what is not given.
@@ -100,7 +100,7 @@ class Wrapper(_ShownTheSame):
 
     @abstractmethod
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,) from losses (task,) and Gramian (task, task): float64, on the CPU."""
+        """Return the weights (task,) from losses and Gramian: float64, on the CPU."""
 
 
 class LogLosses(Wrapper):
@@ -135,7 +135,7 @@ class LogLosses(Wrapper):
         self.keep_scale = check_flag("keep_scale", keep_scale)
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         losses, logs, gramian = self._logs(losses, gramian)
         try:
             weights = self.inner.weights(losses=logs, gramian=gramian) / losses
@@ -145,7 +145,7 @@ class LogLosses(Wrapper):
         return weights / (1 / losses).mean() if self.keep_scale else weights
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
-        """As the inner method, on log L."""
+        """Learn as the inner method, on log L."""
         _, logs, gramian = self._logs(losses, gramian)
         self.inner.learn(logs, gramian, scale)
 
@@ -197,7 +197,7 @@ class CRMOGM(Wrapper):
         self.register_buffer("average", torch.empty(0, dtype=torch.float64))
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         found = self.inner.weights(losses=losses, gramian=gramian)
         if self.average.numel() > 0:
             check_length("losses", len(found), len(self.average))
@@ -233,7 +233,7 @@ class RescaledWeights(Wrapper):
         self.total = check_positive_number("total", total)
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         found = self.inner.weights(losses=losses, gramian=gramian)
         largest = found.abs().max()
         if float(largest) == 0:
@@ -281,10 +281,10 @@ class UpdateEvery(_ShownTheSame, GramianWeighting):
         """Leave the check to the inner method, which may look at two batches."""
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
-        """As the inner method, in the steps that look at the Gramian."""
+        """Learn as the inner method, in the steps that look at the Gramian."""
         if gramian is not None:
             self.inner.learn(losses, gramian, scale)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return self.inner.weights(losses=losses, gramian=gramian)

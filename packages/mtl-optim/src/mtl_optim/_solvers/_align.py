@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def align(gramian: Array) -> tuple[Array, Array]:
-    """The singular values σ > 0 (rank,) and vectors V (task, rank) with G = V σ² Vᵀ.
+    """Find the singular values σ > 0 (rank,) and vectors V (task, rank) with G = V σ² Vᵀ.
 
     Found on A S, where C = AᵀA and S holds the norms: small components keep the digits that a
     decomposition of G loses by squaring. The rank is that of the cosines, whatever the norms.
@@ -41,7 +41,7 @@ def align(gramian: Array) -> tuple[Array, Array]:
 
 
 def _jacobi(columns: Array) -> tuple[Array, Array]:
-    """The singular values and left vectors of a matrix (row, column) by one-sided Jacobi."""
+    """Find the singular values and left vectors of a matrix (row, column) by one-sided Jacobi."""
     rows_and_columns, left_vectors, no_right_vectors = 2, 0, 3
     found = lapack.dgejsv(columns, joba=rows_and_columns, jobu=left_vectors, jobv=no_right_vectors)
     values, left, _, work, _, failed = found

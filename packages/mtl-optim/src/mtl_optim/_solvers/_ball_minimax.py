@@ -97,7 +97,7 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
 
 
 def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | None:
-    """The v with which the ball is filled and all conditions hold, if a few supports find it.
+    """Find the v that fills the ball and meets all conditions, if a few supports do; else None.
 
     In units of the radius, from a level on that is near the one looked for, with steps t q of it:
     ⟨e_k, d⟩ ≥ p_k − t q_k.
@@ -147,7 +147,7 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
 def _fill(
     part: Array, losses: Array, level: float, reach: Array, q: Array, support: Any
 ) -> tuple[Array, Array, float]:
-    """On a support d = Eᵀ (a − t b), and ‖d‖² = 1 is a quadratic in t: a − t b, p and t.
+    """Solve on a support, where d = Eᵀ (a − t b) and ‖d‖² = 1: return a − t b, p and t.
 
     The root is taken without a difference of like numbers; where there is none, t is that of the
     shortest d.
@@ -163,6 +163,6 @@ def _fill(
 
 
 def _at_maximum(losses: Array) -> Array:
-    """α on the simplex, even over the largest losses."""
+    """Return α on the simplex, even over the largest losses."""
     at_maximum = losses == losses.max()
     return np.asarray(at_maximum / at_maximum.sum(), dtype=np.float64)

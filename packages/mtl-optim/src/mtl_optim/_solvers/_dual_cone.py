@@ -15,7 +15,7 @@ _TOLERANCE = 1e-14  # of a slope, as rounding leaves it
 
 
 def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
-    """Weights of the nearest directions that conflict with no gradient.
+    """Find the weights of the nearest directions that conflict with no gradient.
 
     The projection of Jᵀ u onto {d : J d ≥ 0} is Jᵀ (u + v) for the v ≥ 0 that minimises
     ‖Jᵀ (u + v)‖². With G = S C S and C = AᵀA that is a non-negative least squares in S v on the
@@ -55,7 +55,7 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
 
 
 def _exchange(C: Array, slope: Array) -> Array | None:
-    """The v ≥ 0 with r = C v + slope ≥ 0 and vᵀ r = 0, if a few exchanges of support find it."""
+    """Find the v ≥ 0 with r = C v + slope ≥ 0 and vᵀ r = 0, if a few exchanges of support do."""
     support = slope < 0
     for _ in range(_MAX_SUPPORTS):
         inside = np.flatnonzero(support)

@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def equal_cosines(gramian: Array) -> tuple[Array, Array]:
-    """The x with C x = 1 on the cosines C, or the shortest least-squares solution x = C⁺ 1.
+    """Solve C x = 1 on the cosines C, by the shortest least-squares solution x = C⁺ 1 if need be.
 
     With E the unit gradients, Eᵀ x has the inner product 1 with each of them.
 

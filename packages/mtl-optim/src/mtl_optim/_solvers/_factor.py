@@ -10,7 +10,7 @@ _CLEAR = 1e-8  # a squared pivot that rounding is far from: the root of float64'
 
 
 def cholesky(cosines: Array) -> Array | None:
-    """The triangle R (task, task) with C = RᵀR, where the gradients are clearly independent.
+    """Factor C = RᵀR, R (task, task); None unless the gradients are clearly independent.
 
     Examples:
         >>> cholesky(np.ones((2, 2))) is None
@@ -23,7 +23,7 @@ def cholesky(cosines: Array) -> Array | None:
 
 
 def eigen(cosines: Array) -> tuple[Array, Array]:
-    """The eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ.
+    """Find the eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ.
 
     Raises:
         RuntimeError: The method did not converge.
@@ -39,7 +39,7 @@ def eigen(cosines: Array) -> tuple[Array, Array]:
 
 
 def factor_of(cosines: Array, *, roundings: float = 16.0) -> Array:
-    """A (rank, task) with C = AᵀA, for cosines C (task, task) of dependent gradients too.
+    """Factor C = AᵀA, A (rank, task), for cosines C (task, task) of dependent gradients too.
 
     An eigenvalue that rounding alone can leave of a 0 is one: its root, 1e-8, would be a direction
     that the gradients do not have.

@@ -12,7 +12,7 @@ _MAX_STEPS = 500
 
 
 def alpha_fair(gramian: Array, alpha: float) -> Array:
-    """The w > 0 with G w = w^(−p), p = 1/α.
+    """Find the w > 0 with G w = w^(−p), p = 1/α.
 
     It is the stationarity of the strictly convex ½ wᵀ G w − Σ ∫ w^(−p). With G = S C S the unknown
     is β, w_k = β_k s_k^(−2/(1+p)), so that each task alone has β = 1; Newton steps in β, bounded
@@ -42,7 +42,7 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
 
 
 def _solve(C: Array, t: Array, p: float) -> Array:
-    """β with Σ_j C_kj t_j β_j = t_k β_k^(−p), or zeros where there is none."""
+    """Find β with Σ_j C_kj t_j β_j = t_k β_k^(−p), or zeros if there is none."""
     tasks = len(C)
     rounding = tasks * np.finfo(np.float64).eps
     M = C * t / t[:, None]

@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 
 def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
-    """The w ≥ 0 with nᵀ w = 1 that minimises wᵀ G w; with n = 1, on the simplex.
+    """Find the w ≥ 0 with nᵀ w = 1 that minimises wᵀ G w; with n = 1, on the simplex.
 
     With G = S C S, u = S w and a = S⁻¹ n (scaled to a largest entry of 1), w is proportional to
     S⁻¹ u for the u ≥ 0 that minimises uᵀ C u + (aᵀ u − 1)²: one non-negative least squares on a
@@ -57,7 +57,7 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
 
 
 def _between_two(one: float, other: float, inner: float) -> Array:
-    """The closed form for the squared norms of two gradients and their inner product."""
+    """Solve in closed form for the squared norms of two gradients and their inner product."""
     if inner >= min(one, other):  # the shorter one
         return np.array([one <= other, other <= one]) / (1.0 + (one == other))
     apart = (other - inner) + (one - inner)

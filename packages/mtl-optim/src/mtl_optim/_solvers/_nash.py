@@ -14,7 +14,7 @@ _MAX_STEPS = 500
 
 
 def nash_bargaining(gramian: Array) -> Array:
-    """The α > 0 with G α = 1/α.
+    """Find the α > 0 with G α = 1/α.
 
     It is the stationarity of the strictly convex, self-concordant ½ αᵀ G α − Σ log α, which damped
     Newton steps solve in 10 to 20 products of K×K. With G = S C S the unknown is β = S α, so that
@@ -43,7 +43,7 @@ def nash_bargaining(gramian: Array) -> Array:
 
 
 def _solve(C: Array) -> Array:
-    """β with Cβ = 1/β, or zeros where there is none."""
+    """Find β with Cβ = 1/β, or zeros if there is none."""
     tasks = len(C)
     beta = np.full(tasks, 1.0 / np.sqrt(max(C.sum() / tasks, 1.0 / tasks)))
     bound = np.sqrt(_LOST / (tasks * np.finfo(np.float64).eps))

@@ -8,7 +8,7 @@ Array = NDArray[np.float64]
 
 
 def nnls(matrix: Array, target: Array) -> Array:
-    """The x ≥ 0 that minimises ‖A x − b‖².
+    """Find the x ≥ 0 that minimises ‖A x − b‖².
 
     An active-set method (Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23):
     exact up to rounding and finite, since no set of active constraints comes back.

@@ -7,7 +7,7 @@ Array = NDArray[np.float64]
 
 
 def project_onto_simplex(vector: Array) -> Array:
-    """The nearest point of {x ≥ 0, Σ x = 1}: max(v − τ, 0) with the τ that makes the sum 1.
+    """Find the nearest point of {x ≥ 0, Σ x = 1}: max(v − τ, 0) with the τ that makes the sum 1.
 
     Args:
         vector: v (task,).

@@ -7,7 +7,7 @@ Array = NDArray[np.float64]
 
 
 def unit_diagonal(gramian: Array) -> tuple[Array, Array]:
-    """The cosines C (task, task) and the norms s (task,) with G = diag(s) C diag(s).
+    """Find the cosines C (task, task) and the norms s (task,) with G = diag(s) C diag(s).
 
     A row with s = 0 has zero cosines but for its 1 on the diagonal.
 

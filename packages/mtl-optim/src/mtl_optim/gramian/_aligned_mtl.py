@@ -45,7 +45,7 @@ class AlignedMTL(GramianWeighting):
         self.scale = scale
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         values, vectors = align(gramian.numpy())
         if len(values) == 0:
             return torch.zeros(len(gramian), dtype=gramian.dtype)

@@ -50,7 +50,7 @@ class CAGrad(GramianWeighting):
         self.divisor = {None: 1.0, "1+c": 1 + c, "1+c^2": 1 + c * c}[rescale]
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         G = gramian.numpy()
         inner = G.sum(axis=1) / len(G)  # ⟨g_k, g₀⟩
         radius = self.c * max(float(inner.sum()) / len(G), 0.0) ** 0.5

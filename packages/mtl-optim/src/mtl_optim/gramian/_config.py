@@ -30,7 +30,7 @@ class ConFIG(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         x, norms = equal_cosines(gramian.numpy())
         weights = np.zeros_like(x)
         if x.any():

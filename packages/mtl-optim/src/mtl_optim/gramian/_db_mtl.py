@@ -42,15 +42,15 @@ class DBMTL(TrackedGradients, GramianWeighting):
         self.beta = check_below_one("beta", beta)
 
     def rate(self, step: int) -> float:
-        """1 − β, and 1 at the first step."""
+        """Return 1 − β, and 1 at the first step."""
         return 1.0 if step == 1 else 1 - self.beta
 
     def factors(self, losses: Tensor) -> Tensor:
-        """1 / L, which makes the gradients those of log L."""
+        """Return 1 / L, which makes the gradients those of log L."""
         check_positive(losses, type(self).__name__)
         return 1 / losses
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         norms = gramian.diagonal().sqrt()
         return torch.where(norms > 0, norms.max() / norms, 0.0)

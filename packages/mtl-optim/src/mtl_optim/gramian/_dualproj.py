@@ -29,6 +29,6 @@ class DualProj(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         mean = np.full((1, len(gramian)), 1 / len(gramian))
         return torch.from_numpy(project_onto_dual_cone(gramian.numpy(), mean)[0])

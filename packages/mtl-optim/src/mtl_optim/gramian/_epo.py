@@ -62,7 +62,7 @@ class EPO(GramianWeighting):
         self.register_buffer("preference", as_ray(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         losses = self.require_losses(losses)
         check_length("preference", len(self.preference), len(losses))
         check_positive(losses, type(self).__name__)
@@ -99,7 +99,7 @@ class EPO(GramianWeighting):
 
 
 def _program(gain: Array, rows: Array, bound: Array, simplex: Array) -> Array | None:
-    """The z ≥ 0 with rows z ≥ bound and simplexᵀ z = 1 that maximises gainᵀ z, if one is found."""
+    """Find the z ≥ 0 with rows z ≥ bound and simplexᵀ z = 1 that maximises gainᵀ z, or None."""
     bounded = np.isfinite(bound)
     found = optimize.linprog(
         -gain / (np.abs(gain).max() or 1.0),

@@ -37,5 +37,5 @@ class FairGrad(GramianWeighting):
         self.alpha = check_positive_number("alpha", alpha)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.from_numpy(alpha_fair(gramian.numpy(), self.alpha))

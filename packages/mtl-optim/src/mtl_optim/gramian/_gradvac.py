@@ -48,7 +48,7 @@ class GradVac(Randomness, GramianWeighting):
         self.register_buffer("targets", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         tasks = len(gramian)
         if self.targets.numel() == 0:
             self.targets = torch.zeros_like(gramian)

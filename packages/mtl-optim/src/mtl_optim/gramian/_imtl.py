@@ -42,7 +42,7 @@ class IMTL(LossScales, GramianWeighting):
     """
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("gramian", len(gramian), len(self.log_scales))
         scales = self.log_scales.detach().to(gramian).exp().numpy()
         return torch.from_numpy(scales * impartial(gramian.numpy() * np.outer(scales, scales)))

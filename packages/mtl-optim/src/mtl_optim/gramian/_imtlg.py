@@ -41,12 +41,12 @@ class IMTLG(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.from_numpy(impartial(gramian.numpy()))
 
 
 def impartial(gramian: Array) -> Array:
-    """The weights (task,) for the Gramian (task, task)."""
+    """Compute the weights (task,) for the Gramian (task, task)."""
     if len(gramian) == 2:
         one, other = np.sqrt(gramian.diagonal()).tolist()
         if gramian[0, 1] > -(1 - 1e-8) * one * other:  # two that are not opposite, in closed form

@@ -52,7 +52,7 @@ class MGDA(GramianWeighting):
         self.normalization = normalization
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         if self.normalization is None:
             return torch.from_numpy(min_norm_point(gramian.numpy()))
         scale = torch.ones(len(gramian), dtype=gramian.dtype)

@@ -54,17 +54,17 @@ class MoCo(TrackedGradients, GramianWeighting):
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def rate(self, step: int) -> float:
-        """β, and 1 at the first step."""
+        """Return β, and 1 at the first step."""
         return 1.0 if step == 1 else self.beta
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         self.simplex_point = follow_simplex(self.simplex_point, gramian, self.gamma, self.rho)
         return self.simplex_point.clone()
 
 
 def follow_simplex(point: Tensor, gramian: Tensor, gamma: float, rho: float) -> Tensor:
-    """Π(w − γ (G / ‖G‖ + ρ I) w) for the point w (task,) on the simplex; an empty w is even.
+    """Return Π(w − γ (G / ‖G‖ + ρ I) w) for w (task,) on the simplex; an empty w is even.
 
     Raises:
         ValueError: The number of tasks changes.

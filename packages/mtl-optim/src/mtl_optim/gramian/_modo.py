@@ -49,6 +49,6 @@ class MoDo(CrossGramianWeighting):
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,) for the cross-Gramian (task, task)."""
+        """Return the weights (task,) for the cross-Gramian (task, task)."""
         self.simplex_point = follow_simplex(self.simplex_point, gramian, self.gamma, self.rho)
         return self.simplex_point.clone()

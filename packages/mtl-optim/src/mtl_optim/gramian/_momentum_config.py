@@ -39,5 +39,5 @@ class MomentumConFIG(TrackedGradients, ConFIG):
         self.beta = check_below_one("beta", beta)
 
     def rate(self, step: int) -> float:
-        """(1 − β) / (1 − βᵗ), which divides the weight of a start at 0 out."""
+        """Return (1 − β) / (1 − βᵗ), which corrects the bias of a start at 0."""
         return (1 - self.beta) / (1 - self.beta**step)

@@ -39,5 +39,5 @@ class NashMTL(GramianWeighting):
         super().__init__(update_every=update_every)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.from_numpy(nash_bargaining(gramian.numpy()))

@@ -35,7 +35,7 @@ class PCGrad(Randomness, GramianWeighting):
         super().__init__(generator)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         orders = random_orders(len(gramian), self.generator)
         if len(gramian) == 2:
             (one, inner), (_, other) = gramian.tolist()

@@ -62,7 +62,7 @@ class SDMGrad(CrossGramianWeighting):
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,) for the cross-Gramian (task, task)."""
+        """Return the weights (task,) for the cross-Gramian (task, task)."""
         tasks = len(gramian)
         if self.simplex_point.numel() == 0:
             self.simplex_point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)

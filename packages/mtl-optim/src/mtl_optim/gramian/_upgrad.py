@@ -29,6 +29,6 @@ class UPGrad(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         rows = project_onto_dual_cone(gramian.numpy(), np.eye(len(gramian)))
         return torch.from_numpy(rows.mean(axis=0))

@@ -52,7 +52,7 @@ class WCMGDA(GramianWeighting):
         self.register_buffer("preference", as_preference(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         losses = self.require_losses(losses)
         check_length("preference", len(self.preference), len(losses))
         r = self.preference.to(losses)

@@ -56,7 +56,7 @@ class GradDrop(Randomness, JacobianAggregator):
             raise ValueError(f"`leak` must be in [0, 1], got {self.leak}")
 
     def forward(self, jacobian: Tensor) -> Tensor:
-        """Direction (param,) for the columns of the Jacobian (task, param)."""
+        """Return the direction (param,) for the columns of the Jacobian (task, param)."""
         check_tensor("jacobian", jacobian)
         if jacobian.ndim != 2 or len(jacobian) == 0:
             found = tuple(jacobian.shape)
@@ -76,7 +76,7 @@ class GradDrop(Randomness, JacobianAggregator):
         return direction
 
     def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
-        """Direction (batch, *unit) for gradients (task, batch, *unit) at such features."""
+        """Return the direction (batch, *unit) for gradients (task, batch, *unit)."""
         if features.ndim == 0:  # one element, of no batch
             return self.direction(jacobian)
         leaks, summed = self._leaks(len(jacobian)), (jacobian * features.sign()).sum(dim=1)
@@ -95,7 +95,7 @@ class GradDrop(Randomness, JacobianAggregator):
 
 
 def _halves(rows: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:
-    """Σ w_k g_k over the positive entries, and over the negative ones: (*element)."""
+    """Return Σ w_k g_k over the positive entries, and over the negative ones: (*element)."""
     positive, negative = torch.zeros_like(rows[0]), torch.zeros_like(rows[0])
     part = torch.empty_like(rows[0])
     for row, weight in zip(rows, weights, strict=True):
@@ -105,7 +105,7 @@ def _halves(rows: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:
 
 
 def _sign(positive: Tensor, negative: Tensor, u: Tensor) -> Tensor:
-    """+1 where positive entries pass (p > u), −1 where negative ones do, for u in (−1, 1)."""
+    """Return +1 where positive entries pass (p > u), −1 where negative ones do; u in (−1, 1)."""
     # p > u without the division, which has no meaning where all entries are 0.
     size = positive - negative
     return torch.addcmul(positive + negative, size, u.to(size), value=-1).sign_()

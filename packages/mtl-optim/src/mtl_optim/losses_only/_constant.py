@@ -39,7 +39,7 @@ class Constant(LossWeighting):
         self.register_buffer("values", values)
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("weights", len(self.values), len(losses))
         return self.values.to(losses)
 
@@ -58,7 +58,7 @@ class Sum(LossWeighting):
     """
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.ones_like(losses)
 
 
@@ -76,5 +76,5 @@ class Mean(LossWeighting):
     """
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.full_like(losses, 1 / len(losses))

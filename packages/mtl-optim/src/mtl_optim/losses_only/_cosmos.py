@@ -44,7 +44,7 @@ class COSMOS(LossWeighting):
         self.register_buffer("preference", as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         r = self.preference.to(losses)
         check_length("preference", len(r), len(losses))
         length = losses.norm()

@@ -51,7 +51,7 @@ class DynamicWeightAverage(LossWeighting):
         self.register_buffer("epoch_steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         if self.epoch_sum.numel() == 0:
             self.epoch_sum = torch.zeros_like(losses)
         check_length("losses", len(losses), len(self.epoch_sum))
@@ -63,7 +63,7 @@ class DynamicWeightAverage(LossWeighting):
         return len(losses) * torch.softmax(ratio / self.temperature, dim=0)
 
     def end_epoch(self) -> None:
-        """Announce the end of an epoch."""
+        """End the epoch of the steps since the last call."""
         if int(self.epoch_steps) == 0:
             raise RuntimeError("`end_epoch` needs at least one step since the last epoch's end")
         mean = self.epoch_sum / self.epoch_steps

@@ -94,7 +94,7 @@ class EpsilonConstraint(LossWeighting):
         self.register_buffer("multipliers", torch.zeros(len(tasks), dtype=torch.float64))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         last = max([self.main, *self.tasks])
         if last >= len(losses):
             raise ValueError(f"`main` and `bounds` need task {last}, got {len(losses)} losses")

@@ -66,7 +66,7 @@ class FAMO(SecondLook, LossWeighting):
         self.register_buffer("before", torch.zeros(num_tasks, dtype=torch.float64))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         self.before = self._above_bound(losses)
         w = self.logits.to(losses).softmax(dim=0) / self.before
         return w / w.sum()

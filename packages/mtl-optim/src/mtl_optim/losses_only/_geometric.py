@@ -28,7 +28,7 @@ class GeometricLossStrategy(LossWeighting):
     """
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_positive(losses, type(self).__name__)
         logs = losses.log()
         return torch.exp(logs.mean() - logs) / len(losses)

@@ -34,6 +34,6 @@ class IMTLL(LossScales, LossWeighting):
     """
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("losses", len(losses), len(self.log_scales))
         return self.log_scales.to(losses).exp()

@@ -38,6 +38,6 @@ class LinearScalarization(LossWeighting):
         self.register_buffer("preference", as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("preference", len(self.preference), len(losses))
         return self.preference.to(losses)

@@ -54,7 +54,7 @@ class PBI(LossWeighting):
         self.register_buffer("ideal", as_ideal(ideal, len(r)))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("preference", len(self.ray), len(losses))
         v, f = self.ray.to(losses), losses - self.ideal.to(losses)
         beside = f - (f @ v) * v

@@ -28,6 +28,6 @@ class RandomLossWeighting(Randomness, LossWeighting):
         super().__init__(generator)
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         draws = torch.randn(len(losses), generator=self.generator, dtype=losses.dtype)
         return draws.softmax(dim=0)

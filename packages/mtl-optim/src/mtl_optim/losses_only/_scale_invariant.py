@@ -40,7 +40,7 @@ class ScaleInvariantScalarization(LossWeighting):
         self.register_buffer("preference", as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("preference", len(self.preference), len(losses))
         check_positive(losses, type(self).__name__)
         return self.preference.to(losses) / losses

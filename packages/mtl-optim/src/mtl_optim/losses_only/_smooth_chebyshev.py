@@ -70,7 +70,7 @@ class SmoothChebyshev(LossWeighting):
             self.register_buffer("steps", torch.tensor(0))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("preference", len(self.preference), len(losses))
         r, away, mu = self.preference.to(losses), losses - self.ideal.to(losses), self.mu
         if self.average is not None:
@@ -79,7 +79,7 @@ class SmoothChebyshev(LossWeighting):
         return r * torch.softmax(r * away / mu, dim=0)
 
     def _track(self, losses: Tensor, average: float) -> Tensor:
-        """The running means after these losses."""
+        """Return the running means after these losses."""
         check_positive(losses, type(self).__name__)
         self.steps += 1
         self.means.lerp_(losses.to(self.means), max(1 / int(self.steps), 1 - average))

@@ -39,11 +39,11 @@ class UncertaintyWeighting(Learnable, LossWeighting):
         self.log_variances = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("losses", len(losses), len(self.log_variances))
         return (-self.log_variances.to(losses)).exp() / 2
 
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """Σ ½ e^(−s_k) L_k + ½ s_k."""
+        """Return Σ ½ e^(−s_k) L_k + ½ s_k."""
         s = self.log_variances.to(losses)
         return ((-s).exp() @ losses + s.sum()) / 2

@@ -49,7 +49,7 @@ class WeightedChebyshev(LossWeighting):
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("preference", len(self.preference), len(losses))
         r = self.preference.to(losses)
         terms = r * (losses - self.ideal.to(losses))

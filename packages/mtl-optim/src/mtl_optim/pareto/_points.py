@@ -1,4 +1,4 @@
-"""Sets of points in objective space: what is accepted, in one place."""
+"""The checks of sets of points in objective space."""
 
 import reprlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Sense = bool | Sequence[bool]
 def as_costs(
     points: Points, maximize: Sense, name: str = "points", sense: str = "maximize"
 ) -> Array:
-    """The points (..., point, task) as costs to minimise.
+    """Read points (..., point, task) as costs to minimise.
 
     Args:
         points: The numbers.
@@ -48,7 +48,7 @@ def as_costs(
 
 
 def as_set(points: Points, maximize: Sense, name: str = "points") -> Array:
-    """One set of points (point, task), as costs."""
+    """Read one set of points (point, task), as costs."""
     costs = as_costs(points, maximize, name)
     if costs.ndim != 2:
         raise ValueError(f"`{name}` must have shape (point, task), got {costs.shape}")
@@ -56,7 +56,7 @@ def as_set(points: Points, maximize: Sense, name: str = "points") -> Array:
 
 
 def as_samples(samples: Points, maximize: Sense) -> Array:
-    """Resampled sets of points (resample, point, task), as costs."""
+    """Read resampled sets of points (resample, point, task), as costs."""
     costs = as_costs(samples, maximize, "samples")
     if costs.ndim != 3:
         raise ValueError(f"`samples` must have shape (resample, point, task), got {costs.shape}")
@@ -64,7 +64,7 @@ def as_samples(samples: Points, maximize: Sense) -> Array:
 
 
 def as_corner(point: Points, maximize: Sense, tasks: int, name: str) -> Array:
-    """A single point (task,), as costs."""
+    """Read a single point (task,), as costs."""
     vector = as_vector(name, point)
     check_length(name, len(vector), tasks)
     corner: Array = as_set(vector[None], maximize, name)[0]
@@ -78,7 +78,7 @@ def as_box(
     tasks: int,
     name: str = "reference",
 ) -> tuple[Array, Array, Array]:
-    """A reference point, and the shift and the scale that normalise by the ideal point.
+    """Read a reference point, and the shift and the scale that normalise by the ideal point.
 
     Args:
         reference: The worst corner (task,).
@@ -100,7 +100,7 @@ def as_box(
 
 
 def require_moocore(name: str) -> Any:
-    """The module moocore, an extra.
+    """Import moocore, which is an extra.
 
     Raises:
         ImportError: It is not installed; the message says how it is.

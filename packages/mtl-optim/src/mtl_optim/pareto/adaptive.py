@@ -31,7 +31,7 @@ class Gap:
 
 
 def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense = False) -> Gap:
-    """The longest stretch of a front that has no point.
+    """Find the longest stretch of a front that has no point.
 
     Two points are neighbours where no third lies in the ball whose diameter they are (the Gabriel
     graph): for two tasks those that follow one another on the front, and for more tasks the same
@@ -79,7 +79,7 @@ def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense
 
 
 def arc_spaced(points: Points, num: int, *, normals: Points | None = None) -> Array:
-    """Places at equal lengths along a front of two tasks.
+    """Find places at equal lengths along a front of two tasks.
 
     Between neighbours the front is taken for an arc of a circle where the normals at both ends are
     known (α of `kkt_residual`, which costs nothing at a certified point): a chord c between normals
@@ -124,7 +124,7 @@ def arc_spaced(points: Points, num: int, *, normals: Points | None = None) -> Ar
 
 
 def _on_arc(start: Array, end: Array, turn: Array, share: Array) -> Array:
-    """The point at a share of the length of the arc that turns its normal by so much."""
+    """Return the point at a share of the length of an arc whose normal turns by `turn`."""
     chord = end - start
     # At angle ψ = (share − ½) turn from the middle normal, in a frame along and across the chord.
     half, angle = turn / 2, (share - 0.5) * turn

@@ -1,4 +1,4 @@
-"""What a point can prove of itself: that it is Pareto-stationary, on its ray, within its caps."""
+"""Certificates of a point: that it is Pareto-stationary, on its ray, within its bounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class KKTResidual:
 
 
 def kkt_residual(gramian: Tensor) -> KKTResidual:
-    """The least norm of a convex combination of the gradients, min_{α ∈ Δ} √(αᵀ G α).
+    """Compute the least norm of a convex combination of the gradients, min_{α ∈ Δ} √(αᵀ G α).
 
     It is 0 exactly at a Pareto-stationary point, and the α is that of MGDA.
 
@@ -69,7 +69,7 @@ def ray_error(
     *,
     ideal: Sequence[float] | Tensor | None = None,
 ) -> float:
-    """How far losses are from the ray that a Chebyshev-like method with this preference lands on.
+    """Compute how far losses are from the ray that a Chebyshev-like method lands on.
 
         max_k |r_k (L_k − z_k) / m − 1|,  m the mean of r_k (L_k − z_k)
 
@@ -104,7 +104,7 @@ def ray_error(
 
 
 def constraint_slack(losses: Sequence[float] | Tensor, bounds: Mapping[int, float]) -> Tensor:
-    """What is left of each bound: ε_k − L_k, negative where it is broken.
+    """Compute what is left of each bound: ε_k − L_k, negative where it is broken.
 
     Args:
         losses: L (task,).

@@ -8,7 +8,7 @@ from ._points import Array, Points, Sense, as_box, as_samples, as_set, require_m
 def hypervolume(
     points: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
 ) -> float:
-    """The volume that the points dominate within the reference point.
+    """Compute the volume that the points dominate within the reference point.
 
     Args:
         points: Points (point, task); those outside the reference count nothing.
@@ -43,7 +43,7 @@ def hypervolume(
 def hypervolume_samples(
     samples: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
 ) -> Array:
-    """The hypervolumes of resampled sets, for a bootstrap over queries or seeds.
+    """Compute the hypervolumes of resampled sets, for a bootstrap over queries or seeds.
 
     Args:
         samples: Points (resample, point, task).
@@ -72,7 +72,7 @@ def hypervolume_samples(
 def hypervolume_contributions(
     points: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
 ) -> Array:
-    """What each point adds: the hypervolume less that of the set without the point.
+    """Compute what each point adds: the hypervolume less that of the set without the point.
 
     Args:
         points: Points (point, task).
@@ -106,7 +106,7 @@ def hypervolume_improvement(
     maximize: Sense = False,
     ideal: Points | None = None,
 ) -> float:
-    """What the points add to a front: HV(front ∪ points) − HV(front).
+    """Compute what the points add to a front: HV(front ∪ points) − HV(front).
 
     Args:
         points: New points (point, task).

@@ -16,7 +16,7 @@ def r2(
     preferences: Points | None = None,
     maximize: Sense = False,
 ) -> float:
-    """The expected least Chebyshev distance from the ideal point; smaller is better.
+    """Compute the expected least Chebyshev distance from the ideal point; smaller is better.
 
         R2 = E_r min_p max_k r_k (p_k − z_k)
 
@@ -69,7 +69,7 @@ def r2(
 
 
 def igd_plus(points: Points, target: Points, *, maximize: Sense = False) -> float:
-    """Mean distance from a target front to the points, counting only where they fall short.
+    """Compute the mean distance from a target front to the points, where they fall short of it.
 
         IGD⁺ = mean_t min_p ‖max(p − t, 0)‖
 
@@ -104,7 +104,7 @@ def igd_plus(points: Points, target: Points, *, maximize: Sense = False) -> floa
 
 
 def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = False) -> float:
-    """How unevenly the points lie; 0 where all nearest neighbours are equally far.
+    """Compute how unevenly the points lie; 0 if all nearest neighbours are equally far.
 
         Δ = (Σ_k d(e_k, S) + Σ_p |d(p, S∖p) − d̄|) / (Σ_k d(e_k, S) + N d̄)
 
@@ -149,7 +149,7 @@ def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = 
 
 
 def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = True) -> float:
-    """Mean relative change against single-task baselines, in percent; lower is better.
+    """Compute the mean relative change against single-task baselines in percent; lower is better.
 
     Δm% = 100/K Σ_k (−1)^δ_k (M_k − B_k) / |B_k|, δ_k = 1 where higher is better: a gain over the
     baselines is negative. (The papers divide by B_k; their metrics are positive.)

@@ -20,7 +20,7 @@ from ._points import Array
 
 
 def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
-    """Evenly spaced preferences of two tasks, from (margin, 1 − margin) to (1 − margin, margin).
+    """Space preferences of two tasks evenly, from (margin, 1 − margin) to (1 − margin, margin).
 
     Args:
         num: Number of preferences, at least 1; a single one is (1/2, 1/2).
@@ -48,7 +48,7 @@ def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
 
 
 def das_dennis(num_tasks: int, divisions: int) -> Tensor:
-    """All preferences whose entries are multiples of 1/divisions.
+    """List all preferences whose entries are multiples of 1/divisions.
 
     Args:
         num_tasks: K, at least 1.
@@ -81,7 +81,7 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
 
 
 def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None) -> Tensor:
-    """So many preferences of any number of tasks, as far from one another as they will go.
+    """Spread preferences of any number of tasks as far from one another as possible.
 
     They minimise the Riesz energy Σ_{i<j} ‖r_i − r_j‖^(−s) with s = K². The corners are among them
     where there are K or more. For two tasks `evenly_spaced` has the exact answer.
@@ -133,7 +133,7 @@ def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None)
 
 
 def _farthest_points(num: int, tasks: int, generator: torch.Generator) -> Array:
-    """The corners, then always the farthest of many random points from those chosen."""
+    """Choose the corners, then always the farthest of many random points from those chosen."""
     drawn = -torch.rand(200 * num, tasks, generator=generator, dtype=torch.float64).log()
     pool = np.concatenate([np.eye(tasks), (drawn / drawn.sum(dim=1, keepdim=True)).numpy()])
     chosen = [0]
@@ -145,7 +145,7 @@ def _farthest_points(num: int, tasks: int, generator: torch.Generator) -> Array:
 
 
 def _log_energy(flat: Array, tasks: int) -> tuple[float, Array]:
-    """Log Σ_{i<j} ‖r_i − r_j‖^(−s), and its gradient in u."""
+    """Compute log Σ_{i<j} ‖r_i − r_j‖^(−s), and its gradient in u."""
     u = flat.reshape(-1, tasks)
     total = u.sum(axis=1, keepdims=True)
     r = u / total
@@ -167,7 +167,7 @@ def _log_energy(flat: Array, tasks: int) -> tuple[float, Array]:
 def ray_of_preference(
     preference: Sequence[float] | Tensor, *, scale: Sequence[float] | Tensor | None = None
 ) -> Tensor:
-    """The ray of loss space on which a Chebyshev-like method with this preference lands.
+    """Find the ray of loss space on which a Chebyshev-like method with this preference lands.
 
     r_k (L_k − z_k) are equal there, so that in losses normalised by scales s the ray is
     q ∝ 1/(s r).
@@ -193,7 +193,7 @@ def ray_of_preference(
 def preference_of_ray(
     ray: Sequence[float] | Tensor, *, scale: Sequence[float] | Tensor | None = None
 ) -> Tensor:
-    """The preference with which a Chebyshev-like method lands on a ray: r ∝ 1/(s q).
+    """Find the preference with which a Chebyshev-like method lands on a ray: r ∝ 1/(s q).
 
     Args:
         ray: q (task,), losses above the ideal point in proportion, each positive; any sum.

@@ -20,7 +20,7 @@ def _check_point(x: Tensor, least: int = 1) -> None:
 
 
 def spheres(x: Tensor) -> Tensor:
-    """Two parabolas on a line: L = (t²/2, (1 − t)²/2).
+    """Compute two parabolas on a line: L = (t²/2, (1 − t)²/2).
 
     Every t in [0, 1] is Pareto-optimal. Linear scalarisation ends at t = r_2, Chebyshev at
     t = √r_2 / (√r_1 + √r_2); the front's exchange rate dL_2/dL_1 is −(1 − t)/t.
@@ -40,7 +40,7 @@ def spheres(x: Tensor) -> Tensor:
 
 
 def simplex(x: Tensor) -> Tensor:
-    """Squared distances to the corners of the simplex: L_k = ½‖x − e_k‖².
+    """Compute the squared distances to the corners of the simplex: L_k = ½‖x − e_k‖².
 
     The Pareto set is the simplex: linear scalarisation ends at x = r, equal Chebyshev at 1/K.
 
@@ -60,7 +60,7 @@ def simplex(x: Tensor) -> Tensor:
 
 
 def fonseca_fleming(x: Tensor) -> Tensor:
-    """A concave front: L = 1 − exp(−Σ (x_i ∓ 1/√n)²).
+    """Compute losses with a concave front: L = 1 − exp(−Σ (x_i ∓ 1/√n)²).
 
     The Pareto set is x_i = u/√n with u in [−1, 1]; the front bends at u = ±1/√2 and is concave
     between. Equal Chebyshev ends at u = 0 with L = 1 − 1/e; linear scalarisation with equal weights
@@ -90,7 +90,7 @@ def fonseca_fleming(x: Tensor) -> Tensor:
 def quadratics(
     num_tasks: int, size: int, *, condition: float = 100.0, seed: int = 0
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Anisotropic quadratics with a curved Pareto set: L_k = ½ (x − a_k)ᵀ A_k (x − a_k).
+    """Make anisotropic quadratics with a curved Pareto set: L_k = ½ (x − a_k)ᵀ A_k (x − a_k).
 
     The A_k are diagonal, with entries log-uniform in [1/condition, 1]. The Pareto set is
     x(α) = (Σ α_k A_k)⁻¹ Σ α_k A_k a_k, where α is the normal of the front.
@@ -128,7 +128,7 @@ def quadratics(
 
 
 def zdt1(x: Tensor) -> Tensor:
-    """A convex front, L_2 = 1 − √L_1, of hypervolume 2/3 at (1, 1).
+    """Compute losses with a convex front, L_2 = 1 − √L_1, of hypervolume 2/3 at (1, 1).
 
     L_1 = x_1, L_2 = g (1 − √(x_1/g)), g = 1 + 9 Σ_{i>1} x_i / (n − 1), for x in [0, 1]ⁿ. The
     Pareto set is x_i = 0 for i > 1, on the border of the box.
@@ -153,7 +153,7 @@ def zdt1(x: Tensor) -> Tensor:
 
 
 def zdt2(x: Tensor) -> Tensor:
-    """A concave front, L_2 = 1 − L_1², of hypervolume 1/3 at (1, 1); otherwise as `zdt1`.
+    """Compute losses with a concave front, L_2 = 1 − L_1², of hypervolume 1/3; else as `zdt1`.
 
     Args:
         x: Point (n,), n ≥ 2, in [0, 1]ⁿ.
@@ -174,7 +174,7 @@ def zdt2(x: Tensor) -> Tensor:
 
 
 def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
-    """A concave front, the sphere ‖L‖ = 1.
+    """Compute losses with a concave front, the sphere ‖L‖ = 1.
 
     L_k = (1 + g) Π cos(x_i π/2) · sin(x_{K−k+1} π/2), g = Σ_{i≥K} (x_i − ½)². The Pareto set is
     x_i = ½ for i ≥ K, inside the box. Hypervolumes: 1 − π/4 at (1, 1) for K = 2; 1.331 − π/6 at
@@ -207,7 +207,7 @@ def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
 
 
 def linear(x: Tensor, num_tasks: int) -> Tensor:
-    """A flat front, Σ L_k = 1, of hypervolume 1 − 1/K! at (1, …, 1).
+    """Compute losses with a flat front, Σ L_k = 1, of hypervolume 1 − 1/K! at (1, …, 1).
 
     L_k = (1 + g) x_k / Σ x_i over the first K entries, g = Σ_{i>K} x_i². The Pareto set is x_i = 0
     for i > K.

@@ -24,7 +24,7 @@ _SLACK = 5.0  # KKT residual of a point over that of the first: the same order
 
 
 class ParetoNavigator:
-    """Moves a trained model along the Pareto front of its losses, as a person asks.
+    """Move a trained model along the Pareto front of its losses, as a person asks.
 
     At a Pareto point Jᵀα = 0: α is the normal of the front, and along the front αᵀ dL = 0. A wish
     becomes a change d of the losses with αᵀ d = 0; the change of the parameters v solves
@@ -136,14 +136,14 @@ class ParetoNavigator:
         return self._names.metrics
 
     def parameters(self, point: Point | int | str | None = None) -> dict[str, Tensor]:
-        """Copies of the trainable parameters at a point, by name; None is the current one."""
+        """Copy the trainable parameters at a point, by name; None is the current point."""
         found = self.point if point is None else self._tree.find(point)
         return self._objective.as_named(self._tree.theta(found))
 
     # --- the walk
 
     def start(self, *, correct: bool = True) -> Point:
-        """Measures the model where it is, and corrects it first where it is far from the front.
+        """Measure the model where it is, and correct it first if it is far from the front.
 
         Where the relative KKT residual is above `settings.correct_above` the losses descend
         together, at constant differences, until it is not. Points visited before are forgotten.
@@ -170,7 +170,7 @@ class ParetoNavigator:
         return self._record(taken, before)
 
     def local(self) -> Local:
-        """The front around the current point: exchange rates, ends, curvature, slopes of metrics.
+        """Describe the front around the point: exchange rates, ends, curvature, slopes of metrics.
 
         The first call at a point solves for its K − 1 tangents; previews then cost nothing more.
 
@@ -190,7 +190,7 @@ class ParetoNavigator:
         direction: Sequence[float] | Tensor | None = None,
         toward: Sequence[float] | Tensor | None = None,
     ) -> Preview:
-        """What a wish would bring, without training.
+        """Predict what a wish brings, without training.
 
         A wish is one of `improve` (with `give_up` and `protect`), `change`, `direction`, `toward`.
 
@@ -223,7 +223,7 @@ class ParetoNavigator:
         return self._model().preview(wish, self.point, ideal)
 
     def step(self, preview: Preview) -> Point:
-        """Takes a previewed move: predictor, step-size control, gain test, corrector.
+        """Take a previewed move: predictor, step-size control, gain test, corrector.
 
         Args:
             preview: Made at the current point.
@@ -252,7 +252,7 @@ class ParetoNavigator:
         return self._record(taken, before - model.cost, origin)
 
     def undo(self) -> Point:
-        """Back to the point that the current one was reached from, to the bit.
+        """Go back to the point that the current one was reached from, bit for bit.
 
         The point that is left stays in the tree.
 
@@ -262,7 +262,7 @@ class ParetoNavigator:
         return self.goto(self._tree.parent())
 
     def branch(self, name: str | None = None) -> Point:
-        """Names the current point, so that `goto(name)` comes back to it.
+        """Name the current point, so that `goto(name)` comes back to it.
 
         Args:
             name: None is "branch" with the point's number.
@@ -274,7 +274,7 @@ class ParetoNavigator:
         return self._tree.name(name)
 
     def goto(self, point: Point | int | str) -> Point:
-        """Makes a visited point the current one, to the bit.
+        """Make a visited point the current one, bit for bit.
 
         Raises:
             ValueError: There is no such point.
@@ -288,7 +288,7 @@ class ParetoNavigator:
     # --- on disk
 
     def save(self, path: str | Path) -> None:
-        """Writes the navigation into a folder: manifest.json and one safetensors file per point.
+        """Write the navigation into a folder: manifest.json and one safetensors file per point.
 
         A folder that holds an earlier state of it is brought up to date; a kill in between leaves
         that state.
@@ -309,7 +309,7 @@ class ParetoNavigator:
         metrics: Metrics | None = None,
         **arguments: Any,
     ) -> Self:
-        """Opens a saved navigation, here or elsewhere, at the point where it was left.
+        """Open a saved navigation at the point where it was left.
 
         Args:
             path: The folder.

@@ -72,7 +72,7 @@ class Metrics:
     higher_is_better: bool | Sequence[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be called."""
+        """Refuse what cannot be called."""
         check_function("measure", self.measure)
 
 
@@ -111,7 +111,7 @@ class Settings:
     second_order: bool = True
 
     def __post_init__(self) -> None:
-        """Refuses values that no computation can work with."""
+        """Refuse values that no computation can work with."""
         for name, least in (("iterations", 1), ("corrections", 0), ("start_corrections", 0)):
             check_count(name, getattr(self, name), least)
         for name in ("residual", "tolerance", "accuracy", "largest_step", "probe"):
@@ -134,7 +134,7 @@ class Named:
     )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types for JSON, keyed by the names; infinite numbers and NaN become None."""
+        """Convert to JSON's types, keyed by the names; infinite numbers and NaN become None."""
         plain = {}
         for name, value in self.__dict__.items():
             if name in ("tasks", "metric_names"):

@@ -14,7 +14,7 @@ from .tangent import Tangents
 
 
 def standard_errors(values: Values) -> Tensor | None:
-    """Standard errors (row,) of the means over samples, or None without samples.
+    """Compute the standard errors (row,) of the means over samples; None without samples.
 
     Examples:
         >>> samples = torch.tensor([[1.0, 2.0, 3.0, float("nan")]])
@@ -27,7 +27,7 @@ def standard_errors(values: Values) -> Tensor | None:
 
 
 def paired_errors(before: Values, after: Values) -> Tensor | None:
-    """Standard errors (row,) of the change of the means, sample against the same sample."""
+    """Compute the standard errors (row,) of the change of the means, paired by sample."""
     if before.samples is None or after.samples is None:
         return None
     if before.samples.shape != after.samples.shape:
@@ -36,7 +36,7 @@ def paired_errors(before: Values, after: Values) -> Tensor | None:
 
 
 class Meter:
-    """Measures the metrics of a model.
+    """A measurement of the metrics of a model.
 
     Args:
         objective: Has the model.
@@ -50,7 +50,7 @@ class Meter:
         self._data = data if metrics.data is None else metrics.data
 
     def measure(self, theta: Tensor) -> Values:
-        """The metrics at θ (param,), with their samples.
+        """Measure the metrics at θ (param,), with their samples.
 
         Raises:
             ValueError: They are not one per name, or a mean is not finite.
@@ -82,11 +82,11 @@ class Slopes:
     reach: Tensor
 
     def model_error(self, z: Tensor) -> Tensor:
-        """What a move z adds that is not linear (row,)."""
+        """Return what a move z adds that is not linear (row,)."""
         return self.bend @ (z / self.reach) ** 2
 
     def noise(self, z: Tensor, *, jumps: bool) -> Tensor:
-        """Standard errors (row,) of the change that a move z brings; 0 without samples.
+        """Compute the standard errors (row,) of the change that a move z brings; 0 without samples.
 
         Args:
             z: The move.
@@ -104,7 +104,7 @@ class Slopes:
 def measure_slopes(
     measure: Callable[[Tensor], Values], theta: Tensor, here: Values, front: Tangents, step: float
 ) -> Slopes:
-    """The slopes of rows along the front.
+    """Measure the slopes of rows along the front.
 
     Args:
         measure: The rows at given parameters.
@@ -133,7 +133,7 @@ def measure_slopes(
 
 
 def _covariance(samples: Tensor) -> Tensor:
-    """Covariance (row, direction, direction) of the mean over samples, those with NaN left out."""
+    """Compute the covariance (row, direction, direction) of the mean over samples without NaN."""
     present = ~samples.isnan().any(dim=2, keepdim=True)
     count = present.sum(dim=1, keepdim=True)
     kept = torch.where(present, samples, 0.0)

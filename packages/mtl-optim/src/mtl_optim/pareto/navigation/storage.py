@@ -51,7 +51,7 @@ class Saved:
 
 
 def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> None:
-    """Writes a navigation, or brings one up to date."""
+    """Write a navigation, or bring one up to date."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder, found a file")
@@ -86,7 +86,7 @@ def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> 
 
 
 def _content(tree: Tree, objective: Objective, point: Point) -> bytes:
-    """A point's file."""
+    """Return the content of a point's file."""
     parameters = objective.as_named(tree.theta(point))
     tensors = {name: tensor.contiguous().cpu() for name, tensor in parameters.items()}
     content: bytes = _safetensors()[1](tensors)
@@ -94,14 +94,14 @@ def _content(tree: Tree, objective: Objective, point: Point) -> bytes:
 
 
 def _check_same(folder: Path, digests: set[str]) -> None:
-    """Raises where a folder holds a navigation that has no point in common with this one."""
+    """Raise if a folder holds a navigation that has no point in common with this one."""
     held = {entry.get("sha256") for entry in _read_manifest(folder).get("points", [])}
     if held.isdisjoint(digests):
         raise ValueError(f"{folder}: holds another navigation, with no point of this one")
 
 
 def load(folder: str | Path) -> Saved:
-    """Reads a navigation; nothing in it is executed."""
+    """Read a navigation; nothing in it is executed."""
     read_tensors, _ = _safetensors()
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
@@ -127,7 +127,7 @@ def load(folder: str | Path) -> Saved:
 
 
 def restore(saved: Saved, names: Names, objective: Objective, tree: Tree) -> None:
-    """Puts a saved navigation into a new one, and the current point's parameters into its model.
+    """Restore a saved navigation, and the current point's parameters in the model.
 
     Raises:
         ValueError: It is of other names, another model, or other losses; the model stays as it was.
@@ -143,7 +143,7 @@ def restore(saved: Saved, names: Names, objective: Objective, tree: Tree) -> Non
 
 
 def _check_names(saved: Saved, names: Names) -> None:
-    """Raises unless tasks and metrics are those of the file."""
+    """Raise unless tasks and metrics are those of the file."""
     for what, found, wanted in (
         ("tasks", saved.tasks, names.tasks),
         ("metrics", saved.metrics, names.metrics),
@@ -155,7 +155,7 @@ def _check_names(saved: Saved, names: Names) -> None:
 
 
 def _check_losses(saved: Saved, found: Tensor) -> None:
-    """Raises unless the losses are those that were saved, up to the rounding of other machines."""
+    """Raise unless the losses equal those that were saved, up to the rounding of other machines."""
     stored = saved.points[saved.current].losses
     wrong = [
         f"{name} is {float(now):.6g}, saved as {float(then):.6g}"
@@ -170,7 +170,7 @@ def _check_losses(saved: Saved, found: Tensor) -> None:
 
 
 def _as_theta(saved: Saved, number: int, objective: Objective) -> Tensor:
-    """θ (param,) of a point, for the parameters of a model.
+    """Return θ (param,) of a point, for the parameters of a model.
 
     Raises:
         ValueError: Names, shapes or types differ; the message says which.
