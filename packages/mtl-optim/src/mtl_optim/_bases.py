@@ -16,9 +16,9 @@ from ._checks import (
     check_flag,
     check_gramian,
     check_length,
-    check_losses,
     check_tensor,
     check_weights,
+    host_losses,
 )
 from ._gradients import Rows
 from ._state import State
@@ -131,10 +131,7 @@ class LossWeighting(Weighting):
         """
         if losses is None:
             raise TypeError(f"{type(self).__name__} needs `losses`, got None")
-        check_tensor("losses", losses)
-        host = losses.detach().to("cpu", torch.float64)
-        check_losses(host)
-        return self.checked(self(host), losses)
+        return self.checked(self(host_losses(losses)), losses)
 
 
 class GramianWeighting(Weighting):
@@ -206,14 +203,11 @@ class GramianWeighting(Weighting):
             raise TypeError(f"{type(self).__name__} needs `gramian`, got None")
         check_tensor("gramian", gramian)
         host = gramian.detach().to("cpu", torch.float64)
-        host_losses = None
         if losses is not None:
-            check_tensor("losses", losses)
-            host_losses = losses.detach().to("cpu", torch.float64)
-            check_losses(host_losses)
+            losses = host_losses(losses)
             check_length("losses", len(losses), len(host))
         self.check_gramian(host)
-        found: Tensor = self(host, host_losses)
+        found: Tensor = self(host, losses)
         weights = self.checked(found, gramian)
         if self.update_every > 1:
             self.held_weights = found.detach().clone()

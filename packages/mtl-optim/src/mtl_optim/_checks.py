@@ -48,6 +48,14 @@ def check_losses(losses: Tensor) -> None:
     check_finite(losses, "`losses`: the loss")
 
 
+def host_losses(losses: Tensor) -> Tensor:
+    """Copy a user's losses (task,) to the CPU in float64; anything else raises."""
+    check_tensor("losses", losses)
+    host = losses.detach().to("cpu", torch.float64)
+    check_losses(host)
+    return host
+
+
 def check_weights(weights: object, tasks: int, method: str) -> None:
     """Raise unless a method's weights are a finite vector (task,)."""
     if not isinstance(weights, Tensor):

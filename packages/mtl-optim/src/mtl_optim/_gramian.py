@@ -6,13 +6,12 @@ from itertools import chain, combinations_with_replacement
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 from torch import Tensor
 
+from ._checks import Array
 from ._gradients import as_matrix, in_pieces
 
-Array = NDArray[np.float64]
 Blocks = Sequence[Sequence[Tensor | None]]
 
 # On a CPU the columns pass in chunks of so many bytes, which stay in the cache of a core; on an

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._checks import check_count, check_losses, check_tensor
+from ._checks import check_count, host_losses
 
 
 class SecondLook(Method):
@@ -59,10 +59,7 @@ class SecondLook(Method):
                 f"{type(self).__name__} has nothing to compare with: "
                 "call `mtl_optim.backward` before `look_again`"
             )
-        check_tensor("losses", losses)
-        host = losses.detach().to("cpu", torch.float64)
-        check_losses(host)
-        self.look(host)
+        self.look(host_losses(losses))
         self.awaits_look.fill_(False)
 
 

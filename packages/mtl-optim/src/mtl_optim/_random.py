@@ -23,7 +23,7 @@ class Randomness(Method):
         TypeError: `generator` is no `torch.Generator`.
     """
 
-    def __init__(self, generator: torch.Generator | None = None) -> None:
+    def __init__(self, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         check_generator(generator)
         self.generator = torch.Generator() if generator is None else generator

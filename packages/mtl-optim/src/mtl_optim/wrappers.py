@@ -1,6 +1,7 @@
 """Methods made of another method."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,28 +13,25 @@ from ._checks import (
     check_cross_gramian,
     check_flag,
     check_length,
-    check_losses,
     check_positive,
     check_positive_number,
     check_tensor,
+    host_losses,
 )
 from ._gradients import Rows
+
+
+def _of_inner(name: str) -> Any:
+    """Make a property that is the inner method's."""
+    return property(lambda self: getattr(self.inner, name), doc="As the inner method.")
 
 
 class _ShownTheSame(Weighting):
     """A method made of another one, which is shown the gradients and batches of the inner one."""
 
     inner: Weighting
-
-    @property
-    def wants_second_batch(self) -> bool:
-        """As the inner method."""
-        return self.inner.wants_second_batch
-
-    @property
-    def tracks(self) -> bool:
-        """As the inner method."""
-        return self.inner.tracks
+    wants_second_batch = _of_inner("wants_second_batch")
+    tracks = _of_inner("tracks")
 
     def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
         """As the inner method."""
@@ -54,6 +52,9 @@ class Wrapper(_ShownTheSame):
         TypeError: `inner` is no weighting.
     """
 
+    due = _of_inner("due")
+    looks_at_gradients = _of_inner("looks_at_gradients")
+
     def __init__(self, inner: Weighting) -> None:
         super().__init__()
         if not isinstance(inner, Weighting):
@@ -61,16 +62,6 @@ class Wrapper(_ShownTheSame):
                 f"`inner` must be a LossWeighting or a GramianWeighting, got {type(inner).__name__}"
             )
         self.inner = inner
-
-    @property
-    def due(self) -> bool:
-        """As the inner method."""
-        return self.inner.due
-
-    @property
-    def looks_at_gradients(self) -> bool:
-        """As the inner method."""
-        return self.inner.looks_at_gradients
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """As the inner method."""
@@ -84,18 +75,15 @@ class Wrapper(_ShownTheSame):
             ValueError: As the inner method, or a loss is NaN or infinite.
         """
         like = gramian if gramian is not None and self.looks_at_gradients else losses
-        host_losses = host = None
-        if losses is not None:
-            check_tensor("losses", losses)
-            host_losses = losses.detach().to("cpu", torch.float64)
-            check_losses(host_losses)
+        host = None if losses is None else host_losses(losses)
+        products = None
         if gramian is not None and self.looks_at_gradients:
             check_tensor("gramian", gramian)
-            host = gramian.detach().to("cpu", torch.float64)
-            check_cross_gramian(host)
-            if losses is not None:
-                check_length("losses", len(losses), len(host))
-        found: Tensor = self(host_losses, host)
+            products = gramian.detach().to("cpu", torch.float64)
+            check_cross_gramian(products)
+            if host is not None:
+                check_length("losses", len(host), len(products))
+        found: Tensor = self(host, products)
         return found if like is None else self.checked(found, like)
 
     @abstractmethod

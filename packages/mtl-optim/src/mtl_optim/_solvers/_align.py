@@ -1,13 +1,11 @@
 """The principal components of a Gramian."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._checks import Array
 from ._factor import factor_of
 from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 
 def align(gramian: Array) -> tuple[Array, Array]:

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 from scipy import optimize
 from scipy.linalg import lapack
 
+from .._checks import Array
 from ._factor import cholesky, factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 _MAX_SUPPORTS = 20
 _TOLERANCE = 1e-12  # of the conditions on unit gradients

@@ -1,14 +1,12 @@
 """Projection onto the dual cone of the gradients."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._checks import Array
 from ._factor import cholesky, factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 _MAX_SUPPORTS = 10
 _TOLERANCE = 1e-14  # of a slope, as rounding leaves it

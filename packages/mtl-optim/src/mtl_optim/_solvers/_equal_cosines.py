@@ -1,13 +1,11 @@
 """The direction that makes equal angles with all gradients."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._checks import Array
 from ._factor import cholesky, eigen
 from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 
 def equal_cosines(gramian: Array) -> tuple[Array, Array]:

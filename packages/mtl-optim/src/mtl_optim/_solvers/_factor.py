@@ -1,10 +1,9 @@
 """A factor of the cosines."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-Array = NDArray[np.float64]
+from .._checks import Array
 
 _CLEAR = 1e-8  # a squared pivot that rounding is far from: the root of float64's
 

@@ -1,11 +1,9 @@
 """The α-fair allocation."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._checks import Array
 from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 _LOST = 1e-6  # as for the Nash bargain: from here on fewer than six digits are right
 _MAX_STEPS = 500

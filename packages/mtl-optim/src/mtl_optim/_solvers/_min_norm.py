@@ -1,14 +1,12 @@
 """The point of least norm in the convex hull of the gradients."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._checks import Array
 from ._factor import cholesky, factor_of
 from ._nnls import nnls
 from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 
 def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:

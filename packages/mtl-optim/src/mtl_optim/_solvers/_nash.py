@@ -1,12 +1,10 @@
 """The Nash bargaining solution."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._checks import Array
 from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 # Rounding disturbs β_i (Cβ)_i = 1 by K ε max β²; from here on fewer than six digits are right.
 _LOST = 1e-6

@@ -1,10 +1,9 @@
 """Non-negative least squares."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
-Array = NDArray[np.float64]
+from .._checks import Array
 
 
 def nnls(matrix: Array, target: Array) -> Array:

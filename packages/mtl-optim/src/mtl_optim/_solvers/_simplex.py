@@ -1,9 +1,8 @@
 """Projection onto the simplex."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from .._checks import Array
 
 
 def project_onto_simplex(vector: Array) -> Array:

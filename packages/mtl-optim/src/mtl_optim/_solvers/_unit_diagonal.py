@@ -1,9 +1,8 @@
 """The scaling that takes the norms out of a Gramian."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from .._checks import Array
 
 
 def unit_diagonal(gramian: Array) -> tuple[Array, Array]:

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import optimize
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_length, check_positive, check_positive_number
+from .._checks import Array, check_length, check_positive, check_positive_number
 from .._preference import as_ray
 from .._solvers import min_norm_point, unit_diagonal
-
-Array = NDArray[np.float64]
 
 
 class EPO(GramianWeighting):

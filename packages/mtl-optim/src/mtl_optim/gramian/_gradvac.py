@@ -41,7 +41,7 @@ class GradVac(Randomness, GramianWeighting):
     targets: Tensor
 
     def __init__(self, decay: float = 0.01, *, generator: torch.Generator | None = None) -> None:
-        super().__init__(generator)
+        super().__init__(generator=generator)
         if not 0 <= check_number("decay", decay) <= 1:
             raise ValueError(f"`decay` must be in [0, 1], got {decay}")
         self.decay = decay

@@ -2,13 +2,11 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .._bases import GramianWeighting
+from .._checks import Array
 from .._solvers import equal_cosines
-
-Array = NDArray[np.float64]
 
 
 class IMTLG(GramianWeighting):

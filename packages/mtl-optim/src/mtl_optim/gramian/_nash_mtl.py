@@ -35,9 +35,6 @@ class NashMTL(GramianWeighting):
         The released code also limits ‖d‖ to 1; use `torch.nn.utils.clip_grad_norm_`.
     """
 
-    def __init__(self, *, update_every: int = 1) -> None:
-        super().__init__(update_every=update_every)
-
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
         return torch.from_numpy(nash_bargaining(gramian.numpy()))

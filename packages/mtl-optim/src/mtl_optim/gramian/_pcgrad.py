@@ -31,9 +31,6 @@ class PCGrad(Randomness, GramianWeighting):
         Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, algorithm 1.
     """
 
-    def __init__(self, *, generator: torch.Generator | None = None) -> None:
-        super().__init__(generator)
-
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
         orders = random_orders(len(gramian), self.generator)

@@ -50,7 +50,7 @@ class GradDrop(Randomness, JacobianAggregator):
         *,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(generator)
+        super().__init__(generator=generator)
         self.leak = None if leak is None else as_vector("leak", leak).tolist()
         if self.leak is not None and not all(0 <= part <= 1 for part in self.leak):
             raise ValueError(f"`leak` must be in [0, 1], got {self.leak}")

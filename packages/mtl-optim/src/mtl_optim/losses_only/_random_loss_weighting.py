@@ -24,9 +24,6 @@ class RandomLossWeighting(Randomness, LossWeighting):
         Lin et al., Reasonable Effectiveness of Random Weighting, TMLR 2022, section 3.
     """
 
-    def __init__(self, *, generator: torch.Generator | None = None) -> None:
-        super().__init__(generator)
-
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
         draws = torch.randn(len(losses), generator=self.generator, dtype=losses.dtype)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .._checks import as_numbers, check_length
+from .._checks import Array, as_numbers, check_length
 from .._preference import as_vector
 
-Array = NDArray[np.float64]
 Points = ArrayLike | Tensor
 Sense = bool | Sequence[bool]
 

@@ -7,8 +7,8 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from .._checks import check_count
-from ._points import Array, Points, Sense, as_box, as_set
+from .._checks import Array, check_count
+from ._points import Points, Sense, as_box, as_set
 from .dominance import non_dominated
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._points import Array, Points, Sense, as_samples, as_set
+from .._checks import Array
+from ._points import Points, Sense, as_samples, as_set
 
 
 def non_dominated(points: Points, *, maximize: Sense = False) -> NDArray[np.bool_]:

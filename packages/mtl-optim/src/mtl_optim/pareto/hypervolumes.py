@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._points import Array, Points, Sense, as_box, as_samples, as_set, require_moocore
+from .._checks import Array, check_length
+from ._points import Points, Sense, as_box, as_samples, as_set, require_moocore
 
 
 def hypervolume(
@@ -127,11 +128,7 @@ def hypervolume_improvement(
         0.25
     """
     new, old = as_set(points, maximize), as_set(front, maximize, "front")
-    if new.shape[1] != old.shape[1]:
-        raise ValueError(
-            f"`front` must have one entry per task: got {old.shape[1]} entries "
-            f"for {new.shape[1]} tasks"
-        )
+    check_length("front", old.shape[1], new.shape[1])
     corner, shift, scale = as_box(reference, ideal, maximize, new.shape[1])
     before = hypervolume((old - shift) / scale, corner)
     after = hypervolume((np.concatenate([old, new]) - shift) / scale, corner)

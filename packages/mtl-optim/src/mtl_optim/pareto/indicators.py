@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from .._checks import as_numbers
+from .._checks import as_numbers, check_length
 from .._preference import as_vector
 from ._points import Points, Sense, as_corner, as_costs, as_set, require_moocore
 
@@ -60,11 +60,7 @@ def r2(
             )
         return float(require_moocore("r2").r2_exact(gaps, ref=np.zeros(2)))
     weights = as_set(preferences, False, "preferences")
-    if weights.shape[1] != costs.shape[1]:
-        raise ValueError(
-            f"`preferences` must have one entry per task: got {weights.shape[1]} entries "
-            f"for {costs.shape[1]} tasks"
-        )
+    check_length("preferences", weights.shape[1], costs.shape[1])
     return float((weights[:, None] * gaps).max(axis=2).min(axis=1).mean())
 
 
@@ -95,11 +91,7 @@ def igd_plus(points: Points, target: Points, *, maximize: Sense = False) -> floa
     """
     moocore = require_moocore("igd_plus")
     costs, goal = as_set(points, maximize), as_set(target, maximize, "target")
-    if costs.shape[1] != goal.shape[1]:
-        raise ValueError(
-            f"`target` must have one entry per task: got {goal.shape[1]} entries "
-            f"for {costs.shape[1]} tasks"
-        )
+    check_length("target", goal.shape[1], costs.shape[1])
     return float(moocore.igd_plus(costs, ref=goal))
 
 
@@ -138,11 +130,7 @@ def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = 
     missed = 0.0
     if extremes is not None:
         ends = as_set(extremes, maximize, "extremes")
-        if ends.shape[1] != costs.shape[1]:
-            raise ValueError(
-                f"`extremes` must have one entry per task: got {ends.shape[1]} entries "
-                f"for {costs.shape[1]} tasks"
-            )
+        check_length("extremes", ends.shape[1], costs.shape[1])
         missed = float(cdist(ends, costs).min(axis=1).sum())
     uneven = float(np.abs(nearest - nearest.mean()).sum())
     return (missed + uneven) / (missed + float(nearest.sum()) or 1.0)

@@ -14,9 +14,8 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from .._checks import check_count, check_generator, check_length, check_number
+from .._checks import Array, check_count, check_generator, check_length, check_number
 from .._preference import as_ray, as_vector
-from ._points import Array
 
 
 def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:

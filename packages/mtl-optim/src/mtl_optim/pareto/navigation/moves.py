@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 from torch import Tensor
 
+from ..._checks import Array
 from .tangent import Tangents, to_the_end
-
-Array = NDArray[np.float64]
 
 _NOTHING = 1e-6  # a gain, in units of what is at stake, that the solver can leave of none
 _NEAR_END = 0.9  # of the way to where α would leave the simplex
