@@ -51,20 +51,14 @@ def plot_conflicts(
 ) -> "Axes":
     """Draw the cosine between the gradients of each pair of tasks over the steps.
 
-    Below 0 the tasks conflict.
-
-    Args:
-        steps: The records that `backward` returned; those without a Gramian are left out.
-        names: One per task; None numbers them.
-        ax: Where to draw; None makes a figure.
+    Below 0 the tasks conflict. Steps without a Gramian are left out; the arguments are those of
+    `plot_weights`.
 
     Returns:
         The axes.
 
     Raises:
-        ImportError: matplotlib is missing.
-        TypeError: `steps` hold something other than `Step` records, or `names` than strings.
-        ValueError: No step has a Gramian of two tasks or more, or there is not one name per task.
+        ValueError: No step has a Gramian of two tasks or more; otherwise as `plot_weights`.
 
     Examples:
         >>> G = torch.tensor([[1.0, -0.5], [-0.5, 1.0]])

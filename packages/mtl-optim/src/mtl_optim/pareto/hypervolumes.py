@@ -46,18 +46,11 @@ def hypervolume_samples(
 ) -> Array:
     """Compute the hypervolumes of resampled sets, for a bootstrap over queries or seeds.
 
-    Args:
-        samples: Points (resample, point, task).
-        reference: Reference point (task,).
-        maximize: Whether larger is better, for all tasks or for each.
-        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+    Takes samples (resample, point, task); the other arguments and the errors are those of
+    `hypervolume`.
 
     Returns:
         Hypervolumes (resample,).
-
-    Raises:
-        ImportError: moocore is not installed.
-        ValueError: As `hypervolume`.
 
     Examples:
         >>> hypervolume_samples([[[0.5, 0.0]], [[0.0, 0.25]]], [1.0, 1.0]).tolist()
@@ -75,18 +68,10 @@ def hypervolume_contributions(
 ) -> Array:
     """Compute what each point adds: the hypervolume less that of the set without the point.
 
-    Args:
-        points: Points (point, task).
-        reference: Reference point (task,).
-        maximize: Whether larger is better, for all tasks or for each.
-        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+    The arguments and the errors are those of `hypervolume`.
 
     Returns:
         Contributions (point,); 0 for dominated points and for copies.
-
-    Raises:
-        ImportError: moocore is not installed.
-        ValueError: As `hypervolume`.
 
     Examples:
         >>> hypervolume_contributions([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0]).tolist()
@@ -109,19 +94,11 @@ def hypervolume_improvement(
 ) -> float:
     """Compute what the points add to a front: HV(front ∪ points) − HV(front).
 
-    Args:
-        points: New points (point, task).
-        front: Points (point, task) that are there already.
-        reference: Reference point (task,).
-        maximize: Whether larger is better, for all tasks or for each.
-        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+    Takes the new points (point, task) and the front (point, task) that is there already; the other
+    arguments and the errors are those of `hypervolume`.
 
     Returns:
         The improvement, never negative.
-
-    Raises:
-        ImportError: moocore is not installed.
-        ValueError: As `hypervolume`.
 
     Examples:
         >>> hypervolume_improvement([[0.0, 0.5]], [[0.5, 0.0]], [1.0, 1.0])

@@ -1,6 +1,7 @@
 """Small problems whose Pareto fronts are known in closed form.
 
-Each raises for a point that is no floating-point vector, or too short.
+Each takes a point x, a floating-point vector (n,), and returns the losses (task,) there. A point of
+another kind, or one that is too short, raises.
 """
 
 import math
@@ -13,7 +14,7 @@ from .._checks import check_count, check_positive_number, check_tensor
 
 
 def _check_point(x: Tensor, least: int = 1) -> None:
-    """Raise for what is no point (n,) of so many entries; values are not looked at."""
+    """Raise unless x is a point (n,) with n at least `least`; the values are not checked."""
     check_tensor("x", x)
     if x.ndim != 1 or len(x) < least:
         raise ValueError(f"`x` must have shape (n,) with n at least {least}, got {tuple(x.shape)}")
@@ -24,12 +25,6 @@ def spheres(x: Tensor) -> Tensor:
 
     Every t in [0, 1] is Pareto-optimal. Linear scalarisation ends at t = r_2, Chebyshev at
     t = √r_2 / (√r_1 + √r_2); the front's exchange rate dL_2/dL_1 is −(1 − t)/t.
-
-    Args:
-        x: Point t, of shape (1,).
-
-    Returns:
-        Losses (2,).
 
     Examples:
         >>> spheres(torch.tensor([0.5]))
@@ -43,12 +38,6 @@ def simplex(x: Tensor) -> Tensor:
     """Compute the squared distances to the corners of the simplex: L_k = ½‖x − e_k‖².
 
     The Pareto set is the simplex: linear scalarisation ends at x = r, equal Chebyshev at 1/K.
-
-    Args:
-        x: Point (task,).
-
-    Returns:
-        Losses (task,).
 
     Examples:
         >>> simplex(torch.tensor([1.0, 0.0]))
@@ -65,12 +54,6 @@ def fonseca_fleming(x: Tensor) -> Tensor:
     The Pareto set is x_i = u/√n with u in [−1, 1]; the front bends at u = ±1/√2 and is concave
     between. Equal Chebyshev ends at u = 0 with L = 1 − 1/e; linear scalarisation with equal weights
     never does: it ends at u = ±0.9575040.
-
-    Args:
-        x: Point (n,).
-
-    Returns:
-        Losses (2,).
 
     Examples:
         >>> fonseca_fleming(torch.zeros(3))
@@ -130,14 +113,8 @@ def quadratics(
 def zdt1(x: Tensor) -> Tensor:
     """Compute losses with a convex front, L_2 = 1 − √L_1, of hypervolume 2/3 at (1, 1).
 
-    L_1 = x_1, L_2 = g (1 − √(x_1/g)), g = 1 + 9 Σ_{i>1} x_i / (n − 1), for x in [0, 1]ⁿ. The
-    Pareto set is x_i = 0 for i > 1, on the border of the box.
-
-    Args:
-        x: Point (n,), n ≥ 2.
-
-    Returns:
-        Losses (2,).
+    L_1 = x_1, L_2 = g (1 − √(x_1/g)), g = 1 + 9 Σ_{i>1} x_i / (n − 1), for x in [0, 1]ⁿ, n ≥ 2.
+    The Pareto set is x_i = 0 for i > 1, on the border of the box.
 
     Examples:
         >>> zdt1(torch.tensor([0.25, 0.0]))
@@ -153,13 +130,9 @@ def zdt1(x: Tensor) -> Tensor:
 
 
 def zdt2(x: Tensor) -> Tensor:
-    """Compute losses with a concave front, L_2 = 1 − L_1², of hypervolume 1/3; else as `zdt1`.
+    """Compute losses with a concave front, L_2 = 1 − L_1², of hypervolume 1/3 at (1, 1).
 
-    Args:
-        x: Point (n,), n ≥ 2, in [0, 1]ⁿ.
-
-    Returns:
-        Losses (2,).
+    The rest is as in `zdt1`.
 
     Examples:
         >>> zdt2(torch.tensor([0.5, 0.0]))
@@ -183,9 +156,6 @@ def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
     Args:
         x: Point (n,), n ≥ K − 1, in [0, 1]ⁿ.
         num_tasks: K.
-
-    Returns:
-        Losses (task,).
 
     Examples:
         >>> dtlz2(torch.tensor([0.0, 0.5, 0.5]), 2)
@@ -215,9 +185,6 @@ def linear(x: Tensor, num_tasks: int) -> Tensor:
     Args:
         x: Point (n,), n ≥ K, positive in its first K entries.
         num_tasks: K.
-
-    Returns:
-        Losses (task,).
 
     Examples:
         >>> linear(torch.tensor([1.0, 3.0, 0.0]), 2)
