@@ -1,16 +1,25 @@
 """The driver: from losses and a method to `.grad`."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from ._bases import JacobianAggregator, Weighting
-from ._checks import as_parameters, as_tensors
+from ._checks import (
+    as_parameters,
+    as_tensors,
+    check_finite,
+    check_flag,
+    check_function,
+    check_kind,
+    check_length,
+    check_positive_number,
+)
 from ._gradients import Reduce, unique
 from ._graph import reachable_leaves
 from ._losses import TaskLosses
-from ._options import check_options, second_batch_losses, warn_of_other_processes
 from ._routes import Call, exact_route, feature_route, held_route, loss_route
 from ._step import Step
 
@@ -97,15 +106,15 @@ def backward(
             "`method` must be a LossWeighting, a GramianWeighting or a JacobianAggregator, "
             f"got {type(method).__name__}"
         )
-    check_options(scaler, reduce, memory_budget, retain_graph)
+    _check_options(scaler, reduce, memory_budget, retain_graph)
     tasks = TaskLosses(losses, scaler, reduce)
-    second = second_batch_losses(tasks, method, second_batch, scaler, reduce)
+    second = _second_batch_losses(tasks, method, second_batch, scaler, reduce)
     call = Call(tasks, second, reduce, scaler is not None, retain_graph)
     if isinstance(method, Weighting) and not method.looks_at_gradients:
         return loss_route(call, method)
 
     if reduce is None:
-        warn_of_other_processes()
+        _warn_of_other_processes()
     if (shared is None) == (features is None):
         raise ValueError(
             f"{type(method).__name__} looks at gradients: pass `shared=` (parameters, exact) or "
@@ -143,3 +152,59 @@ def _heads(
         found = unique(p for p in as_parameters("heads", given) if p.requires_grad)
     taken = {id(tensor) for tensor in wrt}
     return [p for p in found if id(p) not in taken]
+
+
+def _check_options(
+    scaler: object, reduce: object, memory_budget: float | None, retain_graph: bool
+) -> None:
+    """Raise for options that would fail later, or that mean something else."""
+    if scaler is not None:
+        check_kind("scaler", scaler, torch.amp.GradScaler)
+    if reduce is not None:
+        check_function("reduce", reduce)
+    if memory_budget is not None:
+        check_positive_number("memory_budget", memory_budget)
+    check_flag("retain_graph", retain_graph)
+
+
+def _warn_of_other_processes() -> None:
+    """Warn if this is one of several processes: the others do not see these gradients."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    processes = distributed.get_world_size()
+    if processes > 1:
+        warnings.warn(
+            f"this is one of {processes} processes, and its gradients stay its own: pass "
+            "`reduce=`, which averages a tensor over them, and do not wrap the model: "
+            "DistributedDataParallel does not see gradients that are taken task by task. "
+            "`reduce=lambda tensor: None` says that each process trains alone",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _second_batch_losses(
+    tasks: TaskLosses,
+    method: Weighting | JacobianAggregator,
+    losses: Tensor | Sequence[Tensor] | None,
+    scaler: torch.amp.GradScaler | None,
+    reduce: Reduce | None,
+) -> TaskLosses | None:
+    """Read the losses on the second batch, for a method that looks at two."""
+    wanted = isinstance(method, Weighting) and method.wants_second_batch
+    if wanted != (losses is not None):
+        raise ValueError(
+            f"{type(method).__name__} looks at "
+            + (
+                "two batches: pass `second_batch=`, the losses on an independent one, or make it "
+                "with `one_batch=True`, got None"
+                if wanted
+                else "one batch, got `second_batch=`"
+            )
+        )
+    if losses is None:
+        return None
+    second = TaskLosses(losses, scaler, reduce, name="second_batch")
+    check_length("second_batch", len(second), len(tasks))
+    check_finite(second.values, "`second_batch`: the loss")
+    return second

@@ -4,8 +4,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from .._checks import Array
-from ._factor import factor_of
-from ._unit_diagonal import unit_diagonal
+from ._cosines import factor_of, unit_diagonal
 
 
 def align(gramian: Array) -> tuple[Array, Array]:

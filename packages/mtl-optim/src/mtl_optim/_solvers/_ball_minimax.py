@@ -8,9 +8,8 @@ from scipy import optimize
 from scipy.linalg import lapack
 
 from .._checks import Array
-from ._factor import cholesky, factor_of
+from ._cosines import cholesky, factor_of, unit_diagonal
 from ._nnls import nnls
-from ._unit_diagonal import unit_diagonal
 
 _MAX_SUPPORTS = 20
 _TOLERANCE = 1e-12  # of the conditions on unit gradients

@@ -4,9 +4,8 @@ import numpy as np
 from scipy.linalg import lapack
 
 from .._checks import Array
-from ._factor import cholesky, factor_of
+from ._cosines import cholesky, factor_of, unit_diagonal
 from ._nnls import nnls
-from ._unit_diagonal import unit_diagonal
 
 _MAX_SUPPORTS = 10
 _TOLERANCE = 1e-14  # of a slope, as rounding leaves it

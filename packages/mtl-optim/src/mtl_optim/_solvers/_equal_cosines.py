@@ -4,8 +4,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from .._checks import Array
-from ._factor import cholesky, eigen
-from ._unit_diagonal import unit_diagonal
+from ._cosines import cholesky, eigen, unit_diagonal
 
 
 def equal_cosines(gramian: Array) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._checks import Array
-from ._unit_diagonal import unit_diagonal
+from ._cosines import unit_diagonal
 
 _LOST = 1e-6  # as for the Nash bargain: from here on fewer than six digits are right
 _MAX_STEPS = 500

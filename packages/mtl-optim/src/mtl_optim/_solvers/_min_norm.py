@@ -4,9 +4,8 @@ import numpy as np
 from scipy.linalg import lapack
 
 from .._checks import Array
-from ._factor import cholesky, factor_of
+from ._cosines import cholesky, factor_of, unit_diagonal
 from ._nnls import nnls
-from ._unit_diagonal import unit_diagonal
 
 
 def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from .._checks import Array
-from ._unit_diagonal import unit_diagonal
+from ._cosines import unit_diagonal
 
 # Rounding disturbs β_i (Cβ)_i = 1 by K ε max β²; from here on fewer than six digits are right.
 _LOST = 1e-6

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_length
-from .._loss_scales import LossScales
+from ..losses_only._imtll import LossScales
 from ._imtlg import impartial
 
 
