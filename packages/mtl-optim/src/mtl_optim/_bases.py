@@ -53,7 +53,12 @@ class State(nn.Module):
 
 
 class Method(State, ABC):
-    """What all methods share: state in buffers, and one device-to-host copy per step."""
+    """What all methods share: state in buffers, and one device-to-host copy per step.
+
+    Every method raises ValueError for an argument outside the range that its documentation gives,
+    for a vector without one entry per task, and when the number of tasks changes; TypeError for an
+    argument of another type. What else a method raises stands under its Raises.
+    """
 
 
 class Weighting(Method):

@@ -105,7 +105,7 @@ class LogLosses(Wrapper):
         keep_scale: Whether the step keeps the scale of the losses rather than that of their logs.
 
     Raises:
-        TypeError: `inner` is no weighting, or no losses are given.
+        TypeError: No losses are given.
         ValueError: A loss is not positive (the message names the task).
 
     Examples:
@@ -160,10 +160,6 @@ class CRMOGM(Wrapper):
         inner: The method whose weights are averaged.
         gamma: γ in [0, 1); the first step takes the inner method's weights as they are.
 
-    Raises:
-        TypeError: `inner` is no weighting.
-        ValueError: `gamma` is not in [0, 1), or the number of tasks changes.
-
     Examples:
         >>> from mtl_optim import MGDA
         >>> method = CRMOGM(MGDA(), gamma=0.5)
@@ -206,10 +202,6 @@ class RescaledWeights(Wrapper):
         inner: The method whose weights are rescaled.
         total: The sum, positive.
 
-    Raises:
-        TypeError: `inner` is no weighting.
-        ValueError: `total` is not positive and finite.
-
     Examples:
         >>> from mtl_optim import PCGrad
         >>> RescaledWeights(PCGrad()).weights(gramian=torch.eye(2))
@@ -243,8 +235,7 @@ class UpdateEvery(_ShownTheSame, GramianWeighting):
         steps: m, at least 1.
 
     Raises:
-        TypeError: `inner` is no weighting, or looks at losses only: nothing could be saved.
-        ValueError: `steps` is below 1.
+        TypeError: `inner` looks at losses only: nothing could be saved.
 
     Examples:
         >>> from mtl_optim import MGDA

@@ -26,9 +26,6 @@ class AlignedMTL(GramianWeighting):
         scale: σ² is the least eigenvalue of G that is not 0 ("min"), the median of these, or their
             mean ("rmse": σ is the root of a mean square).
 
-    Raises:
-        ValueError: `scale` is unknown.
-
     Examples:
         >>> AlignedMTL().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.5000, 0.2500])

@@ -27,9 +27,6 @@ class CAGrad(GramianWeighting):
         rescale: Divides d by 1 + c, which bounds ‖d‖ by ‖g₀‖ ("1+c"), or by 1 + c² ("1+c^2");
             None leaves it.
 
-    Raises:
-        ValueError: `c` is not in [0, 1), or `rescale` is unknown.
-
     Examples:
         >>> CAGrad(c=0.5).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
         tensor([0.7500, 0.7500])

@@ -21,7 +21,7 @@ class DBMTL(TrackedGradients, GramianWeighting):
         beta: β in [0, 1), the part of the average that stays; 0 looks at the last step alone.
 
     Raises:
-        ValueError: `beta` is not in [0, 1), or a loss is not positive (the message names the task).
+        ValueError: A loss is not positive (the message names the task).
 
     Examples:
         >>> DBMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))

@@ -32,8 +32,7 @@ class EPO(GramianWeighting):
         epsilon: ε > 0, the m at which the ray counts as reached.
 
     Raises:
-        ValueError: `preference` is not on the simplex, has a zero, or has not one entry per loss;
-            `epsilon` is not positive; a loss is not positive.
+        ValueError: A loss is not positive.
         TypeError: No losses are given.
 
     Examples:

@@ -25,8 +25,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         step_size: η > 0.
 
     Raises:
-        ValueError: `step_size` is not positive and finite.
-        RuntimeError: `weights` is called without the gradients, which the driver shows.
+        RuntimeError: `weights` is called without the gradients, which `backward` shows.
 
     Examples:
         >>> from mtl_optim import backward

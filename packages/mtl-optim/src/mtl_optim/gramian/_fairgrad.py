@@ -20,9 +20,6 @@ class FairGrad(GramianWeighting):
     Args:
         alpha: α > 0.
 
-    Raises:
-        ValueError: `alpha` is not positive and finite.
-
     Examples:
         >>> FairGrad(alpha=2.0).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 8.0]]))
         tensor([1.0000, 0.2500])

@@ -26,7 +26,7 @@ class GradNorm(Learnable, GramianWeighting):
         accumulation: Calls of `backward` per step of the optimizer.
 
     Raises:
-        ValueError: A number is out of its range; a loss is not positive.
+        ValueError: A loss is not positive.
         TypeError: No losses are given.
         RuntimeError: The parameters received gradients and did not change.
 

@@ -26,9 +26,6 @@ class GradVac(Randomness, GramianWeighting):
         decay: β in [0, 1].
         generator: Draws the orders; None makes one with the default seed.
 
-    Raises:
-        ValueError: `decay` is not in [0, 1].
-
     Examples:
         >>> GradVac().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([1.5000, 1.5000])

@@ -25,7 +25,6 @@ class IMTL(LossScales, GramianWeighting):
         accumulation: Calls of `backward` per step of the optimizer.
 
     Raises:
-        ValueError: `num_tasks` or `accumulation` is below 1, or there is not one task per scale.
         RuntimeError: The parameters received gradients and did not change.
 
     Examples:

@@ -27,7 +27,7 @@ class MGDA(GramianWeighting):
         normalization: c_k is ‖g_k‖ ("norm"), L_k ("loss"), L_k ‖g_k‖ ("loss+") or 1 (None).
 
     Raises:
-        ValueError: `normalization` is unknown, or asks for losses and one is not positive.
+        ValueError: `normalization` asks for losses and one is not positive.
         TypeError: `normalization` asks for losses and none are given.
 
     Examples:

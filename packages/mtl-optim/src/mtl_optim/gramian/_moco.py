@@ -25,9 +25,6 @@ class MoCo(TrackedGradients, GramianWeighting):
         gamma: γ > 0.
         rho: ρ ≥ 0, the pull towards even weights, in units of ‖Y Yᵀ‖.
 
-    Raises:
-        ValueError: An argument is out of its range, or the number of tasks changes.
-
     Examples:
         >>> method = MoCo(gamma=0.5)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 3.0]]))

@@ -22,9 +22,6 @@ class MoDo(CrossGramianWeighting):
         rho: ρ ≥ 0, the pull towards even weights.
         one_batch: Use the Gramian of one batch, which is biased; for comparisons.
 
-    Raises:
-        ValueError: An argument is out of its range, or the number of tasks changes.
-
     Examples:
         >>> method = MoDo(gamma=0.5)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 3.0]]))

@@ -16,9 +16,6 @@ class MomentumConFIG(TrackedGradients, ConFIG):
     Args:
         beta: β in [0, 1); 0 is `ConFIG`.
 
-    Raises:
-        ValueError: `beta` is not in [0, 1).
-
     Examples:
         >>> import torch
         >>> MomentumConFIG().weights(gramian=torch.eye(2))

@@ -20,9 +20,6 @@ class NashMTL(GramianWeighting):
     Args:
         update_every: Steps between two bargains; the weights are reused meanwhile.
 
-    Raises:
-        ValueError: `update_every` is below 1.
-
     Examples:
         >>> NashMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))
         tensor([0.5000, 2.0000])

@@ -28,9 +28,6 @@ class SDMGrad(CrossGramianWeighting):
         one_batch: Use the Gramian of one batch, C = G, whose noise biases w towards tasks with
             quiet gradients; for comparisons, and where a second batch is too dear.
 
-    Raises:
-        ValueError: An argument is out of its range, or the number of tasks changes.
-
     Examples:
         >>> method = SDMGrad(lam=0.0, steps=100, one_batch=True)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))

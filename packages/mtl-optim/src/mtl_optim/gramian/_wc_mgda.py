@@ -27,8 +27,6 @@ class WCMGDA(GramianWeighting):
             `WeightedChebyshev`, a large one is MGDA on the gradients r_k g_k.
 
     Raises:
-        ValueError: `preference` is not on the simplex, or has not one entry per loss; `u` is
-            negative or not finite.
         TypeError: No losses are given.
 
     Examples:

@@ -32,9 +32,6 @@ class GradDrop(Randomness, JacobianAggregator):
         leak: l (task,), each in [0, 1]; None is 0.
         generator: Draws u; None makes one with the default seed.
 
-    Raises:
-        ValueError: A leak is not in [0, 1], or there is not one per task.
-
     Examples:
         >>> GradDrop()(torch.tensor([[1.0, -2.0], [1.0, -1.0]]))      # the signs agree
         tensor([ 2., -3.])

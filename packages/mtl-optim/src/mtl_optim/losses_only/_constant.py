@@ -18,10 +18,6 @@ class Constant(LossWeighting):
     Args:
         weights: w (task,), finite.
 
-    Raises:
-        TypeError: `weights` holds something other than numbers.
-        ValueError: `weights` is no finite vector, or has not one entry per loss.
-
     Examples:
         >>> Constant([1.0, 10.0]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([ 1., 10.])

@@ -22,10 +22,6 @@ class COSMOS(LossWeighting):
         preference: r (task,), on the simplex.
         penalty: λ ≥ 0; 0 is `LinearScalarization`.
 
-    Raises:
-        ValueError: `preference` is not on the simplex, or has not one entry per loss; `penalty` is
-            negative or not finite.
-
     Examples:
         >>> import torch
         >>> COSMOS([0.5, 0.5], penalty=1.0).weights(losses=torch.tensor([2.0, 2.0]))

@@ -19,8 +19,7 @@ class DynamicWeightAverage(LossWeighting):
         temperature: T > 0; a large one makes the weights even.
 
     Raises:
-        ValueError: `temperature` is not positive; the number of tasks changes; a mean loss that a
-            ratio is taken of is not positive.
+        ValueError: A mean loss that a ratio is taken of is not positive.
         RuntimeError: `end_epoch` is called with no step since the last call.
 
     Examples:

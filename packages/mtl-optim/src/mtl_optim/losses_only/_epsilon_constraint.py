@@ -38,10 +38,7 @@ class EpsilonConstraint(LossWeighting):
         dual_step: κ in (0, 1], the part of its way that a multiplier goes at each step.
 
     Raises:
-        TypeError: `bounds` is no mapping from int to numbers, or another argument is no number.
-        ValueError: `mu` is not positive, `dual_step` is not in (0, 1], `bounds` holds `main`, a
-            negative task or a bound that is not finite (not positive, if relative); `violation` is
-            unknown; a task is not among the losses.
+        ValueError: `bounds` holds `main`, or a bound that is not finite (if relative, positive).
 
     Examples:
         >>> method = EpsilonConstraint(main=0, bounds={1: 0.5}, mu=1.0)

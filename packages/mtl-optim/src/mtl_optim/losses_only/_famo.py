@@ -34,8 +34,7 @@ class FAMO(SecondLook, LossWeighting):
         lower_bounds: b (task,), below every loss; None is 0.
 
     Raises:
-        ValueError: A number is out of its range; a loss is not above its bound (the message names
-            the task).
+        ValueError: A loss is not above its bound (the message names the task).
         RuntimeError: The losses after the last step were not shown.
 
     Examples:

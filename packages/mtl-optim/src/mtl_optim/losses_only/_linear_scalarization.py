@@ -19,9 +19,6 @@ class LinearScalarization(LossWeighting):
     Args:
         preference: r (task,), on the simplex.
 
-    Raises:
-        ValueError: `preference` is not on the simplex, or has not one entry per loss.
-
     Examples:
         >>> import torch
         >>> LinearScalarization([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))

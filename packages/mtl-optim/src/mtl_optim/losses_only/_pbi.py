@@ -24,10 +24,6 @@ class PBI(LossWeighting):
         theta: θ ≥ 0.
         ideal: z (task,), where the ray starts; None is 0.
 
-    Raises:
-        ValueError: `preference` is not on the simplex or has a zero, `theta` is negative or not
-            finite, `ideal` is not finite, or a vector has not one entry per loss.
-
     Examples:
         >>> PBI([0.5, 0.5], theta=1.0).weights(losses=torch.tensor([1.0, 1.0]))
         tensor([0.7071, 0.7071])

@@ -20,8 +20,7 @@ class ScaleInvariantScalarization(LossWeighting):
         preference: r (task,), on the simplex.
 
     Raises:
-        ValueError: `preference` is not on the simplex, or has not one entry per loss; a loss is
-            not positive (the message names the task).
+        ValueError: A loss is not positive (the message names the task).
 
     Examples:
         >>> import torch

@@ -32,9 +32,7 @@ class SmoothChebyshev(LossWeighting):
             the first 1 / (1 − β) steps; None divides by nothing.
 
     Raises:
-        ValueError: `preference` is not on the simplex, `mu` is not positive, `ideal` is not
-            finite, `average` is outside [0, 1), or a vector has not one entry per loss; a loss is
-            not positive and `average` is given.
+        ValueError: `average` is given and a loss is not positive.
 
     Examples:
         >>> SmoothChebyshev([0.5, 0.5], mu=1e-4).weights(losses=torch.tensor([5.0, 1.0]))

@@ -22,7 +22,6 @@ class UncertaintyWeighting(Learnable, LossWeighting):
         accumulation: Calls of `backward` per step of the optimizer.
 
     Raises:
-        ValueError: `num_tasks` or `accumulation` is below 1, or there is not one loss per task.
         RuntimeError: The parameters received gradients and did not change.
 
     Examples:

@@ -24,10 +24,6 @@ class WeightedChebyshev(LossWeighting):
         preference: r (task,), on the simplex.
         ideal: z (task,), the point that differences are taken from; None is 0.
 
-    Raises:
-        ValueError: `preference` is not on the simplex, `ideal` is not finite, or one of them has
-            not one entry per loss.
-
     Examples:
         >>> import torch
         >>> WeightedChebyshev([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))
