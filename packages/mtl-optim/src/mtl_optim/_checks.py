@@ -125,6 +125,12 @@ def check_length(parameter: str, length: int, tasks: int) -> None:
         )
 
 
+def check_same_tasks(tasks: int, before: int) -> None:
+    """Raise if the number of tasks changed between two steps."""
+    if tasks != before:
+        raise ValueError(f"`gramian` must not change its size: got {tasks} tasks after {before}")
+
+
 def check_positive(losses: Tensor, method: str) -> None:
     """Raise for the first task whose loss has no logarithm."""
     if bool((losses <= 0).any()):
@@ -173,16 +179,7 @@ def check_tensor(parameter: str, given: object) -> None:
 
 
 def as_numbers(parameter: str, given: object) -> Array:
-    """Copy real numbers into a float64 array.
-
-    Raises:
-        TypeError: It holds something else: text, truth values, complex numbers, objects.
-
-    Examples:
-        >>> as_numbers("points", [[1, 2], [3, 4]])
-        array([[1., 2.],
-               [3., 4.]])
-    """
+    """Copy real numbers into a float64 array."""
     if isinstance(given, Tensor):
         if given.dtype == torch.bool or given.is_complex() or given.layout != torch.strided:
             raise TypeError(f"`{parameter}` must hold numbers, got {given.dtype}, {given.layout}")
@@ -201,12 +198,7 @@ def as_numbers(parameter: str, given: object) -> Array:
 
 
 def as_bounds(bounds: Mapping[int, float]) -> dict[int, float]:
-    """Read bounds by task, in the order of the tasks.
-
-    Raises:
-        TypeError: They are no mapping from int to numbers.
-        ValueError: A task is negative.
-    """
+    """Read bounds by task, in the order of the tasks."""
     if not isinstance(bounds, Mapping):
         raise TypeError(f"`bounds` must be a mapping from task to bound, got {bounds!r}")
     for task, bound in bounds.items():

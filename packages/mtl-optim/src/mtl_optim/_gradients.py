@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ._checks import check_finite
+
 Block = list[Tensor | None]
 Rows = list[Block]
 Reduce = Callable[[Tensor], object]
@@ -88,6 +90,11 @@ def finite_rows(rows: Rows) -> Tensor:
     return torch.tensor(
         [all(bool(torch.isfinite(g).all()) for g in row if g is not None) for row in rows]
     )
+
+
+def check_finite_rows(rows: Rows) -> None:
+    """Raise for the first task with a gradient that is not finite."""
+    check_finite(torch.where(finite_rows(rows), 0.0, torch.nan), "`losses`: the gradient")
 
 
 def stacked(block: list[Tensor]) -> Tensor:

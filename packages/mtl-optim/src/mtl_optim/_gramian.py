@@ -58,10 +58,6 @@ def resolved(gramian: Tensor) -> bool:
 
     Args:
         gramian: Gramian (task, task), float64, on the CPU.
-
-    Examples:
-        >>> resolved(torch.eye(2).double()), resolved(torch.ones(2, 2).double())
-        (True, False)
     """
     G = gramian.numpy()
     least = _ROUNDINGS * len(G) * np.finfo(np.float32).eps
@@ -91,23 +87,12 @@ def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
 
     Returns:
         Gramian (task, task), float64, on the device of the first block.
-
-    Examples:
-        >>> one, two = torch.tensor([1.0, 0.0]), torch.tensor([[2.0], [3.0]])
-        >>> gramian([[one, two], [None, two]])
-        tensor([[14., 13.],
-                [13., 13.]], dtype=torch.float64)
     """
     return _products(jacobian, len(jacobian), dtype)
 
 
 def cross_gramian(one: Blocks, other: Blocks) -> Tensor:
-    """Compute C = J J'ᵀ for two Jacobians of the same blocks, from float64 products.
-
-    Examples:
-        >>> cross_gramian([[torch.tensor([1.0, 2.0])]], [[torch.tensor([3.0, 4.0])]])
-        tensor([[11.]], dtype=torch.float64)
-    """
+    """Compute C = J J'ᵀ for two Jacobians of the same blocks, from float64 products."""
     return _products([*one, *other], len(one), torch.float64)
 
 

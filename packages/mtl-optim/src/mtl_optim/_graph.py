@@ -15,13 +15,6 @@ def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) 
     Args:
         outputs: Tensors with a graph.
         stop: Tensors behind which the search does not go; they are not returned.
-
-    Examples:
-        >>> import torch
-        >>> a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
-        >>> hidden = a * 2
-        >>> [leaf is b for leaf in reachable_leaves([hidden @ b], stop=[hidden])]
-        [True]
     """
     stop = list(stop)
     seen = {tensor.grad_fn for tensor in stop}
@@ -53,14 +46,6 @@ class Cut:
 
     Args:
         tensors: Where the graph is cut; a leaf has nothing behind it.
-
-    Examples:
-        >>> import torch
-        >>> w = torch.tensor(3.0, requires_grad=True)
-        >>> feature = w**2
-        >>> with Cut([feature]) as cut:
-        ...     cut.taken(torch.autograd.grad(feature * w, [feature, w]))
-        [tensor(3.), tensor(9.)]
     """
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:

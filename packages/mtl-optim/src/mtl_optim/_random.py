@@ -41,10 +41,6 @@ def random_orders(tasks: int, generator: torch.Generator) -> NDArray[np.int64]:
     """Draw a random order of the others for each task: (task, task − 1).
 
     Two tasks have one order, for which nothing is drawn.
-
-    Examples:
-        >>> random_orders(2, torch.Generator()).tolist()
-        [[1], [0]]
     """
     if tasks == 2:
         return np.array([[1], [0]])
@@ -58,10 +54,6 @@ def uniforms(generator: torch.Generator) -> Callable[[int], Tensor]:
 
     One draw from the generator seeds it: its numbers cost a fifth of those of `torch.rand`, and
     their 24 digits are odd, so that neither end is met.
-
-    Examples:
-        >>> bool((uniforms(torch.Generator())(1000).abs() < 1).all())
-        True
     """
     bits = np.random.SFC64(int(torch.randint(2**63 - 1, (), generator=generator)))
 

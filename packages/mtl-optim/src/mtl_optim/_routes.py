@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ._bases import JacobianAggregator, Weighting
-from ._checks import check_finite, check_losses
+from ._checks import check_losses
 from ._gradients import (
     Block,
     Reduce,
@@ -17,9 +17,9 @@ from ._gradients import (
     add,
     any_of,
     average,
+    check_finite_rows,
     columns,
     combine,
-    finite_rows,
     stacked,
     within_budget,
 )
@@ -205,8 +205,7 @@ def _aggregate(
     """Compute the direction, one block per parameter or per feature tensor."""
     direction: Block = []
     if not overflow:
-        nan = torch.full((len(rows),), torch.nan)
-        check_finite(torch.where(finite_rows(rows), 0.0, nan), "`losses`: the gradient")
+        check_finite_rows(rows)
     for b, block in enumerate(columns(rows)):
         like = next((g for g in block if g is not None), None)
         if like is None:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._checks import check_finite
-from ._gradients import Rows, finite_rows
+from ._gradients import Rows, check_finite_rows, finite_rows
 
 
 class TrackedGradients(Method):
@@ -62,29 +61,25 @@ class TrackedGradients(Method):
         return [[None if y is None else y * scale for y in row] for row in self.averages]
 
     def admit(self, jacobian: Rows, scale: float) -> bool:
-        """Return whether the gradients may enter the state; if so, count the step.
-
-        Raises:
-            ValueError: As `track`.
-        """
-        finite = finite_rows(jacobian)
-        if not bool(finite.all()):
-            if scale != 1:
-                return False
-            check_finite(torch.where(finite, 0.0, torch.nan), "`losses`: the gradient")
+        """Return whether the gradients may enter the state; if so, count the step."""
+        if scale == 1:
+            check_finite_rows(jacobian)
+        elif not bool(finite_rows(jacobian).all()):
+            return False
         if not self.averages:
             self.averages = [[None] * len(row) for row in jacobian]
         found = len(jacobian), len(jacobian[0])
         before = len(self.averages), len(self.averages[0])
         if found != before:
             raise ValueError(
-                f"`shared` must keep its number of tasks and of tensors: got {found} after {before}"
+                "`shared` must not change its number of tasks and of tensors: "
+                f"got {found} after {before}"
             )
         for own, row in zip(self.averages, jacobian, strict=True):
             for average, gradient in zip(own, row, strict=True):
                 if average is not None and gradient is not None and average.shape != gradient.shape:
                     raise ValueError(
-                        "`shared` must keep the shapes of its tensors: got "
+                        "`shared` must not change the shapes of its tensors: got "
                         f"{tuple(gradient.shape)} after {tuple(average.shape)}"
                     )
         self.steps += 1

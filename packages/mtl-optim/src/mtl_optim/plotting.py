@@ -24,9 +24,6 @@ def plot_weights(
         names: One per task; None numbers them.
         ax: Where to draw; None makes a figure.
 
-    Returns:
-        The axes.
-
     Raises:
         ImportError: matplotlib is missing.
         TypeError: `steps` hold something other than `Step` records, or `names` than strings.
@@ -53,9 +50,6 @@ def plot_conflicts(
 
     Below 0 the tasks conflict. Steps without a Gramian are left out; the arguments are those of
     `plot_weights`.
-
-    Returns:
-        The axes.
 
     Raises:
         ValueError: No step has a Gramian of two tasks or more; otherwise as `plot_weights`.

@@ -43,9 +43,6 @@ def cholesky(cosines: Array) -> Array | None:
 def eigen(cosines: Array) -> tuple[Array, Array]:
     """Find the eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ.
 
-    Raises:
-        RuntimeError: The method did not converge.
-
     Examples:
         >>> eigen(np.ones((2, 2)))[0].round(12).tolist()
         [0.0, 2.0]

@@ -16,9 +16,6 @@ def nnls(matrix: Array, target: Array) -> Array:
         matrix: A (row, column).
         target: b (row,).
 
-    Returns:
-        x (column,).
-
     Raises:
         RuntimeError: Rounding made the method cycle: more than 50 passes per column.
 

@@ -11,9 +11,6 @@ def project_onto_simplex(vector: Array) -> Array:
     Args:
         vector: v (task,).
 
-    Returns:
-        x (task,).
-
     References:
         Held, Wolfe and Crowder, Validation of subgradient optimization, Mathematical Programming 6,
         1974.

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_number
+from .._checks import check_number, check_same_tasks
 from .._random import Randomness, random_orders
 from .._solvers import unit_diagonal
 
@@ -49,10 +49,7 @@ class GradVac(Randomness, GramianWeighting):
         tasks = len(gramian)
         if self.targets.numel() == 0:
             self.targets = torch.zeros_like(gramian)
-        if len(self.targets) != tasks:
-            raise ValueError(
-                f"`gramian` must keep its size: got {tasks} tasks after {len(self.targets)}"
-            )
+        check_same_tasks(tasks, len(self.targets))
         targets = self.targets.to(gramian).clone().numpy()
         C, norms = unit_diagonal(gramian.numpy())
         moves, rows = norms > 0, np.arange(tasks)

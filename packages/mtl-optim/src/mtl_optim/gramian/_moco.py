@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_non_negative_number, check_number, check_positive_number
+from .._checks import (
+    check_non_negative_number,
+    check_number,
+    check_positive_number,
+    check_same_tasks,
+)
 from .._solvers import project_onto_simplex
 from .._tracking import TrackedGradients
 
@@ -61,16 +66,11 @@ class MoCo(TrackedGradients, GramianWeighting):
 
 
 def follow_simplex(point: Tensor, gramian: Tensor, gamma: float, rho: float) -> Tensor:
-    """Return Π(w − γ (G / ‖G‖ + ρ I) w) for w (task,) on the simplex; an empty w is even.
-
-    Raises:
-        ValueError: The number of tasks changes.
-    """
+    """Return Π(w − γ (G / ‖G‖ + ρ I) w) for w (task,) on the simplex; an empty w is even."""
     tasks = len(gramian)
     if point.numel() == 0:
         point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
-    if len(point) != tasks:
-        raise ValueError(f"`gramian` must keep its size: got {tasks} tasks after {len(point)}")
+    check_same_tasks(tasks, len(point))
     w, G = point.cpu().numpy(), gramian.numpy()
     largest = np.abs(G).max()
     if largest > 0:

@@ -5,7 +5,12 @@ import torch
 from torch import Tensor
 
 from .._bases import CrossGramianWeighting
-from .._checks import check_count, check_non_negative_number, check_positive_number
+from .._checks import (
+    check_count,
+    check_non_negative_number,
+    check_positive_number,
+    check_same_tasks,
+)
 from .._solvers import project_onto_simplex
 
 
@@ -63,10 +68,7 @@ class SDMGrad(CrossGramianWeighting):
         tasks = len(gramian)
         if self.simplex_point.numel() == 0:
             self.simplex_point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
-        if len(self.simplex_point) != tasks:
-            raise ValueError(
-                f"`gramian` must keep its size: got {tasks} tasks after {len(self.simplex_point)}"
-            )
+        check_same_tasks(tasks, len(self.simplex_point))
         w = self.simplex_point.cpu().numpy()
         largest = float(gramian.abs().max())
         if largest > 0:

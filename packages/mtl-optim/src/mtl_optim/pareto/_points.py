@@ -18,18 +18,7 @@ Sense = bool | Sequence[bool]
 def as_costs(
     points: Points, maximize: Sense, name: str = "points", sense: str = "maximize"
 ) -> Array:
-    """Read points (..., point, task) as costs to minimise.
-
-    Args:
-        points: The numbers.
-        maximize: Whether larger is better, for all tasks or for each.
-        name: What the user calls the points.
-        sense: What the user calls `maximize`.
-
-    Raises:
-        TypeError: `points` holds something other than numbers, `maximize` other than truth values.
-        ValueError: A shape is wrong, or a number is not finite.
-    """
+    """Read points (..., point, task) as costs; errors call them `name`, and `maximize` `sense`."""
     array = as_numbers(name, points)
     if array.ndim < 2 or array.size == 0:
         raise ValueError(f"`{name}` must have shape (point, task), got {array.shape}")
@@ -79,12 +68,7 @@ def as_box(
 ) -> tuple[Array, Array, Array]:
     """Read a reference point, and the shift and the scale that normalise by the ideal point.
 
-    Args:
-        reference: The worst corner (task,).
-        ideal: The best one (task,); None normalises by nothing.
-        maximize: Whether larger is better, for all tasks or for each.
-        tasks: K.
-        name: What the user calls the reference point.
+    Without an ideal point nothing is normalised.
     """
     corner = as_corner(reference, maximize, tasks, name)
     if ideal is None:
@@ -99,11 +83,7 @@ def as_box(
 
 
 def require_moocore(name: str) -> Any:
-    """Import moocore, which is an extra.
-
-    Raises:
-        ImportError: It is not installed; the message says how it is.
-    """
+    """Import moocore, which is an extra."""
     try:
         import moocore
     except ImportError as error:

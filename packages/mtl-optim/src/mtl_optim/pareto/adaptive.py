@@ -43,9 +43,6 @@ def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense
         nadir: Worst value of each task (task,) on the front.
         maximize: Whether larger is better, for all tasks or for each.
 
-    Returns:
-        The gap.
-
     Raises:
         ValueError: A shape is wrong, `ideal` is not better than `nadir`, a point is better than
             `ideal`, or fewer than two different points are on the front.

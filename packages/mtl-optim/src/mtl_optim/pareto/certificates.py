@@ -34,9 +34,6 @@ def kkt_residual(gramian: Tensor) -> KKTResidual:
     Args:
         gramian: G = J Jᵀ (task, task).
 
-    Returns:
-        The residual, absolute and relative, with its α.
-
     Raises:
         TypeError: `gramian` holds something other than numbers.
         ValueError: `gramian` is not square or not finite, or, beyond rounding, not symmetric or not
@@ -79,9 +76,6 @@ def ray_error(
         losses: L (task,).
         preference: r (task,), on the simplex, each entry positive.
         ideal: z (task,); None is 0.
-
-    Returns:
-        The largest relative deviation.
 
     Raises:
         ValueError: `losses` are not finite or not above `ideal`, `preference` is not on the simplex

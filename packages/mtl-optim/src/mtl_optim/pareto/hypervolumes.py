@@ -18,9 +18,6 @@ def hypervolume(
         ideal: Ideal point (task,). When given, each axis is divided by its distance from the
             reference, so that the whole box has volume 1.
 
-    Returns:
-        The exact hypervolume.
-
     Raises:
         ImportError: moocore is not installed (`pip install mtl-optim[pareto]`).
         ValueError: A shape is wrong, an entry is not finite, or `ideal` is not better than

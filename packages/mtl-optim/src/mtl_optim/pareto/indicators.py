@@ -28,9 +28,6 @@ def r2(
         preferences: r (preference, task); needed for more than two tasks.
         maximize: Whether larger is better, for all tasks or for each.
 
-    Returns:
-        R2.
-
     Raises:
         ImportError: moocore is not installed and no `preferences` are given.
         ValueError: A shape is wrong, an entry is not finite, `ideal` is worse than a point, or
@@ -146,9 +143,6 @@ def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = Tru
         metrics: Metrics M (task,).
         baselines: Metrics B (task,) of a model trained for that task alone.
         higher_is_better: δ, for all tasks or for each.
-
-    Returns:
-        Δm in percent.
 
     Raises:
         ValueError: Shapes differ, an entry is not finite, or a baseline is 0.

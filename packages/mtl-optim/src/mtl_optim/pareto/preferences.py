@@ -2,7 +2,8 @@
 
 A preference r weighs the losses. Where a method equalises r_k (L_k − z_k) (weighted Chebyshev,
 exact Pareto optimal search), r lands on the *ray* L − z ∝ 1/r of loss space, not on r: to aim at
-losses in the proportions q, ask for the preference proportional to 1/q.
+losses in the proportions q, ask for the preference proportional to 1/q. An argument outside the
+range that its documentation gives raises ValueError.
 """
 
 from collections.abc import Sequence
@@ -29,9 +30,6 @@ def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
     Returns:
         Preferences (num, 2), float64, with the first task's weight ascending.
 
-    Raises:
-        ValueError: `num` is below 1 or `margin` outside [0, 1/2).
-
     Examples:
         >>> evenly_spaced(3, margin=0.1)
         tensor([[0.1000, 0.9000],
@@ -55,9 +53,6 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
 
     Returns:
         Preferences (C(H + K − 1, K − 1), K), float64, in lexicographic order.
-
-    Raises:
-        ValueError: An argument is below 1.
 
     Examples:
         >>> das_dennis(3, 1)
@@ -92,9 +87,6 @@ def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None)
 
     Returns:
         Preferences (num, num_tasks), float64, in lexicographic order.
-
-    Raises:
-        ValueError: `num` is below 1 or `num_tasks` below 2.
 
     Examples:
         >>> riesz(3, 3).round(decimals=6)

@@ -70,9 +70,6 @@ def solve_across(
         radius: Most ‖w‖.
         enough: Residual, not relative, at which to stop as well.
 
-    Returns:
-        The solution, with H w.
-
     References:
         Steihaug, The conjugate gradient method and trust regions in large scale optimization,
         SIAM J. Numer. Anal. 20(3), 1983.

@@ -10,11 +10,7 @@ from .tangent import frame
 
 
 class Iterate:
-    """The current place, the local model around it, and what carries over from place to place.
-
-    Args:
-        context: What every computation needs.
-    """
+    """The current place, the local model around it, and what carries over from place to place."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

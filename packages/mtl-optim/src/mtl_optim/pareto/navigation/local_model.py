@@ -56,13 +56,7 @@ class LocalModel:
 
     @classmethod
     def explore(cls, context: Context, place: Place, near: Tensor | None) -> Self:
-        """Solve for the tangents at a place, and measure along them.
-
-        Args:
-            context: What every computation needs.
-            place: Where.
-            near: Tangents of a point nearby, or None.
-        """
+        """Solve for the tangents at a place, starting from `near`, and measure along them."""
         objective, settings = context.objective, context.settings
         before, theta = objective.cost, place.here.theta
         at = frame(place.here)
@@ -118,13 +112,7 @@ class LocalModel:
         return move
 
     def preview(self, wish: Wish, point: Point, ideal: Tensor) -> Preview:
-        """Predict what a wish brings.
-
-        Args:
-            wish: What is wanted.
-            point: The record of the place.
-            ideal: z (task,), the point that rays start from.
-        """
+        """Predict what a wish brings, at the place of this point; rays start at the ideal point."""
         move, names = self._foreseen(self._move(wish, ideal)), self.context.names
         change, error = self._change(move)
         metric_change = metric_error = None

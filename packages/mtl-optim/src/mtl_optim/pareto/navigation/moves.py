@@ -108,9 +108,6 @@ def trade(
         ahead: The front.
         improve: Wanted amount by row, or None for as much as possible.
         caps: What may be given up by row; 0 protects it.
-
-    Returns:
-        The move.
     """
     front, largest = ahead.front, ahead.largest
     tasks, directions = front.B.shape

@@ -152,9 +152,6 @@ class ParetoNavigator:
             correct: False begins where the model is, however far. From there the exchange rates are
                 those of the nearest front, and steps leave the residual as it is.
 
-        Returns:
-            The first point.
-
         Raises:
             ValueError: A loss or gradient is not finite, or names do not fit.
             RuntimeError: The losses cannot be differentiated twice, or evaluating changes a buffer
@@ -202,9 +199,6 @@ class ParetoNavigator:
             change: Changes by name, exactly; the smallest move that has them is taken.
             direction: Change of the losses (task,), which is projected onto the front.
             toward: Losses above `ideal` (task,) in the wanted proportions.
-
-        Returns:
-            The preview, for `step`.
 
         Raises:
             ValueError: A name is unknown or an amount not positive; not exactly one wish was made.

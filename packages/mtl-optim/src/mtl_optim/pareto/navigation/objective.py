@@ -135,9 +135,6 @@ class Objective:
 
         Returns:
             The number of losses.
-
-        Raises:
-            RuntimeError: Evaluating the model changes one of its buffers.
         """
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         self.scales = torch.ones(1, dtype=torch.float64)
@@ -188,9 +185,6 @@ class Objective:
 
         One forward and one backward pass build the gradient's graph, on the fixed sample; each
         product is a backward pass through both.
-
-        Raises:
-            RuntimeError: The losses cannot be differentiated twice.
         """
         if not self._second_order:
             return torch.zeros_like

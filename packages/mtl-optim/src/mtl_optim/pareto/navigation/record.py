@@ -29,16 +29,7 @@ class Origin:
 def record(
     context: Context, number: int, place: Place, cost: Cost, message: str, origin: Origin | None
 ) -> Point:
-    """Record a place as a point.
-
-    Args:
-        context: What every computation needs.
-        number: Number of the point.
-        place: What was measured.
-        cost: Of getting here.
-        message: What there is to know.
-        origin: Where the step began, or None at a start.
-    """
+    """Record a place as the point of this number; `origin` is None at a start."""
     names, scales = context.names, context.objective.scales
     losses, metrics = place.at.losses * scales, place.metrics
     normal = place.at.alpha / scales

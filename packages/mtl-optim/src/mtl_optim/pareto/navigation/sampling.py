@@ -14,13 +14,7 @@ from .tangent import Tangents
 
 
 def standard_errors(values: Values) -> Tensor | None:
-    """Compute the standard errors (row,) of the means over samples; None without samples.
-
-    Examples:
-        >>> samples = torch.tensor([[1.0, 2.0, 3.0, float("nan")]])
-        >>> standard_errors(Values(samples.nanmean(dim=1), samples))    # 1 / √3
-        tensor([0.5774])
-    """
+    """Compute the standard errors (row,) of the means over samples; None without samples."""
     return (
         None if values.samples is None else _covariance(values.samples[..., None])[:, 0, 0].sqrt()
     )
@@ -50,11 +44,7 @@ class Meter:
         self._data = data if metrics.data is None else metrics.data
 
     def measure(self, theta: Tensor) -> Values:
-        """Measure the metrics at θ (param,), with their samples.
-
-        Raises:
-            ValueError: They are not one per name, or a mean is not finite.
-        """
+        """Measure the metrics at θ (param,), with their samples."""
         objective = self._objective
         objective.write(theta)
         objective.cost += Cost(forwards=1)

@@ -170,11 +170,7 @@ def _check_losses(saved: Saved, found: Tensor) -> None:
 
 
 def _as_theta(saved: Saved, number: int, objective: Objective) -> Tensor:
-    """Return θ (param,) of a point, for the parameters of a model.
-
-    Raises:
-        ValueError: Names, shapes or types differ; the message says which.
-    """
+    """Return θ (param,) of a point, for the parameters of a model."""
     found, wrong = saved.parameters[number], []
     wrong += [f"{name} is missing" for name in objective.named if name not in found]
     wrong += [f"{name} is not expected" for name in found if name not in objective.named]

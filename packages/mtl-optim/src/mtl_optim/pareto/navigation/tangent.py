@@ -125,9 +125,6 @@ def tangents(
         near: V (param, direction) of a point nearby, or None.
         tell: Is told what is being solved for.
 
-    Returns:
-        The tangents.
-
     Raises:
         NavigationError: A product is not finite.
     """

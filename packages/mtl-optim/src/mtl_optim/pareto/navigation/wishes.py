@@ -48,11 +48,7 @@ class Names:
         self._check()
 
     def fix_tasks(self, count: int) -> None:
-        """Take the number of losses, once it is known.
-
-        Raises:
-            ValueError: The number of names is another.
-        """
+        """Take the number of losses, once it is known."""
         if self._given is None:
             self.tasks = tuple(f"task {k}" for k in range(count))
             self._check()
