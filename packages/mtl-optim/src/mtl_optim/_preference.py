@@ -5,9 +5,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ._bases import Method
 from ._checks import as_numbers, check_finite, check_length
 
 _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
+
+
+class HoldsPreference(Method):
+    """Mixin of a method that holds a preference r (task,). Name it before the kind."""
+
+    preference: Tensor
+
+    def __init__(self, preference: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("preference", preference)
+
+    def preference_for(self, losses: Tensor) -> Tensor:
+        """Return r as a vector like the losses (task,)."""
+        check_length("preference", len(self.preference), len(losses))
+        return self.preference.to(losses)
 
 
 def as_preference(preference: Sequence[float] | Tensor) -> Tensor:

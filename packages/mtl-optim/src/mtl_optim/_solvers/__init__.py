@@ -1,6 +1,7 @@
 """Solvers for programs in K variables.
 
-They work in float64 on the unit-diagonal Gramian, so that no threshold depends on the norms.
+They take the Gramian G (task, task), positive semi-definite up to rounding, and work in float64 on
+its cosines, so that no threshold depends on the norms.
 """
 
 from ._align import align

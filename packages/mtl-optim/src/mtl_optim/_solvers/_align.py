@@ -13,16 +13,8 @@ def align(gramian: Array) -> tuple[Array, Array]:
     Found on A S, where C = AᵀA and S holds the norms: small components keep the digits that a
     decomposition of G loses by squaring. The rank is that of the cosines, whatever the norms.
 
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
-
     Returns:
         Values and vectors; of rank 0 where all gradients vanish.
-
-    Examples:
-        >>> values, _ = align(np.diag([1.0, 4.0, 0.0]))
-        >>> values.tolist()
-        [2.0, 1.0]
     """
     cosines, norms = unit_diagonal(gramian)
     moves = np.flatnonzero(norms > 0)

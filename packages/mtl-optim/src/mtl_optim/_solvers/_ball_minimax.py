@@ -39,11 +39,6 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     References:
         Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23, for the least-distance
         problem.
-
-    Examples:
-        >>> v, alpha = ball_minimax(np.eye(2), np.zeros(2), radius=1.0)
-        >>> v.round(12).tolist(), alpha.round(12).tolist()
-        ([0.707106781187, 0.707106781187], [0.5, 0.5])
     """
     cosines, norms = unit_diagonal(gramian)
     moves = norms > 0

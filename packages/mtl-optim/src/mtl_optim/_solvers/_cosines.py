@@ -12,11 +12,6 @@ def unit_diagonal(gramian: Array) -> tuple[Array, Array]:
     """Find the cosines C (task, task) and the norms s (task,) with G = diag(s) C diag(s).
 
     A row with s = 0 has zero cosines but for its 1 on the diagonal.
-
-    Examples:
-        >>> cosines, norms = unit_diagonal(np.array([[4.0, 1.0], [1.0, 1.0]]))
-        >>> cosines.tolist(), norms.tolist()
-        ([[1.0, 0.5], [0.5, 1.0]], [2.0, 1.0])
     """
     norms = np.sqrt(gramian.diagonal())
     safe = norms if np.count_nonzero(norms) == len(norms) else np.where(norms > 0, norms, 1.0)
@@ -28,12 +23,7 @@ def unit_diagonal(gramian: Array) -> tuple[Array, Array]:
 
 
 def cholesky(cosines: Array) -> Array | None:
-    """Factor C = RᵀR, R (task, task); None unless the gradients are clearly independent.
-
-    Examples:
-        >>> cholesky(np.ones((2, 2))) is None
-        True
-    """
+    """Factor C = RᵀR, R (task, task); None unless the gradients are clearly independent."""
     triangle, failed = lapack.dpotrf(cosines)
     if failed or triangle.diagonal().min() ** 2 < _CLEAR:
         return None
@@ -41,12 +31,7 @@ def cholesky(cosines: Array) -> Array | None:
 
 
 def eigen(cosines: Array) -> tuple[Array, Array]:
-    """Find the eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ.
-
-    Examples:
-        >>> eigen(np.ones((2, 2)))[0].round(12).tolist()
-        [0.0, 2.0]
-    """
+    """Find the eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ."""
     values, vectors, failed = lapack.dsyevd(cosines)
     if failed:
         raise RuntimeError(f"the eigenvalues of {cosines.tolist()} were not found")
@@ -62,10 +47,6 @@ def factor_of(cosines: Array, *, roundings: float = 16.0) -> Array:
     Args:
         cosines: C (task, task).
         roundings: Eigenvalues up to so many K ε are 0.
-
-    Examples:
-        >>> factor_of(np.ones((3, 3))).shape
-        (1, 3)
     """
     triangle = cholesky(cosines)
     if triangle is not None:

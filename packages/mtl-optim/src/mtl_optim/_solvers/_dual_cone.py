@@ -24,11 +24,6 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
 
     Returns:
         Weights u + v (row, task); 0 where a gradient vanishes.
-
-    Examples:
-        >>> G = np.array([[1.0, -0.5], [-0.5, 1.0]])
-        >>> project_onto_dual_cone(G, np.array([[1.0, 0.0]])).round(12).tolist()
-        [[1.0, 0.5]]
     """
     cosines, norms = unit_diagonal(gramian)
     moves = norms > 0

@@ -23,10 +23,6 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
     Returns:
         w (task,), resolved for norms within six decades (any, at α = 1). A task whose gradient
         vanishes has 0, and so have all where no direction serves all, up to rounding.
-
-    Examples:
-        >>> alpha_fair(np.diag([1.0, 8.0]), alpha=2.0).round(12).tolist()
-        [1.0, 0.25]
     """
     cosines, norms = unit_diagonal(gramian)
     w = np.zeros(len(norms))

@@ -23,10 +23,6 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
     Returns:
         w (task,), w ≥ 0, scaled to Σ w = 1 whatever n is. Where gradients of tasks with n > 0
         vanish, w is uniform on those tasks: the least norm is 0 and theirs.
-
-    Examples:
-        >>> min_norm_point(np.array([[1.0, 0.0], [0.0, 4.0]])).round(12).tolist()
-        [0.8, 0.2]
     """
     if len(gramian) == 2 and normal is None:
         one, other = gramian.diagonal().tolist()

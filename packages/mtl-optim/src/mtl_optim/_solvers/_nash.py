@@ -18,18 +18,11 @@ def nash_bargaining(gramian: Array) -> Array:
     Newton steps solve in 10 to 20 products of K×K. With G = S C S the unknown is β = S α, so that
     the norms of the gradients play no part.
 
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
-
     Returns:
         α (task,). A task whose gradient vanishes gains from no direction: it leaves the bargain
         with α = 0. Where a non-zero α ≥ 0 has G α = 0 (Pareto-stationary: no direction serves all,
         as with g_1 = −g_2), nothing can be gained by anyone and the bargain ends at its
         disagreement point: α = 0. "Has" is up to the rounding of float64.
-
-    Examples:
-        >>> nash_bargaining(np.array([[4.0, 0.0], [0.0, 0.25]])).round(12).tolist()
-        [0.5, 2.0]
     """
     cosines, norms = unit_diagonal(gramian)
     alpha = np.zeros(len(norms))

@@ -18,10 +18,6 @@ def nnls(matrix: Array, target: Array) -> Array:
 
     Raises:
         RuntimeError: Rounding made the method cycle: more than 50 passes per column.
-
-    Examples:
-        >>> nnls(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2.0, -1.0])).tolist()
-        [2.0, 0.0]
     """
     solution, _ = optimize.nnls(matrix, target, maxiter=50 * matrix.shape[1])
     return np.asarray(solution, dtype=np.float64)

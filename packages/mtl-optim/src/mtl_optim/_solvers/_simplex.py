@@ -14,10 +14,6 @@ def project_onto_simplex(vector: Array) -> Array:
     References:
         Held, Wolfe and Crowder, Validation of subgradient optimization, Mathematical Programming 6,
         1974.
-
-    Examples:
-        >>> project_onto_simplex(np.array([1.0, 0.5, -1.0])).tolist()
-        [0.75, 0.25, 0.0]
     """
     # Where the entries stay positive when a common τ is taken from them, that is the projection.
     moved = vector - (vector.sum() - 1.0) / len(vector)

@@ -8,12 +8,12 @@ from scipy import optimize
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import Array, check_length, check_positive, check_positive_number
-from .._preference import as_ray
+from .._checks import Array, check_positive, check_positive_number
+from .._preference import HoldsPreference, as_ray
 from .._solvers import min_norm_point, unit_diagonal
 
 
-class EPO(GramianWeighting):
+class EPO(HoldsPreference, GramianWeighting):
     """Walk to the Pareto point on the ray 1/r: first onto the ray, then down along it.
 
     With l̂ = r∘L / Σ r∘L the distance from the ray is m = KL(l̂ ‖ 1/K), and the anchor
@@ -50,19 +50,15 @@ class EPO(GramianWeighting):
         and stands in where norms are so far apart that the linear solver finds none that do.
     """
 
-    preference: Tensor
-
     def __init__(self, preference: Sequence[float] | Tensor, *, epsilon: float = 1e-3) -> None:
-        super().__init__()
+        super().__init__(as_ray(preference))
         self.epsilon = check_positive_number("epsilon", epsilon)
-        self.register_buffer("preference", as_ray(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
         losses = self.require_losses(losses)
-        check_length("preference", len(self.preference), len(losses))
+        r, tasks = self.preference_for(losses).numpy(), len(losses)
         check_positive(losses, type(self).__name__)
-        r, tasks = self.preference.cpu().numpy(), len(losses)
         terms = r * losses.numpy()
         share = terms / terms.sum()
         relative = np.log(tasks * share)

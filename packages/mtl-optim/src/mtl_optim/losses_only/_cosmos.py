@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_non_negative_number
-from .._preference import as_preference
+from .._checks import check_non_negative_number
+from .._preference import HoldsPreference, as_preference
 
 
-class COSMOS(LossWeighting):
+class COSMOS(HoldsPreference, LossWeighting):
     """Minimise Σ r_k L_k − λ cos(r, L): losses in proportion to r, where λ is large.
 
     The penalty is that of models conditioned on a preference, which would else learn the middle of
@@ -32,17 +32,13 @@ class COSMOS(LossWeighting):
         ICDM 2021.
     """
 
-    preference: Tensor
-
     def __init__(self, preference: Sequence[float] | Tensor, *, penalty: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(as_preference(preference))
         self.penalty = check_non_negative_number("penalty", penalty)
-        self.register_buffer("preference", as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        r = self.preference.to(losses)
-        check_length("preference", len(r), len(losses))
+        r = self.preference_for(losses)
         length = losses.norm()
         if float(length) == 0:  # no angle
             return r

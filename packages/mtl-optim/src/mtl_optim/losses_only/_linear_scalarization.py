@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
-from .._preference import as_preference
+from .._preference import HoldsPreference, as_preference
 
 
-class LinearScalarization(LossWeighting):
+class LinearScalarization(HoldsPreference, LossWeighting):
     """Minimise Σ r_k L_k: w = r.
 
     It reaches the convex part of the front only. A one-hot preference is single-task training.
@@ -28,13 +27,9 @@ class LinearScalarization(LossWeighting):
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 
-    preference: Tensor
-
     def __init__(self, preference: Sequence[float] | Tensor) -> None:
-        super().__init__()
-        self.register_buffer("preference", as_preference(preference))
+        super().__init__(as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        check_length("preference", len(self.preference), len(losses))
-        return self.preference.to(losses)
+        return self.preference_for(losses)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_positive
-from .._preference import as_preference
+from .._checks import check_positive
+from .._preference import HoldsPreference, as_preference
 
 
-class ScaleInvariantScalarization(LossWeighting):
+class ScaleInvariantScalarization(HoldsPreference, LossWeighting):
     """Minimise Σ r_k log L_k: w_k = r_k / L_k.
 
     The unit in which a loss is measured does not matter.
@@ -32,14 +32,11 @@ class ScaleInvariantScalarization(LossWeighting):
         preference.
     """
 
-    preference: Tensor
-
     def __init__(self, preference: Sequence[float] | Tensor) -> None:
-        super().__init__()
-        self.register_buffer("preference", as_preference(preference))
+        super().__init__(as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        check_length("preference", len(self.preference), len(losses))
+        r = self.preference_for(losses)
         check_positive(losses, type(self).__name__)
-        return self.preference.to(losses) / losses
+        return r / losses

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_below_one, check_length, check_positive, check_positive_number
-from .._preference import as_ideal, as_preference
+from .._checks import check_below_one, check_positive, check_positive_number
+from .._preference import HoldsPreference, as_ideal, as_preference
 
 
-class SmoothChebyshev(LossWeighting):
+class SmoothChebyshev(HoldsPreference, LossWeighting):
     """Minimise μ log Σ_k exp(r_k (L_k − z_k) / μ): w_k = r_k softmax(r (L − z) / μ)_k.
 
     It is above the weighted Chebyshev scalar by at most μ log K, and has no kink: it reaches every
@@ -45,7 +45,6 @@ class SmoothChebyshev(LossWeighting):
         Lin et al., Smooth Tchebycheff Scalarization for Multi-Objective Optimization, ICML 2024.
     """
 
-    preference: Tensor
     ideal: Tensor
     means: Tensor
     steps: Tensor
@@ -58,10 +57,9 @@ class SmoothChebyshev(LossWeighting):
         ideal: Sequence[float] | Tensor | None = None,
         average: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(as_preference(preference))
         self.mu = check_positive_number("mu", mu)
         self.average = None if average is None else check_below_one("average", average)
-        self.register_buffer("preference", as_preference(preference))
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
         if average is not None:
             self.register_buffer("means", torch.zeros_like(self.preference))
@@ -69,8 +67,7 @@ class SmoothChebyshev(LossWeighting):
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        check_length("preference", len(self.preference), len(losses))
-        r, away, mu = self.preference.to(losses), losses - self.ideal.to(losses), self.mu
+        r, away, mu = self.preference_for(losses), losses - self.ideal.to(losses), self.mu
         if self.average is not None:
             means = self._track(losses, self.average)
             r, mu = r * (means.mean() / means), mu * float(means.mean())

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
-from .._preference import as_ideal, as_preference
+from .._preference import HoldsPreference, as_ideal, as_preference
 
 
-class WeightedChebyshev(LossWeighting):
+class WeightedChebyshev(HoldsPreference, LossWeighting):
     """Minimise max_k r_k (L_k − z_k): w_i = r_i on the task i of the maximum, 0 elsewhere.
 
     It reaches every Pareto point, concave stretches too. At the optimum r_k (L_k − z_k) are equal,
@@ -34,20 +33,17 @@ class WeightedChebyshev(LossWeighting):
         multiple-criteria objectives, 1976; Miettinen, 1999, section 3.4.
     """
 
-    preference: Tensor
     ideal: Tensor
 
     def __init__(
         self, preference: Sequence[float] | Tensor, ideal: Sequence[float] | Tensor | None = None
     ) -> None:
-        super().__init__()
-        self.register_buffer("preference", as_preference(preference))
+        super().__init__(as_preference(preference))
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        check_length("preference", len(self.preference), len(losses))
-        r = self.preference.to(losses)
+        r = self.preference_for(losses)
         terms = r * (losses - self.ideal.to(losses))
         at_maximum = terms == terms.max()
         return torch.where(at_maximum, r, 0.0) / at_maximum.sum()

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from .context import Context
+from .corrector import Corrected
 from .local_model import LocalModel, Place
 from .points import Preview
 from .stepping import Taken, descend, take
@@ -41,21 +42,20 @@ class Iterate:
 
     def descend(self, theta: Tensor, corrections: int) -> Taken:
         """Descend from θ to the front, where it is far."""
-        taken = descend(self._context, theta, corrections, self._trust(theta))
-        self._arrive(taken)
-        return taken
+        found, message = descend(self._context, theta, corrections, self._trust(theta))
+        self._arrive(found)
+        return found, message
 
     def take(self, theta: Tensor, preview: Preview, tolerance: float) -> Taken:
         """Take a previewed step from θ; if it fails, the current point is still θ."""
         model = self.model(theta)
         self._context.tell("stepping")
         with self._context.objective.unless_done(theta):
-            taken = take(self._context, model, preview, tolerance, self._trust(theta))
-            self._arrive(taken)
-        return taken
+            found, message = take(self._context, model, preview, tolerance, self._trust(theta))
+            self._arrive(found)
+        return found, message
 
-    def _arrive(self, taken: Taken) -> None:
-        found = taken.found
+    def _arrive(self, found: Corrected) -> None:
         metrics = self._context.measure(found.here.theta)
         self._context.objective.write(found.here.theta)
         self._place = Place(found.here, metrics, found.at)

@@ -331,9 +331,9 @@ class ParetoNavigator:
 
     def _record(self, taken: Taken, before: Cost, origin: Origin | None = None) -> Point:
         """Record the place that was reached as a point."""
-        theta = taken.found.here.theta
+        found, message = taken
+        theta, number = found.here.theta, self._tree.next_id
         place, cost = self._iterate.place(theta), self._objective.cost - before
-        number = self._tree.next_id
-        point = record(self._context, number, place, cost, taken.message, origin)
+        point = record(self._context, number, place, cost, message, origin)
         self._tree.add(point, theta)
         return point

@@ -1,7 +1,5 @@
 """A step along the front: predictor, step-size control, gain test, corrector."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -15,17 +13,7 @@ from .tangent import frame
 _HALVINGS = 6
 
 
-@dataclass(frozen=True, eq=False)
-class Taken:
-    """Where a step ended.
-
-    Attributes:
-        found: What the corrector found.
-        message: What there is to know, or "".
-    """
-
-    found: Corrected
-    message: str
+Taken = tuple[Corrected, str]  # where a step ended, and what there is to know
 
 
 def take(
@@ -64,7 +52,7 @@ def take(
             f"the target was missed by {found.missed / size:.1%} of the step, "
             f"with a KKT residual of {found.at.kkt:.2g}"
         )
-    return Taken(found, "; ".join(messages))
+    return found, "; ".join(messages)
 
 
 def descend(context: Context, theta: Tensor, corrections: int, radius: float) -> Taken:
@@ -81,14 +69,12 @@ def descend(context: Context, theta: Tensor, corrections: int, radius: float) ->
     )
     found = correct(context, here, aim, radius)
     if not far:
-        return Taken(found, "")
+        return found, ""
     if not corrections:
-        return Taken(
-            found,
-            f"not on the front: with a KKT residual of {before:.2g} all losses could fall together",
-        )
+        together = f"with a KKT residual of {before:.2g} all losses could fall together"
+        return found, f"not on the front: {together}"
     after = found.at.kkt
-    return Taken(found, f"corrected first: the KKT residual went from {before:.2g} to {after:.2g}")
+    return found, f"corrected first: the KKT residual went from {before:.2g} to {after:.2g}"
 
 
 def predict(

@@ -29,17 +29,7 @@ _MOST = 4  # differences in a message
 
 @dataclass(frozen=True, eq=False)
 class Saved:
-    """A navigation as it lies on disk.
-
-    Attributes:
-        folder: Where.
-        points: By number.
-        current: Number of the point where it was left.
-        scales: s (task,).
-        tasks: Names.
-        metrics: Names.
-        parameters: Parameters of each point by name.
-    """
+    """A navigation as it lies on disk: its points, and their parameters by name, by number."""
 
     folder: Path
     points: dict[int, Point]
@@ -59,7 +49,9 @@ def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> 
         raise ValueError(f"{folder}: holds something else than a navigation: no {MANIFEST}")
     digests = {p.id: hashlib.sha256(_content(tree, objective, p)).hexdigest() for p in tree.points}
     if (folder / MANIFEST).is_file():
-        _check_same(folder, set(digests.values()))
+        held = {entry.get("sha256") for entry in _read_manifest(folder).get("points", [])}
+        if held.isdisjoint(digests.values()):
+            raise ValueError(f"{folder}: holds another navigation, with no point of this one")
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
     for point in tree.points:
@@ -91,13 +83,6 @@ def _content(tree: Tree, objective: Objective, point: Point) -> bytes:
     tensors = {name: tensor.contiguous().cpu() for name, tensor in parameters.items()}
     content: bytes = _safetensors()[1](tensors)
     return content
-
-
-def _check_same(folder: Path, digests: set[str]) -> None:
-    """Raise if a folder holds a navigation that has no point in common with this one."""
-    held = {entry.get("sha256") for entry in _read_manifest(folder).get("points", [])}
-    if held.isdisjoint(digests):
-        raise ValueError(f"{folder}: holds another navigation, with no point of this one")
 
 
 def load(folder: str | Path) -> Saved:
@@ -132,18 +117,6 @@ def restore(saved: Saved, names: Names, objective: Objective, tree: Tree) -> Non
     Raises:
         ValueError: It is of other names, another model, or other losses; the model stays as it was.
     """
-    _check_names(saved, names)
-    for point in saved.points.values():
-        tree.add(point, _as_theta(saved, point.id, objective))
-    tree.goto(saved.points[saved.current])
-    objective.scales = saved.scales
-    with objective.unless_done(objective.read()):
-        found = objective.losses(tree.theta(tree.current)).means * saved.scales
-        _check_losses(saved, found)
-
-
-def _check_names(saved: Saved, names: Names) -> None:
-    """Raise unless tasks and metrics are those of the file."""
     for what, found, wanted in (
         ("tasks", saved.tasks, names.tasks),
         ("metrics", saved.metrics, names.metrics),
@@ -152,6 +125,12 @@ def _check_names(saved: Saved, names: Names) -> None:
             raise ValueError(
                 f"{saved.folder / MANIFEST}: {what} {list(found)}, expected {list(wanted)}"
             )
+    for point in saved.points.values():
+        tree.add(point, _as_theta(saved, point.id, objective))
+    tree.goto(saved.points[saved.current])
+    objective.scales = saved.scales
+    with objective.unless_done(objective.read()):
+        _check_losses(saved, objective.losses(tree.theta(tree.current)).means * saved.scales)
 
 
 def _check_losses(saved: Saved, found: Tensor) -> None:
@@ -245,7 +224,11 @@ def _checked(path: Path, digest: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Beside its place, then renamed."""
+    """Write a file beside its place, then rename it: a kill leaves the older file or none.
+
+    This is the package's only atomic write, and its own: the packages of this repository that do
+    not know one another share no code.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:
