@@ -11,21 +11,6 @@ from ._checks import as_numbers, check_finite, check_length
 _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
 
 
-class HoldsPreference(Method):
-    """Mixin of a method that holds a preference r (task,). Name it before the kind."""
-
-    preference: Tensor
-
-    def __init__(self, preference: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("preference", preference)
-
-    def preference_for(self, losses: Tensor) -> Tensor:
-        """Return r as a vector like the losses (task,)."""
-        check_length("preference", len(self.preference), len(losses))
-        return self.preference.to(losses)
-
-
 def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
     """Read a preference as a float64 vector (task,) on the simplex.
 
@@ -68,3 +53,19 @@ def as_vector(name: str, numbers: object) -> Tensor:
     if vector.ndim != 1 or vector.numel() == 0:
         raise ValueError(f"`{name}` must have shape (task,), got {tuple(vector.shape)}")
     return vector
+
+
+class HoldsPreference(Method):
+    """Mixin of a method that holds a preference r (task,). Name it before the kind."""
+
+    preference: Tensor
+    read = staticmethod(as_preference)
+
+    def __init__(self, preference: Sequence[float] | Tensor) -> None:
+        super().__init__()
+        self.register_buffer("preference", self.read(preference))
+
+    def preference_for(self, losses: Tensor) -> Tensor:
+        """Return r as a vector like the losses (task,)."""
+        check_length("preference", len(self.preference), len(losses))
+        return self.preference.to(losses)

@@ -50,8 +50,10 @@ class EPO(HoldsPreference, GramianWeighting):
         and stands in where norms are so far apart that the linear solver finds none that do.
     """
 
+    read = staticmethod(as_ray)
+
     def __init__(self, preference: Sequence[float] | Tensor, *, epsilon: float = 1e-3) -> None:
-        super().__init__(as_ray(preference))
+        super().__init__(preference)
         self.epsilon = check_positive_number("epsilon", epsilon)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_non_negative_number
-from .._preference import HoldsPreference, as_preference
+from .._preference import HoldsPreference
 from .._solvers import ball_minimax
 
 
@@ -43,7 +43,7 @@ class WCMGDA(HoldsPreference, GramianWeighting):
     """
 
     def __init__(self, preference: Sequence[float] | Tensor, *, u: float = 0.1) -> None:
-        super().__init__(as_preference(preference))
+        super().__init__(preference)
         self.u = check_non_negative_number("u", u)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

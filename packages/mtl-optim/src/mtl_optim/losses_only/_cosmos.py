@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_non_negative_number
-from .._preference import HoldsPreference, as_preference
+from .._preference import HoldsPreference
 
 
 class COSMOS(HoldsPreference, LossWeighting):
@@ -33,7 +33,7 @@ class COSMOS(HoldsPreference, LossWeighting):
     """
 
     def __init__(self, preference: Sequence[float] | Tensor, *, penalty: float = 1.0) -> None:
-        super().__init__(as_preference(preference))
+        super().__init__(preference)
         self.penalty = check_non_negative_number("penalty", penalty)
 
     def forward(self, losses: Tensor) -> Tensor:

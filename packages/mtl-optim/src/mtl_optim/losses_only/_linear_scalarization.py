@@ -1,11 +1,9 @@
 """Linear scalarization."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._preference import HoldsPreference, as_preference
+from .._preference import HoldsPreference
 
 
 class LinearScalarization(HoldsPreference, LossWeighting):
@@ -26,9 +24,6 @@ class LinearScalarization(HoldsPreference, LossWeighting):
     References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
-
-    def __init__(self, preference: Sequence[float] | Tensor) -> None:
-        super().__init__(as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""

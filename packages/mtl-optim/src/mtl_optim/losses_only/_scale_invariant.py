@@ -1,12 +1,10 @@
 """Scale-invariant scalarization."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_positive
-from .._preference import HoldsPreference, as_preference
+from .._preference import HoldsPreference
 
 
 class ScaleInvariantScalarization(HoldsPreference, LossWeighting):
@@ -31,9 +29,6 @@ class ScaleInvariantScalarization(HoldsPreference, LossWeighting):
         The geometric loss strategy of Chennupati et al., MultiNet++, CVPR Workshops 2019, with a
         preference.
     """
-
-    def __init__(self, preference: Sequence[float] | Tensor) -> None:
-        super().__init__(as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""

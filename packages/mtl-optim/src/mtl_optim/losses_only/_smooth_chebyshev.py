@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_below_one, check_positive, check_positive_number
-from .._preference import HoldsPreference, as_ideal, as_preference
+from .._preference import HoldsPreference, as_ideal
 
 
 class SmoothChebyshev(HoldsPreference, LossWeighting):
@@ -57,7 +57,7 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
         ideal: Sequence[float] | Tensor | None = None,
         average: float | None = None,
     ) -> None:
-        super().__init__(as_preference(preference))
+        super().__init__(preference)
         self.mu = check_positive_number("mu", mu)
         self.average = None if average is None else check_below_one("average", average)
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._preference import HoldsPreference, as_ideal, as_preference
+from .._preference import HoldsPreference, as_ideal
 
 
 class WeightedChebyshev(HoldsPreference, LossWeighting):
@@ -38,7 +38,7 @@ class WeightedChebyshev(HoldsPreference, LossWeighting):
     def __init__(
         self, preference: Sequence[float] | Tensor, ideal: Sequence[float] | Tensor | None = None
     ) -> None:
-        super().__init__(as_preference(preference))
+        super().__init__(preference)
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
 
     def forward(self, losses: Tensor) -> Tensor:

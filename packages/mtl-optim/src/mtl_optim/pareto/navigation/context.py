@@ -7,7 +7,6 @@ from torch import Tensor
 
 from .objective import Objective, Values
 from .points import Settings
-from .sampling import Meter
 from .wishes import Names
 
 
@@ -17,18 +16,14 @@ class Context:
 
     Attributes:
         objective: The losses.
-        meter: The metrics, or None.
+        measure: Measures the metrics at θ (param,); None without metrics.
         names: Names of tasks and metrics.
         settings: How to compute.
         tell: Is told what is being computed.
     """
 
     objective: Objective
-    meter: Meter | None
+    measure: Callable[[Tensor], Values] | None
     names: Names
     settings: Settings
     tell: Callable[[str], None]
-
-    def measure(self, theta: Tensor) -> Values | None:
-        """Measure the metrics at θ (param,); None without metrics."""
-        return None if self.meter is None else self.meter.measure(theta)

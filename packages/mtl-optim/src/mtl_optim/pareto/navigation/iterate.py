@@ -5,6 +5,7 @@ from torch import Tensor
 from .context import Context
 from .corrector import Corrected
 from .local_model import LocalModel, Place
+from .objective import Values
 from .points import Preview
 from .stepping import Taken, descend, take
 from .tangent import frame
@@ -29,7 +30,7 @@ class Iterate:
         if self._place is None:
             with self._context.objective.unless_done(theta):
                 here = self._context.objective.expand(theta)
-                self._place = Place(here, self._context.measure(theta), frame(here))
+                self._place = Place(here, self._metrics(theta), frame(here))
         return self._place
 
     def model(self, theta: Tensor) -> LocalModel:
@@ -56,10 +57,14 @@ class Iterate:
         return found, message
 
     def _arrive(self, found: Corrected) -> None:
-        metrics = self._context.measure(found.here.theta)
+        metrics = self._metrics(found.here.theta)
         self._context.objective.write(found.here.theta)
         self._place = Place(found.here, metrics, found.at)
         self._model, self._radius = None, found.radius
+
+    def _metrics(self, theta: Tensor) -> Values | None:
+        measure = self._context.measure
+        return None if measure is None else measure(theta)
 
     def _trust(self, theta: Tensor) -> float:
         """Return the corrector's trust radius; at first a tenth of the parameters' norm."""

@@ -67,10 +67,9 @@ class LocalModel:
         if place.here.losses.samples is not None:
             here = place.here.losses
             losses = measure_slopes(objective.losses, theta, here, front, settings.probe)
-        if context.meter is not None and place.metrics is not None:
+        if context.measure is not None and place.metrics is not None:
             context.tell("measuring metrics along the front")
-            measure = context.meter.measure
-            metrics = measure_slopes(measure, theta, place.metrics, front, settings.probe)
+            metrics = measure_slopes(context.measure, theta, place.metrics, front, settings.probe)
         objective.write(theta)
         cost = objective.cost - before
         place = replace(place, at=at)

@@ -1,6 +1,7 @@
 """A walk along a Pareto front, one wish at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from .local_model import LocalModel
 from .objective import Losses, Objective
 from .points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
 from .record import Origin, record
-from .sampling import Meter
+from .sampling import measure_metrics
 from .stepping import Taken
 from .tree import Tree
 from .wishes import Names, as_wish
@@ -97,11 +98,11 @@ class ParetoNavigator:
         self._objective = objective = Objective(
             model, losses, data, sample, second_order=second_order
         )
-        meter = None if metrics is None else Meter(objective, metrics, data)
+        measure = None if metrics is None else partial(measure_metrics, objective, metrics, data)
         self._ideal = None if ideal is None else as_vector("ideal", ideal)
         tell = progress if progress is not None else lambda _: None
         check_function("progress", tell)
-        self._context = Context(objective, meter, names, settings, tell)
+        self._context = Context(objective, measure, names, settings, tell)
         self._tree, self._iterate = Tree(), Iterate(self._context)
 
     # --- where one is

@@ -29,30 +29,16 @@ def paired_errors(before: Values, after: Values) -> Tensor | None:
     return _covariance((after.samples - before.samples)[..., None])[:, 0, 0].sqrt()
 
 
-class Meter:
-    """A measurement of the metrics of a model.
-
-    Args:
-        objective: Has the model.
-        metrics: What to measure.
-        data: The data of the losses, for metrics without their own.
-    """
-
-    def __init__(self, objective: Objective, metrics: Metrics, data: Any) -> None:
-        self._objective = objective
-        self._metrics = metrics
-        self._data = data if metrics.data is None else metrics.data
-
-    def measure(self, theta: Tensor) -> Values:
-        """Measure the metrics at θ (param,), with their samples."""
-        objective = self._objective
-        objective.write(theta)
-        objective.cost += Cost(forwards=1)
-        with torch.no_grad(), evaluating(objective.model):
-            values = summarise(self._metrics.measure(objective.model, self._data), "`metrics`")
-        check_length("names", len(self._metrics.names), len(values.means))
-        check_finite(values.means, "`metrics`: the mean")
-        return values
+def measure_metrics(objective: Objective, metrics: Metrics, data: Any, theta: Tensor) -> Values:
+    """Measure the metrics at θ (param,), with their samples; on `data`, or on their own."""
+    objective.write(theta)
+    objective.cost += Cost(forwards=1)
+    data = data if metrics.data is None else metrics.data
+    with torch.no_grad(), evaluating(objective.model):
+        values = summarise(metrics.measure(objective.model, data), "`metrics`")
+    check_length("names", len(metrics.names), len(values.means))
+    check_finite(values.means, "`metrics`: the mean")
+    return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +78,11 @@ class Slopes:
 
 
 def measure_slopes(
-    measure: Callable[[Tensor], Values], theta: Tensor, here: Values, front: Tangents, step: float
+    measure: Callable[[Tensor], Values],
+    theta: Tensor,
+    here: Values,
+    front: Tangents,
+    step: float,
 ) -> Slopes:
     """Measure the slopes of rows along the front.
 
