@@ -593,7 +593,7 @@ def test_models_and_losses_that_cannot_be_navigated():
         ParetoNavigator(Place([1.0]), lambda m, _: torch.stack([m.x[0], m.x[0] / 0])).start()
     with pytest.raises(ValueError, match="`tasks` must have one entry per task"):
         ParetoNavigator(Place([1.0]), lambda m, _: spheres(m.x), tasks=["one"]).start()
-    with pytest.raises(ValueError, match="named apart, got 'a' twice"):
+    with pytest.raises(ValueError, match="different names, got 'a' twice"):
         ParetoNavigator(Place([1.0]), lambda m, _: spheres(m.x), tasks=["a", "a"])
     # Parallel gradients: no direction to go.
     nav = navigator(lambda x: torch.stack([x[0] ** 2, 2 * x[0] ** 2]) + 1, [0.0])

@@ -85,10 +85,10 @@ def backward(
         The `Step` record: losses, weights, Gramian; on the CPU.
 
     Raises:
-        TypeError: `method` is of no kind; a loss is no real tensor; `shared`, `features` or `heads`
-            hold what is no tensor; another option is of another type.
+        TypeError: `method` is not a method; a loss is not a real tensor; `shared`, `features` or
+            `heads` hold something other than tensors; an option has the wrong type.
         ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
-            (the message names the task); a loss is no scalar or has no graph; `second_batch` is
+            (the message names the task); a loss is not a scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
             computed from parameters; a weight is NaN, infinite or too large for its loss's dtype;
             `memory_budget` is not positive; neither `shared` nor `features` is given to a method
@@ -122,7 +122,10 @@ def backward(
             f"{'neither' if shared is None else 'both'}"
         )
     if second is not None and features is not None:
-        raise ValueError("`second_batch` needs `shared=`: its features are others, got `features=`")
+        raise ValueError(
+            "`second_batch` needs `shared=`: the second batch has different features, "
+            "got `features=`"
+        )
     at_features = features is not None
     wrt = _wrt(shared) if features is None else _wrt(features, at_features=True)
     own = _heads(heads, tasks, wrt, at_features=at_features)
@@ -174,10 +177,10 @@ def _warn_of_other_processes() -> None:
     processes = distributed.get_world_size()
     if processes > 1:
         warnings.warn(
-            f"this is one of {processes} processes, and its gradients stay its own: pass "
+            f"this is one of {processes} processes, and the others do not see its gradients: pass "
             "`reduce=`, which averages a tensor over them, and do not wrap the model: "
             "DistributedDataParallel does not see gradients that are taken task by task. "
-            "`reduce=lambda tensor: None` says that each process trains alone",
+            "with `reduce=lambda tensor: None` each process trains alone",
             UserWarning,
             stacklevel=3,
         )

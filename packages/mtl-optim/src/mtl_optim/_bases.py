@@ -106,7 +106,7 @@ class Weighting(Method):
             like: Losses (task,) or a Gramian (task, task).
 
         Raises:
-            TypeError: They are no tensor.
+            TypeError: They are not a tensor.
             ValueError: They are not of shape (task,), or one is NaN or infinite, in that dtype (the
                 message names the task).
         """
@@ -159,7 +159,7 @@ class LossWeighting(Weighting):
             Weights (task,) with the dtype and device of `losses`.
 
         Raises:
-            TypeError: `losses` is not given, or no dense tensor of floating-point numbers.
+            TypeError: `losses` is not given, or is not a dense tensor of floating-point numbers.
             ValueError: A loss is NaN or infinite (the message names the task).
         """
         if losses is None:
@@ -220,8 +220,8 @@ class GramianWeighting(Weighting):
             Weights (task,) with the dtype and device of `gramian`.
 
         Raises:
-            TypeError: `gramian` is not given at a step that looks at it, or is no dense tensor of
-                floating-point numbers.
+            TypeError: `gramian` is not given at a step that looks at it, or is not a dense
+                tensor of floating-point numbers.
             ValueError: An entry is NaN or infinite (the message names the task), a shape is wrong,
                 or, beyond what rounding does, `gramian` is not symmetric or has a negative
                 eigenvalue.
@@ -302,7 +302,7 @@ class JacobianAggregator(Method):
         """Return the direction (*shape) for the gradients (task, *shape) of one tensor.
 
         Raises:
-            TypeError: `forward` gives no tensor.
+            TypeError: `forward` does not give a tensor.
             ValueError: It does not give one number per column.
         """
         columns = jacobian.reshape(len(jacobian), jacobian[0].numel())

@@ -1,7 +1,6 @@
 """Ways through an autograd graph: the leaves that it ends at, and where it may be cut."""
 
 from collections.abc import Callable, Iterable
-from types import TracebackType
 
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
@@ -60,12 +59,7 @@ class Cut:
                 self.handles.append(handle)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for handle in self.handles:
             handle.remove()
 

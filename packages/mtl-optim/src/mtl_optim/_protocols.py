@@ -104,7 +104,7 @@ class Learnable(Method):
         super().__init__()
         check_count("accumulation", accumulation)
         self.accumulation = accumulation
-        # A resumed run starts to watch anew, so this is no part of the state.
+        # A resumed run starts to watch again, so this is not part of the state.
         self.register_buffer("answered", torch.empty(0), persistent=False)
         self.register_buffer("waiting", torch.zeros((), dtype=torch.int64), persistent=False)
 

@@ -20,7 +20,7 @@ class Randomness(Method):
         generator: A CPU generator; None makes a new one with the default seed.
 
     Raises:
-        TypeError: `generator` is no `torch.Generator`.
+        TypeError: `generator` is not a `torch.Generator`.
     """
 
     def __init__(self, *, generator: torch.Generator | None = None) -> None:

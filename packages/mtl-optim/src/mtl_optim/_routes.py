@@ -96,10 +96,7 @@ def exact_route(
 
 
 def feature_route(
-    call: Call,
-    method: Weighting | JacobianAggregator,
-    features: list[Tensor],
-    heads: list[Tensor],
+    call: Call, method: Weighting | JacobianAggregator, features: list[Tensor], heads: list[Tensor]
 ) -> Step:
     """Combine the gradients at the features, then walk the trunk once."""
     if isinstance(method, Weighting):

@@ -106,11 +106,8 @@ class TrackedGradients(Method):
         own = f"{prefix}averages."
         found = {key: value for key, value in state_dict.items() if key.startswith(own)}
         tracked = state_dict.get(f"{prefix}tracked")
-        rest = {
-            key: value
-            for key, value in state_dict.items()
-            if key not in found and key != f"{prefix}tracked"
-        }
+        mine = {*found, f"{prefix}tracked"}
+        rest = {key: value for key, value in state_dict.items() if key not in mine}
         super()._load_from_state_dict(rest, prefix, *args, **kwargs)
         self.steps, tasks, blocks = (0, 0, 0) if tracked is None else tracked.tolist()
         self.averages = [[None] * blocks for _ in range(tasks)]

@@ -49,7 +49,7 @@ class Wrapper(_ShownTheSame):
         inner: The method inside.
 
     Raises:
-        TypeError: `inner` is no weighting.
+        TypeError: `inner` is not a weighting.
     """
 
     due = _of_inner("due")

@@ -142,8 +142,8 @@ def _fill(
 ) -> tuple[Array, Array, float]:
     """Solve on a support, where d = Eᵀ (a − t b) and ‖d‖² = 1: return a − t b, p and t.
 
-    The root is taken without a difference of like numbers; where there is none, t is that of the
-    shortest d.
+    The root is taken without a difference of nearly equal numbers; without a root, t is that of
+    the shortest d.
     """
     p = (losses - level) / reach
     right = np.array([p[support], q[support]]).T

@@ -50,12 +50,7 @@ class SDMGrad(CrossGramianWeighting):
     simplex_point: Tensor
 
     def __init__(
-        self,
-        lam: float = 0.3,
-        *,
-        step_size: float = 1.0,
-        steps: int = 20,
-        one_batch: bool = False,
+        self, lam: float = 0.3, *, step_size: float = 1.0, steps: int = 20, one_batch: bool = False
     ) -> None:
         super().__init__(one_batch=one_batch)
         self.lam = check_non_negative_number("lam", lam)

@@ -26,7 +26,7 @@ class GradDrop(Randomness, JacobianAggregator):
     the features, as in the paper: the sign is that of g_k times the sign of the feature, summed
     over the batch (the first axis), so that one draw serves a unit in all samples.
 
-    Direction: a sum over the tasks, of which in the mean each element keeps a part.
+    Direction: on average each element keeps a part of its sum over the tasks.
 
     Args:
         leak: l (task,), each in [0, 1]; None is 0.
@@ -42,10 +42,7 @@ class GradDrop(Randomness, JacobianAggregator):
     """
 
     def __init__(
-        self,
-        leak: Sequence[float] | None = None,
-        *,
-        generator: torch.Generator | None = None,
+        self, leak: Sequence[float] | None = None, *, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(generator=generator)
         self.leak = None if leak is None else as_vector("leak", leak).tolist()

@@ -6,12 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting, State
-from .._checks import (
-    check_count,
-    check_length,
-    check_non_negative_number,
-    check_positive_number,
-)
+from .._checks import check_count, check_length, check_non_negative_number, check_positive_number
 from .._preference import as_ideal
 from .._protocols import SecondLook
 

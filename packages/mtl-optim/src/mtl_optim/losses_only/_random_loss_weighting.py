@@ -8,7 +8,7 @@ from .._random import Randomness
 
 
 class RandomLossWeighting(Randomness, LossWeighting):
-    """Weights drawn anew at each step: w = softmax(ξ), ξ ~ N(0, I).
+    """Draw new weights at each step: w = softmax(ξ), ξ ~ N(0, I).
 
     Weights: sum to 1; 1/K each in the mean.
 

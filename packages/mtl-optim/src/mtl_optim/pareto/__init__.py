@@ -1,18 +1,18 @@
 """Pareto tools: preferences, indicators of a front, certificates of its points, navigation."""
 
 from . import navigation
-from .adaptive import Gap, arc_spaced, largest_gap
-from .certificates import KKTResidual, constraint_slack, kkt_residual, ray_error
-from .dominance import non_dominated, probability_non_dominated
-from .hypervolumes import (
+from ._adaptive import Gap, arc_spaced, largest_gap
+from ._certificates import KKTResidual, constraint_slack, kkt_residual, ray_error
+from ._dominance import non_dominated, probability_non_dominated
+from ._hypervolumes import (
     hypervolume,
     hypervolume_contributions,
     hypervolume_improvement,
     hypervolume_samples,
 )
-from .indicators import delta_m, igd_plus, r2, spread
+from ._indicators import delta_m, igd_plus, r2, spread
+from ._preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
 from .navigation import *  # noqa: F403
-from .preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
 
 __all__ = [
     *navigation.__all__,

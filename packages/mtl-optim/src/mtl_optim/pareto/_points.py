@@ -60,11 +60,7 @@ def as_corner(point: Points, maximize: Sense, tasks: int, name: str) -> Array:
 
 
 def as_box(
-    reference: Points,
-    ideal: Points | None,
-    maximize: Sense,
-    tasks: int,
-    name: str = "reference",
+    reference: Points, ideal: Points | None, maximize: Sense, tasks: int, name: str = "reference"
 ) -> tuple[Array, Array, Array]:
     """Read a reference point, and the shift and the scale that normalise by the ideal point.
 

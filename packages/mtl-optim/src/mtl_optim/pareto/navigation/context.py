@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ._points import Settings
 from .objective import Objective, Values
-from .points import Settings
 from .wishes import Names
 
 

@@ -132,7 +132,7 @@ def _newton(
 
 
 def _new_radius(radius: float, across: Solution, share: float) -> float:
-    """Return the trust radius after a step of which a share was taken."""
+    """Return the trust radius after a share of a step was taken."""
     if share < 1:
         return max(share * float(across.w.norm()), radius * 0.5**_HALVINGS)
     return 2 * radius if across.end in ("radius", "negative curvature") else radius

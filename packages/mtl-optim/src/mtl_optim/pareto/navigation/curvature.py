@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .points import Settings
+from ._points import Settings
 
 Product = Callable[[Tensor], Tensor]
 End = Literal["solved", "iterations", "negative curvature", "radius"]

@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
+from ._points import Preview
 from .context import Context
 from .corrector import Corrected
 from .local_model import LocalModel, Place
 from .objective import Values
-from .points import Preview
 from .stepping import Taken, descend, take
 from .tangent import frame
 

@@ -6,10 +6,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from ._points import Cost, Local, Point, Preview
 from .context import Context
 from .moves import Ahead, Move, Terms, along, exactly, toward, trade
 from .objective import Expansion, Values
-from .points import Cost, Local, Point, Preview
 from .sampling import Slopes, measure_slopes, standard_errors
 from .tangent import Frame, Tangents, frame, tangents, to_the_end
 from .wishes import Wish

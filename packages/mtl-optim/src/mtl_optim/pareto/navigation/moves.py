@@ -91,10 +91,7 @@ class Ahead:
 
 
 def trade(
-    terms: Terms,
-    ahead: Ahead,
-    improve: Mapping[int, float | None],
-    caps: Mapping[int, float],
+    terms: Terms, ahead: Ahead, improve: Mapping[int, float | None], caps: Mapping[int, float]
 ) -> Move:
     """Improve some rows as far as the caps on others allow.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..._checks import check_function, check_kind, check_losses
-from .points import Cost
+from ._points import Cost
 
 _KERNEL = threading.RLock()
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ._points import Cost, Point, Preview
 from .context import Context
 from .local_model import Place
-from .points import Cost, Point, Preview
 from .sampling import paired_errors, standard_errors
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..._checks import check_finite, check_length
+from ._points import Cost, Metrics
 from .objective import Objective, Values, evaluating, summarise
-from .points import Cost, Metrics
 from .tangent import Tangents
 
 
@@ -78,11 +78,7 @@ class Slopes:
 
 
 def measure_slopes(
-    measure: Callable[[Tensor], Values],
-    theta: Tensor,
-    here: Values,
-    front: Tangents,
-    step: float,
+    measure: Callable[[Tensor], Values], theta: Tensor, here: Values, front: Tangents, step: float
 ) -> Slopes:
     """Measure the slopes of rows along the front.
 

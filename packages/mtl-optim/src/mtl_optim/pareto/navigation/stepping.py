@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from ._points import NavigationError, Preview
 from .context import Context
 from .corrector import Aim, Corrected, correct
 from .local_model import LocalModel
 from .objective import Expansion, Objective
-from .points import NavigationError, Preview
 from .tangent import frame
 
 _HALVINGS = 6

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._points import Cost, Point
 from .objective import Objective
-from .points import Cost, Point
 from .tree import Tree
 from .wishes import Names
 
@@ -46,7 +46,7 @@ def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> 
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder, found a file")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise ValueError(f"{folder}: holds something else than a navigation: no {MANIFEST}")
+        raise ValueError(f"{folder}: holds something other than a navigation: no {MANIFEST}")
     digests = {p.id: hashlib.sha256(_content(tree, objective, p)).hexdigest() for p in tree.points}
     if (folder / MANIFEST).is_file():
         held = {entry.get("sha256") for entry in _read_manifest(folder).get("points", [])}
@@ -143,8 +143,8 @@ def _check_losses(saved: Saved, found: Tensor) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{saved.folder}: the losses at point {saved.current} differ, so that data, losses or "
-            f"the frozen part of the model are others: {'; '.join(wrong[:_MOST])}"
+            f"{saved.folder}: the losses at point {saved.current} differ: the data, the losses or "
+            f"the frozen part of the model have changed: {'; '.join(wrong[:_MOST])}"
         )
 
 

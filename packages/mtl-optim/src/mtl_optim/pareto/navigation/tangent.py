@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from ..._solvers import min_norm_point
+from ._points import NavigationError, Settings
 from .curvature import Product, solve_across, told
 from .objective import Expansion
-from .points import NavigationError, Settings
 
 _TURNED = 10.0  # condition beyond which tangents nearby say nothing here
 _RANK = 1e-7  # singular values below this share of the largest are dependent gradients
@@ -53,7 +53,7 @@ def frame(here: Expansion, free: Tensor | None = None, released: Tensor | None =
         here: Losses and gradients there.
         free: u (task,); None is (1, …, 1), so that Q spans the differences of the gradients. The
             least-norm r is orthogonal to these.
-        released: Mask (task,) of those that are not constrained; None is none.
+        released: Mask (task,) of the tasks that are not constrained; None constrains all.
 
     Returns:
         The frame. Dependent gradients leave Q with fewer columns.

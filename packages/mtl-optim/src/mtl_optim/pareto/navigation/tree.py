@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from .points import NavigationError, Point
+from ._points import NavigationError, Point
 
 
 class Tree:
@@ -20,7 +20,7 @@ class Tree:
         """The current point.
 
         Raises:
-            RuntimeError: There is none yet.
+            RuntimeError: `start` was not called.
         """
         if self._current is None:
             raise RuntimeError("`start` must be called first")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..._checks import as_names, check_finite, check_kind, check_length, unknown_name
 from ..._preference import as_vector
-from .points import Metrics
+from ._points import Metrics
 
 
 class Names:
@@ -23,8 +23,7 @@ class Names:
         metrics: The metrics, or None.
 
     Raises:
-        TypeError: `metrics` is no Metrics, a name is no string, or a sense is neither True nor
-            False.
+        TypeError: `metrics` is not a Metrics, a name is not a string, or a sense is not a bool.
         ValueError: A name occurs twice, or there is not one sense per metric.
     """
 
@@ -74,7 +73,7 @@ class Names:
     def _check(self) -> None:
         for name in self.rows:
             if self.rows.count(name) > 1:
-                raise ValueError(f"`tasks` and metrics must be named apart, got {name!r} twice")
+                raise ValueError(f"tasks and metrics must have different names, got {name!r} twice")
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,12 +191,7 @@ def _amounts(
 
 
 def _number(
-    parameter: str,
-    name: str,
-    value: float,
-    *,
-    above: float = -math.inf,
-    least: float = -math.inf,
+    parameter: str, name: str, value: float, *, above: float = -math.inf, least: float = -math.inf
 ) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise TypeError(f"`{parameter}` must have numbers, got {value!r} for {name!r}")

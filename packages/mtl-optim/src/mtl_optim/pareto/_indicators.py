@@ -10,11 +10,7 @@ from ._points import Points, Sense, as_corner, as_costs, as_set, require_moocore
 
 
 def r2(
-    points: Points,
-    ideal: Points,
-    *,
-    preferences: Points | None = None,
-    maximize: Sense = False,
+    points: Points, ideal: Points, *, preferences: Points | None = None, maximize: Sense = False
 ) -> float:
     """Compute the expected least Chebyshev distance from the ideal point; smaller is better.
 

@@ -21,7 +21,7 @@ def non_dominated(points: Points, *, maximize: Sense = False) -> NDArray[np.bool
         Mask (point,).
 
     Raises:
-        ValueError: `points` is no finite matrix, or `maximize` has not one entry per task.
+        ValueError: `points` is not a finite matrix, or `maximize` does not have one entry per task.
 
     Examples:
         >>> non_dominated([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]).tolist()

@@ -108,8 +108,8 @@ def constraint_slack(losses: Sequence[float] | Tensor, bounds: Mapping[int, floa
         Slack (task,), float64; infinite where there is no bound.
 
     Raises:
-        TypeError: `losses` hold something other than numbers, or `bounds` is no mapping from int to
-            numbers.
+        TypeError: `losses` hold something other than numbers, or `bounds` is not a mapping from
+            int to numbers.
         ValueError: `losses` are not finite, a bound is NaN, or a task does not exist.
 
     Examples:

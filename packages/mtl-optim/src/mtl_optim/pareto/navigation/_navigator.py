@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from ..._checks import check_function, check_kind
 from ..._preference import as_ideal, as_vector
 from . import storage
+from ._points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
 from .context import Context
 from .iterate import Iterate
 from .local_model import LocalModel
 from .objective import Losses, Objective
-from .points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
 from .record import Origin, record
 from .sampling import measure_metrics
 from .stepping import Taken
@@ -41,12 +41,12 @@ class ParetoNavigator:
             standard errors over the samples are shown and respected. Twice differentiable. It is
             called in eval mode.
         data: What `losses` takes.
-        metrics: Further quantities in which wishes may be said.
+        metrics: Further quantities that wishes may name.
         tasks: Names of the losses; None is "task 0", "task 1", …
         curvature_data: A fixed sample for the Hessian-vector products; None is `data`.
         ideal: z (task,), the point that rays start from; None is 0.
         settings: How to compute.
-        progress: Told in a few words what is being computed.
+        progress: Is told in a few words what is being computed.
 
     Raises:
         TypeError: An argument is of another type.
@@ -128,7 +128,7 @@ class ParetoNavigator:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the losses; known from the start where they were given."""
+        """Names of the losses; unknown before `start` unless they were given."""
         return self._names.tasks
 
     @property
@@ -193,7 +193,7 @@ class ParetoNavigator:
         A wish is one of `improve` (with `give_up` and `protect`), `change`, `direction`, `toward`.
 
         Args:
-            improve: A task or metric to improve as far as may be, or amounts by name.
+            improve: A task or metric to improve as far as possible, or amounts by name.
             give_up: Most that may be lost, by name.
             protect: What may lose nothing. None protects the tasks that are not named, unless the
                 wish names metrics, or amounts without anything to give up. () protects nothing.
@@ -203,7 +203,7 @@ class ParetoNavigator:
 
         Raises:
             ValueError: A name is unknown or an amount not positive; not exactly one wish was made.
-            TypeError: An amount is no number.
+            TypeError: An amount is not a number.
         """
         wish = as_wish(
             self._names,
@@ -227,7 +227,7 @@ class ParetoNavigator:
             The new point, with what was predicted and what was realised.
 
         Raises:
-            TypeError: `preview` is none.
+            TypeError: `preview` is not a Preview.
             NavigationError: The preview was refused or made elsewhere, or the move could not be
                 realised. The model is where it was.
         """
@@ -239,7 +239,7 @@ class ParetoNavigator:
         if preview.refused is not None:
             raise NavigationError(preview.refused)
         if preview.share <= 0:
-            raise NavigationError("; ".join(preview.messages) or "nothing of it is feasible")
+            raise NavigationError("; ".join(preview.messages) or "no part of the wish is feasible")
         model, before = self._model(), self._objective.cost
         tolerance = max(self.settings.tolerance, _SLACK * self.points[0].kkt)
         origin = Origin(self.point, model.place, preview)
@@ -263,7 +263,7 @@ class ParetoNavigator:
             name: None is "branch" with the point's number.
 
         Raises:
-            TypeError: The name is no string.
+            TypeError: The name is not a string.
             ValueError: Another point has the name.
         """
         return self._tree.name(name)
@@ -272,7 +272,7 @@ class ParetoNavigator:
         """Make a visited point the current one, bit for bit.
 
         Raises:
-            ValueError: There is no such point.
+            ValueError: No point matches.
         """
         found = self._tree.find(point)
         self._objective.write(self._tree.theta(found))

@@ -8,8 +8,8 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from .._checks import Array, check_count
+from ._dominance import non_dominated
 from ._points import Points, Sense, as_box, as_set
-from .dominance import non_dominated
 
 
 @dataclass(frozen=True)
