@@ -17,8 +17,6 @@ the walk has there,
 A gradient of one scalar loss counts 1, a Hessian-vector product 2, a forward pass 1/3.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

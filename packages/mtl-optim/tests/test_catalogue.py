@@ -17,7 +17,7 @@ def test_every_method_says_what_it_needs_gives_and_comes_from(method):
     assert page.count("* Needs: ") == page.count("* Cost: ") == 1
     assert "* Weights: " in page or "* Direction: " in page
     if method is not mtl_optim.RescaledWeights:
-        assert "* Reference: " in page
+        assert "* References: " in page
 
 
 def test_the_catalogue_is_complete():

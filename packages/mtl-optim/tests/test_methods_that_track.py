@@ -187,7 +187,7 @@ def test_what_keeps_gradients_needs_the_parameters(make):
         backward(losses, make(), shared=[x, y], memory_budget=1, retain_graph=True)
     method = UpdateEvery(make(), steps=1)
     backward(losses, method, shared=[x], retain_graph=True)
-    with pytest.raises(ValueError, match=r"`shared` must keep"):
+    with pytest.raises(ValueError, match=r"`shared` must not change"):
         backward(losses, method, shared=[x, y])
 
 

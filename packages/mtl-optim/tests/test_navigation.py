@@ -163,11 +163,11 @@ def test_tangents_are_tangent_to_second_order_where_the_first_order_step_is_to_f
     alpha = torch.softmax(torch.randn(K, generator=torch.Generator().manual_seed(seed)), 0).double()
     x = pareto(alpha)
     nav = navigator(losses, x)
-    around = nav._surroundings()
+    model = nav._model()
     direction = torch.zeros(K - 1, dtype=torch.float64)
     direction[seed % (K - 1)] = 1
-    v, first = around.front.V @ direction, around.place.at.Q @ direction
-    scale = float((around.front.B @ direction).norm())
+    v, first = model.front.V @ direction, model.place.at.Q @ direction
+    scale = float((model.front.B @ direction).norm())
     steps = np.array([0.04, 0.02, 0.01]) / scale
 
     def distance(move):
@@ -194,7 +194,7 @@ def test_tangents_are_tangent_to_second_order_where_the_first_order_step_is_to_f
 def test_moves_are_along_the_front_and_its_curvature_is_symmetric(seed, K):
     losses, pareto = quadratics(K, 12, condition=30, seed=seed)
     nav = navigator(losses, pareto(torch.full((K,), 1 / K)))
-    front, at = nav._surroundings().front, nav._surroundings().place.at
+    front, at = nav._model().front, nav._model().place.at
     # αᵀ J v = 0, 1ᵀ dα = 0 and M = −Bᵀ dα.
     size = float(front.B.norm())
     assert float((at.alpha @ front.B).norm()) < 1e-9 * size
@@ -356,12 +356,12 @@ def test_large_wishes_are_taken_in_steps():
         ({"improve": "a", "give_up": {"x": 0.1}}, r"`give_up` must be one of"),
         ({"improve": "a", "give_up": {"b": -0.1}}, r"`give_up` must be at least 0, got -0.1"),
         ({"improve": {"a": 0.0}}, r"`improve` must be positive, got 0.0 for 'a'"),
-        ({"improve": {}}, "`improve` must name something"),
+        ({"improve": {}}, "`improve` must name a task or metric"),
         ({"improve": "a", "give_up": {"a": 0.1}}, "'a' cannot be improved and given up"),
         ({"improve": "a", "give_up": {"b": 0.1}, "protect": ["b"]}, "'b' cannot be given up and"),
         ({"change": {"a": math.nan}}, "`change` must be finite, got nan"),
-        ({"change": {}}, "`change` must name something"),
-        ({"change": {"a": 0.0}}, "`change` must ask for some change"),
+        ({"change": {}}, "`change` must name a task or metric"),
+        ({"change": {"a": 0.0}}, "`change` must hold a number other than 0"),
         (
             {"direction": [1.0, 2.0]},
             "`direction` must have one entry per task: got 2 entries for 3",
@@ -593,7 +593,7 @@ def test_models_and_losses_that_cannot_be_navigated():
         ParetoNavigator(Place([1.0]), lambda m, _: torch.stack([m.x[0], m.x[0] / 0])).start()
     with pytest.raises(ValueError, match="`tasks` must have one entry per task"):
         ParetoNavigator(Place([1.0]), lambda m, _: spheres(m.x), tasks=["one"]).start()
-    with pytest.raises(ValueError, match="named apart, got 'a' twice"):
+    with pytest.raises(ValueError, match="different names, got 'a' twice"):
         ParetoNavigator(Place([1.0]), lambda m, _: spheres(m.x), tasks=["a", "a"])
     # Parallel gradients: no direction to go.
     nav = navigator(lambda x: torch.stack([x[0] ** 2, 2 * x[0] ** 2]) + 1, [0.0])
@@ -693,8 +693,8 @@ def test_tangents_do_not_depend_on_where_their_solve_starts(seed, K):
     nav = navigator(losses, pareto(torch.full((K,), 1 / K)))
     size = 0.05 * float(nav.point.losses.min())
     nav.step(nav.preview(change={"task 0": -size}))
-    warm = nav._surroundings().front
-    cold = navigator(losses, nav.model.x.detach())._surroundings().front
+    warm = nav._model().front
+    cold = navigator(losses, nav.model.x.detach())._model().front
     # Up to signs of the columns of Q, and to the damping of nothing.
     torch.testing.assert_close(warm.V @ warm.V.T, cold.V @ cold.V.T, rtol=1e-4, atol=1e-6)
 
@@ -709,19 +709,19 @@ def test_conjugate_gradients_solve_within_the_null_space_and_the_radius(seed):
     b = torch.randn(9, generator=generator, dtype=torch.float64)
     P = torch.eye(9, dtype=torch.float64) - Q @ Q.T
     exact = torch.linalg.pinv(P @ H @ P, rtol=1e-10) @ P @ b
-    options = {"damping": 0.0, "iterations": 100, "residual": 1e-12}
-    found = solve_across(lambda v: H @ v, b, Q, **options)
+    options = Settings(damping=0.0, iterations=100, residual=1e-12)
+    found = solve_across(lambda v: H @ v, b, Q, options)
     assert found.end == "solved"
     torch.testing.assert_close(found.w, exact, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(found.Hw, H @ found.w)
-    short = solve_across(lambda v: H @ v, b, Q, **options, radius=0.5 * float(exact.norm()))
+    short = solve_across(lambda v: H @ v, b, Q, options, radius=0.5 * float(exact.norm()))
     assert short.end == "radius"
     assert float(short.w.norm()) == pytest.approx(0.5 * float(exact.norm()))
     torch.testing.assert_close(short.Hw, H @ short.w)
-    down = solve_across(lambda v: -H @ v, b, Q, **options, radius=3.0)
+    down = solve_across(lambda v: -H @ v, b, Q, options, radius=3.0)
     assert down.end == "negative curvature"
     assert float(down.w.norm()) == pytest.approx(3)
-    enough = solve_across(lambda v: H @ v, b, Q, **options, enough=2 * float((P @ b).norm()))
+    enough = solve_across(lambda v: H @ v, b, Q, options, enough=2 * float((P @ b).norm()))
     assert not bool(enough.w.any())
 
 
@@ -729,12 +729,12 @@ def test_the_first_order_step_is_taken_where_a_tangent_leads_away():
     losses, pareto = quadratics(2, 12, condition=5, seed=3)
     nav = navigator(losses, pareto(torch.tensor([0.5, 0.5])), settings=Settings(tolerance=1e-6))
     preview = nav.preview(change={"task 0": -0.05 * float(nav.point.losses[0])})
-    around = nav._surroundings()
+    model = nav._model()
     noise = torch.randn(12, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    noise = noise - around.place.at.Q @ (around.place.at.Q.T @ noise)  # across the front
-    worse = around.front.V + 3 * noise / noise.norm() * around.front.V.norm()
-    nav._where._around = dataclasses.replace(
-        around, front=dataclasses.replace(around.front, V=worse)
+    noise = noise - model.place.at.Q @ (model.place.at.Q.T @ noise)  # across the front
+    worse = model.front.V + 3 * noise / noise.norm() * model.front.V.norm()
+    nav._iterate._model = dataclasses.replace(
+        model, front=dataclasses.replace(model.front, V=worse)
     )
     point = nav.step(preview)
     assert "the first-order step ended nearer the front" in point.message

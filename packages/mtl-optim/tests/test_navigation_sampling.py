@@ -55,7 +55,7 @@ def test_standard_errors_are_those_of_means():
     paired = (after - before).std(dim=1) / math.sqrt(400)
     torch.testing.assert_close(point.change_errors, paired)
     # What was foreseen from the slopes is what came.
-    noise = nav._where.place(nav._tree.theta(nav.point)).losses  # of the new place
+    noise = nav._iterate.place(nav._tree.theta(nav.point)).here.losses  # of the new place
     assert noise.samples.shape == (2, 400)
     accuracy = Settings().accuracy * 0.02
     assert float(preview.error[0]) >= 2 * float(paired[0]) - accuracy

@@ -174,7 +174,7 @@ def test_only_navigations_are_overwritten(walked, tmp_path):
     nav, _ = walked
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    with pytest.raises(ValueError, match="holds something else than a navigation"):
+    with pytest.raises(ValueError, match="holds something other than a navigation"):
         nav.save(tmp_path / "mine")
     with pytest.raises(ValueError, match="expected a folder, found a file"):
         nav.save(tmp_path / "mine" / "thesis.txt")

@@ -8,12 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_optim._solvers import (
+    align,
+    alpha_fair,
+    ball_minimax,
+    equal_cosines,
     min_norm_point,
     nash_bargaining,
     nnls,
     project_onto_dual_cone,
+    project_onto_simplex,
     unit_diagonal,
 )
+from mtl_optim._solvers._cosines import cholesky, eigen, factor_of
 from mtl_optim.testing import problems
 
 
@@ -215,3 +221,33 @@ def test_nash_leaves_out_vanishing_gradients():
 
 def test_nash_of_duplicated_gradients_shares():
     assert nash_bargaining(np.ones((4, 4))) == pytest.approx(np.full(4, 0.5), rel=1e-14)
+
+
+# --- small examples
+
+
+def exactly(array):
+    return array.round(12).tolist()
+
+
+def test_examples_on_the_cosines():
+    cosines, norms = unit_diagonal(np.array([[4.0, 1.0], [1.0, 1.0]]))
+    assert (cosines.tolist(), norms.tolist()) == ([[1.0, 0.5], [0.5, 1.0]], [2.0, 1.0])
+    assert cholesky(np.ones((2, 2))) is None
+    assert exactly(eigen(np.ones((2, 2)))[0]) == [0.0, 2.0]
+    assert factor_of(np.ones((3, 3))).shape == (1, 3)
+    assert align(np.diag([1.0, 4.0, 0.0]))[0].tolist() == [2.0, 1.0]
+    x, norms = equal_cosines(np.diag([4.0, 0.25]))
+    assert (x.tolist(), norms.tolist()) == ([1.0, 1.0], [2.0, 0.5])
+
+
+def test_examples_of_weights():
+    v, alpha = ball_minimax(np.eye(2), np.zeros(2), radius=1.0)
+    assert (exactly(v), exactly(alpha)) == ([0.707106781187, 0.707106781187], [0.5, 0.5])
+    G = np.array([[1.0, -0.5], [-0.5, 1.0]])
+    assert exactly(project_onto_dual_cone(G, np.array([[1.0, 0.0]]))) == [[1.0, 0.5]]
+    assert exactly(alpha_fair(np.diag([1.0, 8.0]), alpha=2.0)) == [1.0, 0.25]
+    assert exactly(min_norm_point(np.array([[1.0, 0.0], [0.0, 4.0]]))) == [0.8, 0.2]
+    assert exactly(nash_bargaining(np.array([[4.0, 0.0], [0.0, 0.25]]))) == [0.5, 2.0]
+    assert nnls(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2.0, -1.0])).tolist() == [2.0, 0.0]
+    assert project_onto_simplex(np.array([1.0, 0.5, -1.0])).tolist() == [0.75, 0.25, 0.0]

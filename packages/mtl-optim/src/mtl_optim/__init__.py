@@ -1,6 +1,6 @@
 """Multi-task gradient methods and Pareto tools for any PyTorch project."""
 
-from . import pareto
+from . import gramian, jacobian, losses_only, pareto
 from .__about__ import __version__
 from ._backward import backward
 from ._bases import (
@@ -11,100 +11,30 @@ from ._bases import (
     Method,
     Weighting,
 )
-from ._protocols import Learnable, SecondLook
+from ._protocols import EpochEnd, Learnable, SecondLook
 from ._step import Step
-from .gramian import (
-    DBMTL,
-    IMTL,
-    IMTLG,
-    MGDA,
-    AlignedMTL,
-    CAGrad,
-    ConFIG,
-    DualProj,
-    ExcessMTL,
-    FairGrad,
-    GradNorm,
-    GradVac,
-    MoCo,
-    MoDo,
-    MomentumConFIG,
-    NashMTL,
-    PCGrad,
-    SDMGrad,
-    UPGrad,
-)
-from .jacobian import GradDrop
-from .losses_only import (
-    FAMO,
-    IMTLL,
-    Constant,
-    DynamicWeightAverage,
-    EpsilonConstraint,
-    GeometricLossStrategy,
-    LinearScalarization,
-    Mean,
-    RandomLossWeighting,
-    ScaleInvariantScalarization,
-    SmoothChebyshev,
-    Sum,
-    UncertaintyWeighting,
-    WeightedChebyshev,
-)
-from .preference import COSMOS, EPO, PBI, WCMGDA
+from .gramian import *  # noqa: F403
+from .jacobian import *  # noqa: F403
+from .losses_only import *  # noqa: F403
 from .wrappers import CRMOGM, LogLosses, RescaledWeights, UpdateEvery, Wrapper
 
 __all__ = [
-    "COSMOS",
+    *gramian.__all__,
+    *jacobian.__all__,
+    *losses_only.__all__,
     "CRMOGM",
-    "DBMTL",
-    "EPO",
-    "FAMO",
-    "IMTL",
-    "IMTLG",
-    "IMTLL",
-    "MGDA",
-    "PBI",
-    "WCMGDA",
-    "AlignedMTL",
-    "CAGrad",
-    "ConFIG",
-    "Constant",
     "CrossGramianWeighting",
-    "DualProj",
-    "DynamicWeightAverage",
-    "EpsilonConstraint",
-    "ExcessMTL",
-    "FairGrad",
-    "GeometricLossStrategy",
-    "GradDrop",
-    "GradNorm",
-    "GradVac",
+    "EpochEnd",
     "GramianWeighting",
     "JacobianAggregator",
     "Learnable",
-    "LinearScalarization",
     "LogLosses",
     "LossWeighting",
-    "Mean",
     "Method",
-    "MoCo",
-    "MoDo",
-    "MomentumConFIG",
-    "NashMTL",
-    "PCGrad",
-    "RandomLossWeighting",
     "RescaledWeights",
-    "SDMGrad",
-    "ScaleInvariantScalarization",
     "SecondLook",
-    "SmoothChebyshev",
     "Step",
-    "Sum",
-    "UPGrad",
-    "UncertaintyWeighting",
     "UpdateEvery",
-    "WeightedChebyshev",
     "Weighting",
     "Wrapper",
     "__version__",

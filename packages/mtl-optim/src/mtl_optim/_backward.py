@@ -1,30 +1,26 @@
 """The driver: from losses and a method to `.grad`."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
-from ._aggregate import aggregate
 from ._bases import JacobianAggregator, Weighting
-from ._checks import as_parameters, as_tensors, check_losses
-from ._gradients import (
-    Block,
-    Reduce,
-    Rows,
-    accumulate,
-    accumulate_combined,
-    add,
-    average,
-    columns,
-    combine,
-    unique,
-    within_budget,
+from ._checks import (
+    as_parameters,
+    as_tensors,
+    check_finite,
+    check_flag,
+    check_function,
+    check_kind,
+    check_length,
+    check_positive_number,
 )
-from ._gramian import any_of, cross_gramian, gramian, products_dtype, resolved
-from ._graph import Cut, reachable_leaves
+from ._gradients import Reduce, unique
+from ._graph import reachable_leaves
 from ._losses import TaskLosses
-from ._options import check_options, second_batch_losses, warn_of_other_processes
+from ._routes import Call, exact_route, feature_route, held_route, loss_route
 from ._step import Step
 
 
@@ -89,10 +85,10 @@ def backward(
         The `Step` record: losses, weights, Gramian; on the CPU.
 
     Raises:
-        TypeError: `method` is of no kind; a loss is no real tensor; `shared`, `features` or `heads`
-            hold what is no tensor; another option is of another type.
+        TypeError: `method` is not a method; a loss is not a real tensor; `shared`, `features` or
+            `heads` hold something other than tensors; an option has the wrong type.
         ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
-            (the message names the task); a loss is no scalar or has no graph; `second_batch` is
+            (the message names the task); a loss is not a scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
             computed from parameters; a weight is NaN, infinite or too large for its loss's dtype;
             `memory_budget` is not positive; neither `shared` nor `features` is given to a method
@@ -110,218 +106,108 @@ def backward(
             "`method` must be a LossWeighting, a GramianWeighting or a JacobianAggregator, "
             f"got {type(method).__name__}"
         )
-    check_options(scaler, reduce, memory_budget, retain_graph)
+    _check_options(scaler, reduce, memory_budget, retain_graph)
     tasks = TaskLosses(losses, scaler, reduce)
-    second = second_batch_losses(tasks, method, second_batch, scaler, reduce)
+    second = _second_batch_losses(tasks, method, second_batch, scaler, reduce)
+    call = Call(tasks, second, reduce, scaler is not None, retain_graph)
     if isinstance(method, Weighting) and not method.looks_at_gradients:
-        values = tasks.values.to("cpu", torch.float64)
-        weights = method.weights(losses=values)
-        method.learn(values, None, tasks.scale)
-        if reduce is None:
-            tasks.backward(weights, retain_graph=retain_graph)
-        else:
-            leaves = reachable_leaves(tasks.outputs)
-            total = tasks.total_gradient(weights, leaves, retain_graph=retain_graph)
-            accumulate(leaves, average(total, reduce))
-        return Step(values, weights, None)
+        return loss_route(call, method)
 
     if reduce is None:
-        warn_of_other_processes()
+        _warn_of_other_processes()
     if (shared is None) == (features is None):
         raise ValueError(
             f"{type(method).__name__} looks at gradients: pass `shared=` (parameters, exact) or "
             f"`features=` (where the tasks part, nearly free), got "
             f"{'neither' if shared is None else 'both'}"
         )
-    route = "shared" if features is None else "features"
     if second is not None and features is not None:
-        raise ValueError("`second_batch` needs `shared=`: its features are others, got `features=`")
-    given = as_parameters(route, shared) if features is None else as_tensors(route, features)
-    wrt = unique(tensor for tensor in given if tensor.requires_grad)
-    if not wrt:
-        raise ValueError(f"`{route}` must hold a tensor that requires grad, got none")
-    names = {id(tensor) for tensor in wrt}
-    if heads is None:
-        own = reachable_leaves(tasks.outputs, stop=() if features is None else wrt)
-    else:
-        own = unique(p for p in as_parameters("heads", heads) if p.requires_grad)
-    own = [p for p in own if id(p) not in names]
-
+        raise ValueError(
+            "`second_batch` needs `shared=`: the second batch has different features, "
+            "got `features=`"
+        )
+    at_features = features is not None
+    wrt = _wrt(shared) if features is None else _wrt(features, at_features=True)
+    own = _heads(heads, tasks, wrt, at_features=at_features)
     if isinstance(method, Weighting) and not method.due:
-        return _reuse(tasks, method, wrt, own, features is None, retain_graph, reduce)
+        return held_route(call, method, wrt, own, features=at_features)
+    if at_features:
+        return feature_route(call, method, wrt, own)
+    return exact_route(call, method, wrt, own, memory_budget)
 
-    # The rows of J, and the heads' plain gradients from the same K passes.
-    groups = [wrt] if features is not None else within_budget(wrt, len(tasks), memory_budget)
-    whole = len(groups) == 1
-    keep = retain_graph or features is not None or not whole
-    over_rows = reduce if features is None else None  # features are of samples, not of the model
-    with Cut([] if features is None else wrt) as cut:
-        rows, plain = _rows(tasks, groups[0], own, over_rows, cut, retain_graph=keep)
-    reached = any(any_of(row) for row in rows)
-    if isinstance(method, Weighting) and method.tracks and reached:
-        if not whole or features is not None:
-            raise ValueError(
-                f"{type(method).__name__} keeps each gradient from step to step: it needs "
-                f"`shared=` and no `memory_budget` below them, got `{route}=`"
-            )
-        rows = method.track(rows, tasks.values, tasks.scale)
-    matrix: Tensor | None = None
-    exact = True
-    direction: Block = []
-    with torch.no_grad():
-        for g, group in enumerate(groups):
-            if g > 0:
-                rows.clear()  # before the next ones are there
-                rows, _ = _rows(tasks, group, [], over_rows, cut, retain_graph=True)
-                reached = reached or any(any_of(row) for row in rows)
-            if isinstance(method, Weighting):
-                last = g == len(groups) - 1
-                # Only the rows of a single group are still there for exact products, if need be.
-                part, exact = _gramian(rows, second, group, reduce, whole=whole, last=last)
-                matrix = part if matrix is None else matrix + part
-            else:
-                at = None if features is None else wrt
-                direction += aggregate(method, rows, at, overflow=scaler is not None)
-    if not reached:
-        raise ValueError(f"`{route}` must be tensors that `losses` were computed from")
 
-    found: Tensor | None = None
-    if isinstance(method, Weighting) and matrix is not None:
-        over_samples = None if features is None else reduce
-        values, host = _to_host(tasks, matrix, over_samples)
-        if not exact and not resolved(host):
-            values, host = _to_host(tasks, gramian(rows), over_samples)
-        found, matrix = _weigh(tasks, method, values, host, overflow=scaler is not None)
+def _wrt(given: object, *, at_features: bool = False) -> list[Tensor]:
+    """Read the tensors that gradients are taken with respect to, each once."""
+    name, read = ("features", as_tensors) if at_features else ("shared", as_parameters)
+    wrt = unique(tensor for tensor in read(name, given) if tensor.requires_grad)
+    if not wrt:
+        raise ValueError(f"`{name}` must hold a tensor that requires grad, got none")
+    return wrt
+
+
+def _heads(
+    given: object, tasks: TaskLosses, wrt: list[Tensor], *, at_features: bool
+) -> list[Tensor]:
+    """Find the other parameters that the losses reach, or read those that the user names."""
+    if given is None:
+        found = reachable_leaves(tasks.outputs, stop=wrt if at_features else ())
     else:
-        values = tasks.values.to("cpu", torch.float64)
-        check_losses(values)
-    if found is not None and whole and features is None:
-        kept = isinstance(method, Weighting) and method.tracks
-        accumulate_combined(wrt, rows, found, release=not kept)
-    else:
-        if found is not None:
-            if not whole:
-                rows.clear()  # the direction takes their memory
-            direction = (
-                [combine(block, found) for block in columns(rows)]
-                if whole
-                else average(tasks.total_gradient(found, wrt, retain_graph=retain_graph), reduce)
-            )
-        rows.clear()  # the backward through the trunk takes their memory
-        _write(wrt, direction, features is None, retain_graph, reduce)
-    accumulate(own, average(plain, reduce))
-    return Step(values, found, matrix)
+        found = unique(p for p in as_parameters("heads", given) if p.requires_grad)
+    taken = {id(tensor) for tensor in wrt}
+    return [p for p in found if id(p) not in taken]
 
 
-def _rows(
-    tasks: TaskLosses,
-    wrt: list[Tensor],
-    own: list[Tensor],
-    reduce: Reduce | None,
-    cut: Cut,
-    *,
-    retain_graph: bool,
-) -> tuple[Rows, Block]:
-    """The rows of J, averaged over the processes, and each one's own gradient of Σ L_k at `own`.
-
-    One vector-Jacobian product per task gives both; none goes on behind the cut.
-    """
-    rows: Rows = []
-    plain: Block = [None] * len(own)
-    for k in range(len(tasks)):
-        keep = retain_graph or k < len(tasks) - 1
-        gradients = cut.taken(tasks.gradient(k, wrt + own, retain_graph=keep))
-        rows.append(average(gradients[: len(wrt)], reduce))
-        plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
-    return rows, plain
-
-
-def _gramian(
-    rows: Rows,
-    second: TaskLosses | None,
-    group: list[Tensor],
-    reduce: Reduce | None,
-    *,
-    whole: bool,
-    last: bool,
-) -> tuple[Tensor, bool]:
-    """The Gramian of the rows, or that between them and the rows on the second batch.
-
-    And whether its products are exact, in float64.
-    """
-    if second is not None:
-        others, _ = _rows(second, group, [], reduce, Cut([]), retain_graph=not last)
-        return cross_gramian(rows, others), True
-    dtype = products_dtype(rows) if whole else torch.float64
-    return gramian(rows, dtype), dtype == torch.float64
-
-
-def _to_host(tasks: TaskLosses, matrix: Tensor, reduce: Reduce | None) -> tuple[Tensor, Tensor]:
-    """Losses and Gramian on the CPU, by one copy from the device."""
-    if reduce is not None:
-        reduce(matrix)
-    values = tasks.values.to(matrix.device, torch.float64)
-    host = torch.cat([matrix, values[:, None]], dim=1).cpu()
-    values = host[:, -1].contiguous()
-    check_losses(values)
-    return values, host[:, :-1].contiguous()
-
-
-def _weigh(
-    tasks: TaskLosses, method: Weighting, values: Tensor, matrix: Tensor, *, overflow: bool
-) -> tuple[Tensor, Tensor]:
-    """Weights, and the Gramian of the gradients as they are without the scaler."""
-    matrix = matrix / tasks.scale**2
-    if overflow and not bool(torch.isfinite(matrix).all()):
-        return torch.full_like(values, torch.nan), matrix
-    weights = method.weights(losses=values, gramian=matrix)
-    method.learn(values, matrix, tasks.scale)
-    return weights, matrix
-
-
-def _reuse(
-    tasks: TaskLosses,
-    method: Weighting,
-    wrt: list[Tensor],
-    own: list[Tensor],
-    exact: bool,
-    retain_graph: bool,
-    reduce: Reduce | None,
-) -> Step:
-    """A step with the weights of an earlier one: one pass through the trunk."""
-    values = tasks.values.to("cpu", torch.float64)
-    check_losses(values)
-    weights = method.weights(losses=values)
-    method.learn(values, None, tasks.scale)
-    with Cut([] if exact else wrt) as cut:
-        plain = tasks.total_gradient(torch.ones_like(weights), own, retain_graph=True)
-        found = tasks.total_gradient(weights, wrt, retain_graph=retain_graph or not exact)
-        direction = cut.taken(found)
-    if exact:
-        direction = average(direction, reduce)
-    _write(wrt, direction, exact, retain_graph, reduce)
-    accumulate(own, average(plain, reduce))
-    return Step(values, weights, None)
-
-
-def _write(
-    wrt: list[Tensor],
-    direction: Block,
-    exact: bool,
-    retain_graph: bool,
-    reduce: Reduce | None,
+def _check_options(
+    scaler: object, reduce: object, memory_budget: float | None, retain_graph: bool
 ) -> None:
-    """The direction into `.grad`, or through the trunk behind the features."""
-    if exact:
-        accumulate(wrt, direction)
+    """Raise for options that would fail later, or that mean something else."""
+    if scaler is not None:
+        check_kind("scaler", scaler, torch.amp.GradScaler)
+    if reduce is not None:
+        check_function("reduce", reduce)
+    if memory_budget is not None:
+        check_positive_number("memory_budget", memory_budget)
+    check_flag("retain_graph", retain_graph)
+
+
+def _warn_of_other_processes() -> None:
+    """Warn if this is one of several processes: the others do not see these gradients."""
+    if not (distributed.is_available() and distributed.is_initialized()):
         return
-    reached = [(f, d) for f, d in zip(wrt, direction, strict=True) if d is not None]
-    tensors, gradients = map(list, zip(*reached, strict=True))
-    if reduce is None:
-        torch.autograd.backward(tensors, gradients, retain_graph=retain_graph)
-        return
-    leaves = reachable_leaves(tensors)
-    found = torch.autograd.grad(
-        tensors, leaves, gradients, retain_graph=retain_graph, allow_unused=True
-    )
-    accumulate(leaves, average(list(found), reduce))
+    processes = distributed.get_world_size()
+    if processes > 1:
+        warnings.warn(
+            f"this is one of {processes} processes, and the others do not see its gradients: pass "
+            "`reduce=`, which averages a tensor over them, and do not wrap the model: "
+            "DistributedDataParallel does not see gradients that are taken task by task. "
+            "with `reduce=lambda tensor: None` each process trains alone",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _second_batch_losses(
+    tasks: TaskLosses,
+    method: Weighting | JacobianAggregator,
+    losses: Tensor | Sequence[Tensor] | None,
+    scaler: torch.amp.GradScaler | None,
+    reduce: Reduce | None,
+) -> TaskLosses | None:
+    """Read the losses on the second batch, for a method that looks at two."""
+    wanted = isinstance(method, Weighting) and method.wants_second_batch
+    if wanted != (losses is not None):
+        raise ValueError(
+            f"{type(method).__name__} looks at "
+            + (
+                "two batches: pass `second_batch=`, the losses on an independent one, or make it "
+                "with `one_batch=True`, got None"
+                if wanted
+                else "one batch, got `second_batch=`"
+            )
+        )
+    if losses is None:
+        return None
+    second = TaskLosses(losses, scaler, reduce, name="second_batch")
+    check_length("second_batch", len(second), len(tasks))
+    check_finite(second.values, "`second_batch`: the loss")
+    return second

@@ -6,9 +6,11 @@ one vector-Jacobian product per task for the others. What else a method may need
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._checks import (
     check_count,
@@ -16,16 +18,47 @@ from ._checks import (
     check_flag,
     check_gramian,
     check_length,
-    check_losses,
     check_tensor,
     check_weights,
+    host_losses,
 )
 from ._gradients import Rows
-from ._state import State
+
+
+class State(nn.Module):
+    """A module whose buffers keep their precision, and may start empty.
+
+    Cast with a model that holds it, `model.bfloat16()`, it goes to the model's device but stays in
+    float64. A buffer whose length is the number of tasks starts empty, since the constructor need
+    not know that number; `load_state_dict` gives it the length it was saved with.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        for name, buffer in before.items():
+            moved = self._buffers[name]
+            if buffer is not None and moved is not None and moved.dtype != buffer.dtype:
+                self._buffers[name] = buffer.to(moved.device)
+        return self
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        for name, buffer in self._buffers.items():
+            saved = state_dict.get(prefix + name)
+            if buffer is not None and buffer.numel() == 0 and isinstance(saved, Tensor):
+                self._buffers[name] = buffer.new_empty(saved.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 class Method(State, ABC):
-    """What all methods share: state in buffers, and one device-to-host copy per step."""
+    """What all methods share: state in buffers, and one device-to-host copy per step.
+
+    Every method raises ValueError for an argument outside the range that its documentation gives,
+    for a vector without one entry per task, and when the number of tasks changes; TypeError for an
+    argument of another type. What else a method raises stands under its Raises.
+    """
 
 
 class Weighting(Method):
@@ -52,7 +85,7 @@ class Weighting(Method):
         return False
 
     def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
-        """The rows that the weights combine, where they are others than the gradients.
+        """Return the rows that the weights combine: the gradients, or what a method makes of them.
 
         Args:
             jacobian: The gradients of each task, one per shared tensor; None where one is missing.
@@ -63,17 +96,17 @@ class Weighting(Method):
 
     @abstractmethod
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """Weights (task,), with no model at all."""
+        """Return the weights (task,), with no model at all."""
 
     def checked(self, weights: Tensor, like: Tensor) -> Tensor:
-        """A copy of what `forward` gave, in the dtype and on the device of another tensor.
+        """Copy what `forward` gave, to the dtype and the device of another tensor.
 
         Args:
             weights: What `forward` gave.
             like: Losses (task,) or a Gramian (task, task).
 
         Raises:
-            TypeError: They are no tensor.
+            TypeError: They are not a tensor.
             ValueError: They are not of shape (task,), or one is NaN or infinite, in that dtype (the
                 message names the task).
         """
@@ -103,7 +136,7 @@ class LossWeighting(Weighting):
 
     @abstractmethod
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,) for the losses (task,)."""
+        """Return the weights (task,) for the losses (task,)."""
 
     @property
     def due(self) -> bool:
@@ -116,7 +149,7 @@ class LossWeighting(Weighting):
         return False
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """The method's weights, with no model at all.
+        """Compute the method's weights, with no model at all.
 
         Args:
             losses: Losses (task,).
@@ -126,15 +159,12 @@ class LossWeighting(Weighting):
             Weights (task,) with the dtype and device of `losses`.
 
         Raises:
-            TypeError: `losses` is not given, or no dense tensor of floating-point numbers.
+            TypeError: `losses` is not given, or is not a dense tensor of floating-point numbers.
             ValueError: A loss is NaN or infinite (the message names the task).
         """
         if losses is None:
             raise TypeError(f"{type(self).__name__} needs `losses`, got None")
-        check_tensor("losses", losses)
-        host = losses.detach().to("cpu", torch.float64)
-        check_losses(host)
-        return self.checked(self(host), losses)
+        return self.checked(self(host_losses(losses)), losses)
 
 
 class GramianWeighting(Weighting):
@@ -163,7 +193,7 @@ class GramianWeighting(Weighting):
 
     @abstractmethod
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,) for the Gramian (task, task) and the losses (task,)."""
+        """Return the weights (task,) for the Gramian (task, task) and the losses (task,)."""
 
     @property
     def due(self) -> bool:
@@ -180,7 +210,7 @@ class GramianWeighting(Weighting):
         return True
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """The method's weights, with no model at all.
+        """Compute the method's weights, with no model at all.
 
         Args:
             losses: Losses (task,); most methods do without.
@@ -190,8 +220,8 @@ class GramianWeighting(Weighting):
             Weights (task,) with the dtype and device of `gramian`.
 
         Raises:
-            TypeError: `gramian` is not given at a step that looks at it, or is no dense tensor of
-                floating-point numbers.
+            TypeError: `gramian` is not given at a step that looks at it, or is not a dense
+                tensor of floating-point numbers.
             ValueError: An entry is NaN or infinite (the message names the task), a shape is wrong,
                 or, beyond what rounding does, `gramian` is not symmetric or has a negative
                 eigenvalue.
@@ -206,14 +236,11 @@ class GramianWeighting(Weighting):
             raise TypeError(f"{type(self).__name__} needs `gramian`, got None")
         check_tensor("gramian", gramian)
         host = gramian.detach().to("cpu", torch.float64)
-        host_losses = None
         if losses is not None:
-            check_tensor("losses", losses)
-            host_losses = losses.detach().to("cpu", torch.float64)
-            check_losses(host_losses)
+            losses = host_losses(losses)
             check_length("losses", len(losses), len(host))
         self.check_gramian(host)
-        found: Tensor = self(host, host_losses)
+        found: Tensor = self(host, losses)
         weights = self.checked(found, gramian)
         if self.update_every > 1:
             self.held_weights = found.detach().clone()
@@ -221,11 +248,11 @@ class GramianWeighting(Weighting):
         return weights
 
     def check_gramian(self, gramian: Tensor) -> None:
-        """Raise for what is no Gramian."""
+        """Raise unless `gramian` is a Gramian."""
         check_gramian(gramian)
 
     def require_losses(self, losses: Tensor | None) -> Tensor:
-        """The losses of a method that cannot do without them."""
+        """Return the losses of a method that needs them."""
         if losses is None:
             raise TypeError(f"{type(self).__name__} needs `losses` beside `gramian`, got None")
         return losses
@@ -254,7 +281,7 @@ class CrossGramianWeighting(GramianWeighting):
         return not self.one_batch
 
     def check_gramian(self, gramian: Tensor) -> None:
-        """Raise for what is no finite square matrix."""
+        """Raise unless `gramian` is a finite square matrix."""
         check_cross_gramian(gramian)
 
 
@@ -269,13 +296,13 @@ class JacobianAggregator(Method):
 
     @abstractmethod
     def forward(self, jacobian: Tensor) -> Tensor:
-        """Direction (param,) for one block of columns of the Jacobian (task, param)."""
+        """Return the direction (param,) for one block of columns of the Jacobian (task, param)."""
 
     def direction(self, jacobian: Tensor) -> Tensor:
-        """Direction, of shape (*shape), for the gradients (task, *shape) of one tensor.
+        """Return the direction (*shape) for the gradients (task, *shape) of one tensor.
 
         Raises:
-            TypeError: `forward` gives no tensor.
+            TypeError: `forward` does not give a tensor.
             ValueError: It does not give one number per column.
         """
         columns = jacobian.reshape(len(jacobian), jacobian[0].numel())
@@ -293,7 +320,7 @@ class JacobianAggregator(Method):
         return found.reshape(jacobian.shape[1:])
 
     def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
-        """Direction for one feature tensor; a method that treats its axes apart overrides it.
+        """Return the direction for one feature tensor; override it to look at its axes.
 
         Args:
             jacobian: Gradients (task, *shape) with respect to the features.

@@ -1,4 +1,4 @@
-"""The checks of arguments that several files share, each written once."""
+"""The checks of arguments that several files share."""
 
 import difflib
 import math
@@ -22,7 +22,7 @@ _UNDERFLOW = 2.0**-12
 
 
 def unknown_name(parameter: str, found: object, known: Iterable[str]) -> ValueError:
-    """The error for a name that is none of `known`, with the nearest one."""
+    """Make the error for a name that is not in `known`, with the nearest one."""
     names = sorted(known)
     near = difflib.get_close_matches(str(found), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -46,6 +46,14 @@ def check_losses(losses: Tensor) -> None:
     if losses.ndim != 1 or losses.numel() == 0:
         raise ValueError(f"`losses` must have shape (task,), got {tuple(losses.shape)}")
     check_finite(losses, "`losses`: the loss")
+
+
+def host_losses(losses: Tensor) -> Tensor:
+    """Copy a user's losses (task,) to the CPU in float64; anything else raises."""
+    check_tensor("losses", losses)
+    host = losses.detach().to("cpu", torch.float64)
+    check_losses(host)
+    return host
 
 
 def check_weights(weights: object, tasks: int, method: str) -> None:
@@ -72,7 +80,7 @@ def check_cross_gramian(gramian: Tensor) -> None:
 
 
 def check_gramian(gramian: Tensor) -> None:
-    """Raise for what no gradients have as inner products, up to rounding.
+    """Raise unless `gramian` can hold inner products of gradients, up to rounding.
 
     A Gramian is symmetric and positive semi-definite. One that is positive definite, as most are,
     is told in a microsecond or two.
@@ -117,6 +125,12 @@ def check_length(parameter: str, length: int, tasks: int) -> None:
         )
 
 
+def check_same_tasks(tasks: int, before: int) -> None:
+    """Raise if the number of tasks changed between two steps."""
+    if tasks != before:
+        raise ValueError(f"`gramian` must not change its size: got {tasks} tasks after {before}")
+
+
 def check_positive(losses: Tensor, method: str) -> None:
     """Raise for the first task whose loss has no logarithm."""
     if bool((losses <= 0).any()):
@@ -127,7 +141,7 @@ def check_positive(losses: Tensor, method: str) -> None:
 
 
 def as_tensors(parameter: str, given: object) -> list[Tensor]:
-    """One tensor or several as a list; anything else raises."""
+    """Return one tensor or several as a list; anything else raises."""
     if isinstance(given, Tensor):
         return [given]
     tensors: list[Tensor] = []
@@ -140,7 +154,7 @@ def as_tensors(parameter: str, given: object) -> list[Tensor]:
 
 
 def as_parameters(parameter: str, given: object) -> list[Tensor]:
-    """One leaf tensor or several as a list; anything else raises."""
+    """Return one leaf tensor or several as a list; anything else raises."""
     tensors = as_tensors(parameter, given)
     for tensor in tensors:
         if tensor.grad_fn is not None:
@@ -152,7 +166,7 @@ def as_parameters(parameter: str, given: object) -> list[Tensor]:
 
 
 def check_tensor(parameter: str, given: object) -> None:
-    """Raise for what is no dense tensor of floating-point numbers.
+    """Raise unless `given` is a dense tensor of floating-point numbers.
 
     Weights come back in the dtype of what they weigh: an integer would cut them off.
     """
@@ -165,16 +179,7 @@ def check_tensor(parameter: str, given: object) -> None:
 
 
 def as_numbers(parameter: str, given: object) -> Array:
-    """Real numbers as a float64 array, a copy.
-
-    Raises:
-        TypeError: It holds something else: text, truth values, complex numbers, objects.
-
-    Examples:
-        >>> as_numbers("points", [[1, 2], [3, 4]])
-        array([[1., 2.],
-               [3., 4.]])
-    """
+    """Copy real numbers into a float64 array."""
     if isinstance(given, Tensor):
         if given.dtype == torch.bool or given.is_complex() or given.layout != torch.strided:
             raise TypeError(f"`{parameter}` must hold numbers, got {given.dtype}, {given.layout}")
@@ -193,12 +198,7 @@ def as_numbers(parameter: str, given: object) -> Array:
 
 
 def as_bounds(bounds: Mapping[int, float]) -> dict[int, float]:
-    """Bounds by task, in the order of the tasks.
-
-    Raises:
-        TypeError: They are no mapping from int to numbers.
-        ValueError: A task is negative.
-    """
+    """Read bounds by task, in the order of the tasks."""
     if not isinstance(bounds, Mapping):
         raise TypeError(f"`bounds` must be a mapping from task to bound, got {bounds!r}")
     for task, bound in bounds.items():
@@ -211,7 +211,7 @@ def as_bounds(bounds: Mapping[int, float]) -> dict[int, float]:
 
 
 def check_number(parameter: str, number: float) -> float:
-    """A number of the user as a float; anything else raises."""
+    """Return a number of the user as a float; anything else raises."""
     scalar = isinstance(number, Tensor) and number.ndim == 0 and not number.is_complex()
     if isinstance(number, bool) or not (isinstance(number, Real) or scalar):
         raise TypeError(f"`{parameter}` must be a number, got {reprlib.repr(number)}")
@@ -246,7 +246,7 @@ def check_below_one(parameter: str, number: float) -> float:
 
 
 def check_count(parameter: str, number: int, least: int = 1) -> int:
-    """Raise unless a number of the user counts something."""
+    """Raise unless a number of the user is an int of at least `least`."""
     if isinstance(number, bool) or not isinstance(number, int | np.integer):
         kind = type(number).__name__
         raise TypeError(f"`{parameter}` must be an int, got {kind} {reprlib.repr(number)}")
@@ -256,26 +256,26 @@ def check_count(parameter: str, number: int, least: int = 1) -> int:
 
 
 def check_flag(parameter: str, given: bool) -> bool:
-    """Raise for what is neither True nor False."""
+    """Raise unless `given` is True or False."""
     if not isinstance(given, bool | np.bool_):
         raise TypeError(f"`{parameter}` must be True or False, got {reprlib.repr(given)}")
     return bool(given)
 
 
 def check_kind(parameter: str, given: object, kind: type) -> None:
-    """Raise for what is no instance of the kind."""
+    """Raise unless `given` is an instance of the kind."""
     if not isinstance(given, kind):
         raise TypeError(f"`{parameter}` must be a {kind.__name__}, got {type(given).__name__}")
 
 
 def check_function(parameter: str, given: object) -> None:
-    """Raise for what cannot be called."""
+    """Raise unless `given` can be called."""
     if not callable(given):
         raise TypeError(f"`{parameter}` must be a function, got {type(given).__name__}")
 
 
 def as_names(parameter: str, given: object) -> tuple[str, ...]:
-    """A sequence of strings; one string alone, or anything else, raises."""
+    """Return a sequence of strings as a tuple; a single string, or anything else, raises."""
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise TypeError(f"`{parameter}` must be a sequence of names, got {reprlib.repr(given)}")
     names = tuple(given)
@@ -286,6 +286,6 @@ def as_names(parameter: str, given: object) -> tuple[str, ...]:
 
 
 def check_generator(generator: object) -> None:
-    """Raise for what is no generator, nor None."""
+    """Raise unless `generator` is a generator or None."""
     if generator is not None:
         check_kind("generator", generator, torch.Generator)

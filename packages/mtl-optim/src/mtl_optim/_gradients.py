@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ._checks import check_finite
+
 Block = list[Tensor | None]
 Rows = list[Block]
 Reduce = Callable[[Tensor], object]
@@ -15,7 +17,7 @@ _LARGE = 16_384
 
 
 def average(gradients: Block, reduce: Reduce | None) -> Block:
-    """The gradients averaged over the processes."""
+    """Average the gradients over the processes."""
     if reduce is None:
         return gradients
     averaged: Block = []
@@ -29,17 +31,22 @@ def average(gradients: Block, reduce: Reduce | None) -> Block:
 
 
 def columns(rows: Rows) -> Iterable[list[Tensor | None]]:
-    """The blocks of J, each as one entry per task."""
+    """Yield the blocks of J, each as one entry per task."""
     return ([row[b] for row in rows] for b in range(len(rows[0])))
 
 
+def any_of(block: Sequence[Tensor | None]) -> bool:
+    """Return whether any task reaches this block."""
+    return any(g is not None for g in block)
+
+
 def unique(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """The tensors in order, each once."""
+    """Return the tensors in order, each once."""
     return list({id(tensor): tensor for tensor in tensors}.values())
 
 
 def within_budget(tensors: list[Tensor], tasks: int, budget: int | None) -> list[list[Tensor]]:
-    """The tensors in groups of which K gradients each fit in the budget, or in groups of one."""
+    """Group the tensors so that K gradients of a group fit in the budget, or one by one."""
     groups: list[list[Tensor]] = [[]]
     size = 0
     for tensor in tensors:
@@ -53,14 +60,14 @@ def within_budget(tensors: list[Tensor], tasks: int, budget: int | None) -> list
 
 
 def add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """The sum, where None is zero; a new tensor, since autograd's results may share memory."""
+    """Add two gradients, where None is 0, as a new tensor: autograd's results may share memory."""
     if a is None or b is None:
         return b if a is None else a
     return a + b
 
 
 def as_matrix(block: list[Tensor]) -> Tensor | None:
-    """Vectors as the rows of one matrix, where they lie evenly spaced in one piece of memory."""
+    """View vectors as the rows of one matrix, if they lie evenly spaced in one piece of memory."""
     first, size = block[0], len(block[0])
     storage, start = first.untyped_storage().data_ptr(), first.storage_offset()
     spacing = block[1].storage_offset() - start if len(block) > 1 else size
@@ -75,7 +82,7 @@ def as_matrix(block: list[Tensor]) -> Tensor | None:
 
 
 def finite_rows(rows: Rows) -> Tensor:
-    """Which tasks' gradients are finite throughout: (task,), bool, on the CPU."""
+    """Return which tasks' gradients are finite throughout: (task,), bool, on the CPU."""
     # A sum of numbers is finite only where all are; one that is not may have overflowed.
     sums = [g.sum() for row in rows for g in row if g is not None]
     if not sums or bool(torch.isfinite(torch.stack([s.to(sums[0]) for s in sums])).all()):
@@ -85,8 +92,13 @@ def finite_rows(rows: Rows) -> Tensor:
     )
 
 
+def check_finite_rows(rows: Rows) -> None:
+    """Raise for the first task with a gradient that is not finite."""
+    check_finite(torch.where(finite_rows(rows), 0.0, torch.nan), "`losses`: the gradient")
+
+
 def stacked(block: list[Tensor]) -> Tensor:
-    """Gradients of one shape as one tensor (task, *shape): a view, where they lie in one."""
+    """Stack gradients of one shape (task, *shape): a view, if they lie in one tensor."""
     if all(g.is_contiguous() for g in block) and block[0].numel() > 0:
         matrix = as_matrix([g.view(-1) for g in block])
         if matrix is not None:
@@ -95,12 +107,12 @@ def stacked(block: list[Tensor]) -> Tensor:
 
 
 def in_pieces(tensor: Tensor, width: int) -> Sequence[Tensor]:
-    """Views of at most `width` columns each: the last axis is cut."""
+    """Cut the last axis into views of at most `width` columns each."""
     return [tensor] if tensor.shape[-1] <= width else torch.split(tensor, width, dim=-1)
 
 
 def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
-    """Σ w_k g_k for one block, or None where no task reaches it."""
+    """Return Σ w_k g_k for one block, or None if no task reaches it."""
     total: Tensor | None = None
     for weight, gradient in zip(weights.tolist(), block, strict=True):
         if gradient is not None:
@@ -110,7 +122,7 @@ def combine(block: list[Tensor | None], weights: Tensor) -> Tensor | None:
 
 
 def fits(weight: float, dtype: torch.dtype) -> bool:
-    """Whether a weight that is finite is so in a precision."""
+    """Return whether a finite weight is finite in a dtype too."""
     return not abs(weight) > torch.finfo(dtype).max  # NaN, of a step that overflowed, does
 
 
@@ -154,7 +166,7 @@ def _add(total: Tensor, parts: Sequence[Tensor], weights: list[float], *, fresh:
 
 
 def _add_in_pieces(total: Tensor, parts: list[Tensor], weights: Tensor, *, fresh: bool) -> None:
-    """The same for a contiguous total, in pieces that stay in the cache of a CPU core."""
+    """Do the same for a contiguous total, in pieces that stay in the cache of a CPU core."""
     total = total.view(-1)
     flat = [part if part.ndim == 1 else part.reshape(-1) for part in parts]
     same = total.dtype in (torch.float32, torch.float64) and flat[0].dtype == total.dtype
@@ -173,7 +185,7 @@ def _add_in_pieces(total: Tensor, parts: list[Tensor], weights: Tensor, *, fresh
 
 @torch.no_grad()
 def accumulate(tensors: list[Tensor], gradients: list[Tensor | None]) -> None:
-    """Add the gradients to `.grad`, which stays None where there is none."""
+    """Add the gradients to `.grad`; None leaves it."""
     for tensor, gradient in zip(tensors, gradients, strict=True):
         if gradient is None:
             continue

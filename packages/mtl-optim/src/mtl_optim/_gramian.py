@@ -1,31 +1,26 @@
 """The Gramian of gradients that come in blocks, without the matrix J."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, combinations_with_replacement
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 from torch import Tensor
 
+from ._checks import Array
 from ._gradients import as_matrix, in_pieces
 
-Array = NDArray[np.float64]
 Blocks = Sequence[Sequence[Tensor | None]]
 
 # On a CPU the columns pass in chunks of so many bytes, which stay in the cache of a core; on an
 # accelerator in chunks of so many columns, since the number of kernel launches matters more there.
-# Sums in float32 of the widest's many products are right to some tens of roundings; the sums over
-# the chunks are in float64.
-_CACHE, _WIDEST, _WIDTH_ACCELERATOR = 2**21, 2**17, 2**18
-# Where nothing is copied, products of strips are quicker with more columns.
-_STRIP_WIDTH = 2**15 + 16
-_LARGE = 2**14
-# Of a symmetric product a CPU takes the upper triangle: single inner products for a few rows,
-# matrix-vector products from each row on for some, products of strips of rows for more.
-_DOT_ROWS, _VECTOR_ROWS, _STRIP = 3, range(5, 13), 8
+# The products are summed in float32 within a chunk, which is right to some tens of roundings, and
+# over the chunks in float64.
+_CACHE, _WIDEST, _WIDE = 2**21, 2**17, 2**18
+# Of a few rows that are long a CPU takes single inner products, without a copy.
+_DOT_ROWS, _LONG = 3, 2**14
 
 # Squares that underflow in float32 lose less than a float32 rounding of a squared norm above this,
 # for 10^11 columns.
@@ -37,7 +32,7 @@ _ROUNDINGS = 2**12
 
 
 def products_dtype(jacobian: Blocks) -> torch.dtype:
-    """In which dtype the products are taken at first: float32, unless a gradient has more digits.
+    """Choose the dtype of the first products: float32, unless a gradient has more digits.
 
     float64 too where PyTorch is set to take products of float32 with fewer digits (TF32, bfloat16),
     which would round the cosines.
@@ -50,7 +45,7 @@ def products_dtype(jacobian: Blocks) -> torch.dtype:
 
 
 def resolved(gramian: Tensor) -> bool:
-    """Whether a Gramian of float32 products holds what one of float64 products would.
+    """Return whether a Gramian of float32 products holds what one of float64 products would.
 
     It does not where a squared norm is 0, may have lost squares to underflow, or has overflowed,
     nor where the unit gradients are dependent up to float32 rounding: the smallest eigenvalue of
@@ -59,10 +54,6 @@ def resolved(gramian: Tensor) -> bool:
 
     Args:
         gramian: Gramian (task, task), float64, on the CPU.
-
-    Examples:
-        >>> resolved(torch.eye(2).double()), resolved(torch.ones(2, 2).double())
-        (True, False)
     """
     G = gramian.numpy()
     least = _ROUNDINGS * len(G) * np.finfo(np.float32).eps
@@ -81,7 +72,7 @@ def resolved(gramian: Tensor) -> bool:
 
 
 def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
-    """G = J Jᵀ for a Jacobian given as one sequence of blocks per task.
+    """Compute G = J Jᵀ for a Jacobian given as one sequence of blocks per task.
 
     The blocks pass in chunks through one buffer that stays in the cache, and the sums over chunks
     are float64 whatever the products are.
@@ -92,49 +83,32 @@ def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
 
     Returns:
         Gramian (task, task), float64, on the device of the first block.
-
-    Examples:
-        >>> one, two = torch.tensor([1.0, 0.0]), torch.tensor([[2.0], [3.0]])
-        >>> gramian([[one, two], [None, two]])
-        tensor([[14., 13.],
-                [13., 13.]], dtype=torch.float64)
     """
     return _products(jacobian, len(jacobian), dtype)
 
 
 def cross_gramian(one: Blocks, other: Blocks) -> Tensor:
-    """C = J J'ᵀ for two Jacobians of the same blocks, from float64 products.
-
-    Examples:
-        >>> cross_gramian([[torch.tensor([1.0, 2.0])]], [[torch.tensor([3.0, 4.0])]])
-        tensor([[11.]], dtype=torch.float64)
-    """
+    """Compute C = J J'ᵀ for two Jacobians of the same blocks, from float64 products."""
     return _products([*one, *other], len(one), torch.float64)
 
 
-def any_of(block: Sequence[Tensor | None]) -> bool:
-    """Whether any task reaches this block."""
-    return any(g is not None for g in block)
-
-
 def _products(jacobian: Blocks, rows: int, dtype: torch.dtype) -> Tensor:
-    """The products of the first rows with the others; with themselves where there are no others."""
+    """Multiply the first rows with the others, or with themselves if there are no others."""
     by_device: dict[torch.device, list[list[Tensor]]] = {}
-    for b in range(len(jacobian[0])):
-        block = [row[b] for row in jacobian]
+    for block in zip(*jacobian, strict=True):
         like = next((g for g in block if g is not None and g.numel() > 0), None)
         if like is not None:
             by_device.setdefault(like.device, []).append(_flat(block, like))
-    columns = len(jacobian) - rows or rows
     total: Tensor | None = None
     for device, blocks in by_device.items():
-        found = _on_one_device(blocks, device, rows, columns, dtype)
+        found = _on_one_device(blocks, device, rows, dtype)
         total = found if total is None else total + found.to(total.device)
+    columns = len(jacobian) - rows or rows
     return torch.zeros(rows, columns, dtype=torch.float64) if total is None else total
 
 
-def _flat(block: list[Tensor | None], like: Tensor) -> list[Tensor]:
-    """The block's gradients as vectors, without a copy where all have one dense layout."""
+def _flat(block: Sequence[Tensor | None], like: Tensor) -> list[Tensor]:
+    """View the block's gradients as vectors, without a copy if all have one dense layout."""
     if all(g is not None and g.is_contiguous() for g in block):
         return [g if g.ndim == 1 else g.view(-1) for g in block if g is not None]
     zero = like.new_zeros(()).expand(like.shape)
@@ -146,94 +120,66 @@ def _flat(block: list[Tensor | None], like: Tensor) -> list[Tensor]:
 
 
 def _on_one_device(
-    blocks: list[list[Tensor]], device: torch.device, rows: int, columns: int, dtype: torch.dtype
+    blocks: list[list[Tensor]], device: torch.device, rows: int, dtype: torch.dtype
 ) -> Tensor:
     tasks, cpu = len(blocks[0]), device.type == "cpu"
-    triangle = cpu and tasks == rows
+    columns = tasks - rows or rows
     # Not a power of two: rows at such distances fall on the same lines of the cache.
-    width = min(_CACHE // (tasks * dtype.itemsize), _WIDEST) + 16 if cpu else _WIDTH_ACCELERATOR
-    dots: list[list[Tensor]] = []
-    copied: list[list[Tensor]] = []
-    matrices: list[Tensor] = []
-    for block in blocks:
-        large = len(block[0]) >= _LARGE and all(row.dtype == dtype for row in block)
-        if large and triangle and tasks <= _DOT_ROWS:
-            dots.append(block)
-        elif large and (matrix := as_matrix(block)) is not None:
-            matrices.append(matrix)
-        else:
-            copied.append(block)
-
-    wide = max(width, _STRIP_WIDTH)
-    views = (chunk for matrix in matrices for chunk in in_pieces(matrix, wide))
-    chunks = chain(views, _chunks(copied, width, dtype) if copied else ())
-    if triangle:
-        sums = np.zeros((tasks, tasks))
-        if dots:
-            sums += _dots(dots, tasks)
-        if matrices or copied:
-            sums += _triangle(chunks, tasks, dtype)
-        return torch.from_numpy(sums)
+    width = min(_CACHE // (tasks * dtype.itemsize), _WIDEST) + 16 if cpu else _WIDE
     total = torch.zeros(rows, columns, dtype=torch.float64, device=device)
+    if cpu and rows == tasks <= _DOT_ROWS:
+        sums = total.numpy()
+        blocks = [block for block in blocks if not _added_dots(block, dtype, sums)]
+        if not blocks:
+            return total
     part = torch.zeros_like(total, dtype=dtype)
-    for chunk in chunks:
+    for chunk in _chunks(blocks, width, dtype):
         # `out=` keeps autocast away.
-        torch.mm(chunk[:rows], chunk[-columns:].T, out=part)
-        total += part
-    return total
+        total += torch.mm(chunk[:rows], chunk[-columns:].T, out=part)
+    return total if tasks > rows else (total + total.T) / 2  # symmetric, whatever the rounding
 
 
-def _triangle(chunks: Iterable[Tensor], tasks: int, dtype: torch.dtype) -> Array:
-    """The Gramian of all rows, from the products of its upper triangle."""
-    sums, part = np.zeros((tasks, tasks)), torch.zeros(tasks, tasks, dtype=dtype)
-    from_diagonal = [part[k, k:] for k in range(tasks)]
-    for chunk in chunks:
-        if tasks in _VECTOR_ROWS:
-            for k, (row, products) in enumerate(zip(chunk.unbind(0), from_diagonal, strict=True)):
-                torch.mv(chunk[k:], row, out=products)
-        else:
-            for k in range(0, tasks, _STRIP):
-                strip = slice(k, k + _STRIP)
-                torch.mm(chunk[strip], chunk[k:].T, out=part[strip, k:])
-        sums += part.numpy()
-    if tasks not in _VECTOR_ROWS:
-        sums = np.triu(sums)  # the strips have lower triangles of their own
-    sums = sums + sums.T
-    sums.flat[:: tasks + 1] /= 2
-    return sums
+def _is_long(block: list[Tensor], dtype: torch.dtype) -> bool:
+    """Return whether the rows are worth a call each, and need no other dtype."""
+    return block[0].numel() >= _LONG and all(row.dtype == dtype for row in block)
 
 
-def _dots(blocks: list[list[Tensor]], tasks: int) -> Array:
-    """The Gramian of few rows, without a copy."""
-    sums = np.zeros((tasks, tasks))
-    for block in blocks:
-        for pieces in zip(*(in_pieces(row, 2 * _WIDEST) for row in block), strict=True):
-            for i, j in combinations_with_replacement(range(tasks), 2):
-                product = torch.dot(pieces[i], pieces[j]).item()
-                sums[i, j] += product
-                if i < j:
-                    sums[j, i] += product
-    return sums
+def _added_dots(block: list[Tensor], dtype: torch.dtype, sums: Array) -> bool:
+    """Add the inner products of long rows to the sums, without a copy; return whether they are."""
+    if not _is_long(block, dtype):
+        return False
+    for pieces in zip(*(in_pieces(row, _WIDE) for row in block), strict=True):
+        for i, j in combinations_with_replacement(range(len(block)), 2):
+            product = torch.dot(pieces[i], pieces[j]).item()
+            sums[i, j] += product
+            if i < j:
+                sums[j, i] += product
+    return True
 
 
 def _chunks(blocks: list[list[Tensor]], width: int, dtype: torch.dtype) -> Iterator[Tensor]:
-    """The columns of all blocks in turn, in one buffer (task, column) of so many columns."""
-    width = min(width, sum(len(block[0]) for block in blocks))
-    buffer = blocks[0][0].new_empty(len(blocks[0]), width, dtype=dtype)
-    small: list[list[Tensor]] = []  # blocks that fill one buffer together
+    """Yield the columns of all blocks in turn, in one buffer (task, column) of at most `width`."""
+    width = min(width, sum(block[0].numel() for block in blocks))
+    buffer: Tensor | None = None
+    small: list[list[Tensor]] = []  # blocks that fill the buffer together
     filled = 0
     for block in blocks:
-        size = len(block[0])
+        size = block[0].numel()
+        if _is_long(block, dtype) and (matrix := as_matrix(block)) is not None:
+            yield from in_pieces(matrix, width)
+            continue
+        if buffer is None:
+            buffer = block[0].new_empty(len(block), width, dtype=dtype)
         if size >= width:
             for pieces in zip(*(in_pieces(row, width) for row in block), strict=True):
-                yield torch.stack(pieces, out=buffer[:, : len(pieces[0])])
+                yield torch.stack(pieces, out=buffer[:, : pieces[0].numel()])
             continue
         if filled + size > width:
             yield _joined(small, buffer[:, :filled])
             small, filled = [], 0
         small.append(block)
         filled += size
-    if small:
+    if small and buffer is not None:
         yield _joined(small, buffer[:, :filled])
 
 
@@ -244,7 +190,7 @@ def _joined(blocks: list[list[Tensor]], chunk: Tensor) -> Tensor:
 
 
 def _reduced_precision(device: str) -> bool:
-    """Whether PyTorch is set to round the factors of a float32 matrix product."""
+    """Return whether PyTorch is set to round the factors of a float32 matrix product."""
     backend = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
     setting = getattr(getattr(backend, "matmul", None), "fp32_precision", None)
     if setting is None:  # before torch 2.9

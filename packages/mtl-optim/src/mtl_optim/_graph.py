@@ -1,7 +1,6 @@
 """Ways through an autograd graph: the leaves that it ends at, and where it may be cut."""
 
 from collections.abc import Callable, Iterable
-from types import TracebackType
 
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
@@ -10,18 +9,11 @@ from ._gradients import Block
 
 
 def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) -> list[Tensor]:
-    """The leaf tensors that `backward` from `outputs` would give a gradient.
+    """Find the leaf tensors that `backward` from `outputs` would give a gradient.
 
     Args:
         outputs: Tensors with a graph.
         stop: Tensors behind which the search does not go; they are not returned.
-
-    Examples:
-        >>> import torch
-        >>> a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
-        >>> hidden = a * 2
-        >>> [leaf is b for leaf in reachable_leaves([hidden @ b], stop=[hidden])]
-        [True]
     """
     stop = list(stop)
     seen = {tensor.grad_fn for tensor in stop}
@@ -53,14 +45,6 @@ class Cut:
 
     Args:
         tensors: Where the graph is cut; a leaf has nothing behind it.
-
-    Examples:
-        >>> import torch
-        >>> w = torch.tensor(3.0, requires_grad=True)
-        >>> feature = w**2
-        >>> with Cut([feature]) as cut:
-        ...     cut.taken(torch.autograd.grad(feature * w, [feature, w]))
-        [tensor(3.), tensor(9.)]
     """
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
@@ -75,17 +59,12 @@ class Cut:
                 self.handles.append(handle)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for handle in self.handles:
             handle.remove()
 
     def taken(self, gradients: Iterable[Tensor | None]) -> Block:
-        """The gradients with respect to the tensors, and to others after them, of one walk."""
+        """Return the gradients of one walk, those that arrived at the cut in their places."""
         found = list(gradients)
         for place, tensor in enumerate(self.tensors):
             if tensor.grad_fn is not None:

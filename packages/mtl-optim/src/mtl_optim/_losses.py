@@ -65,7 +65,7 @@ class TaskLosses:
         return len(self.values)
 
     def seeds(self, weights: Tensor) -> list[Tensor]:
-        """The gradients of scale · Σ w_k L_k with respect to the outputs."""
+        """Return the gradients of scale · Σ w_k L_k with respect to the outputs."""
         scaled = weights * self.scale
         if self.scale == 1:  # a scaler finds what overflows, and takes a smaller scale
             for task, weight in enumerate(scaled.tolist()):
@@ -83,19 +83,19 @@ class TaskLosses:
         ]
 
     def backward(self, weights: Tensor, *, retain_graph: bool) -> None:
-        """One backward of Σ w_k L_k into `.grad`."""
+        """Take one backward of Σ w_k L_k into `.grad`."""
         torch.autograd.backward(self.outputs, self.seeds(weights), retain_graph=retain_graph)
 
     def total_gradient(
         self, weights: Tensor, inputs: list[Tensor], *, retain_graph: bool
     ) -> list[Tensor | None]:
-        """The gradient of Σ w_k L_k with respect to `inputs`; None where it is not reached."""
+        """Return the gradient of Σ w_k L_k with respect to `inputs`; None if it has none."""
         return _grad(self.outputs, inputs, self.seeds(weights), retain_graph)
 
     def gradient(
         self, task: int, inputs: list[Tensor], *, retain_graph: bool
     ) -> list[Tensor | None]:
-        """The gradient of one loss with respect to `inputs`; None where it is not reached."""
+        """Return the gradient of one loss with respect to `inputs`; None if it has none."""
         if self.parts:
             seed = self.values.new_full((), self.scale)
             return _grad([self.parts[task]], inputs, [seed], retain_graph)
@@ -122,7 +122,7 @@ def _grad(
 
 
 def _stacked_parts(losses: Tensor) -> list[GradientEdge]:
-    """Where `torch.stack` joined the losses: a walk from there does not enter the others' graphs.
+    """Find where `torch.stack` joined the losses: a walk from there skips the others' graphs.
 
     None for a vector that came about otherwise, and before PyTorch can walk from there (2.7).
     """

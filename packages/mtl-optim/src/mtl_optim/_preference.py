@@ -1,28 +1,21 @@
-"""Preference vectors and ideal points: what is accepted, in one place."""
+"""The checks of preference vectors and ideal points."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from ._bases import Method
 from ._checks import as_numbers, check_finite, check_length
 
 _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
 
 
 def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
-    """The preference as a float64 vector (task,) on the simplex.
+    """Read a preference as a float64 vector (task,) on the simplex.
 
     A sum within 1e-3 of 1 is taken for rounding and divided out; anything else is an error, since
     a vector of another sum is more often a mistake than a wish.
-
-    Raises:
-        TypeError: It holds something other than numbers.
-        ValueError: An entry is negative, NaN or infinite, the sum is not 1, or it is no vector.
-
-    Examples:
-        >>> as_preference([0.25, 0.75])
-        tensor([0.2500, 0.7500], dtype=torch.float64)
     """
     vector = as_vector("preference", preference)
     if not bool(torch.isfinite(vector).all()) or bool((vector < 0).any()):
@@ -34,16 +27,7 @@ def as_preference(preference: Sequence[float] | Tensor) -> Tensor:
 
 
 def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
-    """A preference whose ray 1/r of loss space exists, as a float64 vector (task,).
-
-    Raises:
-        TypeError: As `as_preference`.
-        ValueError: As `as_preference`, or an entry is 0.
-
-    Examples:
-        >>> as_ray([0.25, 0.75])
-        tensor([0.2500, 0.7500], dtype=torch.float64)
-    """
+    """Read a preference with a ray 1/r in loss space, as a float64 vector (task,)."""
     vector = as_preference(preference)
     if bool((vector == 0).any()):
         raise ValueError(
@@ -54,16 +38,7 @@ def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
 
 
 def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = "ideal") -> Tensor:
-    """The ideal point, or another lower bound, as a float64 vector (task,); None is 0.
-
-    Raises:
-        TypeError: It holds something other than numbers.
-        ValueError: An entry is NaN or infinite, or there is not one per entry of the preference.
-
-    Examples:
-        >>> as_ideal(None, 2)
-        tensor([0., 0.], dtype=torch.float64)
-    """
+    """Read the ideal point, or another lower bound, as a float64 vector (task,); None is 0."""
     if ideal is None:
         return torch.zeros(tasks, dtype=torch.float64)
     point = as_vector(name, ideal)
@@ -73,13 +48,24 @@ def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = 
 
 
 def as_vector(name: str, numbers: object) -> Tensor:
-    """Numbers as a float64 tensor (task,) on the CPU, a copy.
-
-    Raises:
-        TypeError: They are no numbers.
-        ValueError: They are no vector, or none.
-    """
+    """Copy numbers into a float64 tensor (task,) on the CPU."""
     vector = torch.from_numpy(as_numbers(name, numbers))
     if vector.ndim != 1 or vector.numel() == 0:
         raise ValueError(f"`{name}` must have shape (task,), got {tuple(vector.shape)}")
     return vector
+
+
+class HoldsPreference(Method):
+    """Mixin of a method that holds a preference r (task,). Name it before the kind."""
+
+    preference: Tensor
+    read = staticmethod(as_preference)
+
+    def __init__(self, preference: Sequence[float] | Tensor) -> None:
+        super().__init__()
+        self.register_buffer("preference", self.read(preference))
+
+    def preference_for(self, losses: Tensor) -> Tensor:
+        """Return r as a vector like the losses (task,)."""
+        check_length("preference", len(self.preference), len(losses))
+        return self.preference.to(losses)

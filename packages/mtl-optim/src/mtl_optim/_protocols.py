@@ -1,15 +1,17 @@
-"""What a method may need of a driver beside losses and gradients.
+"""What a method may need of a training loop beside losses and gradients.
 
-`SecondLook` needs the losses after the step, `Learnable` an optimizer for its parameters.
+`SecondLook` needs the losses after the step, `EpochEnd` a call at the end of each epoch,
+`Learnable` an optimizer for its parameters.
 """
 
 from abc import abstractmethod
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._checks import check_count, check_losses, check_tensor
+from ._checks import check_count, host_losses
 
 
 class SecondLook(Method):
@@ -31,7 +33,7 @@ class SecondLook(Method):
         """Update the state from the losses (task,) after the step: float64, on the CPU."""
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """As the kind's `weights`; refuses while the look of the last step is missing.
+        """Compute the weights as the kind does; raise if the last step was not shown.
 
         Raises:
             RuntimeError: `look_again` was not called since the last weights.
@@ -57,11 +59,29 @@ class SecondLook(Method):
                 f"{type(self).__name__} has nothing to compare with: "
                 "call `mtl_optim.backward` before `look_again`"
             )
-        check_tensor("losses", losses)
-        host = losses.detach().to("cpu", torch.float64)
-        check_losses(host)
-        self.look(host)
+        self.look(host_losses(losses))
         self.awaits_look.fill_(False)
+
+
+@runtime_checkable
+class EpochEnd(Protocol):
+    """Protocol of a method that must know where an epoch ends.
+
+    Any method with an `end_epoch` is one; it needs no base class. The training loop calls it after
+    each epoch. `method.modules()` finds it inside wrappers too:
+
+        for part in method.modules():
+            if isinstance(part, EpochEnd):
+                part.end_epoch()
+
+    Examples:
+        >>> from mtl_optim import CRMOGM, DynamicWeightAverage
+        >>> [isinstance(part, EpochEnd) for part in CRMOGM(DynamicWeightAverage()).modules()]
+        [False, True]
+    """
+
+    def end_epoch(self) -> None:
+        """End the epoch of the steps since the last call."""
 
 
 class Learnable(Method):
@@ -84,13 +104,13 @@ class Learnable(Method):
         super().__init__()
         check_count("accumulation", accumulation)
         self.accumulation = accumulation
-        # A resumed run starts to watch anew, so this is no part of the state.
+        # A resumed run starts to watch again, so this is not part of the state.
         self.register_buffer("answered", torch.empty(0), persistent=False)
         self.register_buffer("waiting", torch.zeros((), dtype=torch.int64), persistent=False)
 
     @abstractmethod
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """What the method's parameters minimise: a scalar with a graph to them."""
+        """Return what the method's parameters minimise: a scalar with a graph to them."""
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """Add the objective's gradient to the `.grad` of the parameters.

@@ -20,31 +20,27 @@ class Randomness(Method):
         generator: A CPU generator; None makes a new one with the default seed.
 
     Raises:
-        TypeError: `generator` is no `torch.Generator`.
+        TypeError: `generator` is not a `torch.Generator`.
     """
 
-    def __init__(self, generator: torch.Generator | None = None) -> None:
+    def __init__(self, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         check_generator(generator)
         self.generator = torch.Generator() if generator is None else generator
 
     def get_extra_state(self) -> Tensor:
-        """The generator's state."""
+        """Return the generator's state."""
         return self.generator.get_state()
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Put the generator back to a saved state."""
+        """Restore a saved state of the generator."""
         self.generator.set_state(state.cpu())
 
 
 def random_orders(tasks: int, generator: torch.Generator) -> NDArray[np.int64]:
-    """For each task the others in a random order: (task, task − 1).
+    """Draw a random order of the others for each task: (task, task − 1).
 
     Two tasks have one order, for which nothing is drawn.
-
-    Examples:
-        >>> random_orders(2, torch.Generator()).tolist()
-        [[1], [0]]
     """
     if tasks == 2:
         return np.array([[1], [0]])
@@ -54,14 +50,10 @@ def random_orders(tasks: int, generator: torch.Generator) -> NDArray[np.int64]:
 
 
 def uniforms(generator: torch.Generator) -> Callable[[int], Tensor]:
-    """A source of numbers that are uniform on (−1, 1), float32, on the CPU.
+    """Make a source of numbers that are uniform on (−1, 1), float32, on the CPU.
 
     One draw from the generator seeds it: its numbers cost a fifth of those of `torch.rand`, and
     their 24 digits are odd, so that neither end is met.
-
-    Examples:
-        >>> bool((uniforms(torch.Generator())(1000).abs() < 1).all())
-        True
     """
     bits = np.random.SFC64(int(torch.randint(2**63 - 1, (), generator=generator)))
 

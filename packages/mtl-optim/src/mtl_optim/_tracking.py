@@ -1,4 +1,4 @@
-"""Gradients averaged over the steps, for methods that combine those instead of the last ones."""
+"""Gradients averaged over the steps, for methods that combine the averages."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._checks import check_finite
-from ._gradients import Rows, finite_rows
+from ._gradients import Rows, check_finite_rows, finite_rows
 
 
 class TrackedGradients(Method):
@@ -33,15 +32,15 @@ class TrackedGradients(Method):
 
     @abstractmethod
     def rate(self, step: int) -> float:
-        """ρ_t in (0, 1] of the step, counted from 1; 1 at the first, where there is no average."""
+        """Return ρ_t in (0, 1] for step t, counted from 1; ρ_1 = 1, as there is no average."""
 
     def factors(self, losses: Tensor) -> Tensor:
-        """The c (task,) of the losses (task,)."""
+        """Return the factors c (task,) for the losses (task,)."""
         return torch.ones_like(losses)
 
     @torch.no_grad()
     def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
-        """The averages after these gradients, which a gradient scaler has multiplied by `scale`.
+        """Update the averages by the gradients, which a gradient scaler has multiplied by `scale`.
 
         Gradients that overflowed in a scaler leave the averages, and are handed back as they are.
 
@@ -62,29 +61,25 @@ class TrackedGradients(Method):
         return [[None if y is None else y * scale for y in row] for row in self.averages]
 
     def admit(self, jacobian: Rows, scale: float) -> bool:
-        """Whether the gradients may enter the state, which counts the step then.
-
-        Raises:
-            ValueError: As `track`.
-        """
-        finite = finite_rows(jacobian)
-        if not bool(finite.all()):
-            if scale != 1:
-                return False
-            check_finite(torch.where(finite, 0.0, torch.nan), "`losses`: the gradient")
+        """Return whether the gradients may enter the state; if so, count the step."""
+        if scale == 1:
+            check_finite_rows(jacobian)
+        elif not bool(finite_rows(jacobian).all()):
+            return False
         if not self.averages:
             self.averages = [[None] * len(row) for row in jacobian]
         found = len(jacobian), len(jacobian[0])
         before = len(self.averages), len(self.averages[0])
         if found != before:
             raise ValueError(
-                f"`shared` must keep its number of tasks and of tensors: got {found} after {before}"
+                "`shared` must not change its number of tasks and of tensors: "
+                f"got {found} after {before}"
             )
         for own, row in zip(self.averages, jacobian, strict=True):
             for average, gradient in zip(own, row, strict=True):
                 if average is not None and gradient is not None and average.shape != gradient.shape:
                     raise ValueError(
-                        "`shared` must keep the shapes of its tensors: got "
+                        "`shared` must not change the shapes of its tensors: got "
                         f"{tuple(gradient.shape)} after {tuple(average.shape)}"
                     )
         self.steps += 1
@@ -111,11 +106,8 @@ class TrackedGradients(Method):
         own = f"{prefix}averages."
         found = {key: value for key, value in state_dict.items() if key.startswith(own)}
         tracked = state_dict.get(f"{prefix}tracked")
-        rest = {
-            key: value
-            for key, value in state_dict.items()
-            if key not in found and key != f"{prefix}tracked"
-        }
+        mine = {*found, f"{prefix}tracked"}
+        rest = {key: value for key, value in state_dict.items() if key not in mine}
         super()._load_from_state_dict(rest, prefix, *args, **kwargs)
         self.steps, tasks, blocks = (0, 0, 0) if tracked is None else tracked.tolist()
         self.averages = [[None] * blocks for _ in range(tasks)]
@@ -127,7 +119,7 @@ class TrackedGradients(Method):
 def _move(
     average: Tensor | None, gradient: Tensor | None, rate: float, part: float
 ) -> Tensor | None:
-    """(1 − ρ) y + ρ c g, in the memory of y; None is 0."""
+    """Return (1 − ρ) y + ρ c g, in the memory of y; None is 0."""
     if average is None:
         return None if gradient is None else gradient * part
     average = average.to(gradient.device) if gradient is not None else average

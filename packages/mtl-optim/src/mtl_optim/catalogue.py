@@ -14,7 +14,7 @@ from ._bases import (
     Method,
     Weighting,
 )
-from ._protocols import Learnable, SecondLook
+from ._protocols import EpochEnd, Learnable, SecondLook
 from ._tracking import TrackedGradients
 from .wrappers import Wrapper
 
@@ -36,7 +36,7 @@ method that needs the losses alone costs one backward; the Gramian comes by the 
 
 
 def methods() -> list[type[Method]]:
-    """The public methods, wrappers included, by name."""
+    """List the public methods by name, wrappers included."""
     public = [getattr(mtl_optim, name) for name in mtl_optim.__all__]
     kinds = (Weighting, JacobianAggregator)
     found = [c for c in public if inspect.isclass(c) and issubclass(c, kinds)]
@@ -44,7 +44,7 @@ def methods() -> list[type[Method]]:
 
 
 def entry(method: type[Method]) -> str:
-    """One method's section: needs, what it does and promises, scale, cost, reference.
+    """Write one method's section: needs, what it does and promises, scale, cost, references.
 
     Examples:
         >>> print(entry(mtl_optim.MGDA).splitlines()[0])
@@ -65,7 +65,7 @@ def entry(method: type[Method]) -> str:
         f"* Cost: {_kind(method)[1]}.",
         *(f"* {_one_line(b)}" for b in promise),
     ]
-    for title in ("Reference", "Note"):
+    for title in ("References", "Note"):
         section = re.search(rf"^{title}:\n((?:    .*\n?|\n)+)", text, flags=re.MULTILINE)
         if section:
             lines.append(f"* {title}: {_one_line(section.group(1))}")
@@ -73,7 +73,7 @@ def entry(method: type[Method]) -> str:
 
 
 def catalogue() -> str:
-    """All methods as one Markdown page, an overview first."""
+    """Write all methods as one Markdown page, an overview first."""
     links = [f"[{method.__name__}](#{method.__name__.lower()})" for method in methods()]
     rows = [
         f"| {link} | {_needs(method)} | {_purpose(method)} |"
@@ -94,7 +94,7 @@ def catalogue() -> str:
 
 
 def _kind(method: type[Method]) -> tuple[str, str]:
-    """What the method looks at, and what a step costs."""
+    """Return what the method looks at, and what a step costs."""
     return next((looks, cost) for kind, looks, cost in _KINDS if issubclass(method, kind))
 
 
@@ -104,6 +104,8 @@ def _needs(method: type[Method]) -> str:
         needs.append("a preference")
     if issubclass(method, SecondLook):
         needs.append("the losses after the step")
+    if issubclass(method, EpochEnd):
+        needs.append("a call at the end of each epoch")
     if issubclass(method, TrackedGradients):
         needs.append("memory for K gradients from step to step")
     if issubclass(method, Learnable):
@@ -112,13 +114,13 @@ def _needs(method: type[Method]) -> str:
 
 
 def _purpose(method: type[Method]) -> str:
-    """The first line of the docstring, in which a bar would end the cell."""
+    """Return the first line of the docstring, with bars escaped: they would end the cell."""
     first = (inspect.getdoc(method) or "").split("\n\n")[0]
     return _one_line(first).replace("|", "\\|")
 
 
 def _signature(method: type[Method]) -> str:
-    """The arguments with their defaults, without types."""
+    """Write the arguments with their defaults, without types."""
     signature = inspect.signature(method)
     collected = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = [

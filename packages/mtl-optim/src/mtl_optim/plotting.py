@@ -1,7 +1,5 @@
 """Weights and conflicts over the steps; needs the extra `plot` (matplotlib)."""
 
-from __future__ import annotations
-
 import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,17 +15,14 @@ if TYPE_CHECKING:
 
 
 def plot_weights(
-    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: Axes | None = None
-) -> Axes:
+    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: "Axes | None" = None
+) -> "Axes":
     """Draw each task's weight over the steps.
 
     Args:
         steps: The records that `backward` returned, in order; those without weights are left out.
         names: One per task; None numbers them.
         ax: Where to draw; None makes a figure.
-
-    Returns:
-        The axes.
 
     Raises:
         ImportError: matplotlib is missing.
@@ -49,24 +44,15 @@ def plot_weights(
 
 
 def plot_conflicts(
-    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: Axes | None = None
-) -> Axes:
+    steps: Sequence[Step], names: Sequence[str] | None = None, *, ax: "Axes | None" = None
+) -> "Axes":
     """Draw the cosine between the gradients of each pair of tasks over the steps.
 
-    Below 0 the tasks conflict.
-
-    Args:
-        steps: The records that `backward` returned; those without a Gramian are left out.
-        names: One per task; None numbers them.
-        ax: Where to draw; None makes a figure.
-
-    Returns:
-        The axes.
+    Below 0 the tasks conflict. Steps without a Gramian are left out; the arguments are those of
+    `plot_weights`.
 
     Raises:
-        ImportError: matplotlib is missing.
-        TypeError: `steps` hold something other than `Step` records, or `names` than strings.
-        ValueError: No step has a Gramian of two tasks or more, or there is not one name per task.
+        ValueError: No step has a Gramian of two tasks or more; otherwise as `plot_weights`.
 
     Examples:
         >>> G = torch.tensor([[1.0, -0.5], [-0.5, 1.0]])
@@ -86,7 +72,7 @@ def plot_conflicts(
 
 
 def _kept(steps: Sequence[Step], what: str) -> tuple[list[int], Tensor]:
-    """When the steps have it, and what they have then: (step, task, ...)."""
+    """Return the steps that have the attribute, and its values: (step, task, ...)."""
     if not isinstance(steps, Sequence) or not all(isinstance(step, Step) for step in steps):
         raise TypeError(f"`steps` must be a sequence of `Step` records, got {reprlib.repr(steps)}")
     found = [(t, getattr(step, what)) for t, step in enumerate(steps)]
@@ -106,7 +92,7 @@ def _names(names: Sequence[str] | None, tasks: int) -> list[str]:
     return list(labels)
 
 
-def _axes(ax: Axes | None) -> Axes:
+def _axes(ax: "Axes | None") -> "Axes":
     if ax is not None:
         if not callable(getattr(ax, "plot", None)):
             raise TypeError(f"`ax` must be matplotlib's Axes, got {type(ax).__name__}")

@@ -7,7 +7,7 @@ weights. See `CHECKS`.
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle
 
 import torch
 from torch import Tensor
@@ -22,12 +22,12 @@ SCALES = (1e-10, 1e-3, 1.0, 1e3, 1e10)
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A generator on the CPU with this seed."""
+    """Make a generator on the CPU with this seed."""
     return torch.Generator().manual_seed(seed)
 
 
 def double(*values: float) -> Tensor:
-    """The numbers as a float64 vector."""
+    """Make a float64 vector of the numbers."""
     return torch.tensor(values, dtype=torch.float64)
 
 
@@ -52,12 +52,12 @@ class Case:
     decades: float = 13.0
 
     def resolves(self, gramian: Tensor) -> bool:
-        """Whether the gradients' norms are within the method's reach."""
+        """Return whether the method resolves gradients of these norms."""
         squares = gramian.diagonal()
         return bool(squares.max() <= 10 ** (2 * self.decades) * squares.min())
 
     def weights(self, losses: Tensor, gramian: Tensor) -> Tensor:
-        """The weights of a new method."""
+        """Compute the weights of a new method."""
         return self.make(len(losses)).weights(losses=losses, gramian=gramian)
 
 
@@ -70,7 +70,7 @@ def random_jacobian(
     scale: float = 1.0,
     conflict: float = 0.0,
 ) -> Tensor:
-    """A Jacobian (task, param) with float64 entries.
+    """Draw a Jacobian (task, param) with float64 entries.
 
     Args:
         tasks: Number K of rows.
@@ -101,7 +101,7 @@ def descend(
     steps: int = 400,
     decay: float = 1.0,
 ) -> tuple[Tensor, Step]:
-    """Gradient descent on a small problem, in float64.
+    """Run gradient descent on a small problem, in float64.
 
     Args:
         problem: From a point (n,) to losses (task,).
@@ -132,7 +132,7 @@ def descend(
 
 
 def slopes(scalar: Callable[[Tensor], Tensor], losses: Tensor) -> Tensor:
-    """∂ scalar / ∂ losses (task,) by central differences.
+    """Compute ∂ scalar / ∂ losses (task,) by central differences.
 
     Examples:
         >>> slopes(torch.prod, torch.tensor([2.0, 3.0]).double()).round(decimals=6)
@@ -143,18 +143,13 @@ def slopes(scalar: Callable[[Tensor], Tensor], losses: Tensor) -> Tensor:
 
 
 def problems(seed: int = 0, *, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-    """Losses (task,) and Jacobians (task, param) of K = 1..12, all ranks, norms and scales.
+    """Yield losses (task,) and Jacobians (task, param) of K = 1..12, all ranks, norms and scales.
 
     Args:
         seed: Of the draws.
         every: Leaves out all but every so many; one prime to 3 keeps all ranks and norms.
     """
-    yield from islice(_problems(seed), 0, None, every)
-
-
-def _problems(seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-    scales = cycle(SCALES)
+    generator, scales, count = seeded(seed), cycle(SCALES), 0
     for tasks in range(1, 13):
         for rank in sorted({1, max(1, tasks - 1), tasks + 3}):
             for decades in (0.0, 6.0, 12.0):
@@ -166,11 +161,14 @@ def _problems(seed: int) -> Iterator[tuple[Tensor, Tensor]]:
                     scale=next(scales),
                     conflict=1.5 * float(torch.rand((), generator=generator)),
                 )
-                yield 0.1 + torch.rand(tasks, generator=generator, dtype=torch.float64), J
+                losses = 0.1 + torch.rand(tasks, generator=generator, dtype=torch.float64)
+                if count % every == 0:
+                    yield losses, J
+                count += 1
 
 
 def check_weights_are_finite(case: Case) -> None:
-    """One finite weight per task, and the arguments stay as they were."""
+    """Check that there is one finite weight per task, and that the arguments do not change."""
     for losses, J in problems():
         gramian = J @ J.T
         before = losses.clone(), gramian.clone()
@@ -182,7 +180,7 @@ def check_weights_are_finite(case: Case) -> None:
 
 
 def check_degree(case: Case) -> None:
-    """w(c² G) = c^degree w(G) for c = 1e-10..1e10: no absolute thresholds."""
+    """Check w(c² G) = c^degree w(G) for c = 1e-10..1e10: no absolute thresholds."""
     for losses, J in problems(1, every=4):
         gramian = J @ J.T
         if not case.resolves(gramian):
@@ -197,10 +195,10 @@ def check_degree(case: Case) -> None:
 
 
 def check_permutation(case: Case) -> None:
-    """Permuting the tasks leaves the direction."""
+    """Check that permuting the tasks leaves the direction."""
     if case.random or case.ordered:
         return
-    generator = torch.Generator().manual_seed(2)
+    generator = seeded(2)
     for losses, J in problems(2, every=2):
         gramian = J @ J.T
         if not case.resolves(gramian):
@@ -213,7 +211,7 @@ def check_permutation(case: Case) -> None:
 
 
 def check_single_task(case: Case) -> None:
-    """With one task the direction is the gradient times a positive number."""
+    """Check that the direction of a single task is a positive multiple of its gradient."""
     for norm in (1e-10, 1.0, 1e10):
         gramian = torch.tensor([[norm**2]], dtype=torch.float64)
         weights = case.weights(torch.ones(1, dtype=torch.float64), gramian)
@@ -221,8 +219,8 @@ def check_single_task(case: Case) -> None:
 
 
 def check_zero_gradients(case: Case) -> None:
-    """No gradient at all, or one that vanishes, or one that is twice there: finite weights."""
-    generator = torch.Generator().manual_seed(3)
+    """Check that weights are finite where gradients vanish or are equal."""
+    generator = seeded(3)
     for tasks in range(2, 7):
         losses = torch.ones(tasks, dtype=torch.float64)
         J = random_jacobian(tasks, tasks + 2, generator=generator)
@@ -235,7 +233,7 @@ def check_zero_gradients(case: Case) -> None:
 
 
 def check_non_finite_raises(case: Case) -> None:
-    """NaN and infinity, in a loss or in a gradient, end in an error that names the task."""
+    """Check that NaN and infinity, in a loss or a gradient, raise an error that names the task."""
     for bad in (torch.nan, torch.inf, -torch.inf):
         losses, gramian = torch.ones(3), torch.eye(3)
         losses[1] = bad
@@ -247,8 +245,8 @@ def check_non_finite_raises(case: Case) -> None:
 
 
 def check_dtypes(case: Case) -> None:
-    """The weights have the dtype of what they weigh; the solve is in float64 whatever it is."""
-    J = random_jacobian(4, 6, generator=torch.Generator().manual_seed(4))
+    """Check that weights have the dtype of what they weigh, and are solved for in float64."""
+    J = random_jacobian(4, 6, generator=seeded(4))
     losses, gramian = torch.tensor([0.5, 1.0, 1.5, 2.0], dtype=torch.float64), J @ J.T
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         low_losses, low_gramian = losses.to(dtype), gramian.to(dtype)
@@ -259,7 +257,7 @@ def check_dtypes(case: Case) -> None:
 
 
 def check_state(case: Case) -> None:
-    """A state_dict resumes the method bit for bit, and a copy goes its own way."""
+    """Check that a state_dict resumes the method bit for bit, and that a copy is independent."""
     sequence = [(losses, J @ J.T) for losses, J in problems(5) if len(losses) == 4][:8]
     method = case.make(4)
     for losses, gramian in sequence[:3]:
@@ -273,7 +271,7 @@ def check_state(case: Case) -> None:
 
 
 def check_casts(case: Case) -> None:
-    """A method inside a module that is cast to another precision goes on."""
+    """Check that a method inside a module survives a cast to another precision."""
     sequence = [(losses, J @ J.T) for losses, J in problems(6) if len(losses) == 3][:3]
     for dtype in (torch.float32, torch.bfloat16):
         method = case.make(3)
@@ -283,7 +281,7 @@ def check_casts(case: Case) -> None:
 
 
 def check_weights_are_the_callers(case: Case) -> None:
-    """What a caller does to the weights does not reach the method."""
+    """Check that a caller who changes the weights does not change the method."""
     sequence = [(losses, J @ J.T) for losses, J in problems(7) if len(losses) == 3][:4]
     method, touched = case.make(3), case.make(3)
     for losses, gramian in sequence:
@@ -307,7 +305,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
 
 
 def assert_same_direction(gramian: Tensor, one: Tensor, other: Tensor) -> None:
-    """Jᵀ one equals Jᵀ other, up to rounding of the summands.
+    """Assert that Jᵀ one equals Jᵀ other, up to rounding of the summands.
 
     The weights themselves need not be equal: with dependent gradients several give one direction.
     The square root of a float64 rounding, 1e-8, is what a Gramian resolves.

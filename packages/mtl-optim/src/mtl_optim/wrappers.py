@@ -1,6 +1,7 @@
 """Methods made of another method."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,28 +13,25 @@ from ._checks import (
     check_cross_gramian,
     check_flag,
     check_length,
-    check_losses,
     check_positive,
     check_positive_number,
     check_tensor,
+    host_losses,
 )
 from ._gradients import Rows
 
 
+def _of_inner(name: str) -> Any:
+    """Make a property that is the inner method's."""
+    return property(lambda self: getattr(self.inner, name), doc="As the inner method.")
+
+
 class _ShownTheSame(Weighting):
-    """What a method made of another one is shown: the gradients and batches of the inner one."""
+    """A method made of another one, which is shown the gradients and batches of the inner one."""
 
     inner: Weighting
-
-    @property
-    def wants_second_batch(self) -> bool:
-        """As the inner method."""
-        return self.inner.wants_second_batch
-
-    @property
-    def tracks(self) -> bool:
-        """As the inner method."""
-        return self.inner.tracks
+    wants_second_batch = _of_inner("wants_second_batch")
+    tracks = _of_inner("tracks")
 
     def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
         """As the inner method."""
@@ -51,8 +49,11 @@ class Wrapper(_ShownTheSame):
         inner: The method inside.
 
     Raises:
-        TypeError: `inner` is no weighting.
+        TypeError: `inner` is not a weighting.
     """
+
+    due = _of_inner("due")
+    looks_at_gradients = _of_inner("looks_at_gradients")
 
     def __init__(self, inner: Weighting) -> None:
         super().__init__()
@@ -62,45 +63,32 @@ class Wrapper(_ShownTheSame):
             )
         self.inner = inner
 
-    @property
-    def due(self) -> bool:
-        """As the inner method."""
-        return self.inner.due
-
-    @property
-    def looks_at_gradients(self) -> bool:
-        """As the inner method."""
-        return self.inner.looks_at_gradients
-
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """As the inner method."""
         self.inner.learn(losses, gramian, scale)
 
     def weights(self, *, losses: Tensor | None = None, gramian: Tensor | None = None) -> Tensor:
-        """The wrapped weights (task,), with the dtype and device of what they weigh.
+        """Compute the wrapped weights (task,), with the dtype and device of what they weigh.
 
         Raises:
             TypeError: The inner method or the wrapper needs what is not given.
             ValueError: As the inner method, or a loss is NaN or infinite.
         """
         like = gramian if gramian is not None and self.looks_at_gradients else losses
-        host_losses = host = None
-        if losses is not None:
-            check_tensor("losses", losses)
-            host_losses = losses.detach().to("cpu", torch.float64)
-            check_losses(host_losses)
+        host = None if losses is None else host_losses(losses)
+        products = None
         if gramian is not None and self.looks_at_gradients:
             check_tensor("gramian", gramian)
-            host = gramian.detach().to("cpu", torch.float64)
-            check_cross_gramian(host)
-            if losses is not None:
-                check_length("losses", len(losses), len(host))
-        found: Tensor = self(host_losses, host)
+            products = gramian.detach().to("cpu", torch.float64)
+            check_cross_gramian(products)
+            if host is not None:
+                check_length("losses", len(host), len(products))
+        found: Tensor = self(host, products)
         return found if like is None else self.checked(found, like)
 
     @abstractmethod
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,) from losses (task,) and Gramian (task, task): float64, on the CPU."""
+        """Return the weights (task,) from losses and Gramian: float64, on the CPU."""
 
 
 class LogLosses(Wrapper):
@@ -117,7 +105,7 @@ class LogLosses(Wrapper):
         keep_scale: Whether the step keeps the scale of the losses rather than that of their logs.
 
     Raises:
-        TypeError: `inner` is no weighting, or no losses are given.
+        TypeError: No losses are given.
         ValueError: A loss is not positive (the message names the task).
 
     Examples:
@@ -126,7 +114,7 @@ class LogLosses(Wrapper):
         >>> method.weights(losses=torch.tensor([1.0, 2.0]), gramian=torch.eye(2))
         tensor([0.2000, 0.4000])
 
-    Reference:
+    References:
         The log variants beside Liu et al., FAMO, NeurIPS 2023, in its released code.
     """
 
@@ -135,7 +123,7 @@ class LogLosses(Wrapper):
         self.keep_scale = check_flag("keep_scale", keep_scale)
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         losses, logs, gramian = self._logs(losses, gramian)
         try:
             weights = self.inner.weights(losses=logs, gramian=gramian) / losses
@@ -145,7 +133,7 @@ class LogLosses(Wrapper):
         return weights / (1 / losses).mean() if self.keep_scale else weights
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
-        """As the inner method, on log L."""
+        """Learn as the inner method, on log L."""
         _, logs, gramian = self._logs(losses, gramian)
         self.inner.learn(logs, gramian, scale)
 
@@ -172,10 +160,6 @@ class CRMOGM(Wrapper):
         inner: The method whose weights are averaged.
         gamma: γ in [0, 1); the first step takes the inner method's weights as they are.
 
-    Raises:
-        TypeError: `inner` is no weighting.
-        ValueError: `gamma` is not in [0, 1), or the number of tasks changes.
-
     Examples:
         >>> from mtl_optim import MGDA
         >>> method = CRMOGM(MGDA(), gamma=0.5)
@@ -184,7 +168,7 @@ class CRMOGM(Wrapper):
         tensor([0.5000, 0.5000])
         tensor([0.6250, 0.3750])
 
-    Reference:
+    References:
         Zhou et al., On the Convergence of Stochastic Multi-Objective Gradient Manipulation and
         Beyond, NeurIPS 2022, algorithm 1.
     """
@@ -197,7 +181,7 @@ class CRMOGM(Wrapper):
         self.register_buffer("average", torch.empty(0, dtype=torch.float64))
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         found = self.inner.weights(losses=losses, gramian=gramian)
         if self.average.numel() > 0:
             check_length("losses", len(found), len(self.average))
@@ -218,10 +202,6 @@ class RescaledWeights(Wrapper):
         inner: The method whose weights are rescaled.
         total: The sum, positive.
 
-    Raises:
-        TypeError: `inner` is no weighting.
-        ValueError: `total` is not positive and finite.
-
     Examples:
         >>> from mtl_optim import PCGrad
         >>> RescaledWeights(PCGrad()).weights(gramian=torch.eye(2))
@@ -233,7 +213,7 @@ class RescaledWeights(Wrapper):
         self.total = check_positive_number("total", total)
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         found = self.inner.weights(losses=losses, gramian=gramian)
         largest = found.abs().max()
         if float(largest) == 0:
@@ -255,8 +235,7 @@ class UpdateEvery(_ShownTheSame, GramianWeighting):
         steps: m, at least 1.
 
     Raises:
-        TypeError: `inner` is no weighting, or looks at losses only: nothing could be saved.
-        ValueError: `steps` is below 1.
+        TypeError: `inner` looks at losses only: nothing could be saved.
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -264,7 +243,7 @@ class UpdateEvery(_ShownTheSame, GramianWeighting):
         >>> method.weights(gramian=torch.eye(2)), method.due
         (tensor([0.5000, 0.5000]), False)
 
-    Reference:
+    References:
         Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, section 4.
     """
 
@@ -281,10 +260,10 @@ class UpdateEvery(_ShownTheSame, GramianWeighting):
         """Leave the check to the inner method, which may look at two batches."""
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
-        """As the inner method, in the steps that look at the Gramian."""
+        """Learn as the inner method, in the steps that look at the Gramian."""
         if gramian is not None:
             self.inner.learn(losses, gramian, scale)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return self.inner.weights(losses=losses, gramian=gramian)

@@ -1,10 +1,12 @@
 """Solvers for programs in K variables.
 
-They work in float64 on the unit-diagonal Gramian, so that no threshold depends on the norms.
+They take the Gramian G (task, task), positive semi-definite up to rounding, and work in float64 on
+its cosines, so that no threshold depends on the norms.
 """
 
 from ._align import align
 from ._ball_minimax import ball_minimax
+from ._cosines import unit_diagonal
 from ._dual_cone import project_onto_dual_cone
 from ._equal_cosines import equal_cosines
 from ._fair import alpha_fair
@@ -12,7 +14,6 @@ from ._min_norm import min_norm_point
 from ._nash import nash_bargaining
 from ._nnls import nnls
 from ._simplex import project_onto_simplex
-from ._unit_diagonal import unit_diagonal
 
 __all__ = [
     "align",

@@ -1,31 +1,20 @@
 """The principal components of a Gramian."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from ._factor import factor_of
-from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
+from .._checks import Array
+from ._cosines import factor_of, unit_diagonal
 
 
 def align(gramian: Array) -> tuple[Array, Array]:
-    """The singular values σ > 0 (rank,) and vectors V (task, rank) with G = V σ² Vᵀ.
+    """Find the singular values σ > 0 (rank,) and vectors V (task, rank) with G = V σ² Vᵀ.
 
     Found on A S, where C = AᵀA and S holds the norms: small components keep the digits that a
     decomposition of G loses by squaring. The rank is that of the cosines, whatever the norms.
 
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
-
     Returns:
         Values and vectors; of rank 0 where all gradients vanish.
-
-    Examples:
-        >>> values, _ = align(np.diag([1.0, 4.0, 0.0]))
-        >>> values.tolist()
-        [2.0, 1.0]
     """
     cosines, norms = unit_diagonal(gramian)
     moves = np.flatnonzero(norms > 0)
@@ -41,7 +30,7 @@ def align(gramian: Array) -> tuple[Array, Array]:
 
 
 def _jacobi(columns: Array) -> tuple[Array, Array]:
-    """The singular values and left vectors of a matrix (row, column) by one-sided Jacobi."""
+    """Find the singular values and left vectors of a matrix (row, column) by one-sided Jacobi."""
     rows_and_columns, left_vectors, no_right_vectors = 2, 0, 3
     found = lapack.dgejsv(columns, joba=rows_and_columns, jobu=left_vectors, jobv=no_right_vectors)
     values, left, _, work, _, failed = found

@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 from scipy import optimize
 from scipy.linalg import lapack
 
-from ._factor import cholesky, factor_of
+from .._checks import Array
+from ._cosines import cholesky, factor_of, unit_diagonal
 from ._nnls import nnls
-from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 _MAX_SUPPORTS = 20
 _TOLERANCE = 1e-12  # of the conditions on unit gradients
@@ -38,14 +36,9 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
         The weights of the shortest solution, d = Jᵀ v (task,), v ≥ 0, and α (task,), α ≥ 0,
         Σ α = 1.
 
-    Reference:
+    References:
         Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23, for the least-distance
         problem.
-
-    Examples:
-        >>> v, alpha = ball_minimax(np.eye(2), np.zeros(2), radius=1.0)
-        >>> v.round(12).tolist(), alpha.round(12).tolist()
-        ([0.707106781187, 0.707106781187], [0.5, 0.5])
     """
     cosines, norms = unit_diagonal(gramian)
     moves = norms > 0
@@ -97,7 +90,7 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
 
 
 def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | None:
-    """The v with which the ball is filled and all conditions hold, if a few supports find it.
+    """Find the v that fills the ball and meets all conditions, if a few supports do; else None.
 
     In units of the radius, from a level on that is near the one looked for, with steps t q of it:
     ⟨e_k, d⟩ ≥ p_k − t q_k.
@@ -147,10 +140,10 @@ def _alternate(C: Array, norms: Array, losses: Array, radius: float) -> Array | 
 def _fill(
     part: Array, losses: Array, level: float, reach: Array, q: Array, support: Any
 ) -> tuple[Array, Array, float]:
-    """On a support d = Eᵀ (a − t b), and ‖d‖² = 1 is a quadratic in t: a − t b, p and t.
+    """Solve on a support, where d = Eᵀ (a − t b) and ‖d‖² = 1: return a − t b, p and t.
 
-    The root is taken without a difference of like numbers; where there is none, t is that of the
-    shortest d.
+    The root is taken without a difference of nearly equal numbers; without a root, t is that of
+    the shortest d.
     """
     p = (losses - level) / reach
     right = np.array([p[support], q[support]]).T
@@ -163,6 +156,6 @@ def _fill(
 
 
 def _at_maximum(losses: Array) -> Array:
-    """α on the simplex, even over the largest losses."""
+    """Return α on the simplex, even over the largest losses."""
     at_maximum = losses == losses.max()
     return np.asarray(at_maximum / at_maximum.sum(), dtype=np.float64)

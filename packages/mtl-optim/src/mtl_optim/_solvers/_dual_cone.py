@@ -1,21 +1,18 @@
 """Projection onto the dual cone of the gradients."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from ._factor import cholesky, factor_of
+from .._checks import Array
+from ._cosines import cholesky, factor_of, unit_diagonal
 from ._nnls import nnls
-from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 _MAX_SUPPORTS = 10
 _TOLERANCE = 1e-14  # of a slope, as rounding leaves it
 
 
 def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
-    """Weights of the nearest directions that conflict with no gradient.
+    """Find the weights of the nearest directions that conflict with no gradient.
 
     The projection of Jᵀ u onto {d : J d ≥ 0} is Jᵀ (u + v) for the v ≥ 0 that minimises
     ‖Jᵀ (u + v)‖². With G = S C S and C = AᵀA that is a non-negative least squares in S v on the
@@ -27,11 +24,6 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
 
     Returns:
         Weights u + v (row, task); 0 where a gradient vanishes.
-
-    Examples:
-        >>> G = np.array([[1.0, -0.5], [-0.5, 1.0]])
-        >>> project_onto_dual_cone(G, np.array([[1.0, 0.0]])).round(12).tolist()
-        [[1.0, 0.5]]
     """
     cosines, norms = unit_diagonal(gramian)
     moves = norms > 0
@@ -55,7 +47,7 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
 
 
 def _exchange(C: Array, slope: Array) -> Array | None:
-    """The v ≥ 0 with r = C v + slope ≥ 0 and vᵀ r = 0, if a few exchanges of support find it."""
+    """Find the v ≥ 0 with r = C v + slope ≥ 0 and vᵀ r = 0, if a few exchanges of support do."""
     support = slope < 0
     for _ in range(_MAX_SUPPORTS):
         inside = np.flatnonzero(support)

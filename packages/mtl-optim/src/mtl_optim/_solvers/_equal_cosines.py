@@ -1,32 +1,21 @@
 """The direction that makes equal angles with all gradients."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from ._factor import cholesky, eigen
-from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
+from .._checks import Array
+from ._cosines import cholesky, eigen, unit_diagonal
 
 
 def equal_cosines(gramian: Array) -> tuple[Array, Array]:
-    """The x with C x = 1 on the cosines C, or the shortest least-squares solution x = C⁺ 1.
+    """Solve C x = 1 on the cosines C, by the shortest least-squares solution x = C⁺ 1 if need be.
 
     With E the unit gradients, Eᵀ x has the inner product 1 with each of them.
-
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
 
     Returns:
         x (task,) and the norms s (task,), so that the weights of that direction are x / s. A
         gradient that vanishes has no angle and x = 0. Where 1 is orthogonal to the range of C (as
         with g_1 = −g_2: no direction has the same cosine with all but 0), x = 0.
-
-    Examples:
-        >>> x, norms = equal_cosines(np.diag([4.0, 0.25]))
-        >>> x.tolist(), norms.tolist()
-        ([1.0, 1.0], [2.0, 0.5])
     """
     cosines, norms = unit_diagonal(gramian)
     moves = norms > 0

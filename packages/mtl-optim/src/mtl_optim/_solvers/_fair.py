@@ -1,18 +1,16 @@
 """The α-fair allocation."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
+from .._checks import Array
+from ._cosines import unit_diagonal
 
 _LOST = 1e-6  # as for the Nash bargain: from here on fewer than six digits are right
 _MAX_STEPS = 500
 
 
 def alpha_fair(gramian: Array, alpha: float) -> Array:
-    """The w > 0 with G w = w^(−p), p = 1/α.
+    """Find the w > 0 with G w = w^(−p), p = 1/α.
 
     It is the stationarity of the strictly convex ½ wᵀ G w − Σ ∫ w^(−p). With G = S C S the unknown
     is β, w_k = β_k s_k^(−2/(1+p)), so that each task alone has β = 1; Newton steps in β, bounded
@@ -25,10 +23,6 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
     Returns:
         w (task,), resolved for norms within six decades (any, at α = 1). A task whose gradient
         vanishes has 0, and so have all where no direction serves all, up to rounding.
-
-    Examples:
-        >>> alpha_fair(np.diag([1.0, 8.0]), alpha=2.0).round(12).tolist()
-        [1.0, 0.25]
     """
     cosines, norms = unit_diagonal(gramian)
     w = np.zeros(len(norms))
@@ -42,7 +36,7 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
 
 
 def _solve(C: Array, t: Array, p: float) -> Array:
-    """β with Σ_j C_kj t_j β_j = t_k β_k^(−p), or zeros where there is none."""
+    """Find β with Σ_j C_kj t_j β_j = t_k β_k^(−p), or zeros if there is none."""
     tasks = len(C)
     rounding = tasks * np.finfo(np.float64).eps
     M = C * t / t[:, None]

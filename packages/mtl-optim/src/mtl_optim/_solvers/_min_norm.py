@@ -1,18 +1,15 @@
 """The point of least norm in the convex hull of the gradients."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from ._factor import cholesky, factor_of
+from .._checks import Array
+from ._cosines import cholesky, factor_of, unit_diagonal
 from ._nnls import nnls
-from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
 
 
 def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
-    """The w ≥ 0 with nᵀ w = 1 that minimises wᵀ G w; with n = 1, on the simplex.
+    """Find the w ≥ 0 with nᵀ w = 1 that minimises wᵀ G w; with n = 1, on the simplex.
 
     With G = S C S, u = S w and a = S⁻¹ n (scaled to a largest entry of 1), w is proportional to
     S⁻¹ u for the u ≥ 0 that minimises uᵀ C u + (aᵀ u − 1)²: one non-negative least squares on a
@@ -26,10 +23,6 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
     Returns:
         w (task,), w ≥ 0, scaled to Σ w = 1 whatever n is. Where gradients of tasks with n > 0
         vanish, w is uniform on those tasks: the least norm is 0 and theirs.
-
-    Examples:
-        >>> min_norm_point(np.array([[1.0, 0.0], [0.0, 4.0]])).round(12).tolist()
-        [0.8, 0.2]
     """
     if len(gramian) == 2 and normal is None:
         one, other = gramian.diagonal().tolist()
@@ -57,7 +50,7 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
 
 
 def _between_two(one: float, other: float, inner: float) -> Array:
-    """The closed form for the squared norms of two gradients and their inner product."""
+    """Solve in closed form for the squared norms of two gradients and their inner product."""
     if inner >= min(one, other):  # the shorter one
         return np.array([one <= other, other <= one]) / (1.0 + (one == other))
     apart = (other - inner) + (one - inner)

@@ -1,12 +1,10 @@
 """The Nash bargaining solution."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from ._unit_diagonal import unit_diagonal
-
-Array = NDArray[np.float64]
+from .._checks import Array
+from ._cosines import unit_diagonal
 
 # Rounding disturbs β_i (Cβ)_i = 1 by K ε max β²; from here on fewer than six digits are right.
 _LOST = 1e-6
@@ -14,24 +12,17 @@ _MAX_STEPS = 500
 
 
 def nash_bargaining(gramian: Array) -> Array:
-    """The α > 0 with G α = 1/α.
+    """Find the α > 0 with G α = 1/α.
 
     It is the stationarity of the strictly convex, self-concordant ½ αᵀ G α − Σ log α, which damped
     Newton steps solve in 10 to 20 products of K×K. With G = S C S the unknown is β = S α, so that
     the norms of the gradients play no part.
-
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
 
     Returns:
         α (task,). A task whose gradient vanishes gains from no direction: it leaves the bargain
         with α = 0. Where a non-zero α ≥ 0 has G α = 0 (Pareto-stationary: no direction serves all,
         as with g_1 = −g_2), nothing can be gained by anyone and the bargain ends at its
         disagreement point: α = 0. "Has" is up to the rounding of float64.
-
-    Examples:
-        >>> nash_bargaining(np.array([[4.0, 0.0], [0.0, 0.25]])).round(12).tolist()
-        [0.5, 2.0]
     """
     cosines, norms = unit_diagonal(gramian)
     alpha = np.zeros(len(norms))
@@ -43,7 +34,7 @@ def nash_bargaining(gramian: Array) -> Array:
 
 
 def _solve(C: Array) -> Array:
-    """β with Cβ = 1/β, or zeros where there is none."""
+    """Find β with Cβ = 1/β, or zeros if there is none."""
     tasks = len(C)
     beta = np.full(tasks, 1.0 / np.sqrt(max(C.sum() / tasks, 1.0 / tasks)))
     bound = np.sqrt(_LOST / (tasks * np.finfo(np.float64).eps))

@@ -1,14 +1,13 @@
 """Non-negative least squares."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
-Array = NDArray[np.float64]
+from .._checks import Array
 
 
 def nnls(matrix: Array, target: Array) -> Array:
-    """The x ≥ 0 that minimises ‖A x − b‖².
+    """Find the x ≥ 0 that minimises ‖A x − b‖².
 
     An active-set method (Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23):
     exact up to rounding and finite, since no set of active constraints comes back.
@@ -17,15 +16,8 @@ def nnls(matrix: Array, target: Array) -> Array:
         matrix: A (row, column).
         target: b (row,).
 
-    Returns:
-        x (column,).
-
     Raises:
         RuntimeError: Rounding made the method cycle: more than 50 passes per column.
-
-    Examples:
-        >>> nnls(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2.0, -1.0])).tolist()
-        [2.0, 0.0]
     """
     solution, _ = optimize.nnls(matrix, target, maxiter=50 * matrix.shape[1])
     return np.asarray(solution, dtype=np.float64)

@@ -1,27 +1,19 @@
 """Projection onto the simplex."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from .._checks import Array
 
 
 def project_onto_simplex(vector: Array) -> Array:
-    """The nearest point of {x ≥ 0, Σ x = 1}: max(v − τ, 0) with the τ that makes the sum 1.
+    """Find the nearest point of {x ≥ 0, Σ x = 1}: max(v − τ, 0) with the τ that makes the sum 1.
 
     Args:
         vector: v (task,).
 
-    Returns:
-        x (task,).
-
-    Reference:
+    References:
         Held, Wolfe and Crowder, Validation of subgradient optimization, Mathematical Programming 6,
         1974.
-
-    Examples:
-        >>> project_onto_simplex(np.array([1.0, 0.5, -1.0])).tolist()
-        [0.75, 0.25, 0.0]
     """
     # Where the entries stay positive when a common τ is taken from them, that is the projection.
     moved = vector - (vector.sum() - 1.0) / len(vector)

@@ -5,6 +5,7 @@ from ._cagrad import CAGrad
 from ._config import ConFIG
 from ._db_mtl import DBMTL
 from ._dualproj import DualProj
+from ._epo import EPO
 from ._excess_mtl import ExcessMTL
 from ._fairgrad import FairGrad
 from ._gradnorm import GradNorm
@@ -19,12 +20,15 @@ from ._nash_mtl import NashMTL
 from ._pcgrad import PCGrad
 from ._sdmgrad import SDMGrad
 from ._upgrad import UPGrad
+from ._wc_mgda import WCMGDA
 
 __all__ = [
     "DBMTL",
+    "EPO",
     "IMTL",
     "IMTLG",
     "MGDA",
+    "WCMGDA",
     "AlignedMTL",
     "CAGrad",
     "ConFIG",

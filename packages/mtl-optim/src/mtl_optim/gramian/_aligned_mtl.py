@@ -26,14 +26,11 @@ class AlignedMTL(GramianWeighting):
         scale: σ² is the least eigenvalue of G that is not 0 ("min"), the median of these, or their
             mean ("rmse": σ is the root of a mean square).
 
-    Raises:
-        ValueError: `scale` is unknown.
-
     Examples:
         >>> AlignedMTL().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.5000, 0.2500])
 
-    Reference:
+    References:
         Senushkin et al., Independent Component Alignment for Multi-Task Learning, CVPR 2023,
         algorithm 1.
     """
@@ -45,7 +42,7 @@ class AlignedMTL(GramianWeighting):
         self.scale = scale
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         values, vectors = align(gramian.numpy())
         if len(values) == 0:
             return torch.zeros(len(gramian), dtype=gramian.dtype)

@@ -27,14 +27,11 @@ class CAGrad(GramianWeighting):
         rescale: Divides d by 1 + c, which bounds ‖d‖ by ‖g₀‖ ("1+c"), or by 1 + c² ("1+c^2");
             None leaves it.
 
-    Raises:
-        ValueError: `c` is not in [0, 1), or `rescale` is unknown.
-
     Examples:
         >>> CAGrad(c=0.5).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
         tensor([0.7500, 0.7500])
 
-    Reference:
+    References:
         Liu et al., Conflict-Averse Gradient Descent for Multi-task Learning, NeurIPS 2021,
         algorithm 1. Solved by least-distance problems on the Gramian.
 
@@ -50,7 +47,7 @@ class CAGrad(GramianWeighting):
         self.divisor = {None: 1.0, "1+c": 1 + c, "1+c^2": 1 + c * c}[rescale]
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         G = gramian.numpy()
         inner = G.sum(axis=1) / len(G)  # ⟨g_k, g₀⟩
         radius = self.c * max(float(inner.sum()) / len(G), 0.0) ** 0.5

@@ -21,7 +21,7 @@ class ConFIG(GramianWeighting):
         >>> ConFIG().weights(gramian=torch.eye(2))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed Neural
         Networks, ICLR 2025, equation 2.
     """
@@ -30,7 +30,7 @@ class ConFIG(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         x, norms = equal_cosines(gramian.numpy())
         weights = np.zeros_like(x)
         if x.any():

@@ -21,13 +21,13 @@ class DBMTL(TrackedGradients, GramianWeighting):
         beta: β in [0, 1), the part of the average that stays; 0 looks at the last step alone.
 
     Raises:
-        ValueError: `beta` is not in [0, 1), or a loss is not positive (the message names the task).
+        ValueError: A loss is not positive (the message names the task).
 
     Examples:
         >>> DBMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))
         tensor([1., 4.])
 
-    Reference:
+    References:
         Lin et al., Dual-Balancing for Multi-Task Learning, arXiv 2308.12029, algorithm 1 and
         equations 1 and 2.
 
@@ -42,15 +42,15 @@ class DBMTL(TrackedGradients, GramianWeighting):
         self.beta = check_below_one("beta", beta)
 
     def rate(self, step: int) -> float:
-        """1 − β, and 1 at the first step."""
+        """Return 1 − β, and 1 at the first step."""
         return 1.0 if step == 1 else 1 - self.beta
 
     def factors(self, losses: Tensor) -> Tensor:
-        """1 / L, which makes the gradients those of log L."""
+        """Return 1 / L, which makes the gradients those of log L."""
         check_positive(losses, type(self).__name__)
         return 1 / losses
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         norms = gramian.diagonal().sqrt()
         return torch.where(norms > 0, norms.max() / norms, 0.0)

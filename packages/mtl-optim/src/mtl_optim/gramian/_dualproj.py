@@ -20,7 +20,7 @@ class DualProj(GramianWeighting):
         >>> DualProj().weights(gramian=torch.tensor([[1.0, -1.0], [-1.0, 4.0]]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Lopez-Paz and Ranzato, Gradient Episodic Memory for Continual Learning, NeurIPS 2017,
         equation 11, with the mean gradient in place of the current task's.
     """
@@ -29,6 +29,6 @@ class DualProj(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         mean = np.full((1, len(gramian)), 1 / len(gramian))
         return torch.from_numpy(project_onto_dual_cone(gramian.numpy(), mean)[0])

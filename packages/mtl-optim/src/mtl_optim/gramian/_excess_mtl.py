@@ -25,8 +25,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         step_size: η > 0.
 
     Raises:
-        ValueError: `step_size` is not positive and finite.
-        RuntimeError: `weights` is called without the gradients, which the driver shows.
+        RuntimeError: `weights` is called without the gradients, which `backward` shows.
 
     Examples:
         >>> from mtl_optim import backward
@@ -34,7 +33,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         >>> backward([x.sum(), 2 * x.sum()], method, shared=[x]).weights
         tensor([0.5000, 0.5000], dtype=torch.float64)
 
-    Reference:
+    References:
         He et al., Robust Multi-Task Learning with Excess Risks, ICML 2024, equations 6, 7 and 9.
 
     Note:
@@ -52,7 +51,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
             self.register_buffer(name, torch.empty(0, dtype=torch.float64))
 
     def rate(self, step: int) -> float:
-        """1: s is a sum."""
+        """Return 1: s is a sum."""
         return 1.0
 
     @torch.no_grad()
@@ -75,7 +74,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         return jacobian
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,) by the risks that `track` has seen."""
+        """Return the weights (task,) by the risks that `track` has seen."""
         risks, self.risks = self.risks, None
         if risks is None:
             raise RuntimeError("ExcessMTL needs the gradients: call `backward` with `shared=`")
@@ -89,7 +88,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
 
 
 def _add_squares(sums: Tensor, gradient: Tensor, scale: float) -> Tensor:
-    """Add g² to s, and return Σ g² / √s: in pieces that stay in the cache of a CPU core."""
+    """Add g² to s, and return Σ g² / √s, in pieces that stay in the cache of a CPU core."""
     width = _WIDTH_CPU if sums.device.type == "cpu" else sums.numel() or 1
     pieces = zip(*(in_pieces(x.reshape(-1), width) for x in (sums, gradient)), strict=True)
     parts = []

@@ -20,14 +20,11 @@ class FairGrad(GramianWeighting):
     Args:
         alpha: α > 0.
 
-    Raises:
-        ValueError: `alpha` is not positive and finite.
-
     Examples:
         >>> FairGrad(alpha=2.0).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 8.0]]))
         tensor([1.0000, 0.2500])
 
-    Reference:
+    References:
         Ban and Ji, Fair Resource Allocation in Multi-Task Learning, ICML 2024. Solved by Newton's
         method rather than by nonlinear least squares.
     """
@@ -37,5 +34,5 @@ class FairGrad(GramianWeighting):
         self.alpha = check_positive_number("alpha", alpha)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.from_numpy(alpha_fair(gramian.numpy(), self.alpha))

@@ -26,7 +26,7 @@ class GradNorm(Learnable, GramianWeighting):
         accumulation: Calls of `backward` per step of the optimizer.
 
     Raises:
-        ValueError: A number is out of its range; a loss is not positive.
+        ValueError: A loss is not positive.
         TypeError: No losses are given.
         RuntimeError: The parameters received gradients and did not change.
 
@@ -34,7 +34,7 @@ class GradNorm(Learnable, GramianWeighting):
         >>> GradNorm(2).weights(gramian=torch.eye(2), losses=torch.ones(2))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask
         Networks, ICML 2018, algorithm 1.
 
@@ -52,7 +52,7 @@ class GradNorm(Learnable, GramianWeighting):
         self.register_buffer("first_losses", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         losses = self.require_losses(losses)
         check_length("losses", len(losses), len(self.logits))
         check_positive(losses, type(self).__name__)
@@ -61,7 +61,7 @@ class GradNorm(Learnable, GramianWeighting):
         return self._weights()
 
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """Σ_k | w_k ‖g_k‖ − c r_k^α |."""
+        """Return Σ_k | w_k ‖g_k‖ − c r_k^α |."""
         if gramian is None:
             raise TypeError("GradNorm needs `gramian`, got None")
         lengths = self._weights() * gramian.diagonal().sqrt()

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_number
+from .._checks import check_number, check_same_tasks
 from .._random import Randomness, random_orders
 from .._solvers import unit_diagonal
 
@@ -26,14 +26,11 @@ class GradVac(Randomness, GramianWeighting):
         decay: β in [0, 1].
         generator: Draws the orders; None makes one with the default seed.
 
-    Raises:
-        ValueError: `decay` is not in [0, 1].
-
     Examples:
         >>> GradVac().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([1.5000, 1.5000])
 
-    Reference:
+    References:
         Wang et al., Gradient Vaccine: Investigating and Improving Multi-task Optimization in
         Massively Multilingual Models, ICLR 2021, algorithm 1, all shared parameters as one group.
     """
@@ -41,21 +38,18 @@ class GradVac(Randomness, GramianWeighting):
     targets: Tensor
 
     def __init__(self, decay: float = 0.01, *, generator: torch.Generator | None = None) -> None:
-        super().__init__(generator)
+        super().__init__(generator=generator)
         if not 0 <= check_number("decay", decay) <= 1:
             raise ValueError(f"`decay` must be in [0, 1], got {decay}")
         self.decay = decay
         self.register_buffer("targets", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         tasks = len(gramian)
         if self.targets.numel() == 0:
             self.targets = torch.zeros_like(gramian)
-        if len(self.targets) != tasks:
-            raise ValueError(
-                f"`gramian` must keep its size: got {tasks} tasks after {len(self.targets)}"
-            )
+        check_same_tasks(tasks, len(self.targets))
         targets = self.targets.to(gramian).clone().numpy()
         C, norms = unit_diagonal(gramian.numpy())
         moves, rows = norms > 0, np.arange(tasks)

@@ -1,4 +1,4 @@
-"""Impartial multi-task learning: losses and gradients balanced together."""
+"""IMTL: the whole of impartial multi-task learning."""
 
 import numpy as np
 import torch
@@ -6,12 +6,14 @@ from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_length
-from .._loss_scales import LossScales
+from ..losses_only._imtll import LossScales
 from ._imtlg import impartial
 
 
 class IMTL(LossScales, GramianWeighting):
-    """`IMTLL` and `IMTLG` together: learned scales of the losses, equal projections of gradients.
+    """IMTL, both halves: scales of the losses as in `IMTLL`, equal projections as in `IMTLG`.
+
+    What DeepMTL2R calls `imtl` is `IMTLG` alone.
 
     The scales e^s minimise Σ e^(s_k) L_k − s_k, and α makes equal the projections of
     d = Σ α_k e^(s_k) g_k on all unit gradients. Give `method.parameters()` to an optimizer.
@@ -23,14 +25,13 @@ class IMTL(LossScales, GramianWeighting):
         accumulation: Calls of `backward` per step of the optimizer.
 
     Raises:
-        ValueError: `num_tasks` or `accumulation` is below 1, or there is not one task per scale.
         RuntimeError: The parameters received gradients and did not change.
 
     Examples:
         >>> IMTL(2).weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.6667, 0.3333])
 
-    Reference:
+    References:
         Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.3,
         algorithm 1.
 
@@ -40,7 +41,7 @@ class IMTL(LossScales, GramianWeighting):
     """
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("gramian", len(gramian), len(self.log_scales))
         scales = self.log_scales.detach().to(gramian).exp().numpy()
         return torch.from_numpy(scales * impartial(gramian.numpy() * np.outer(scales, scales)))

@@ -1,18 +1,18 @@
-"""Impartial multi-task learning: the part that balances gradients."""
+"""IMTL-G: the half of impartial multi-task learning that balances gradients."""
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .._bases import GramianWeighting
+from .._checks import Array
 from .._solvers import equal_cosines
-
-Array = NDArray[np.float64]
 
 
 class IMTLG(GramianWeighting):
-    """The direction with the same projection on every unit gradient: w ∝ G⁺ √diag(G).
+    """IMTL-G (DeepMTL2R's `imtl`): the same projection on every unit gradient, w ∝ G⁺ √diag(G).
+
+    It is the half of the paper's method that balances gradients; `IMTL` is the whole.
 
     ⟨g_k, d⟩ / ‖g_k‖ is the same for all k where the gradients are independent; scaling a task's
     loss leaves the direction. Weights may be negative: a task whose gradient would be served too
@@ -25,7 +25,7 @@ class IMTLG(GramianWeighting):
         >>> IMTLG().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.6667, 0.3333])
 
-    Reference:
+    References:
         Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.1,
         equations 1 and 2.
 
@@ -39,12 +39,12 @@ class IMTLG(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.from_numpy(impartial(gramian.numpy()))
 
 
 def impartial(gramian: Array) -> Array:
-    """The weights (task,) for the Gramian (task, task)."""
+    """Compute the weights (task,) for the Gramian (task, task)."""
     if len(gramian) == 2:
         one, other = np.sqrt(gramian.diagonal()).tolist()
         if gramian[0, 1] > -(1 - 1e-8) * one * other:  # two that are not opposite, in closed form

@@ -27,14 +27,14 @@ class MGDA(GramianWeighting):
         normalization: c_k is ‖g_k‖ ("norm"), L_k ("loss"), L_k ‖g_k‖ ("loss+") or 1 (None).
 
     Raises:
-        ValueError: `normalization` is unknown, or asks for losses and one is not positive.
+        ValueError: `normalization` asks for losses and one is not positive.
         TypeError: `normalization` asks for losses and none are given.
 
     Examples:
         >>> MGDA().weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.8000, 0.2000])
 
-    Reference:
+    References:
         Désidéri, Multiple-gradient descent algorithm (MGDA), 2012; Sener and Koltun, Multi-Task
         Learning as Multi-Objective Optimization, NeurIPS 2018, equation 3. Solved in one
         non-negative least squares rather than by the Frank-Wolfe steps of algorithm 2.
@@ -52,7 +52,7 @@ class MGDA(GramianWeighting):
         self.normalization = normalization
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         if self.normalization is None:
             return torch.from_numpy(min_norm_point(gramian.numpy()))
         scale = torch.ones(len(gramian), dtype=gramian.dtype)

@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_non_negative_number, check_number, check_positive_number
+from .._checks import (
+    check_non_negative_number,
+    check_number,
+    check_positive_number,
+    check_same_tasks,
+)
 from .._solvers import project_onto_simplex
 from .._tracking import TrackedGradients
 
@@ -25,15 +30,12 @@ class MoCo(TrackedGradients, GramianWeighting):
         gamma: γ > 0.
         rho: ρ ≥ 0, the pull towards even weights, in units of ‖Y Yᵀ‖.
 
-    Raises:
-        ValueError: An argument is out of its range, or the number of tasks changes.
-
     Examples:
         >>> method = MoCo(gamma=0.5)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
         tensor([0.5791, 0.4209])
 
-    Reference:
+    References:
         Fernando et al., Mitigating Gradient Bias in Multi-objective Learning: A Provably Convergent
         Approach, ICLR 2023.
 
@@ -54,26 +56,21 @@ class MoCo(TrackedGradients, GramianWeighting):
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def rate(self, step: int) -> float:
-        """β, and 1 at the first step."""
+        """Return β, and 1 at the first step."""
         return 1.0 if step == 1 else self.beta
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         self.simplex_point = follow_simplex(self.simplex_point, gramian, self.gamma, self.rho)
         return self.simplex_point.clone()
 
 
 def follow_simplex(point: Tensor, gramian: Tensor, gamma: float, rho: float) -> Tensor:
-    """Π(w − γ (G / ‖G‖ + ρ I) w) for the point w (task,) on the simplex; an empty w is even.
-
-    Raises:
-        ValueError: The number of tasks changes.
-    """
+    """Return Π(w − γ (G / ‖G‖ + ρ I) w) for w (task,) on the simplex; an empty w is even."""
     tasks = len(gramian)
     if point.numel() == 0:
         point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
-    if len(point) != tasks:
-        raise ValueError(f"`gramian` must keep its size: got {tasks} tasks after {len(point)}")
+    check_same_tasks(tasks, len(point))
     w, G = point.cpu().numpy(), gramian.numpy()
     largest = np.abs(G).max()
     if largest > 0:

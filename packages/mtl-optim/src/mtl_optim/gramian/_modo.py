@@ -22,15 +22,12 @@ class MoDo(CrossGramianWeighting):
         rho: ρ ≥ 0, the pull towards even weights.
         one_batch: Use the Gramian of one batch, which is biased; for comparisons.
 
-    Raises:
-        ValueError: An argument is out of its range, or the number of tasks changes.
-
     Examples:
         >>> method = MoDo(gamma=0.5)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
         tensor([0.5791, 0.4209])
 
-    Reference:
+    References:
         Chen et al., Three-Way Trade-Off in Multi-Objective Learning: Optimization, Generalization
         and Conflict-Avoidance, NeurIPS 2023 and JMLR 25, 2024.
 
@@ -49,6 +46,6 @@ class MoDo(CrossGramianWeighting):
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,) for the cross-Gramian (task, task)."""
+        """Return the weights (task,) for the cross-Gramian (task, task)."""
         self.simplex_point = follow_simplex(self.simplex_point, gramian, self.gamma, self.rho)
         return self.simplex_point.clone()

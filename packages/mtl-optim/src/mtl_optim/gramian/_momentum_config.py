@@ -16,15 +16,12 @@ class MomentumConFIG(TrackedGradients, ConFIG):
     Args:
         beta: β in [0, 1); 0 is `ConFIG`.
 
-    Raises:
-        ValueError: `beta` is not in [0, 1).
-
     Examples:
         >>> import torch
         >>> MomentumConFIG().weights(gramian=torch.eye(2))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed Neural
         Networks, ICLR 2025, the variant with momentum (M-ConFIG).
 
@@ -39,5 +36,5 @@ class MomentumConFIG(TrackedGradients, ConFIG):
         self.beta = check_below_one("beta", beta)
 
     def rate(self, step: int) -> float:
-        """(1 − β) / (1 − βᵗ), which divides the weight of a start at 0 out."""
+        """Return (1 − β) / (1 − βᵗ), which corrects the bias of a start at 0."""
         return (1 - self.beta) / (1 - self.beta**step)

@@ -20,14 +20,11 @@ class NashMTL(GramianWeighting):
     Args:
         update_every: Steps between two bargains; the weights are reused meanwhile.
 
-    Raises:
-        ValueError: `update_every` is below 1.
-
     Examples:
         >>> NashMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))
         tensor([0.5000, 2.0000])
 
-    Reference:
+    References:
         Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, claim 3.1 and algorithm
         1. Solved by Newton's method rather than by the sequence of convex programs of section 3.2.
 
@@ -35,9 +32,6 @@ class NashMTL(GramianWeighting):
         The released code also limits ‖d‖ to 1; use `torch.nn.utils.clip_grad_norm_`.
     """
 
-    def __init__(self, *, update_every: int = 1) -> None:
-        super().__init__(update_every=update_every)
-
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.from_numpy(nash_bargaining(gramian.numpy()))

@@ -27,15 +27,12 @@ class PCGrad(Randomness, GramianWeighting):
         >>> PCGrad().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([1.5000, 1.5000])
 
-    Reference:
+    References:
         Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, algorithm 1.
     """
 
-    def __init__(self, *, generator: torch.Generator | None = None) -> None:
-        super().__init__(generator)
-
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         orders = random_orders(len(gramian), self.generator)
         if len(gramian) == 2:
             (one, inner), (_, other) = gramian.tolist()

@@ -5,7 +5,12 @@ import torch
 from torch import Tensor
 
 from .._bases import CrossGramianWeighting
-from .._checks import check_count, check_non_negative_number, check_positive_number
+from .._checks import (
+    check_count,
+    check_non_negative_number,
+    check_positive_number,
+    check_same_tasks,
+)
 from .._solvers import project_onto_simplex
 
 
@@ -28,15 +33,12 @@ class SDMGrad(CrossGramianWeighting):
         one_batch: Use the Gramian of one batch, C = G, whose noise biases w towards tasks with
             quiet gradients; for comparisons, and where a second batch is too dear.
 
-    Raises:
-        ValueError: An argument is out of its range, or the number of tasks changes.
-
     Examples:
         >>> method = SDMGrad(lam=0.0, steps=100, one_batch=True)
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
         tensor([0.8000, 0.2000])
 
-    Reference:
+    References:
         Xiao, Ban and Ji, Direction-oriented Multi-objective Learning: Simple and Provable
         Stochastic Algorithms, NeurIPS 2023, algorithm 1.
 
@@ -48,12 +50,7 @@ class SDMGrad(CrossGramianWeighting):
     simplex_point: Tensor
 
     def __init__(
-        self,
-        lam: float = 0.3,
-        *,
-        step_size: float = 1.0,
-        steps: int = 20,
-        one_batch: bool = False,
+        self, lam: float = 0.3, *, step_size: float = 1.0, steps: int = 20, one_batch: bool = False
     ) -> None:
         super().__init__(one_batch=one_batch)
         self.lam = check_non_negative_number("lam", lam)
@@ -62,14 +59,11 @@ class SDMGrad(CrossGramianWeighting):
         self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,) for the cross-Gramian (task, task)."""
+        """Return the weights (task,) for the cross-Gramian (task, task)."""
         tasks = len(gramian)
         if self.simplex_point.numel() == 0:
             self.simplex_point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
-        if len(self.simplex_point) != tasks:
-            raise ValueError(
-                f"`gramian` must keep its size: got {tasks} tasks after {len(self.simplex_point)}"
-            )
+        check_same_tasks(tasks, len(self.simplex_point))
         w = self.simplex_point.cpu().numpy()
         largest = float(gramian.abs().max())
         if largest > 0:

@@ -20,7 +20,7 @@ class UPGrad(GramianWeighting):
         >>> UPGrad().weights(gramian=torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
         tensor([0.7500, 0.7500])
 
-    Reference:
+    References:
         Quinton and Rey, Jacobian Descent for Multi-Objective Optimization, arXiv 2406.16232,
         section 3. Solved exactly on the unit-diagonal Gramian, with nothing added to its diagonal.
     """
@@ -29,6 +29,6 @@ class UPGrad(GramianWeighting):
         super().__init__()
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         rows = project_onto_dual_cone(gramian.numpy(), np.eye(len(gramian)))
         return torch.from_numpy(rows.mean(axis=0))

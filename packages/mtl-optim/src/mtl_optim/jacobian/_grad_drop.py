@@ -26,37 +26,31 @@ class GradDrop(Randomness, JacobianAggregator):
     the features, as in the paper: the sign is that of g_k times the sign of the feature, summed
     over the batch (the first axis), so that one draw serves a unit in all samples.
 
-    Direction: a sum over the tasks, of which in the mean each element keeps a part.
+    Direction: on average each element keeps a part of its sum over the tasks.
 
     Args:
         leak: l (task,), each in [0, 1]; None is 0.
         generator: Draws u; None makes one with the default seed.
 
-    Raises:
-        ValueError: A leak is not in [0, 1], or there is not one per task.
-
     Examples:
         >>> GradDrop()(torch.tensor([[1.0, -2.0], [1.0, -1.0]]))      # the signs agree
         tensor([ 2., -3.])
 
-    Reference:
+    References:
         Chen et al., Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout,
         NeurIPS 2020, algorithm 1.
     """
 
     def __init__(
-        self,
-        leak: Sequence[float] | None = None,
-        *,
-        generator: torch.Generator | None = None,
+        self, leak: Sequence[float] | None = None, *, generator: torch.Generator | None = None
     ) -> None:
-        super().__init__(generator)
+        super().__init__(generator=generator)
         self.leak = None if leak is None else as_vector("leak", leak).tolist()
         if self.leak is not None and not all(0 <= part <= 1 for part in self.leak):
             raise ValueError(f"`leak` must be in [0, 1], got {self.leak}")
 
     def forward(self, jacobian: Tensor) -> Tensor:
-        """Direction (param,) for the columns of the Jacobian (task, param)."""
+        """Return the direction (param,) for the columns of the Jacobian (task, param)."""
         check_tensor("jacobian", jacobian)
         if jacobian.ndim != 2 or len(jacobian) == 0:
             found = tuple(jacobian.shape)
@@ -76,7 +70,7 @@ class GradDrop(Randomness, JacobianAggregator):
         return direction
 
     def at_features(self, jacobian: Tensor, features: Tensor) -> Tensor:
-        """Direction (batch, *unit) for gradients (task, batch, *unit) at such features."""
+        """Return the direction (batch, *unit) for gradients (task, batch, *unit)."""
         if features.ndim == 0:  # one element, of no batch
             return self.direction(jacobian)
         leaks, summed = self._leaks(len(jacobian)), (jacobian * features.sign()).sum(dim=1)
@@ -95,7 +89,7 @@ class GradDrop(Randomness, JacobianAggregator):
 
 
 def _halves(rows: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:
-    """Σ w_k g_k over the positive entries, and over the negative ones: (*element)."""
+    """Return Σ w_k g_k over the positive entries, and over the negative ones: (*element)."""
     positive, negative = torch.zeros_like(rows[0]), torch.zeros_like(rows[0])
     part = torch.empty_like(rows[0])
     for row, weight in zip(rows, weights, strict=True):
@@ -105,7 +99,7 @@ def _halves(rows: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:
 
 
 def _sign(positive: Tensor, negative: Tensor, u: Tensor) -> Tensor:
-    """+1 where positive entries pass (p > u), −1 where negative ones do, for u in (−1, 1)."""
+    """Return +1 where positive entries pass (p > u), −1 where negative ones do; u in (−1, 1)."""
     # p > u without the division, which has no meaning where all entries are 0.
     size = positive - negative
     return torch.addcmul(positive + negative, size, u.to(size), value=-1).sign_()

@@ -1,12 +1,14 @@
 """Methods that look at the losses alone: one backward per step."""
 
 from ._constant import Constant, Mean, Sum
+from ._cosmos import COSMOS
 from ._dynamic_weight_average import DynamicWeightAverage
 from ._epsilon_constraint import EpsilonConstraint
 from ._famo import FAMO
 from ._geometric import GeometricLossStrategy
 from ._imtll import IMTLL
 from ._linear_scalarization import LinearScalarization
+from ._pbi import PBI
 from ._random_loss_weighting import RandomLossWeighting
 from ._scale_invariant import ScaleInvariantScalarization
 from ._smooth_chebyshev import SmoothChebyshev
@@ -14,8 +16,10 @@ from ._uncertainty_weighting import UncertaintyWeighting
 from ._weighted_chebyshev import WeightedChebyshev
 
 __all__ = [
+    "COSMOS",
     "FAMO",
     "IMTLL",
+    "PBI",
     "Constant",
     "DynamicWeightAverage",
     "EpsilonConstraint",

@@ -18,15 +18,11 @@ class Constant(LossWeighting):
     Args:
         weights: w (task,), finite.
 
-    Raises:
-        TypeError: `weights` holds something other than numbers.
-        ValueError: `weights` is no finite vector, or has not one entry per loss.
-
     Examples:
         >>> Constant([1.0, 10.0]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([ 1., 10.])
 
-    Reference:
+    References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 
@@ -39,7 +35,7 @@ class Constant(LossWeighting):
         self.register_buffer("values", values)
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("weights", len(self.values), len(losses))
         return self.values.to(losses)
 
@@ -53,12 +49,12 @@ class Sum(LossWeighting):
         >>> Sum().weights(losses=torch.tensor([5.0, 1.0]))
         tensor([1., 1.])
 
-    Reference:
+    References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.ones_like(losses)
 
 
@@ -71,10 +67,10 @@ class Mean(LossWeighting):
         >>> Mean().weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Miettinen, Nonlinear Multiobjective Optimization, 1999, section 3.1.
     """
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         return torch.full_like(losses, 1 / len(losses))

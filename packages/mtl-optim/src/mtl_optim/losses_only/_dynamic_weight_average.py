@@ -19,8 +19,7 @@ class DynamicWeightAverage(LossWeighting):
         temperature: T > 0; a large one makes the weights even.
 
     Raises:
-        ValueError: `temperature` is not positive; the number of tasks changes; a mean loss that a
-            ratio is taken of is not positive.
+        ValueError: A mean loss that a ratio is taken of is not positive.
         RuntimeError: `end_epoch` is called with no step since the last call.
 
     Examples:
@@ -31,7 +30,7 @@ class DynamicWeightAverage(LossWeighting):
         >>> method.weights(losses=torch.tensor([0.5, 1.0]))
         tensor([0.8756, 1.1244])
 
-    Reference:
+    References:
         Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019,
         equation 7.
     """
@@ -51,7 +50,7 @@ class DynamicWeightAverage(LossWeighting):
         self.register_buffer("epoch_steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         if self.epoch_sum.numel() == 0:
             self.epoch_sum = torch.zeros_like(losses)
         check_length("losses", len(losses), len(self.epoch_sum))
@@ -63,7 +62,7 @@ class DynamicWeightAverage(LossWeighting):
         return len(losses) * torch.softmax(ratio / self.temperature, dim=0)
 
     def end_epoch(self) -> None:
-        """Announce the end of an epoch."""
+        """End the epoch of the steps since the last call."""
         if int(self.epoch_steps) == 0:
             raise RuntimeError("`end_epoch` needs at least one step since the last epoch's end")
         mean = self.epoch_sum / self.epoch_steps

@@ -38,10 +38,7 @@ class EpsilonConstraint(LossWeighting):
         dual_step: κ in (0, 1], the part of its way that a multiplier goes at each step.
 
     Raises:
-        TypeError: `bounds` is no mapping from int to numbers, or another argument is no number.
-        ValueError: `mu` is not positive, `dual_step` is not in (0, 1], `bounds` holds `main`, a
-            negative task or a bound that is not finite (not positive, if relative); `violation` is
-            unknown; a task is not among the losses.
+        ValueError: `bounds` holds `main`, or a bound that is not finite (if relative, positive).
 
     Examples:
         >>> method = EpsilonConstraint(main=0, bounds={1: 0.5}, mu=1.0)
@@ -50,7 +47,7 @@ class EpsilonConstraint(LossWeighting):
         tensor([1.0000, 0.2500])
         tensor([1.0000, 0.5000])
 
-    Reference:
+    References:
         Momma, Garakani and Sun, Multi-objective Relevance Ranking, SIGIR eCom 2019; Nocedal and
         Wright, Numerical Optimization, 2006, section 17.4; for the damping Platt and Barr,
         Constrained Differential Optimization, NIPS 1987.
@@ -94,7 +91,7 @@ class EpsilonConstraint(LossWeighting):
         self.register_buffer("multipliers", torch.zeros(len(tasks), dtype=torch.float64))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         last = max([self.main, *self.tasks])
         if last >= len(losses):
             raise ValueError(f"`main` and `bounds` need task {last}, got {len(losses)} losses")

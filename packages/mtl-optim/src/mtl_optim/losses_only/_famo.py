@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .._adam import Adam
-from .._bases import LossWeighting
-from .._checks import check_count, check_length
+from .._bases import LossWeighting, State
+from .._checks import check_count, check_length, check_non_negative_number, check_positive_number
 from .._preference import as_ideal
 from .._protocols import SecondLook
 
@@ -30,8 +29,7 @@ class FAMO(SecondLook, LossWeighting):
         lower_bounds: b (task,), below every loss; None is 0.
 
     Raises:
-        ValueError: A number is out of its range; a loss is not above its bound (the message names
-            the task).
+        ValueError: A loss is not above its bound (the message names the task).
         RuntimeError: The losses after the last step were not shown.
 
     Examples:
@@ -42,7 +40,7 @@ class FAMO(SecondLook, LossWeighting):
         >>> bool(method.logits[0] < method.logits[1])
         True
 
-    Reference:
+    References:
         Liu et al., FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023, algorithm 1.
     """
 
@@ -60,13 +58,13 @@ class FAMO(SecondLook, LossWeighting):
     ) -> None:
         super().__init__()
         check_count("num_tasks", num_tasks)
-        self.adam = Adam(num_tasks, lr=lr, weight_decay=weight_decay)
+        self.adam = _Adam(num_tasks, lr=lr, weight_decay=weight_decay)
         self.register_buffer("logits", torch.zeros(num_tasks, dtype=torch.float64))
         self.register_buffer("bounds", as_ideal(lower_bounds, num_tasks, name="lower_bounds"))
         self.register_buffer("before", torch.zeros(num_tasks, dtype=torch.float64))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         self.before = self._above_bound(losses)
         w = self.logits.to(losses).softmax(dim=0) / self.before
         return w / w.sum()
@@ -88,3 +86,33 @@ class FAMO(SecondLook, LossWeighting):
                 f"bound {float(self.bounds[task])} for task {task}"
             )
         return above
+
+
+class _Adam(State):
+    """Adam with its state in buffers, so that `state_dict` of a method resumes it.
+
+    References:
+        Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, algorithm 1.
+    """
+
+    mean: Tensor
+    square: Tensor
+    steps: Tensor
+
+    def __init__(self, size: int, *, lr: float, weight_decay: float) -> None:
+        super().__init__()
+        self.lr = check_positive_number("lr", lr)
+        self.weight_decay = check_non_negative_number("weight_decay", weight_decay)
+        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("square", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def step(self, vector: Tensor, gradient: Tensor) -> Tensor:
+        """Return the vector after a step."""
+        gradient = gradient + self.weight_decay * vector
+        self.steps = self.steps + 1
+        self.mean = self.mean.to(gradient).lerp(gradient, 0.1)
+        self.square = self.square.to(gradient).lerp(gradient**2, 0.001)
+        steps = int(self.steps)
+        mean, square = self.mean / (1 - 0.9**steps), self.square / (1 - 0.999**steps)
+        return vector - self.lr * mean / (square.sqrt() + 1e-8)

@@ -22,13 +22,13 @@ class GeometricLossStrategy(LossWeighting):
         >>> GeometricLossStrategy().weights(losses=torch.tensor([1.0, 4.0]))
         tensor([1.0000, 0.2500])
 
-    Reference:
+    References:
         Chennupati et al., MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss Strategy
         for Multi-Task Learning, CVPR Workshops 2019.
     """
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_positive(losses, type(self).__name__)
         logs = losses.log()
         return torch.exp(logs.mean() - logs) / len(losses)

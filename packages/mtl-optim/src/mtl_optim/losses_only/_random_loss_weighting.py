@@ -8,7 +8,7 @@ from .._random import Randomness
 
 
 class RandomLossWeighting(Randomness, LossWeighting):
-    """Weights drawn anew at each step: w = softmax(ξ), ξ ~ N(0, I).
+    """Draw new weights at each step: w = softmax(ξ), ξ ~ N(0, I).
 
     Weights: sum to 1; 1/K each in the mean.
 
@@ -20,14 +20,11 @@ class RandomLossWeighting(Randomness, LossWeighting):
         >>> float(method.weights(losses=torch.ones(3, dtype=torch.float64)).sum().round(decimals=9))
         1.0
 
-    Reference:
+    References:
         Lin et al., Reasonable Effectiveness of Random Weighting, TMLR 2022, section 3.
     """
 
-    def __init__(self, *, generator: torch.Generator | None = None) -> None:
-        super().__init__(generator)
-
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         draws = torch.randn(len(losses), generator=self.generator, dtype=losses.dtype)
         return draws.softmax(dim=0)

@@ -1,15 +1,13 @@
 """Scale-invariant scalarization."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_positive
-from .._preference import as_preference
+from .._checks import check_positive
+from .._preference import HoldsPreference
 
 
-class ScaleInvariantScalarization(LossWeighting):
+class ScaleInvariantScalarization(HoldsPreference, LossWeighting):
     """Minimise Σ r_k log L_k: w_k = r_k / L_k.
 
     The unit in which a loss is measured does not matter.
@@ -20,27 +18,20 @@ class ScaleInvariantScalarization(LossWeighting):
         preference: r (task,), on the simplex.
 
     Raises:
-        ValueError: `preference` is not on the simplex, or has not one entry per loss; a loss is
-            not positive (the message names the task).
+        ValueError: A loss is not positive (the message names the task).
 
     Examples:
         >>> import torch
         >>> ScaleInvariantScalarization([0.5, 0.5]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.1000, 0.5000])
 
-    Reference:
+    References:
         The geometric loss strategy of Chennupati et al., MultiNet++, CVPR Workshops 2019, with a
         preference.
     """
 
-    preference: Tensor
-
-    def __init__(self, preference: Sequence[float] | Tensor) -> None:
-        super().__init__()
-        self.register_buffer("preference", as_preference(preference))
-
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
-        check_length("preference", len(self.preference), len(losses))
+        """Return the weights (task,)."""
+        r = self.preference_for(losses)
         check_positive(losses, type(self).__name__)
-        return self.preference.to(losses) / losses
+        return r / losses

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_below_one, check_length, check_positive, check_positive_number
-from .._preference import as_ideal, as_preference
+from .._checks import check_below_one, check_positive, check_positive_number
+from .._preference import HoldsPreference, as_ideal
 
 
-class SmoothChebyshev(LossWeighting):
+class SmoothChebyshev(HoldsPreference, LossWeighting):
     """Minimise μ log Σ_k exp(r_k (L_k − z_k) / μ): w_k = r_k softmax(r (L − z) / μ)_k.
 
     It is above the weighted Chebyshev scalar by at most μ log K, and has no kink: it reaches every
@@ -32,9 +32,7 @@ class SmoothChebyshev(LossWeighting):
             the first 1 / (1 − β) steps; None divides by nothing.
 
     Raises:
-        ValueError: `preference` is not on the simplex, `mu` is not positive, `ideal` is not
-            finite, `average` is outside [0, 1), or a vector has not one entry per loss; a loss is
-            not positive and `average` is given.
+        ValueError: `average` is given and a loss is not positive.
 
     Examples:
         >>> SmoothChebyshev([0.5, 0.5], mu=1e-4).weights(losses=torch.tensor([5.0, 1.0]))
@@ -43,11 +41,10 @@ class SmoothChebyshev(LossWeighting):
         >>> method.weights(losses=torch.tensor([300.0, 100.0]))
         tensor([0.1667, 0.5000])
 
-    Reference:
+    References:
         Lin et al., Smooth Tchebycheff Scalarization for Multi-Objective Optimization, ICML 2024.
     """
 
-    preference: Tensor
     ideal: Tensor
     means: Tensor
     steps: Tensor
@@ -60,26 +57,24 @@ class SmoothChebyshev(LossWeighting):
         ideal: Sequence[float] | Tensor | None = None,
         average: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(preference)
         self.mu = check_positive_number("mu", mu)
         self.average = None if average is None else check_below_one("average", average)
-        self.register_buffer("preference", as_preference(preference))
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
         if average is not None:
             self.register_buffer("means", torch.zeros_like(self.preference))
             self.register_buffer("steps", torch.tensor(0))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
-        check_length("preference", len(self.preference), len(losses))
-        r, away, mu = self.preference.to(losses), losses - self.ideal.to(losses), self.mu
+        """Return the weights (task,)."""
+        r, away, mu = self.preference_for(losses), losses - self.ideal.to(losses), self.mu
         if self.average is not None:
             means = self._track(losses, self.average)
             r, mu = r * (means.mean() / means), mu * float(means.mean())
         return r * torch.softmax(r * away / mu, dim=0)
 
     def _track(self, losses: Tensor, average: float) -> Tensor:
-        """The running means after these losses."""
+        """Return the running means after these losses."""
         check_positive(losses, type(self).__name__)
         self.steps += 1
         self.means.lerp_(losses.to(self.means), max(1 / int(self.steps), 1 - average))

@@ -22,14 +22,13 @@ class UncertaintyWeighting(Learnable, LossWeighting):
         accumulation: Calls of `backward` per step of the optimizer.
 
     Raises:
-        ValueError: `num_tasks` or `accumulation` is below 1, or there is not one loss per task.
         RuntimeError: The parameters received gradients and did not change.
 
     Examples:
         >>> UncertaintyWeighting(2).weights(losses=torch.tensor([1.0, 3.0]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
         Geometry and Semantics, CVPR 2018, section 3, the form of two regressions.
     """
@@ -39,11 +38,11 @@ class UncertaintyWeighting(Learnable, LossWeighting):
         self.log_variances = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("losses", len(losses), len(self.log_variances))
         return (-self.log_variances.to(losses)).exp() / 2
 
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
-        """Σ ½ e^(−s_k) L_k + ½ s_k."""
+        """Return Σ ½ e^(−s_k) L_k + ½ s_k."""
         s = self.log_variances.to(losses)
         return ((-s).exp() @ losses + s.sum()) / 2

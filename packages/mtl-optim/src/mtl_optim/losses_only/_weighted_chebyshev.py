@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length
-from .._preference import as_ideal, as_preference
+from .._preference import HoldsPreference, as_ideal
 
 
-class WeightedChebyshev(LossWeighting):
+class WeightedChebyshev(HoldsPreference, LossWeighting):
     """Minimise max_k r_k (L_k − z_k): w_i = r_i on the task i of the maximum, 0 elsewhere.
 
     It reaches every Pareto point, concave stretches too. At the optimum r_k (L_k − z_k) are equal,
@@ -24,34 +23,27 @@ class WeightedChebyshev(LossWeighting):
         preference: r (task,), on the simplex.
         ideal: z (task,), the point that differences are taken from; None is 0.
 
-    Raises:
-        ValueError: `preference` is not on the simplex, `ideal` is not finite, or one of them has
-            not one entry per loss.
-
     Examples:
         >>> import torch
         >>> WeightedChebyshev([0.3, 0.7]).weights(losses=torch.tensor([5.0, 1.0]))
         tensor([0.3000, 0.0000])
 
-    Reference:
+    References:
         Bowman, On the relationship of the Tchebycheff norm and the efficient frontier of
         multiple-criteria objectives, 1976; Miettinen, 1999, section 3.4.
     """
 
-    preference: Tensor
     ideal: Tensor
 
     def __init__(
         self, preference: Sequence[float] | Tensor, ideal: Sequence[float] | Tensor | None = None
     ) -> None:
-        super().__init__()
-        self.register_buffer("preference", as_preference(preference))
+        super().__init__(preference)
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
-        check_length("preference", len(self.preference), len(losses))
-        r = self.preference.to(losses)
+        """Return the weights (task,)."""
+        r = self.preference_for(losses)
         terms = r * (losses - self.ideal.to(losses))
         at_maximum = terms == terms.max()
         return torch.where(at_maximum, r, 0.0) / at_maximum.sum()

@@ -1,38 +1,23 @@
 """Pareto tools: preferences, indicators of a front, certificates of its points, navigation."""
 
-from .adaptive import Gap, arc_spaced, largest_gap
-from .certificates import KKTResidual, constraint_slack, kkt_residual, ray_error
-from .dominance import non_dominated, probability_non_dominated
-from .hypervolumes import (
+from . import navigation
+from ._adaptive import Gap, arc_spaced, largest_gap
+from ._certificates import KKTResidual, constraint_slack, kkt_residual, ray_error
+from ._dominance import non_dominated, probability_non_dominated
+from ._hypervolumes import (
     hypervolume,
     hypervolume_contributions,
     hypervolume_improvement,
     hypervolume_samples,
 )
-from .indicators import delta_m, igd_plus, r2, spread
-from .navigation import (
-    Cost,
-    Local,
-    Metrics,
-    NavigationError,
-    ParetoNavigator,
-    Point,
-    Preview,
-    Settings,
-)
-from .preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
+from ._indicators import delta_m, igd_plus, r2, spread
+from ._preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
+from .navigation import *  # noqa: F403
 
 __all__ = [
-    "Cost",
+    *navigation.__all__,
     "Gap",
     "KKTResidual",
-    "Local",
-    "Metrics",
-    "NavigationError",
-    "ParetoNavigator",
-    "Point",
-    "Preview",
-    "Settings",
     "arc_spaced",
     "constraint_slack",
     "das_dennis",

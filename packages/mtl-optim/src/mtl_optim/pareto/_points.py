@@ -1,17 +1,16 @@
-"""Sets of points in objective space: what is accepted, in one place."""
+"""The checks of sets of points in objective space."""
 
 import reprlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .._checks import as_numbers, check_length
+from .._checks import Array, as_numbers, check_length
 from .._preference import as_vector
 
-Array = NDArray[np.float64]
 Points = ArrayLike | Tensor
 Sense = bool | Sequence[bool]
 
@@ -19,18 +18,7 @@ Sense = bool | Sequence[bool]
 def as_costs(
     points: Points, maximize: Sense, name: str = "points", sense: str = "maximize"
 ) -> Array:
-    """The points (..., point, task) as costs to minimise.
-
-    Args:
-        points: The numbers.
-        maximize: Whether larger is better, for all tasks or for each.
-        name: What the user calls the points.
-        sense: What the user calls `maximize`.
-
-    Raises:
-        TypeError: `points` holds something other than numbers, `maximize` other than truth values.
-        ValueError: A shape is wrong, or a number is not finite.
-    """
+    """Read points (..., point, task) as costs; errors call them `name`, and `maximize` `sense`."""
     array = as_numbers(name, points)
     if array.ndim < 2 or array.size == 0:
         raise ValueError(f"`{name}` must have shape (point, task), got {array.shape}")
@@ -48,7 +36,7 @@ def as_costs(
 
 
 def as_set(points: Points, maximize: Sense, name: str = "points") -> Array:
-    """One set of points (point, task), as costs."""
+    """Read one set of points (point, task), as costs."""
     costs = as_costs(points, maximize, name)
     if costs.ndim != 2:
         raise ValueError(f"`{name}` must have shape (point, task), got {costs.shape}")
@@ -56,7 +44,7 @@ def as_set(points: Points, maximize: Sense, name: str = "points") -> Array:
 
 
 def as_samples(samples: Points, maximize: Sense) -> Array:
-    """Resampled sets of points (resample, point, task), as costs."""
+    """Read resampled sets of points (resample, point, task), as costs."""
     costs = as_costs(samples, maximize, "samples")
     if costs.ndim != 3:
         raise ValueError(f"`samples` must have shape (resample, point, task), got {costs.shape}")
@@ -64,7 +52,7 @@ def as_samples(samples: Points, maximize: Sense) -> Array:
 
 
 def as_corner(point: Points, maximize: Sense, tasks: int, name: str) -> Array:
-    """A single point (task,), as costs."""
+    """Read a single point (task,), as costs."""
     vector = as_vector(name, point)
     check_length(name, len(vector), tasks)
     corner: Array = as_set(vector[None], maximize, name)[0]
@@ -72,20 +60,11 @@ def as_corner(point: Points, maximize: Sense, tasks: int, name: str) -> Array:
 
 
 def as_box(
-    reference: Points,
-    ideal: Points | None,
-    maximize: Sense,
-    tasks: int,
-    name: str = "reference",
+    reference: Points, ideal: Points | None, maximize: Sense, tasks: int, name: str = "reference"
 ) -> tuple[Array, Array, Array]:
-    """A reference point, and the shift and the scale that normalise by the ideal point.
+    """Read a reference point, and the shift and the scale that normalise by the ideal point.
 
-    Args:
-        reference: The worst corner (task,).
-        ideal: The best one (task,); None normalises by nothing.
-        maximize: Whether larger is better, for all tasks or for each.
-        tasks: K.
-        name: What the user calls the reference point.
+    Without an ideal point nothing is normalised.
     """
     corner = as_corner(reference, maximize, tasks, name)
     if ideal is None:
@@ -100,11 +79,7 @@ def as_box(
 
 
 def require_moocore(name: str) -> Any:
-    """The module moocore, an extra.
-
-    Raises:
-        ImportError: It is not installed; the message says how it is.
-    """
+    """Import moocore, which is an extra."""
     try:
         import moocore
     except ImportError as error:

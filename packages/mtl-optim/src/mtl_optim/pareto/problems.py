@@ -1,6 +1,7 @@
 """Small problems whose Pareto fronts are known in closed form.
 
-Each raises for a point that is no floating-point vector, or too short.
+Each takes a point x, a floating-point vector (n,), and returns the losses (task,) there. A point of
+another kind, or one that is too short, raises.
 """
 
 import math
@@ -13,23 +14,17 @@ from .._checks import check_count, check_positive_number, check_tensor
 
 
 def _check_point(x: Tensor, least: int = 1) -> None:
-    """Raise for what is no point (n,) of so many entries; values are not looked at."""
+    """Raise unless x is a point (n,) with n at least `least`; the values are not checked."""
     check_tensor("x", x)
     if x.ndim != 1 or len(x) < least:
         raise ValueError(f"`x` must have shape (n,) with n at least {least}, got {tuple(x.shape)}")
 
 
 def spheres(x: Tensor) -> Tensor:
-    """Two parabolas on a line: L = (t²/2, (1 − t)²/2).
+    """Compute two parabolas on a line: L = (t²/2, (1 − t)²/2).
 
     Every t in [0, 1] is Pareto-optimal. Linear scalarisation ends at t = r_2, Chebyshev at
     t = √r_2 / (√r_1 + √r_2); the front's exchange rate dL_2/dL_1 is −(1 − t)/t.
-
-    Args:
-        x: Point t, of shape (1,).
-
-    Returns:
-        Losses (2,).
 
     Examples:
         >>> spheres(torch.tensor([0.5]))
@@ -40,15 +35,9 @@ def spheres(x: Tensor) -> Tensor:
 
 
 def simplex(x: Tensor) -> Tensor:
-    """Squared distances to the corners of the simplex: L_k = ½‖x − e_k‖².
+    """Compute the squared distances to the corners of the simplex: L_k = ½‖x − e_k‖².
 
     The Pareto set is the simplex: linear scalarisation ends at x = r, equal Chebyshev at 1/K.
-
-    Args:
-        x: Point (task,).
-
-    Returns:
-        Losses (task,).
 
     Examples:
         >>> simplex(torch.tensor([1.0, 0.0]))
@@ -60,23 +49,17 @@ def simplex(x: Tensor) -> Tensor:
 
 
 def fonseca_fleming(x: Tensor) -> Tensor:
-    """A concave front: L = 1 − exp(−Σ (x_i ∓ 1/√n)²).
+    """Compute losses with a concave front: L = 1 − exp(−Σ (x_i ∓ 1/√n)²).
 
     The Pareto set is x_i = u/√n with u in [−1, 1]; the front bends at u = ±1/√2 and is concave
     between. Equal Chebyshev ends at u = 0 with L = 1 − 1/e; linear scalarisation with equal weights
     never does: it ends at u = ±0.9575040.
 
-    Args:
-        x: Point (n,).
-
-    Returns:
-        Losses (2,).
-
     Examples:
         >>> fonseca_fleming(torch.zeros(3))
         tensor([0.6321, 0.6321])
 
-    Reference:
+    References:
         Fonseca and Fleming, An overview of evolutionary algorithms in multiobjective optimization,
         Evolutionary Computation 3(1), 1995.
     """
@@ -90,7 +73,7 @@ def fonseca_fleming(x: Tensor) -> Tensor:
 def quadratics(
     num_tasks: int, size: int, *, condition: float = 100.0, seed: int = 0
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Anisotropic quadratics with a curved Pareto set: L_k = ½ (x − a_k)ᵀ A_k (x − a_k).
+    """Make anisotropic quadratics with a curved Pareto set: L_k = ½ (x − a_k)ᵀ A_k (x − a_k).
 
     The A_k are diagonal, with entries log-uniform in [1/condition, 1]. The Pareto set is
     x(α) = (Σ α_k A_k)⁻¹ Σ α_k A_k a_k, where α is the normal of the front.
@@ -128,22 +111,16 @@ def quadratics(
 
 
 def zdt1(x: Tensor) -> Tensor:
-    """A convex front, L_2 = 1 − √L_1, of hypervolume 2/3 at (1, 1).
+    """Compute losses with a convex front, L_2 = 1 − √L_1, of hypervolume 2/3 at (1, 1).
 
-    L_1 = x_1, L_2 = g (1 − √(x_1/g)), g = 1 + 9 Σ_{i>1} x_i / (n − 1), for x in [0, 1]ⁿ. The
-    Pareto set is x_i = 0 for i > 1, on the border of the box.
-
-    Args:
-        x: Point (n,), n ≥ 2.
-
-    Returns:
-        Losses (2,).
+    L_1 = x_1, L_2 = g (1 − √(x_1/g)), g = 1 + 9 Σ_{i>1} x_i / (n − 1), for x in [0, 1]ⁿ, n ≥ 2.
+    The Pareto set is x_i = 0 for i > 1, on the border of the box.
 
     Examples:
         >>> zdt1(torch.tensor([0.25, 0.0]))
         tensor([0.2500, 0.5000])
 
-    Reference:
+    References:
         Zitzler, Deb and Thiele, Comparison of multiobjective evolutionary algorithms, Evolutionary
         Computation 8(2), 2000.
     """
@@ -153,19 +130,15 @@ def zdt1(x: Tensor) -> Tensor:
 
 
 def zdt2(x: Tensor) -> Tensor:
-    """A concave front, L_2 = 1 − L_1², of hypervolume 1/3 at (1, 1); otherwise as `zdt1`.
+    """Compute losses with a concave front, L_2 = 1 − L_1², of hypervolume 1/3 at (1, 1).
 
-    Args:
-        x: Point (n,), n ≥ 2, in [0, 1]ⁿ.
-
-    Returns:
-        Losses (2,).
+    The rest is as in `zdt1`.
 
     Examples:
         >>> zdt2(torch.tensor([0.5, 0.0]))
         tensor([0.5000, 0.7500])
 
-    Reference:
+    References:
         Zitzler, Deb and Thiele, 2000.
     """
     _check_point(x, 2)
@@ -174,7 +147,7 @@ def zdt2(x: Tensor) -> Tensor:
 
 
 def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
-    """A concave front, the sphere ‖L‖ = 1.
+    """Compute losses with a concave front, the sphere ‖L‖ = 1.
 
     L_k = (1 + g) Π cos(x_i π/2) · sin(x_{K−k+1} π/2), g = Σ_{i≥K} (x_i − ½)². The Pareto set is
     x_i = ½ for i ≥ K, inside the box. Hypervolumes: 1 − π/4 at (1, 1) for K = 2; 1.331 − π/6 at
@@ -184,14 +157,11 @@ def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
         x: Point (n,), n ≥ K − 1, in [0, 1]ⁿ.
         num_tasks: K.
 
-    Returns:
-        Losses (task,).
-
     Examples:
         >>> dtlz2(torch.tensor([0.0, 0.5, 0.5]), 2)
         tensor([1., 0.])
 
-    Reference:
+    References:
         Deb, Thiele, Laumanns and Zitzler, Scalable test problems for evolutionary multiobjective
         optimization, 2005.
     """
@@ -207,7 +177,7 @@ def dtlz2(x: Tensor, num_tasks: int) -> Tensor:
 
 
 def linear(x: Tensor, num_tasks: int) -> Tensor:
-    """A flat front, Σ L_k = 1, of hypervolume 1 − 1/K! at (1, …, 1).
+    """Compute losses with a flat front, Σ L_k = 1, of hypervolume 1 − 1/K! at (1, …, 1).
 
     L_k = (1 + g) x_k / Σ x_i over the first K entries, g = Σ_{i>K} x_i². The Pareto set is x_i = 0
     for i > K.
@@ -215,9 +185,6 @@ def linear(x: Tensor, num_tasks: int) -> Tensor:
     Args:
         x: Point (n,), n ≥ K, positive in its first K entries.
         num_tasks: K.
-
-    Returns:
-        Losses (task,).
 
     Examples:
         >>> linear(torch.tensor([1.0, 3.0, 0.0]), 2)

@@ -1,7 +1,7 @@
 """Interactive navigation along a Pareto front."""
 
-from .navigator import ParetoNavigator
-from .points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
+from ._navigator import ParetoNavigator
+from ._points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
 
 __all__ = [
     "Cost",

@@ -1,17 +1,14 @@
 """From near the front back onto it, at a place that was promised."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .context import Context
 from .curvature import Solution, solve_across, told
-from .objective import Objective, Values
-from .points import Settings
+from .objective import Expansion, Objective
 from .tangent import Frame, frame
 
 _HALVINGS = 7
@@ -20,21 +17,38 @@ _INACTIVE = 1e-9  # a multiplier below this share of the largest is 0
 
 
 @dataclass(frozen=True, eq=False)
+class Aim:
+    """Where the corrector should end, and how well: least τ with ℓ ≤ target + τ u.
+
+    Attributes:
+        target: ℓ (task,), scaled.
+        free: u (task,).
+        accuracy: Distance from the line target + τ u to reach, in scaled losses.
+        tolerance: Relative KKT residual to reach.
+        corrections: Most steps.
+    """
+
+    target: Tensor
+    free: Tensor
+    accuracy: float
+    tolerance: float
+    corrections: int
+
+
+@dataclass(frozen=True, eq=False)
 class Corrected:
     """Where the corrector ended.
 
     Attributes:
-        theta: θ (param,).
-        values: Losses there, with their samples.
+        here: Losses and gradients there.
         at: The frame there, for the free direction that was used.
         radius: Trust radius to begin with next time.
         missed: Largest distance (a scaled loss) from the target, but for the free direction.
-        reached: Whether the target and the tolerance were.
+        reached: Whether it reached the target and the tolerance.
         ended: Whether the front ended before the target: a multiplier vanished within its cap.
     """
 
-    theta: Tensor
-    values: Values
+    here: Expansion
     at: Frame
     radius: float
     missed: float
@@ -42,21 +56,8 @@ class Corrected:
     ended: bool
 
 
-def correct(
-    objective: Objective,
-    theta: Tensor,
-    target: Tensor,
-    free: Tensor,
-    *,
-    settings: Settings,
-    corrections: int,
-    tolerance: float,
-    accuracy: float,
-    radius: float,
-    known: tuple[Values, Tensor] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Corrected:
-    """Sequential quadratic programming for: least τ with ℓ ≤ target + τ u.
+def correct(context: Context, here: Expansion, aim: Aim, radius: float) -> Corrected:
+    """Solve for the least τ with ℓ ≤ target + τ u, by sequential quadratic programming.
 
     Each step solves [H Jᵀ; J 0] (v, dα) = (−r, target − ℓ) with the predictor's operator:
     v = Q c + w, c from the distance to the target and (P H P + λ I) w = −P (H Q c + r), within a
@@ -67,108 +68,84 @@ def correct(
     Q c alone, which costs no products.
 
     Args:
-        objective: The losses.
-        theta: θ (param,) to start from.
-        target: ℓ (task,) to aim at.
-        free: u (task,).
-        settings: How to solve.
-        corrections: Most steps.
-        tolerance: Relative KKT residual to reach.
-        accuracy: Distance from the line, in scaled losses, to reach.
+        context: What every computation needs.
+        here: Losses and gradients at the start.
+        aim: Where to end.
         radius: Trust radius of the first step.
-        known: Losses and Jacobian at θ, where they were taken already.
-        tell: Told how far it is, and how long it may take still.
 
     Returns:
-        The place reached, which is where it started if no step was better.
+        The place reached, which is the start if no step was better.
 
-    Reference:
+    References:
         Das and Dennis, Normal-Boundary Intersection, SIAM J. Optim. 8(3), 1998; Nocedal and Wright,
         Numerical Optimization, 2006, chapter 18.
     """
-    values, J = objective.jacobian(theta) if known is None else known
-    at = frame(values.means, J, free)
+    target, at = aim.target, frame(here, aim.free)
     released = torch.zeros_like(target, dtype=torch.bool)
     began = time.monotonic()
-    for done in range(corrections + _RESTORATIONS + 1):
-        within = at.losses <= target + accuracy
+    for done in range(aim.corrections + _RESTORATIONS + 1):
+        within = at.losses <= target + aim.accuracy
         released = within & (released | (at.alpha <= _INACTIVE * at.alpha.max()))
         if bool(released.any()):
-            at = frame(values.means, J, free, released)
+            at = frame(here, aim.free, released)
         gap = at.D @ (at.D.T @ (target - at.losses))
         missed = float(gap.abs().max())
-        off_front = at.kkt > tolerance and done < corrections
-        if (missed <= accuracy and not off_front) or done == corrections + _RESTORATIONS:
+        off_front = at.kkt > aim.tolerance and done < aim.corrections
+        if (missed <= aim.accuracy and not off_front) or done == aim.corrections + _RESTORATIONS:
             break
         v = at.Q @ (at.inverse @ gap).to(at.Q)
         across = None
         if off_front:
-            left = (time.monotonic() - began) / done * (corrections - done) if done else None
-            tell(what := _progress(done, corrections, at.kkt, tolerance, left))
-            across = _newton(objective, theta, v, at, settings, radius, tell, what)
+            context.tell(what := _progress(aim, done, at.kkt, time.monotonic() - began))
+            across = _newton(context, here.theta, v, at, radius, what)
             v = v + across.w
-        share = _backtrack(objective, theta, v, at, target)
+        share = _backtrack(context.objective, here.theta, v, at, target)
         if across is not None:
             radius = _new_radius(radius, across, share)
         if share == 0:
             break
-        theta = theta + share * v
-        values, J = objective.jacobian(theta)
-        at = frame(values.means, J, free)
-    reached = at.kkt <= tolerance and missed <= accuracy
-    ended = bool(released.any())
-    return Corrected(theta, values, at, radius, missed, reached, ended)
+        here = context.objective.expand(here.theta + share * v)
+        at = frame(here, aim.free)
+    reached = at.kkt <= aim.tolerance and missed <= aim.accuracy
+    return Corrected(here, at, radius, missed, reached, bool(released.any()))
 
 
-def _progress(done: int, most: int, kkt: float, aim: float, left: float | None) -> str:
-    at_most = "" if left is None else f", at most {left:.0f} s"
+def _progress(aim: Aim, done: int, kkt: float, seconds: float) -> str:
+    most, at_most = aim.corrections, ""
+    if done:
+        at_most = f", at most {seconds / done * (most - done):.0f} s"
     return (
         f"correcting towards the front: step {done + 1} of at most {most}{at_most}, "
-        f"KKT residual {kkt:.2g}, {aim:.2g} wanted"
+        f"KKT residual {kkt:.2g}, {aim.tolerance:.2g} wanted"
     )
 
 
 def _newton(
-    objective: Objective,
-    theta: Tensor,
-    along: Tensor,
-    at: Frame,
-    settings: Settings,
-    radius: float,
-    tell: Callable[[str], None],
-    what: str,
+    context: Context, theta: Tensor, along: Tensor, at: Frame, radius: float, what: str
 ) -> Solution:
-    """The solution of (P H P + λ I) w = −P (H Q c + r)."""
-    product = told(
-        objective.curvature(theta, at.alpha), tell, what, settings.iterations + bool(along.any())
-    )
-    curved = product(along) if bool(along.any()) else along
-    return solve_across(
-        product,
-        -(curved + at.residual),
-        at.Q,
-        damping=settings.damping,
-        iterations=settings.iterations,
-        residual=settings.residual,
-        radius=radius,
-    )
+    """Solve (P H P + λ I) w = −P (H Q c + r)."""
+    moves = bool(along.any())
+    product = context.objective.curvature(theta, at.alpha)
+    product = told(product, context.tell, what, context.settings.iterations + moves)
+    curved = product(along) if moves else along
+    return solve_across(product, -(curved + at.residual), at.Q, context.settings, radius=radius)
 
 
 def _new_radius(radius: float, across: Solution, share: float) -> float:
-    """The trust radius after a step of which a share was taken."""
+    """Return the trust radius after a share of a step was taken."""
     if share < 1:
         return max(share * float(across.w.norm()), radius * 0.5**_HALVINGS)
     return 2 * radius if across.end in ("radius", "negative curvature") else radius
 
 
 def _merit(losses: Tensor, target: Tensor, at: Frame) -> float:
-    """φ = αᵀ(ℓ − target) + ‖D Dᵀ(ℓ − target)‖₁."""
+    """Return φ = αᵀ(ℓ − target) + ‖D Dᵀ(ℓ − target)‖₁."""
     gap = losses - target
     return float(at.alpha @ gap + (at.D @ (at.D.T @ gap)).abs().sum())
 
 
 def _backtrack(objective: Objective, theta: Tensor, v: Tensor, at: Frame, target: Tensor) -> float:
-    """The largest share 1, ½, ¼, … of a step that lowers the merit, or 0."""
+    """Return the largest share 1, ½, ¼, … of a step that lowers the merit, or 0."""
     before = _merit(at.losses, target, at)
     rounding = 4 * torch.finfo(theta.dtype).eps * float(at.losses.abs().max())
     for n in range(_HALVINGS):

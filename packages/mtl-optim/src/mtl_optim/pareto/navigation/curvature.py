@@ -1,7 +1,5 @@
 """Conjugate gradients on the part of the Hessian that is across the front."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +7,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
+from ._points import Settings
 
 Product = Callable[[Tensor], Tensor]
 End = Literal["solved", "iterations", "negative curvature", "radius"]
@@ -30,7 +30,7 @@ class Solution:
 
 
 def told(product: Product, tell: Callable[[str], None], what: str, most: int) -> Product:
-    """The product, which says what it is for, and which of how many it is."""
+    """Return the product, which tells what it is for and how many there are at most."""
     numbers = itertools.count(1)
 
     def telling(v: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def told(product: Product, tell: Callable[[str], None], what: str, most: int) ->
 
 
 def project(Q: Tensor, x: Tensor) -> Tensor:
-    """P x = x − Q Qᵀ x, for orthonormal columns Q (param, direction)."""
+    """Return P x = x − Q Qᵀ x, for orthonormal columns Q (param, direction)."""
     return x - Q @ (Q.T @ x)
 
 
@@ -49,14 +49,12 @@ def solve_across(
     product: Product,
     rhs: Tensor,
     Q: Tensor,
+    settings: Settings,
     *,
-    damping: float,
-    iterations: int,
-    residual: float,
     radius: float = torch.inf,
     enough: float = 0.0,
 ) -> Solution:
-    """(P H P + λ I) w = P b by conjugate gradients, with H known by its products alone.
+    """Solve (P H P + λ I) w = P b by conjugate gradients, with H known by its products alone.
 
     At every regular local Pareto optimum P H P is positive semi-definite, on concave fronts too
     (the second-order necessary condition), so that plain conjugate gradients serve. Elsewhere a
@@ -67,16 +65,12 @@ def solve_across(
         product: v ↦ H v.
         rhs: b (param,).
         Q: Orthonormal columns (param, direction) that span the gradient differences.
-        damping: λ in units of the curvature bᵀ H b / bᵀ b along P b.
-        iterations: Most iterations.
-        residual: Relative residual at which to stop.
+        settings: `damping` is λ in units of the curvature bᵀ H b / bᵀ b along P b; `iterations` and
+            the relative `residual` end the solve.
         radius: Most ‖w‖.
         enough: Residual, not relative, at which to stop as well.
 
-    Returns:
-        The solution, with H w.
-
-    Reference:
+    References:
         Steihaug, The conjugate gradient method and trust regions in large scale optimization,
         SIAM J. Numer. Anal. 20(3), 1983.
     """
@@ -85,15 +79,15 @@ def solve_across(
     rr = start = float(r @ r)
     # What is left of a vector by rounding when its projection vanishes.
     rounding = 8 * torch.finfo(r.dtype).eps * float(rhs.norm())
-    goal = max(residual**2 * start, rounding**2, enough**2)
+    goal = max(settings.residual**2 * start, rounding**2, enough**2)
     if start <= max(rounding, enough) ** 2:
         return Solution(w, Hw, "solved")
     p, shift = r, 0.0
-    for i in range(iterations):
+    for i in range(settings.iterations):
         Hp = product(p)
         pp, curvature = float(p @ p), float(p @ project(Q, Hp))
         if i == 0:
-            shift = damping * abs(curvature) / pp
+            shift = settings.damping * abs(curvature) / pp
         curvature += shift * pp
         negative = curvature <= torch.finfo(r.dtype).eps * pp * abs(shift)
         step = torch.inf if negative else rr / curvature
@@ -114,6 +108,6 @@ def solve_across(
 
 
 def _to_boundary(w: Tensor, p: Tensor, radius: float) -> float:
-    """The t ≥ 0 with ‖w + t p‖ = radius."""
+    """Return the t ≥ 0 with ‖w + t p‖ = radius."""
     wp, pp, ww = float(w @ p), float(p @ p), float(w @ w)
     return float((max(0.0, wp * wp + pp * (radius * radius - ww)) ** 0.5 - wp) / pp)

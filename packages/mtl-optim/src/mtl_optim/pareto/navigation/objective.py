@@ -1,7 +1,5 @@
 """The losses of a model as functions of one vector of parameters, with every evaluation counted."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..._checks import check_function, check_kind, check_losses
-from .points import Cost
+from ._points import Cost
 
 _KERNEL = threading.RLock()
 
@@ -32,6 +30,21 @@ class Values:
 
     means: Tensor
     samples: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The losses to first order at a place.
+
+    Attributes:
+        theta: θ (param,).
+        losses: ℓ, scaled, with their samples.
+        J: Their Jacobian (task, param), in the dtype of θ.
+    """
+
+    theta: Tensor
+    losses: Values
+    J: Tensor
 
 
 class Objective:
@@ -87,18 +100,18 @@ class Objective:
         return self._parameters[0].device
 
     def read(self) -> Tensor:
-        """The parameters θ (param,), copied."""
+        """Copy the parameters θ (param,)."""
         return self.flat([p.detach() for p in self._parameters])
 
     @torch.no_grad()
     def write(self, theta: Tensor) -> None:
-        """Gives the model the parameters θ (param,)."""
+        """Give the model the parameters θ (param,)."""
         for parameter, piece in zip(self._parameters, self._pieces(theta), strict=True):
             parameter.copy_(piece.view_as(parameter))
 
     @contextmanager
     def unless_done(self, theta: Tensor) -> Iterator[None]:
-        """Gives the model θ, and the losses their units, back where the block does not end well."""
+        """Restore the model's θ and the losses' units if the block fails."""
         done, scales = False, self.scales
         try:
             yield
@@ -109,7 +122,7 @@ class Objective:
                 self.scales = scales
 
     def as_named(self, theta: Tensor) -> dict[str, Tensor]:
-        """Copies of the pieces of θ, by the names of the parameters."""
+        """Copy the pieces of θ, by the names of the parameters."""
         return {
             name: piece.view_as(parameter).to(parameter.dtype).clone()
             for (name, parameter), piece in zip(
@@ -118,13 +131,10 @@ class Objective:
         }
 
     def begin(self, theta: Tensor) -> int:
-        """Takes the losses at θ, where all are positive, as the units s from now on.
+        """Take the losses at θ as the units s from now on, if all are positive.
 
         Returns:
             The number of losses.
-
-        Raises:
-            RuntimeError: Evaluating the model changes one of its buffers.
         """
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         self.scales = torch.ones(1, dtype=torch.float64)
@@ -139,7 +149,7 @@ class Objective:
         return len(losses)
 
     def losses(self, theta: Tensor, *, finite: bool = True) -> Values:
-        """The scaled losses at θ, without gradients.
+        """Compute the scaled losses at θ, without gradients.
 
         Args:
             theta: θ (param,).
@@ -150,8 +160,8 @@ class Objective:
         with torch.no_grad(), evaluating(self.model):
             return self._values(self._losses(self.model, self._data), finite=finite)
 
-    def jacobian(self, theta: Tensor) -> tuple[Values, Tensor]:
-        """The scaled losses at θ, and their Jacobian (task, param) in the dtype of θ."""
+    def expand(self, theta: Tensor) -> Expansion:
+        """Compute the scaled losses at θ and their Jacobian."""
         self.write(theta)
         with torch.enable_grad(), evaluating(self.model):
             raw = self._losses(self.model, self._data)
@@ -168,16 +178,13 @@ class Objective:
         if not bool(torch.isfinite(J).all()):
             task = int(torch.nonzero(~torch.isfinite(J).all(dim=1))[0])
             raise ValueError(f"`losses`: the gradient of task {task} must be finite")
-        return values, J
+        return Expansion(theta, values, J)
 
     def curvature(self, theta: Tensor, alpha: Tensor) -> Product:
-        """V ↦ H v, H = Σ α_k ∇²ℓ_k at θ, by differentiating the gradient once more.
+        """Make v ↦ H v, H = Σ α_k ∇²ℓ_k at θ, which differentiates the gradient once more.
 
         One forward and one backward pass build the gradient's graph, on the fixed sample; each
         product is a backward pass through both.
-
-        Raises:
-            RuntimeError: The losses cannot be differentiated twice.
         """
         if not self._second_order:
             return torch.zeros_like
@@ -233,7 +240,7 @@ class Objective:
         )
 
     def flat(self, pieces: Iterable[Tensor]) -> Tensor:
-        """Tensors in the shapes of the parameters, as one vector (param,)."""
+        """Join tensors in the shapes of the parameters to one vector (param,)."""
         return torch.cat([p.reshape(-1).to(self.device, self.dtype) for p in pieces])
 
     def _values(self, raw: Tensor, *, finite: bool = True) -> Values:
@@ -245,7 +252,7 @@ class Objective:
 
 
 def summarise(raw: Tensor, name: str) -> Values:
-    """The means of what a function of the user's gave, and the samples where it gave some."""
+    """Average what a user's function gave over its samples, if it gave some."""
     if not isinstance(raw, Tensor) or raw.ndim not in (1, 2) or raw.numel() == 0:
         found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
         raise ValueError(f"{name} must give a tensor (row,) or (row, sample), got {found}")
@@ -263,7 +270,7 @@ def _not_twice(why: str) -> RuntimeError:
 
 
 def _check_twice_differentiable(gradient: Sequence[Tensor]) -> None:
-    """Raises where a part of the gradient cannot be differentiated.
+    """Raise if a part of the gradient cannot be differentiated.
 
     PyTorch leaves a node "Error" behind a backward pass that is marked so, and takes its derivative
     for zero where not all of them are asked for.
@@ -284,7 +291,7 @@ def _check_twice_differentiable(gradient: Sequence[Tensor]) -> None:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode, and an attention that can be differentiated twice, while the block runs."""
+    """Evaluate in eval mode, with an attention that can be differentiated twice."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

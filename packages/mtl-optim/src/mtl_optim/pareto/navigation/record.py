@@ -1,52 +1,47 @@
 """The record of a point, from what was measured there and where it came from."""
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from .around import Place
-from .points import Cost, Point, Preview
-from .request import Names
+from ._points import Cost, Point, Preview
+from .context import Context
+from .local_model import Place
 from .sampling import paired_errors, standard_errors
 
 
-def record(
-    number: int,
-    place: Place,
-    names: Names,
-    scales: Tensor,
-    *,
-    cost: Cost,
-    message: str,
-    preview: Preview | None = None,
-    origin: Point | None = None,
-    left: Place | None = None,
-) -> Point:
-    """The point at a place.
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a step began.
 
-    Args:
-        number: Its number.
-        place: What was measured.
-        names: Of tasks and metrics.
-        scales: s (task,), units of the scaled losses.
-        cost: Of getting here.
-        message: What there is to know.
-        preview: Of the step that led here, or None at a start.
-        origin: The point it started from.
-        left: What was measured there.
+    Attributes:
+        point: The record of that place.
+        place: What was measured there.
+        preview: What the step was taken for.
     """
+
+    point: Point
+    place: Place
+    preview: Preview
+
+
+def record(
+    context: Context, number: int, place: Place, cost: Cost, message: str, origin: Origin | None
+) -> Point:
+    """Record a place as the point of this number; `origin` is None at a start."""
+    names, scales = context.names, context.objective.scales
     losses, metrics = place.at.losses * scales, place.metrics
     normal = place.at.alpha / scales
     came: dict[str, Any] = {"parent": None}
-    if preview is not None and origin is not None and left is not None:
+    if origin is not None:
+        left, preview = origin.place, origin.preview
         came = {
-            "parent": origin.id,
+            "parent": origin.point.id,
             "wish": preview.wish,
             "predicted": preview.change,
-            "realised": losses - origin.losses,
-            "change_errors": _times(paired_errors(left.losses, place.losses), scales),
+            "realised": losses - origin.point.losses,
+            "change_errors": _times(paired_errors(left.here.losses, place.here.losses), scales),
             "predicted_metrics": preview.metric_change,
         }
         if metrics is not None and left.metrics is not None:
@@ -57,7 +52,7 @@ def record(
         metric_names=names.metrics,
         id=number,
         losses=losses,
-        loss_errors=_times(standard_errors(place.losses), scales),
+        loss_errors=_times(standard_errors(place.here.losses), scales),
         metrics=None if metrics is None else metrics.means,
         metric_errors=None if metrics is None else standard_errors(metrics),
         alpha=normal / normal.sum(),

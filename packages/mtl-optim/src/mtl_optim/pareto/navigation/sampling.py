@@ -1,7 +1,5 @@
 """Metrics and sampling noise: means over samples, and their slopes from moves along the front."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,26 +8,20 @@ import torch
 from torch import Tensor
 
 from ..._checks import check_finite, check_length
+from ._points import Cost, Metrics
 from .objective import Objective, Values, evaluating, summarise
-from .points import Cost, Metrics
 from .tangent import Tangents
 
 
 def standard_errors(values: Values) -> Tensor | None:
-    """Standard errors (row,) of the means over samples, or None without samples.
-
-    Examples:
-        >>> samples = torch.tensor([[1.0, 2.0, 3.0, float("nan")]])
-        >>> standard_errors(Values(samples.nanmean(dim=1), samples))    # 1 / √3
-        tensor([0.5774])
-    """
+    """Compute the standard errors (row,) of the means over samples; None without samples."""
     return (
         None if values.samples is None else _covariance(values.samples[..., None])[:, 0, 0].sqrt()
     )
 
 
 def paired_errors(before: Values, after: Values) -> Tensor | None:
-    """Standard errors (row,) of the change of the means, sample against the same sample."""
+    """Compute the standard errors (row,) of the change of the means, paired by sample."""
     if before.samples is None or after.samples is None:
         return None
     if before.samples.shape != after.samples.shape:
@@ -37,34 +29,16 @@ def paired_errors(before: Values, after: Values) -> Tensor | None:
     return _covariance((after.samples - before.samples)[..., None])[:, 0, 0].sqrt()
 
 
-class Meter:
-    """Measures the metrics of a model.
-
-    Args:
-        objective: Has the model.
-        metrics: What to measure.
-        data: The data of the losses, for metrics without their own.
-    """
-
-    def __init__(self, objective: Objective, metrics: Metrics, data: Any) -> None:
-        self._objective = objective
-        self._metrics = metrics
-        self._data = data if metrics.data is None else metrics.data
-
-    def measure(self, theta: Tensor) -> Values:
-        """The metrics at θ (param,), with their samples.
-
-        Raises:
-            ValueError: They are not one per name, or a mean is not finite.
-        """
-        objective = self._objective
-        objective.write(theta)
-        objective.cost += Cost(forwards=1)
-        with torch.no_grad(), evaluating(objective.model):
-            values = summarise(self._metrics.measure(objective.model, self._data), "`metrics`")
-        check_length("names", len(self._metrics.names), len(values.means))
-        check_finite(values.means, "`metrics`: the mean")
-        return values
+def measure_metrics(objective: Objective, metrics: Metrics, data: Any, theta: Tensor) -> Values:
+    """Measure the metrics at θ (param,), with their samples; on `data`, or on their own."""
+    objective.write(theta)
+    objective.cost += Cost(forwards=1)
+    data = data if metrics.data is None else metrics.data
+    with torch.no_grad(), evaluating(objective.model):
+        values = summarise(metrics.measure(objective.model, data), "`metrics`")
+    check_length("names", len(metrics.names), len(values.means))
+    check_finite(values.means, "`metrics`: the mean")
+    return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +58,11 @@ class Slopes:
     reach: Tensor
 
     def model_error(self, z: Tensor) -> Tensor:
-        """What a move z adds that is not linear (row,)."""
+        """Return what a move z adds that is not linear (row,)."""
         return self.bend @ (z / self.reach) ** 2
 
     def noise(self, z: Tensor, *, jumps: bool) -> Tensor:
-        """Standard errors (row,) of the change that a move z brings; 0 without samples.
+        """Compute the standard errors (row,) of the change that a move z brings; 0 without samples.
 
         Args:
             z: The move.
@@ -106,7 +80,7 @@ class Slopes:
 def measure_slopes(
     measure: Callable[[Tensor], Values], theta: Tensor, here: Values, front: Tangents, step: float
 ) -> Slopes:
-    """The slopes of rows along the front.
+    """Measure the slopes of rows along the front.
 
     Args:
         measure: The rows at given parameters.
@@ -135,7 +109,7 @@ def measure_slopes(
 
 
 def _covariance(samples: Tensor) -> Tensor:
-    """Covariance (row, direction, direction) of the mean over samples, those with NaN left out."""
+    """Compute the covariance (row, direction, direction) of the mean over samples without NaN."""
     present = ~samples.isnan().any(dim=2, keepdim=True)
     count = present.sum(dim=1, keepdim=True)
     kept = torch.where(present, samples, 0.0)

@@ -4,8 +4,6 @@ A point's file is named by its contents and never changes; the manifest is writt
 place, and renamed. A kill or a full disk therefore leaves the older state or none.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -17,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._points import Cost, Point
 from .objective import Objective
-from .points import Cost, Point
-from .request import Names
 from .tree import Tree
+from .wishes import Names
 
 FORMAT = "mtl-optim-navigation"
 VERSION = 1
@@ -31,17 +29,7 @@ _MOST = 4  # differences in a message
 
 @dataclass(frozen=True, eq=False)
 class Saved:
-    """A navigation as it lies on disk.
-
-    Attributes:
-        folder: Where.
-        points: By number.
-        current: Number of the point where it was left.
-        scales: s (task,).
-        tasks: Names.
-        metrics: Names.
-        parameters: Parameters of each point by name.
-    """
+    """A navigation as it lies on disk: its points, and their parameters by name, by number."""
 
     folder: Path
     points: dict[int, Point]
@@ -53,15 +41,17 @@ class Saved:
 
 
 def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> None:
-    """Writes a navigation, or brings one up to date."""
+    """Write a navigation, or bring one up to date."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder, found a file")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise ValueError(f"{folder}: holds something else than a navigation: no {MANIFEST}")
+        raise ValueError(f"{folder}: holds something other than a navigation: no {MANIFEST}")
     digests = {p.id: hashlib.sha256(_content(tree, objective, p)).hexdigest() for p in tree.points}
     if (folder / MANIFEST).is_file():
-        _check_same(folder, set(digests.values()))
+        held = {entry.get("sha256") for entry in _read_manifest(folder).get("points", [])}
+        if held.isdisjoint(digests.values()):
+            raise ValueError(f"{folder}: holds another navigation, with no point of this one")
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
     for point in tree.points:
@@ -88,22 +78,15 @@ def save(folder: str | Path, tree: Tree, objective: Objective, names: Names) -> 
 
 
 def _content(tree: Tree, objective: Objective, point: Point) -> bytes:
-    """A point's file."""
+    """Return the content of a point's file."""
     parameters = objective.as_named(tree.theta(point))
     tensors = {name: tensor.contiguous().cpu() for name, tensor in parameters.items()}
     content: bytes = _safetensors()[1](tensors)
     return content
 
 
-def _check_same(folder: Path, digests: set[str]) -> None:
-    """Raises where a folder holds a navigation that has no point in common with this one."""
-    held = {entry.get("sha256") for entry in _read_manifest(folder).get("points", [])}
-    if held.isdisjoint(digests):
-        raise ValueError(f"{folder}: holds another navigation, with no point of this one")
-
-
 def load(folder: str | Path) -> Saved:
-    """Reads a navigation; nothing in it is executed."""
+    """Read a navigation; nothing in it is executed."""
     read_tensors, _ = _safetensors()
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
@@ -129,23 +112,11 @@ def load(folder: str | Path) -> Saved:
 
 
 def restore(saved: Saved, names: Names, objective: Objective, tree: Tree) -> None:
-    """Puts a saved navigation into a new one, and the current point's parameters into its model.
+    """Restore a saved navigation, and the current point's parameters in the model.
 
     Raises:
         ValueError: It is of other names, another model, or other losses; the model stays as it was.
     """
-    _check_names(saved, names)
-    for point in saved.points.values():
-        tree.add(point, _as_theta(saved, point.id, objective))
-    tree.goto(saved.points[saved.current])
-    objective.scales = saved.scales
-    with objective.unless_done(objective.read()):
-        found = objective.losses(tree.theta(tree.current)).means * saved.scales
-        _check_losses(saved, found)
-
-
-def _check_names(saved: Saved, names: Names) -> None:
-    """Raises unless tasks and metrics are those of the file."""
     for what, found, wanted in (
         ("tasks", saved.tasks, names.tasks),
         ("metrics", saved.metrics, names.metrics),
@@ -154,10 +125,16 @@ def _check_names(saved: Saved, names: Names) -> None:
             raise ValueError(
                 f"{saved.folder / MANIFEST}: {what} {list(found)}, expected {list(wanted)}"
             )
+    for point in saved.points.values():
+        tree.add(point, _as_theta(saved, point.id, objective))
+    tree.goto(saved.points[saved.current])
+    objective.scales = saved.scales
+    with objective.unless_done(objective.read()):
+        _check_losses(saved, objective.losses(tree.theta(tree.current)).means * saved.scales)
 
 
 def _check_losses(saved: Saved, found: Tensor) -> None:
-    """Raises unless the losses are those that were saved, up to the rounding of other machines."""
+    """Raise unless the losses equal those that were saved, up to the rounding of other machines."""
     stored = saved.points[saved.current].losses
     wrong = [
         f"{name} is {float(now):.6g}, saved as {float(then):.6g}"
@@ -166,17 +143,13 @@ def _check_losses(saved: Saved, found: Tensor) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{saved.folder}: the losses at point {saved.current} differ, so that data, losses or "
-            f"the frozen part of the model are others: {'; '.join(wrong[:_MOST])}"
+            f"{saved.folder}: the losses at point {saved.current} differ: the data, the losses or "
+            f"the frozen part of the model have changed: {'; '.join(wrong[:_MOST])}"
         )
 
 
 def _as_theta(saved: Saved, number: int, objective: Objective) -> Tensor:
-    """θ (param,) of a point, for the parameters of a model.
-
-    Raises:
-        ValueError: Names, shapes or types differ; the message says which.
-    """
+    """Return θ (param,) of a point, for the parameters of a model."""
     found, wrong = saved.parameters[number], []
     wrong += [f"{name} is missing" for name in objective.named if name not in found]
     wrong += [f"{name} is not expected" for name in found if name not in objective.named]
@@ -251,7 +224,11 @@ def _checked(path: Path, digest: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Beside its place, then renamed."""
+    """Write a file beside its place, then rename it: a kill leaves the older file or none.
+
+    This is the package's only atomic write, and its own: the packages of this repository that do
+    not know one another share no code.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:

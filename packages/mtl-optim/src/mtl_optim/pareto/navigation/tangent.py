@@ -1,16 +1,15 @@
 """The front's tangents at a point, and what the losses and α do along them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..._solvers import min_norm_point
+from ._points import NavigationError, Settings
 from .curvature import Product, solve_across, told
-from .points import NavigationError
+from .objective import Expansion
 
 _TURNED = 10.0  # condition beyond which tangents nearby say nothing here
 _RANK = 1e-7  # singular values below this share of the largest are dependent gradients
@@ -42,13 +41,8 @@ class Frame:
     inverse: Tensor
 
 
-def frame(
-    losses: Tensor,
-    J: Tensor,
-    free: Tensor | None = None,
-    released: Tensor | None = None,
-) -> Frame:
-    """The frame at a point.
+def frame(here: Expansion, free: Tensor | None = None, released: Tensor | None = None) -> Frame:
+    """Split the first derivatives at a point into along and across the front.
 
     α ≥ 0 minimises ‖Jᵀ α‖ with uᵀ α fixed, for a free direction u in loss space: the multipliers of
     "least τ with ℓ ≤ target + τ u". Losses are constrained up to multiples of u. With D an
@@ -56,15 +50,15 @@ def frame(
     that change it, and c = S⁻¹ Uᵀ Dᵀ d.
 
     Args:
-        losses: ℓ (task,).
-        J: (task, param).
+        here: Losses and gradients there.
         free: u (task,); None is (1, …, 1), so that Q spans the differences of the gradients. The
             least-norm r is orthogonal to these.
-        released: Mask (task,) of those that are not constrained; None is none.
+        released: Mask (task,) of the tasks that are not constrained; None constrains all.
 
     Returns:
         The frame. Dependent gradients leave Q with fewer columns.
     """
+    losses, J = here.losses.means, here.J
     wide = J.double()
     gramian = (wide @ wide.T).cpu().numpy()
     u = torch.ones(len(losses), dtype=torch.float64) if free is None else free.double()
@@ -109,15 +103,12 @@ class Tangents:
 def tangents(
     at: Frame,
     product: Product,
+    settings: Settings,
     *,
-    damping: float,
-    iterations: int,
-    residual: float,
-    step: float,
     near: Tensor | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Tangents:
-    """The tangents of the front at a point.
+    """Solve for the tangents of the front at a point.
 
     Of [H Jᵀ; J 0] (v, dα) = (0, d) with αᵀ d = 0: v = Q c + w, with w across the front,
     (P H P + λ I) w = −P H Q c, and then Qᵀ Jᵀ dα = −Qᵀ H v with 1ᵀ dα = 0. One solve for each unit
@@ -130,37 +121,25 @@ def tangents(
     Args:
         at: The frame at the point.
         product: v ↦ H v.
-        damping: See `solve_across`.
-        iterations: See `solve_across`.
-        residual: See `solve_across`.
-        step: Change of a loss that is a typical step.
+        settings: As `solve_across`; `probe` is the change of a loss in a typical step.
         near: V (param, direction) of a point nearby, or None.
-        tell: Told what is being solved for.
-
-    Returns:
-        The tangents.
+        tell: Is told what is being solved for.
 
     Raises:
         NavigationError: A product is not finite.
     """
     V, HV = [], []
     guess = at.Q if near is None else _transported(near, at.Q)
-    iterations = iterations if near is None else -(-iterations // 2)
+    if near is not None:
+        settings = replace(settings, iterations=-(-settings.iterations // 2))
     least = float(at.residual.norm())
     for i, q in enumerate(guess.T):
         what = f"solving for tangent {i + 1} of {guess.shape[1]}"
-        telling = told(product, tell, what, iterations + 1)
+        telling = told(product, tell, what, settings.iterations + 1)
         Hq = telling(q)
         slope = float((at.J @ at.Q[:, i]).abs().max())
-        across = solve_across(
-            telling,
-            -Hq,
-            at.Q,
-            damping=damping,
-            iterations=iterations,
-            residual=residual,
-            enough=0.5 * least * slope / step,
-        )
+        enough = 0.5 * least * slope / settings.probe
+        across = solve_across(telling, -Hq, at.Q, settings, enough=enough)
         V.append(q + across.w)
         HV.append(Hq + across.Hw)
     columns = at.Q.shape[1]
@@ -179,7 +158,7 @@ def tangents(
 
 
 def _transported(near: Tensor, Q: Tensor) -> Tensor:
-    """Combinations of the columns of V that have Q c = Q here; Q where there are none."""
+    """Combine the columns of V so that Q c = Q here; Q where none do."""
     turned = Q.T @ near
     if turned.shape[0] != turned.shape[1] or float(torch.linalg.cond(turned)) > _TURNED:
         return Q
@@ -188,7 +167,7 @@ def _transported(near: Tensor, Q: Tensor) -> Tensor:
 
 
 def to_the_end(alpha: Tensor, dalpha: Tensor) -> float:
-    """The t at which α + t dα first leaves the simplex: where the front would end."""
+    """Return the t at which α + t dα first leaves the simplex: where the front would end."""
     falling = dalpha < 0
     if not bool(falling.any()):
         return torch.inf

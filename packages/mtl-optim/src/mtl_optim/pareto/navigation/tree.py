@@ -1,12 +1,10 @@
 """The tree of visited points, with the parameters of each."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from torch import Tensor
 
-from .points import NavigationError, Point
+from ._points import NavigationError, Point
 
 
 class Tree:
@@ -22,7 +20,7 @@ class Tree:
         """The current point.
 
         Raises:
-            RuntimeError: There is none yet.
+            RuntimeError: `start` was not called.
         """
         if self._current is None:
             raise RuntimeError("`start` must be called first")
@@ -39,16 +37,16 @@ class Tree:
         return max(self._points, default=-1) + 1
 
     def theta(self, point: Point) -> Tensor:
-        """θ (param,) of a point."""
+        """Return θ (param,) of a point."""
         return self._thetas[point.id]
 
     def add(self, point: Point, theta: Tensor) -> None:
-        """Adds a point and makes it the current one."""
+        """Add a point and make it the current one."""
         self._points[point.id], self._thetas[point.id] = point, theta
         self._current = point.id
 
     def find(self, point: Point | int | str) -> Point:
-        """A point by itself, its number or its name."""
+        """Find a point by itself, its number or its name."""
         wanted = point.id if isinstance(point, Point) else point
         for other in self.points:
             if wanted == other.id or (other.name is not None and wanted == other.name):
@@ -57,17 +55,17 @@ class Tree:
         raise ValueError(f"`point` must be one of {known}, got {wanted!r}")
 
     def parent(self) -> Point:
-        """The point that the current one was reached from."""
+        """Return the point that the current one was reached from."""
         if self.current.parent is None:
             raise NavigationError(f"point {self.current.id} is a start: nothing to undo")
         return self._points[self.current.parent]
 
     def goto(self, point: Point) -> None:
-        """Makes a point the current one."""
+        """Make a point the current one."""
         self._current = point.id
 
     def name(self, name: str | None) -> Point:
-        """Names the current point."""
+        """Name the current point."""
         name = f"branch {self.current.id}" if name is None else name
         if not isinstance(name, str):
             raise TypeError(f"`name` must be a string, got {name!r}")

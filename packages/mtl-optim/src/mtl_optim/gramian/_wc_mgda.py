@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_length, check_non_negative_number
-from .._preference import as_preference
+from .._checks import check_non_negative_number
+from .._preference import HoldsPreference
 from .._solvers import ball_minimax
 
 
-class WCMGDA(GramianWeighting):
+class WCMGDA(HoldsPreference, GramianWeighting):
     """Between Chebyshev and MGDA: α = argmax over Δ of αᵀ(r∘L) − u ‖Jᵀ(r∘α)‖, and w = r∘α.
 
     It is the dual of the best first-order answer to Chebyshev's wish: minimise over ‖d‖ ≤ u the
@@ -27,8 +27,6 @@ class WCMGDA(GramianWeighting):
             `WeightedChebyshev`, a large one is MGDA on the gradients r_k g_k.
 
     Raises:
-        ValueError: `preference` is not on the simplex, or has not one entry per loss; `u` is
-            negative or not finite.
         TypeError: No losses are given.
 
     Examples:
@@ -36,7 +34,7 @@ class WCMGDA(GramianWeighting):
         >>> method.weights(gramian=torch.tensor([[1.0, 0.0], [0.0, 4.0]]), losses=torch.ones(2))
         tensor([0.4000, 0.1000])
 
-    Reference:
+    References:
         Momma, Dong and Liu, A Multi-objective / Multi-task Learning Framework Induced by Pareto
         Stationarity, ICML 2022.
 
@@ -44,18 +42,14 @@ class WCMGDA(GramianWeighting):
         The released code applies α without r, which is not the gradient of its own objective.
     """
 
-    preference: Tensor
-
     def __init__(self, preference: Sequence[float] | Tensor, *, u: float = 0.1) -> None:
-        super().__init__()
+        super().__init__(preference)
         self.u = check_non_negative_number("u", u)
-        self.register_buffer("preference", as_preference(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         losses = self.require_losses(losses)
-        check_length("preference", len(self.preference), len(losses))
-        r = self.preference.to(losses)
+        r = self.preference_for(losses)
         rows = gramian * r * r[:, None]
         _, alpha = ball_minimax(rows.numpy(), (r * losses).numpy(), self.u)
         return r * torch.from_numpy(alpha)

@@ -1,10 +1,8 @@
 """The records of a navigation: points, what is known around them, and what a wish would cost."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import torch
@@ -46,19 +44,13 @@ class Cost:
         """The same in gradients: a product counts 2, a forward pass a third."""
         return self.gradients + 2 * self.products + self.forwards / 3
 
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.forwards + other.forwards,
-            self.gradients + other.gradients,
-            self.products + other.products,
-        )
+    def __add__(self, other: "Cost") -> "Cost":
+        mine, theirs = astuple(self), astuple(other)
+        return Cost(*(a + b for a, b in zip(mine, theirs, strict=True)))
 
-    def __sub__(self, other: Cost) -> Cost:
-        return Cost(
-            self.forwards - other.forwards,
-            self.gradients - other.gradients,
-            self.products - other.products,
-        )
+    def __sub__(self, other: "Cost") -> "Cost":
+        mine, theirs = astuple(self), astuple(other)
+        return Cost(*(a - b for a, b in zip(mine, theirs, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +72,7 @@ class Metrics:
     higher_is_better: bool | Sequence[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be called."""
+        """Refuse what cannot be called."""
         check_function("measure", self.measure)
 
 
@@ -119,7 +111,7 @@ class Settings:
     second_order: bool = True
 
     def __post_init__(self) -> None:
-        """Refuses values that no computation can work with."""
+        """Refuse values that no computation can work with."""
         for name, least in (("iterations", 1), ("corrections", 0), ("start_corrections", 0)):
             check_count(name, getattr(self, name), least)
         for name in ("residual", "tolerance", "accuracy", "largest_step", "probe"):
@@ -142,7 +134,7 @@ class Named:
     )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types for JSON, keyed by the names; infinite numbers and NaN become None."""
+        """Convert to JSON's types, keyed by the names; infinite numbers and NaN become None."""
         plain = {}
         for name, value in self.__dict__.items():
             if name in ("tasks", "metric_names"):

@@ -4,19 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import optimize
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_length, check_positive, check_positive_number
-from .._preference import as_ray
+from .._checks import Array, check_positive, check_positive_number
+from .._preference import HoldsPreference, as_ray
 from .._solvers import min_norm_point, unit_diagonal
 
-Array = NDArray[np.float64]
 
-
-class EPO(GramianWeighting):
+class EPO(HoldsPreference, GramianWeighting):
     """Walk to the Pareto point on the ray 1/r: first onto the ray, then down along it.
 
     With l̂ = r∘L / Σ r∘L the distance from the ray is m = KL(l̂ ‖ 1/K), and the anchor
@@ -35,8 +32,7 @@ class EPO(GramianWeighting):
         epsilon: ε > 0, the m at which the ray counts as reached.
 
     Raises:
-        ValueError: `preference` is not on the simplex, has a zero, or has not one entry per loss;
-            `epsilon` is not positive; a loss is not positive.
+        ValueError: A loss is not positive.
         TypeError: No losses are given.
 
     Examples:
@@ -44,7 +40,7 @@ class EPO(GramianWeighting):
         >>> EPO([0.5, 0.5]).weights(gramian=torch.eye(2), losses=losses)
         tensor([0., 1.])
 
-    Reference:
+    References:
         Mahapatra and Rajan, Multi-Task Learning with User Preferences: Gradient Descent with
         Controlled Ascent in Pareto Optimization, ICML 2020; Exact Pareto Optimal Search,
         arXiv 2108.00597.
@@ -54,19 +50,17 @@ class EPO(GramianWeighting):
         and stands in where norms are so far apart that the linear solver finds none that do.
     """
 
-    preference: Tensor
+    read = staticmethod(as_ray)
 
     def __init__(self, preference: Sequence[float] | Tensor, *, epsilon: float = 1e-3) -> None:
-        super().__init__()
+        super().__init__(preference)
         self.epsilon = check_positive_number("epsilon", epsilon)
-        self.register_buffer("preference", as_ray(preference))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         losses = self.require_losses(losses)
-        check_length("preference", len(self.preference), len(losses))
+        r, tasks = self.preference_for(losses).numpy(), len(losses)
         check_positive(losses, type(self).__name__)
-        r, tasks = self.preference.cpu().numpy(), len(losses)
         terms = r * losses.numpy()
         share = terms / terms.sum()
         relative = np.log(tasks * share)
@@ -99,7 +93,7 @@ class EPO(GramianWeighting):
 
 
 def _program(gain: Array, rows: Array, bound: Array, simplex: Array) -> Array | None:
-    """The z ≥ 0 with rows z ≥ bound and simplexᵀ z = 1 that maximises gainᵀ z, if one is found."""
+    """Find the z ≥ 0 with rows z ≥ bound and simplexᵀ z = 1 that maximises gainᵀ z, or None."""
     bounded = np.isfinite(bound)
     found = optimize.linprog(
         -gain / (np.abs(gain).max() or 1.0),

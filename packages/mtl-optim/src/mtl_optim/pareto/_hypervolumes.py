@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from ._points import Array, Points, Sense, as_box, as_samples, as_set, require_moocore
+from .._checks import Array, check_length
+from ._points import Points, Sense, as_box, as_samples, as_set, require_moocore
 
 
 def hypervolume(
     points: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
 ) -> float:
-    """The volume that the points dominate within the reference point.
+    """Compute the volume that the points dominate within the reference point.
 
     Args:
         points: Points (point, task); those outside the reference count nothing.
@@ -16,9 +17,6 @@ def hypervolume(
         maximize: Whether larger is better, for all tasks or for each.
         ideal: Ideal point (task,). When given, each axis is divided by its distance from the
             reference, so that the whole box has volume 1.
-
-    Returns:
-        The exact hypervolume.
 
     Raises:
         ImportError: moocore is not installed (`pip install mtl-optim[pareto]`).
@@ -31,7 +29,7 @@ def hypervolume(
         >>> hypervolume([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0])
         0.75
 
-    Reference:
+    References:
         Zitzler and Thiele, 1998; computed by moocore (Fonseca, Paquete and López-Ibáñez, 2006).
     """
     moocore = require_moocore("hypervolume")
@@ -43,20 +41,13 @@ def hypervolume(
 def hypervolume_samples(
     samples: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
 ) -> Array:
-    """The hypervolumes of resampled sets, for a bootstrap over queries or seeds.
+    """Compute the hypervolumes of resampled sets, for a bootstrap over queries or seeds.
 
-    Args:
-        samples: Points (resample, point, task).
-        reference: Reference point (task,).
-        maximize: Whether larger is better, for all tasks or for each.
-        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+    Takes samples (resample, point, task); the other arguments and the errors are those of
+    `hypervolume`.
 
     Returns:
         Hypervolumes (resample,).
-
-    Raises:
-        ImportError: moocore is not installed.
-        ValueError: As `hypervolume`.
 
     Examples:
         >>> hypervolume_samples([[[0.5, 0.0]], [[0.0, 0.25]]], [1.0, 1.0]).tolist()
@@ -72,20 +63,12 @@ def hypervolume_samples(
 def hypervolume_contributions(
     points: Points, reference: Points, *, maximize: Sense = False, ideal: Points | None = None
 ) -> Array:
-    """What each point adds: the hypervolume less that of the set without the point.
+    """Compute what each point adds: the hypervolume less that of the set without the point.
 
-    Args:
-        points: Points (point, task).
-        reference: Reference point (task,).
-        maximize: Whether larger is better, for all tasks or for each.
-        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+    The arguments and the errors are those of `hypervolume`.
 
     Returns:
         Contributions (point,); 0 for dominated points and for copies.
-
-    Raises:
-        ImportError: moocore is not installed.
-        ValueError: As `hypervolume`.
 
     Examples:
         >>> hypervolume_contributions([[0.5, 0.0], [0.0, 0.5]], [1.0, 1.0]).tolist()
@@ -106,32 +89,20 @@ def hypervolume_improvement(
     maximize: Sense = False,
     ideal: Points | None = None,
 ) -> float:
-    """What the points add to a front: HV(front ∪ points) − HV(front).
+    """Compute what the points add to a front: HV(front ∪ points) − HV(front).
 
-    Args:
-        points: New points (point, task).
-        front: Points (point, task) that are there already.
-        reference: Reference point (task,).
-        maximize: Whether larger is better, for all tasks or for each.
-        ideal: Ideal point (task,) to normalise by, as in `hypervolume`.
+    Takes the new points (point, task) and the front (point, task) that is there already; the other
+    arguments and the errors are those of `hypervolume`.
 
     Returns:
         The improvement, never negative.
-
-    Raises:
-        ImportError: moocore is not installed.
-        ValueError: As `hypervolume`.
 
     Examples:
         >>> hypervolume_improvement([[0.0, 0.5]], [[0.5, 0.0]], [1.0, 1.0])
         0.25
     """
     new, old = as_set(points, maximize), as_set(front, maximize, "front")
-    if new.shape[1] != old.shape[1]:
-        raise ValueError(
-            f"`front` must have one entry per task: got {old.shape[1]} entries "
-            f"for {new.shape[1]} tasks"
-        )
+    check_length("front", old.shape[1], new.shape[1])
     corner, shift, scale = as_box(reference, ideal, maximize, new.shape[1])
     before = hypervolume((old - shift) / scale, corner)
     after = hypervolume((np.concatenate([old, new]) - shift) / scale, corner)

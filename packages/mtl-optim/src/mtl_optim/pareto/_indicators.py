@@ -4,19 +4,15 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from .._checks import as_numbers
+from .._checks import as_numbers, check_length
 from .._preference import as_vector
 from ._points import Points, Sense, as_corner, as_costs, as_set, require_moocore
 
 
 def r2(
-    points: Points,
-    ideal: Points,
-    *,
-    preferences: Points | None = None,
-    maximize: Sense = False,
+    points: Points, ideal: Points, *, preferences: Points | None = None, maximize: Sense = False
 ) -> float:
-    """The expected least Chebyshev distance from the ideal point; smaller is better.
+    """Compute the expected least Chebyshev distance from the ideal point; smaller is better.
 
         R2 = E_r min_p max_k r_k (p_k − z_k)
 
@@ -27,9 +23,6 @@ def r2(
         ideal: z (task,), nowhere worse than a point.
         preferences: r (preference, task); needed for more than two tasks.
         maximize: Whether larger is better, for all tasks or for each.
-
-    Returns:
-        R2.
 
     Raises:
         ImportError: moocore is not installed and no `preferences` are given.
@@ -42,7 +35,7 @@ def r2(
         >>> r2([[1.0, 1.0]], [0.0, 0.0], preferences=[[0.5, 0.5]])
         0.5
 
-    Reference:
+    References:
         Hansen and Jaszkiewicz, Evaluating the quality of approximations to the non-dominated set,
         1998; exact for two tasks: Schäpermeier and Kerschke, R2 v2, 2025.
     """
@@ -60,16 +53,12 @@ def r2(
             )
         return float(require_moocore("r2").r2_exact(gaps, ref=np.zeros(2)))
     weights = as_set(preferences, False, "preferences")
-    if weights.shape[1] != costs.shape[1]:
-        raise ValueError(
-            f"`preferences` must have one entry per task: got {weights.shape[1]} entries "
-            f"for {costs.shape[1]} tasks"
-        )
+    check_length("preferences", weights.shape[1], costs.shape[1])
     return float((weights[:, None] * gaps).max(axis=2).min(axis=1).mean())
 
 
 def igd_plus(points: Points, target: Points, *, maximize: Sense = False) -> float:
-    """Mean distance from a target front to the points, counting only where they fall short.
+    """Compute the mean distance from a target front to the points, where they fall short of it.
 
         IGD⁺ = mean_t min_p ‖max(p − t, 0)‖
 
@@ -89,22 +78,18 @@ def igd_plus(points: Points, target: Points, *, maximize: Sense = False) -> floa
         >>> igd_plus([[1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]])
         0.5
 
-    Reference:
+    References:
         Ishibuchi, Masuda, Tanigaki and Nojima, Modified distance calculation in generational
         distance and inverted generational distance, EMO 2015.
     """
     moocore = require_moocore("igd_plus")
     costs, goal = as_set(points, maximize), as_set(target, maximize, "target")
-    if costs.shape[1] != goal.shape[1]:
-        raise ValueError(
-            f"`target` must have one entry per task: got {goal.shape[1]} entries "
-            f"for {costs.shape[1]} tasks"
-        )
+    check_length("target", goal.shape[1], costs.shape[1])
     return float(moocore.igd_plus(costs, ref=goal))
 
 
 def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = False) -> float:
-    """How unevenly the points lie; 0 where all nearest neighbours are equally far.
+    """Compute how unevenly the points lie; 0 if all nearest neighbours are equally far.
 
         Δ = (Σ_k d(e_k, S) + Σ_p |d(p, S∖p) − d̄|) / (Σ_k d(e_k, S) + N d̄)
 
@@ -125,7 +110,7 @@ def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = 
         >>> spread([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]])
         0.0
 
-    Reference:
+    References:
         Zhou, Jin, Zhang, Sendhoff and Tsang, Combining model-based and genetics-based offspring
         generation for multi-objective optimization, CEC 2006; after Deb et al., NSGA-II, 2002.
     """
@@ -138,18 +123,14 @@ def spread(points: Points, *, extremes: Points | None = None, maximize: Sense = 
     missed = 0.0
     if extremes is not None:
         ends = as_set(extremes, maximize, "extremes")
-        if ends.shape[1] != costs.shape[1]:
-            raise ValueError(
-                f"`extremes` must have one entry per task: got {ends.shape[1]} entries "
-                f"for {costs.shape[1]} tasks"
-            )
+        check_length("extremes", ends.shape[1], costs.shape[1])
         missed = float(cdist(ends, costs).min(axis=1).sum())
     uneven = float(np.abs(nearest - nearest.mean()).sum())
     return (missed + uneven) / (missed + float(nearest.sum()) or 1.0)
 
 
 def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = True) -> float:
-    """Mean relative change against single-task baselines, in percent; lower is better.
+    """Compute the mean relative change against single-task baselines in percent; lower is better.
 
     Δm% = 100/K Σ_k (−1)^δ_k (M_k − B_k) / |B_k|, δ_k = 1 where higher is better: a gain over the
     baselines is negative. (The papers divide by B_k; their metrics are positive.)
@@ -159,9 +140,6 @@ def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = Tru
         baselines: Metrics B (task,) of a model trained for that task alone.
         higher_is_better: δ, for all tasks or for each.
 
-    Returns:
-        Δm in percent.
-
     Raises:
         ValueError: Shapes differ, an entry is not finite, or a baseline is 0.
 
@@ -169,7 +147,7 @@ def delta_m(metrics: Points, baselines: Points, *, higher_is_better: Sense = Tru
         >>> round(delta_m([0.55, 0.40], [0.50, 0.50]), 6)
         5.0
 
-    Reference:
+    References:
         Maninis, Radosavovic and Kokkinos, Attentive Single-Tasking of Multiple Tasks, CVPR 2019,
         with the sign of Liu et al., FAMO, NeurIPS 2023.
     """

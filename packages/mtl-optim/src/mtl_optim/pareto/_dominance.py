@@ -1,13 +1,14 @@
-"""Which points dominate which."""
+"""Dominance between points."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._points import Array, Points, Sense, as_samples, as_set
+from .._checks import Array
+from ._points import Points, Sense, as_samples, as_set
 
 
 def non_dominated(points: Points, *, maximize: Sense = False) -> NDArray[np.bool_]:
-    """Which points no other point dominates.
+    """Find the points that no other point dominates.
 
     A point dominates another if it is nowhere worse and somewhere better. Equal points do not
     dominate one another: all copies stay.
@@ -20,7 +21,7 @@ def non_dominated(points: Points, *, maximize: Sense = False) -> NDArray[np.bool
         Mask (point,).
 
     Raises:
-        ValueError: `points` is no finite matrix, or `maximize` has not one entry per task.
+        ValueError: `points` is not a finite matrix, or `maximize` does not have one entry per task.
 
     Examples:
         >>> non_dominated([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]).tolist()
@@ -30,7 +31,7 @@ def non_dominated(points: Points, *, maximize: Sense = False) -> NDArray[np.bool
 
 
 def probability_non_dominated(samples: Points, *, maximize: Sense = False) -> Array:
-    """How often each point is on the front, over resamples of what the points were measured on.
+    """Compute how often each point is on the front, over resamples of what it was measured on.
 
     With the same resample of queries (or seeds) for all points this is the paired bootstrap: what
     the points have in common cancels.

@@ -1,4 +1,4 @@
-"""What a point can prove of itself: that it is Pareto-stationary, on its ray, within its caps."""
+"""Certificates of a point: that it is Pareto-stationary, on its ray, within its bounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,15 +27,12 @@ class KKTResidual:
 
 
 def kkt_residual(gramian: Tensor) -> KKTResidual:
-    """The least norm of a convex combination of the gradients, min_{α ∈ Δ} √(αᵀ G α).
+    """Compute the least norm of a convex combination of the gradients, min_{α ∈ Δ} √(αᵀ G α).
 
     It is 0 exactly at a Pareto-stationary point, and the α is that of MGDA.
 
     Args:
         gramian: G = J Jᵀ (task, task).
-
-    Returns:
-        The residual, absolute and relative, with its α.
 
     Raises:
         TypeError: `gramian` holds something other than numbers.
@@ -52,7 +49,7 @@ def kkt_residual(gramian: Tensor) -> KKTResidual:
         A Gramian holds squares, so that rounding leaves residuals of 1e-8 of the largest norm (3e-4
         for float32 products). Take ‖Jᵀ α‖ itself where less matters.
 
-    Reference:
+    References:
         Désidéri, Multiple-gradient descent algorithm (MGDA), 2012.
     """
     G = torch.from_numpy(as_numbers("gramian", gramian))
@@ -69,7 +66,7 @@ def ray_error(
     *,
     ideal: Sequence[float] | Tensor | None = None,
 ) -> float:
-    """How far losses are from the ray that a Chebyshev-like method with this preference lands on.
+    """Compute how far losses are from the ray that a Chebyshev-like method lands on.
 
         max_k |r_k (L_k − z_k) / m − 1|,  m the mean of r_k (L_k − z_k)
 
@@ -79,9 +76,6 @@ def ray_error(
         losses: L (task,).
         preference: r (task,), on the simplex, each entry positive.
         ideal: z (task,); None is 0.
-
-    Returns:
-        The largest relative deviation.
 
     Raises:
         ValueError: `losses` are not finite or not above `ideal`, `preference` is not on the simplex
@@ -104,7 +98,7 @@ def ray_error(
 
 
 def constraint_slack(losses: Sequence[float] | Tensor, bounds: Mapping[int, float]) -> Tensor:
-    """What is left of each bound: ε_k − L_k, negative where it is broken.
+    """Compute what is left of each bound: ε_k − L_k, negative where it is broken.
 
     Args:
         losses: L (task,).
@@ -114,8 +108,8 @@ def constraint_slack(losses: Sequence[float] | Tensor, bounds: Mapping[int, floa
         Slack (task,), float64; infinite where there is no bound.
 
     Raises:
-        TypeError: `losses` hold something other than numbers, or `bounds` is no mapping from int to
-            numbers.
+        TypeError: `losses` hold something other than numbers, or `bounds` is not a mapping from
+            int to numbers.
         ValueError: `losses` are not finite, a bound is NaN, or a task does not exist.
 
     Examples:

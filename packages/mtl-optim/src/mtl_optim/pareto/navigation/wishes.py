@@ -1,6 +1,4 @@
-"""What a person asks for, checked: names become rows, amounts become numbers."""
-
-from __future__ import annotations
+"""What a person asks for, checked here and nowhere else: names become rows, amounts numbers."""
 
 import math
 import reprlib
@@ -14,7 +12,7 @@ from torch import Tensor
 
 from ..._checks import as_names, check_finite, check_kind, check_length, unknown_name
 from ..._preference import as_vector
-from .points import Metrics
+from ._points import Metrics
 
 
 class Names:
@@ -25,8 +23,8 @@ class Names:
         metrics: The metrics, or None.
 
     Raises:
-        TypeError: `metrics` are none, a name is no string, or a sense is neither True nor False.
-        ValueError: A name is there twice, or senses are not one per metric.
+        TypeError: `metrics` is not a Metrics, a name is not a string, or a sense is not a bool.
+        ValueError: A name occurs twice, or there is not one sense per metric.
     """
 
     def __init__(self, tasks: Sequence[str] | None, metrics: Metrics | None) -> None:
@@ -49,11 +47,7 @@ class Names:
         self._check()
 
     def fix_tasks(self, count: int) -> None:
-        """Takes the number of losses, now that it is known.
-
-        Raises:
-            ValueError: Names were given for another number.
-        """
+        """Take the number of losses, once it is known."""
         if self._given is None:
             self.tasks = tuple(f"task {k}" for k in range(count))
             self._check()
@@ -71,7 +65,7 @@ class Names:
         return torch.from_numpy(np.concatenate([np.ones(len(self.tasks)), senses]))
 
     def row(self, parameter: str, name: str) -> int:
-        """The row with this name."""
+        """Return the row with this name."""
         if name not in self.rows:
             raise unknown_name(parameter, name, self.rows)
         return self.rows.index(name)
@@ -79,23 +73,23 @@ class Names:
     def _check(self) -> None:
         for name in self.rows:
             if self.rows.count(name) > 1:
-                raise ValueError(f"`tasks` and metrics must be named apart, got {name!r} twice")
+                raise ValueError(f"tasks and metrics must have different names, got {name!r} twice")
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
-    """A wish, in rows; one of the four is set.
+class Wish:
+    """A checked wish, in rows; one of `improve`, `change`, `direction` and `toward` is set.
 
     Attributes:
-        wish: As it was said, in JSON's types.
-        improve: Wanted amount by row; None is as much as may be.
+        given: The wish as it was given, in JSON's types.
+        improve: Wanted amount by row; None is as much as possible.
         caps: Most that may be lost, by row.
         change: Changes by row.
         direction: (task,), unscaled.
         toward: (task,), unscaled.
     """
 
-    wish: dict[str, Any]
+    given: dict[str, Any]
     improve: Mapping[int, float | None] | None = None
     caps: Mapping[int, float] | None = None
     change: Mapping[int, float] | None = None
@@ -103,7 +97,7 @@ class Request:
     toward: Tensor | None = None
 
 
-def as_request(
+def as_wish(
     names: Names,
     *,
     improve: str | Mapping[str, float] | None,
@@ -112,13 +106,13 @@ def as_request(
     change: Mapping[str, float] | None,
     direction: Sequence[float] | Tensor | None,
     toward: Sequence[float] | Tensor | None,
-) -> Request:
-    """The wish, or a ValueError that names the argument that is wrong."""
+) -> Wish:
+    """Check a wish; the error names the argument that is wrong."""
     kinds = {"improve": improve, "change": change, "direction": direction, "toward": toward}
     made = [name for name, value in kinds.items() if value is not None]
     if len(made) != 1:
         raise ValueError(
-            "a wish is exactly one of `improve`, `change`, `direction` and `toward`, "
+            "a wish needs exactly one of `improve`, `change`, `direction` and `toward`, "
             f"got {', '.join(made) or 'none'}"
         )
     if improve is None and (give_up is not None or protect is not None):
@@ -128,20 +122,20 @@ def as_request(
     if change is not None:
         rows = dict(_amounts(names, "change", change))
         if not rows:
-            raise ValueError("`change` must name something, got nothing")
+            raise ValueError("`change` must name a task or metric, got nothing")
         if not any(rows.values()):
-            raise ValueError("`change` must ask for some change, got zeros")
-        return Request({"change": dict(change)}, change=rows)
+            raise ValueError("`change` must hold a number other than 0, got zeros")
+        return Wish({"change": dict(change)}, change=rows)
     if direction is not None:
         vector = _vector("direction", direction, len(names.tasks))
         if not bool(vector.any()):
             raise ValueError("`direction` must not be zero")
-        return Request({"direction": vector.tolist()}, direction=vector)
+        return Wish({"direction": vector.tolist()}, direction=vector)
     assert toward is not None  # noqa: S101 - one of the four is set
     ray = _vector("toward", toward, len(names.tasks))
     if not bool((ray > 0).all()):
         raise ValueError(f"`toward` must be positive, got {ray.tolist()}")
-    return Request({"toward": ray.tolist()}, toward=ray)
+    return Wish({"toward": ray.tolist()}, toward=ray)
 
 
 def _trade(
@@ -149,14 +143,14 @@ def _trade(
     improve: str | Mapping[str, float],
     give_up: Mapping[str, float],
     protect: Sequence[str] | None,
-) -> Request:
+) -> Wish:
     wanted: dict[int, float | None]
     if isinstance(improve, str):
         wanted = {names.row("improve", improve): None}
     else:
         wanted = dict(_amounts(names, "improve", improve, above=0))
         if not wanted:
-            raise ValueError("`improve` must name something, got nothing")
+            raise ValueError("`improve` must name a task or metric, got nothing")
     caps = dict(_amounts(names, "give_up", give_up, least=0))
     if protect is not None:
         kept = [names.row("protect", name) for name in as_names("protect", protect)]
@@ -181,13 +175,13 @@ def _trade(
         "give_up": dict(give_up),
         "protect": [names.rows[row] for row in kept],
     }
-    return Request(wish, improve=wanted, caps=caps)
+    return Wish(wish, improve=wanted, caps=caps)
 
 
 def _amounts(
     names: Names, parameter: str, given: Mapping[str, float], **bounds: float
 ) -> Iterator[tuple[int, float]]:
-    """The rows and amounts of what the user names."""
+    """Yield the row and the amount of each name."""
     if not isinstance(given, Mapping):
         raise TypeError(
             f"`{parameter}` must be a mapping from name to amount, got {reprlib.repr(given)}"
@@ -197,12 +191,7 @@ def _amounts(
 
 
 def _number(
-    parameter: str,
-    name: str,
-    value: float,
-    *,
-    above: float = -math.inf,
-    least: float = -math.inf,
+    parameter: str, name: str, value: float, *, above: float = -math.inf, least: float = -math.inf
 ) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise TypeError(f"`{parameter}` must have numbers, got {value!r} for {name!r}")

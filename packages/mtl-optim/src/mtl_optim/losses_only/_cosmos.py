@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_non_negative_number
-from .._preference import as_preference
+from .._checks import check_non_negative_number
+from .._preference import HoldsPreference
 
 
-class COSMOS(LossWeighting):
+class COSMOS(HoldsPreference, LossWeighting):
     """Minimise Σ r_k L_k − λ cos(r, L): losses in proportion to r, where λ is large.
 
     The penalty is that of models conditioned on a preference, which would else learn the middle of
@@ -22,31 +22,23 @@ class COSMOS(LossWeighting):
         preference: r (task,), on the simplex.
         penalty: λ ≥ 0; 0 is `LinearScalarization`.
 
-    Raises:
-        ValueError: `preference` is not on the simplex, or has not one entry per loss; `penalty` is
-            negative or not finite.
-
     Examples:
         >>> import torch
         >>> COSMOS([0.5, 0.5], penalty=1.0).weights(losses=torch.tensor([2.0, 2.0]))
         tensor([0.5000, 0.5000])
 
-    Reference:
+    References:
         Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective Learning,
         ICDM 2021.
     """
 
-    preference: Tensor
-
     def __init__(self, preference: Sequence[float] | Tensor, *, penalty: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(preference)
         self.penalty = check_non_negative_number("penalty", penalty)
-        self.register_buffer("preference", as_preference(preference))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
-        r = self.preference.to(losses)
-        check_length("preference", len(r), len(losses))
+        """Return the weights (task,)."""
+        r = self.preference_for(losses)
         length = losses.norm()
         if float(length) == 0:  # no angle
             return r

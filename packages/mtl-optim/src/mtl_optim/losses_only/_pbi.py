@@ -24,15 +24,11 @@ class PBI(LossWeighting):
         theta: θ ≥ 0.
         ideal: z (task,), where the ray starts; None is 0.
 
-    Raises:
-        ValueError: `preference` is not on the simplex or has a zero, `theta` is negative or not
-            finite, `ideal` is not finite, or a vector has not one entry per loss.
-
     Examples:
         >>> PBI([0.5, 0.5], theta=1.0).weights(losses=torch.tensor([1.0, 1.0]))
         tensor([0.7071, 0.7071])
 
-    Reference:
+    References:
         Zhang and Li, MOEA/D: A Multiobjective Evolutionary Algorithm Based on Decomposition, IEEE
         Transactions on Evolutionary Computation 11(6), 2007, section II.
     """
@@ -54,7 +50,7 @@ class PBI(LossWeighting):
         self.register_buffer("ideal", as_ideal(ideal, len(r)))
 
     def forward(self, losses: Tensor) -> Tensor:
-        """Weights (task,)."""
+        """Return the weights (task,)."""
         check_length("preference", len(self.ray), len(losses))
         v, f = self.ray.to(losses), losses - self.ideal.to(losses)
         beside = f - (f @ v) * v

@@ -1,31 +1,31 @@
 """A walk along a Pareto front, one wish at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from ..._checks import check_function, check_kind
 from ..._preference import as_ideal, as_vector
 from . import storage
-from .around import Surroundings
+from ._points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
+from .context import Context
+from .iterate import Iterate
+from .local_model import LocalModel
 from .objective import Losses, Objective
-from .points import Cost, Local, Metrics, NavigationError, Point, Preview, Settings
-from .record import record
-from .request import Names, as_request
-from .sampling import Meter
+from .record import Origin, record
+from .sampling import measure_metrics
 from .stepping import Taken
 from .tree import Tree
-from .whereabouts import Whereabouts
+from .wishes import Names, as_wish
 
 _SLACK = 5.0  # KKT residual of a point over that of the first: the same order
 
 
 class ParetoNavigator:
-    """Moves a trained model along the Pareto front of its losses, as a person asks.
+    """Move a trained model along the Pareto front of its losses, as a person asks.
 
     At a Pareto point Jᵀα = 0: α is the normal of the front, and along the front αᵀ dL = 0. A wish
     becomes a change d of the losses with αᵀ d = 0; the change of the parameters v solves
@@ -41,12 +41,12 @@ class ParetoNavigator:
             standard errors over the samples are shown and respected. Twice differentiable. It is
             called in eval mode.
         data: What `losses` takes.
-        metrics: Further quantities in which wishes may be said.
+        metrics: Further quantities that wishes may name.
         tasks: Names of the losses; None is "task 0", "task 1", …
         curvature_data: A fixed sample for the Hessian-vector products; None is `data`.
         ideal: z (task,), the point that rays start from; None is 0.
         settings: How to compute.
-        progress: Told in a few words what is being computed.
+        progress: Is told in a few words what is being computed.
 
     Raises:
         TypeError: An argument is of another type.
@@ -71,7 +71,7 @@ class ParetoNavigator:
         >>> nav.step(preview).realised.round(decimals=3)
         tensor([-0.0450,  0.0490], dtype=torch.float64)
 
-    Reference:
+    References:
         Amakor, Sonntag and Peitz, Preference Pareto Exploration, arXiv 2606.19521, 2026, for
         predictor and corrector steps by Krylov methods along a decision maker's preference; the
         equations here are derived in docs/navigation-maths.md.
@@ -90,22 +90,20 @@ class ParetoNavigator:
         settings: Settings | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        self.settings = Settings() if settings is None else settings
-        check_kind("settings", self.settings, Settings)
-        self._names = Names(tasks, metrics)
-        self._objective = Objective(
-            model,
-            losses,
-            data,
-            data if curvature_data is None else curvature_data,
-            second_order=self.settings.second_order,
+        self.settings = settings = Settings() if settings is None else settings
+        check_kind("settings", settings, Settings)
+        self._names = names = Names(tasks, metrics)
+        sample = data if curvature_data is None else curvature_data
+        second_order = settings.second_order
+        self._objective = objective = Objective(
+            model, losses, data, sample, second_order=second_order
         )
-        self._meter = None if metrics is None else Meter(self._objective, metrics, data)
+        measure = None if metrics is None else partial(measure_metrics, objective, metrics, data)
         self._ideal = None if ideal is None else as_vector("ideal", ideal)
-        self._tell = progress if progress is not None else lambda _: None
-        check_function("progress", self._tell)
-        self._tree = Tree()
-        self._where = Whereabouts(self._objective, self._meter, self.settings, self._tell)
+        tell = progress if progress is not None else lambda _: None
+        check_function("progress", tell)
+        self._context = Context(objective, measure, names, settings, tell)
+        self._tree, self._iterate = Tree(), Iterate(self._context)
 
     # --- where one is
 
@@ -130,7 +128,7 @@ class ParetoNavigator:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the losses; known from the start where they were given."""
+        """Names of the losses; unknown before `start` unless they were given."""
         return self._names.tasks
 
     @property
@@ -139,14 +137,14 @@ class ParetoNavigator:
         return self._names.metrics
 
     def parameters(self, point: Point | int | str | None = None) -> dict[str, Tensor]:
-        """Copies of the trainable parameters at a point, by name; None is the current one."""
+        """Copy the trainable parameters at a point, by name; None is the current point."""
         found = self.point if point is None else self._tree.find(point)
         return self._objective.as_named(self._tree.theta(found))
 
     # --- the walk
 
     def start(self, *, correct: bool = True) -> Point:
-        """Measures the model where it is, and corrects it first where it is far from the front.
+        """Measure the model where it is, and correct it first if it is far from the front.
 
         Where the relative KKT residual is above `settings.correct_above` the losses descend
         together, at constant differences, until it is not. Points visited before are forgotten.
@@ -155,26 +153,22 @@ class ParetoNavigator:
             correct: False begins where the model is, however far. From there the exchange rates are
                 those of the nearest front, and steps leave the residual as it is.
 
-        Returns:
-            The first point.
-
         Raises:
             ValueError: A loss or gradient is not finite, or names do not fit.
             RuntimeError: The losses cannot be differentiated twice, or evaluating changes a buffer
                 of the model.
         """
-        self._tell("measuring the start")
-        objective = self._objective
+        self._context.tell("measuring the start")
+        objective, iterate = self._objective, Iterate(self._context)
         before, theta = objective.cost, objective.read()
-        where = Whereabouts(objective, self._meter, self.settings, self._tell)
         with objective.unless_done(theta):
             self._names.fix_tasks(objective.begin(theta))
-            taken = where.descend(theta, self.settings.start_corrections if correct else 0)
-        self._tree, self._where = Tree(), where
+            taken = iterate.descend(theta, self.settings.start_corrections if correct else 0)
+        self._tree, self._iterate = Tree(), iterate
         return self._record(taken, before)
 
     def local(self) -> Local:
-        """The front around the current point: exchange rates, ends, curvature, slopes of metrics.
+        """Describe the front around the point: exchange rates, ends, curvature, slopes of metrics.
 
         The first call at a point solves for its K − 1 tangents; previews then cost nothing more.
 
@@ -182,7 +176,7 @@ class ParetoNavigator:
             NavigationError: The curvature at the point is not finite.
             RuntimeError: The losses cannot be differentiated twice.
         """
-        return self._surroundings().local(self._names, self.settings)
+        return self._model().local()
 
     def preview(
         self,
@@ -194,12 +188,12 @@ class ParetoNavigator:
         direction: Sequence[float] | Tensor | None = None,
         toward: Sequence[float] | Tensor | None = None,
     ) -> Preview:
-        """What a wish would bring, without training.
+        """Predict what a wish brings, without training.
 
         A wish is one of `improve` (with `give_up` and `protect`), `change`, `direction`, `toward`.
 
         Args:
-            improve: A task or metric to improve as far as may be, or amounts by name.
+            improve: A task or metric to improve as far as possible, or amounts by name.
             give_up: Most that may be lost, by name.
             protect: What may lose nothing. None protects the tasks that are not named, unless the
                 wish names metrics, or amounts without anything to give up. () protects nothing.
@@ -207,14 +201,11 @@ class ParetoNavigator:
             direction: Change of the losses (task,), which is projected onto the front.
             toward: Losses above `ideal` (task,) in the wanted proportions.
 
-        Returns:
-            The preview, for `step`.
-
         Raises:
             ValueError: A name is unknown or an amount not positive; not exactly one wish was made.
-            TypeError: An amount is no number.
+            TypeError: An amount is not a number.
         """
-        request = as_request(
+        wish = as_wish(
             self._names,
             improve=improve,
             give_up=give_up,
@@ -224,11 +215,10 @@ class ParetoNavigator:
             toward=toward,
         )
         ideal = as_ideal(self._ideal, len(self.tasks))
-        around = self._surroundings()
-        return around.preview(request, self.point, self._names, ideal, self.settings)
+        return self._model().preview(wish, self.point, ideal)
 
     def step(self, preview: Preview) -> Point:
-        """Takes a previewed move: predictor, step-size control, gain test, corrector.
+        """Take a previewed move: predictor, step-size control, gain test, corrector.
 
         Args:
             preview: Made at the current point.
@@ -237,7 +227,7 @@ class ParetoNavigator:
             The new point, with what was predicted and what was realised.
 
         Raises:
-            TypeError: `preview` is none.
+            TypeError: `preview` is not a Preview.
             NavigationError: The preview was refused or made elsewhere, or the move could not be
                 realised. The model is where it was.
         """
@@ -249,16 +239,15 @@ class ParetoNavigator:
         if preview.refused is not None:
             raise NavigationError(preview.refused)
         if preview.share <= 0:
-            raise NavigationError("; ".join(preview.messages) or "nothing of it is feasible")
-        around, before, origin = self._surroundings(), self._objective.cost, self.point
+            raise NavigationError("; ".join(preview.messages) or "no part of the wish is feasible")
+        model, before = self._model(), self._objective.cost
         tolerance = max(self.settings.tolerance, _SLACK * self.points[0].kkt)
-        taken = self._where.take(around.place.theta, preview, tolerance)
-        return self._record(
-            taken, before - around.cost, preview=preview, origin=origin, left=around.place
-        )
+        origin = Origin(self.point, model.place, preview)
+        taken = self._iterate.take(model.place.here.theta, preview, tolerance)
+        return self._record(taken, before - model.cost, origin)
 
     def undo(self) -> Point:
-        """Back to the point that the current one was reached from, to the bit.
+        """Go back to the point that the current one was reached from, bit for bit.
 
         The point that is left stays in the tree.
 
@@ -268,33 +257,33 @@ class ParetoNavigator:
         return self.goto(self._tree.parent())
 
     def branch(self, name: str | None = None) -> Point:
-        """Names the current point, so that `goto(name)` comes back to it.
+        """Name the current point, so that `goto(name)` comes back to it.
 
         Args:
             name: None is "branch" with the point's number.
 
         Raises:
-            TypeError: The name is no string.
+            TypeError: The name is not a string.
             ValueError: Another point has the name.
         """
         return self._tree.name(name)
 
     def goto(self, point: Point | int | str) -> Point:
-        """Makes a visited point the current one, to the bit.
+        """Make a visited point the current one, bit for bit.
 
         Raises:
-            ValueError: There is no such point.
+            ValueError: No point matches.
         """
         found = self._tree.find(point)
         self._objective.write(self._tree.theta(found))
         self._tree.goto(found)
-        self._where.jump()
+        self._iterate.jump()
         return found
 
     # --- on disk
 
     def save(self, path: str | Path) -> None:
-        """Writes the navigation into a folder: manifest.json and one safetensors file per point.
+        """Write the navigation into a folder: manifest.json and one safetensors file per point.
 
         A folder that holds an earlier state of it is brought up to date; a kill in between leaves
         that state.
@@ -314,8 +303,8 @@ class ParetoNavigator:
         data: Any = None,
         metrics: Metrics | None = None,
         **arguments: Any,
-    ) -> ParetoNavigator:
-        """Opens a saved navigation, here or elsewhere, at the point where it was left.
+    ) -> Self:
+        """Open a saved navigation at the point where it was left.
 
         Args:
             path: The folder.
@@ -338,20 +327,14 @@ class ParetoNavigator:
 
     # --- inside
 
-    def _surroundings(self) -> Surroundings:
-        return self._where.around(self._tree.theta(self.point))
+    def _model(self) -> LocalModel:
+        return self._iterate.model(self._tree.theta(self.point))
 
-    def _record(self, taken: Taken, before: Cost, **came: Any) -> Point:
-        """Records the place where one has arrived as a point."""
-        place = self._where.place(taken.found.theta)
-        point = record(
-            self._tree.next_id,
-            place,
-            self._names,
-            self._objective.scales,
-            cost=self._objective.cost - before,
-            message=taken.message,
-            **came,
-        )
-        self._tree.add(point, place.theta)
+    def _record(self, taken: Taken, before: Cost, origin: Origin | None = None) -> Point:
+        """Record the place that was reached as a point."""
+        found, message = taken
+        theta, number = found.here.theta, self._tree.next_id
+        place, cost = self._iterate.place(theta), self._objective.cost - before
+        point = record(self._context, number, place, cost, message, origin)
+        self._tree.add(point, theta)
         return point

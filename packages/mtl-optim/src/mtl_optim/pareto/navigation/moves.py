@@ -1,23 +1,19 @@
-"""From what a person wants to a move along the front: algebra in K − 1 numbers.
+"""Moves along the front that answer a wish: algebra in K − 1 numbers.
 
 A move z changes the scaled losses by B z, α by A z and all that can be wished for by a linear
 function of z, so that a wish is a small linear program or a least squares.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 from torch import Tensor
 
+from ..._checks import Array
 from .tangent import Tangents, to_the_end
-
-Array = NDArray[np.float64]
 
 _NOTHING = 1e-6  # a gain, in units of what is at stake, that the solver can leave of none
 _NEAR_END = 0.9  # of the way to where α would leave the simplex
@@ -58,37 +54,59 @@ class Terms:
     scales: Tensor
 
     def worse(self) -> Array:
-        """(row, direction): how much worse each row becomes, in its own unit."""
+        """Return how much worse each row becomes (row, direction), in its own unit."""
         return np.asarray((self.signs[:, None] * self.slopes).numpy())
 
 
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """The front that lies ahead of a point.
+
+    Attributes:
+        front: The tangents.
+        alpha: α (task,).
+        largest: Most change of a scaled loss in one move.
+    """
+
+    front: Tangents
+    alpha: Tensor
+    largest: float
+
+    def limited(self, move: Move) -> Move:
+        """Limit a move to the largest step, and to where the front ends."""
+        size = float((self.front.B @ move.z).abs().max()) if len(move.z) else 0.0
+        cut = min(1.0, self.largest / size) if size > 0 else 1.0
+        messages = (f"limited to the largest step, {cut:.0%} of the way",) if cut < 1 else ()
+        share, z, end = self.before_the_end(cut * move.z)
+        return Move(z, move.share * cut * share, move.free, (*move.messages, *messages, *end))
+
+    def before_the_end(self, z: Tensor) -> tuple[float, Tensor, Sequence[str]]:
+        """Cut a move where the front ends; return the share that is left, the move, a message."""
+        allowed = _NEAR_END * to_the_end(self.alpha, self.front.dalpha @ z)
+        if allowed >= 1:
+            return 1.0, z, ()
+        if allowed <= _HERE:
+            return 0.0, torch.zeros_like(z), ("the front ends here",)
+        return allowed, allowed * z, (f"the front ends near: {allowed:.0%} of the way is taken",)
+
+
 def trade(
-    terms: Terms,
-    front: Tangents,
-    alpha: Tensor,
-    *,
-    improve: Mapping[int, float | None],
-    caps: Mapping[int, float],
-    largest: float,
+    terms: Terms, ahead: Ahead, improve: Mapping[int, float | None], caps: Mapping[int, float]
 ) -> Move:
     """Improve some rows as far as the caps on others allow.
 
         max σ  with  gain_j(z) ≥ σ a_j on the improved rows, loss_k(z) ≤ x_k under the caps
 
     where a_j is the wanted amount and then σ ≤ 1, or the row's scale and σ is free. Among the moves
-    that reach the best σ the one is taken by which the other tasks lose least.
+    that reach the best σ, the one is taken by which the other tasks lose least.
 
     Args:
         terms: What can be named.
-        front: The tangents.
-        alpha: α (task,).
+        ahead: The front.
         improve: Wanted amount by row, or None for as much as possible.
         caps: What may be given up by row; 0 protects it.
-        largest: Most change of a scaled loss.
-
-    Returns:
-        The move.
     """
+    front, largest = ahead.front, ahead.largest
     tasks, directions = front.B.shape
     scale, j, k = terms.scales.numpy(), list(improve), list(caps)
     worse, B = terms.worse() / scale[:, None], front.B.numpy()
@@ -134,67 +152,60 @@ def trade(
     messages = []
     if float((front.B @ z).abs().max()) >= largest * (1 - 1e-6):
         messages.append("limited to the largest step")
-    share, z, end = _before_the_end(z, front, alpha)
+    share, z, end = ahead.before_the_end(z)
     if bounded and sigma < 1 - 1e-6:
         messages.append(f"the caps allow {sigma:.0%} of the wish")
     return Move(z, share * (sigma if bounded else 1.0), free, (*messages, *end))
 
 
-def exactly(
-    terms: Terms, front: Tangents, alpha: Tensor, *, changes: Mapping[int, float], largest: float
-) -> Move:
-    """The smallest move with these changes of some rows; the nearest one where there is none."""
-    tasks = front.B.shape[0]
+def exactly(terms: Terms, ahead: Ahead, changes: Mapping[int, float]) -> Move:
+    """Find the smallest move with these changes of some rows; the nearest one if there is none."""
+    tasks = ahead.front.B.shape[0]
     rows = list(changes)
     wanted = torch.tensor(list(changes.values()), dtype=torch.float64) / terms.scales[rows]
     slopes = terms.slopes[rows] / terms.scales[rows, None]
     # With B = Q R and x = R z, ‖x‖ = ‖B z‖ is what the least norm is taken of.
-    R = torch.linalg.qr(front.B)[1]
+    R = torch.linalg.qr(ahead.front.B)[1]
     x = torch.linalg.pinv(slopes @ torch.linalg.inv(R), rtol=1e-9) @ wanted
     z = torch.linalg.solve(R, x)
-    missed = float((slopes @ z - wanted).norm())
-    share = 1 - missed / float(wanted.norm()) if bool(wanted.any()) else 1.0
+    share = 1 - float((slopes @ z - wanted).norm()) / float(wanted.norm())
     messages = () if share > 1 - 1e-6 else ("no move along the front has all these changes",)
     free = _free(tasks, {}, dict.fromkeys((k for k in rows if k < tasks), 0.0))
-    return _limited(Move(z, share, free, messages), front, alpha, largest)
+    return ahead.limited(Move(z, share, free, messages))
 
 
-def along(direction: Tensor, front: Tangents, alpha: Tensor, *, largest: float) -> Move:
-    """The projection of a change (task,) of the scaled losses onto the front."""
-    z = torch.linalg.pinv(front.B) @ direction
-    share = min(1.0, float((front.B @ z).norm() / direction.norm()))
-    free = torch.ones_like(direction)
+def along(ahead: Ahead, direction: Tensor) -> Move:
+    """Project a change (task,) of the scaled losses onto the front."""
+    B = ahead.front.B
+    z = torch.linalg.pinv(B) @ direction
+    share = min(1.0, float((B @ z).norm() / direction.norm()))
     messages: tuple[str, ...] = ()
     if share < _NOTHING:
-        messages = ("the front is at right angles to the direction: nothing there to gain",)
+        messages = ("the front is at right angles to the direction: nothing can be gained there",)
         z = torch.zeros_like(z)
-    return _limited(Move(z, share, free, messages), front, alpha, largest)
+    return ahead.limited(Move(z, share, torch.ones_like(direction), messages))
 
 
-def toward(
-    losses: Tensor, ray: Tensor, ideal: Tensor, front: Tangents, alpha: Tensor, *, largest: float
-) -> Move:
-    """The move to where the front's tangent plane meets a ray: αᵀ(z + τ q − ℓ) = 0.
+def toward(ahead: Ahead, losses: Tensor, ray: Tensor, ideal: Tensor) -> Move:
+    """Move to where the front's tangent plane meets a ray: αᵀ(z + τ q − ℓ) = 0.
 
     Args:
+        ahead: The front.
         losses: ℓ (task,), scaled.
         ray: q (task,), scaled.
         ideal: z (task,), scaled.
-        front: The tangents.
-        alpha: α (task,).
-        largest: Most change of a scaled loss.
 
     Returns:
         The move. `share` is how much of the way to the ray it goes.
     """
-    tau = (alpha @ (losses - ideal)) / (alpha @ ray)
+    tau = (ahead.alpha @ (losses - ideal)) / (ahead.alpha @ ray)
     wanted = ideal + tau * ray - losses
-    z = torch.linalg.pinv(front.B) @ wanted
-    return _limited(Move(z, 1.0, torch.ones_like(ray)), front, alpha, largest)
+    z = torch.linalg.pinv(ahead.front.B) @ wanted
+    return ahead.limited(Move(z, 1.0, torch.ones_like(ray)))
 
 
 def _free(tasks: int, improve: Mapping[int, float | None], caps: Mapping[int, float]) -> Tensor:
-    """What floats: tasks of no amount and no cap; else the improved ones; else all alike."""
+    """Find what floats: tasks with no amount and no cap; else the improved ones; else all alike."""
     floating = [
         k for k in range(tasks) if k not in caps and (k not in improve or improve[k] is None)
     ]
@@ -202,24 +213,3 @@ def _free(tasks: int, improve: Mapping[int, float | None], caps: Mapping[int, fl
     free = torch.zeros(tasks, dtype=torch.float64)
     free[improved or floating or [k for k in improve if k < tasks] or list(range(tasks))] = 1.0
     return free
-
-
-def _limited(move: Move, front: Tangents, alpha: Tensor, largest: float) -> Move:
-    """The move within the largest step and before the end of the front."""
-    size = float((front.B @ move.z).abs().max()) if len(move.z) else 0.0
-    cut = min(1.0, largest / size) if size > 0 else 1.0
-    messages = (f"limited to the largest step, {cut:.0%} of the way",) if cut < 1 else ()
-    share, z, end = _before_the_end(cut * move.z, front, alpha)
-    return Move(z, move.share * cut * share, move.free, (*move.messages, *messages, *end))
-
-
-def _before_the_end(
-    z: Tensor, front: Tangents, alpha: Tensor
-) -> tuple[float, Tensor, Sequence[str]]:
-    """The share of a move that stays on the front, the move, and a message where it is cut."""
-    allowed = _NEAR_END * to_the_end(alpha, front.dalpha @ z)
-    if allowed >= 1:
-        return 1.0, z, ()
-    if allowed <= _HERE:
-        return 0.0, torch.zeros_like(z), ("the front ends here",)
-    return allowed, allowed * z, (f"the front ends near: {allowed:.0%} of the way is taken",)

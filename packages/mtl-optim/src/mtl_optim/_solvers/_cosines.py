@@ -1,21 +1,29 @@
-"""A factor of the cosines."""
+"""The cosines of a Gramian, and a factor of them."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-Array = NDArray[np.float64]
+from .._checks import Array
 
 _CLEAR = 1e-8  # a squared pivot that rounding is far from: the root of float64's
 
 
-def cholesky(cosines: Array) -> Array | None:
-    """The triangle R (task, task) with C = RᵀR, where the gradients are clearly independent.
+def unit_diagonal(gramian: Array) -> tuple[Array, Array]:
+    """Find the cosines C (task, task) and the norms s (task,) with G = diag(s) C diag(s).
 
-    Examples:
-        >>> cholesky(np.ones((2, 2))) is None
-        True
+    A row with s = 0 has zero cosines but for its 1 on the diagonal.
     """
+    norms = np.sqrt(gramian.diagonal())
+    safe = norms if np.count_nonzero(norms) == len(norms) else np.where(norms > 0, norms, 1.0)
+    cosines = gramian / (safe[:, None] * safe)
+    np.minimum(cosines, 1.0, out=cosines)
+    np.maximum(cosines, -1.0, out=cosines)
+    cosines.flat[:: len(norms) + 1] = 1.0
+    return cosines, norms
+
+
+def cholesky(cosines: Array) -> Array | None:
+    """Factor C = RᵀR, R (task, task); None unless the gradients are clearly independent."""
     triangle, failed = lapack.dpotrf(cosines)
     if failed or triangle.diagonal().min() ** 2 < _CLEAR:
         return None
@@ -23,15 +31,7 @@ def cholesky(cosines: Array) -> Array | None:
 
 
 def eigen(cosines: Array) -> tuple[Array, Array]:
-    """The eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ.
-
-    Raises:
-        RuntimeError: The method did not converge.
-
-    Examples:
-        >>> eigen(np.ones((2, 2)))[0].round(12).tolist()
-        [0.0, 2.0]
-    """
+    """Find the eigenvalues λ (task,), ascending, and vectors V (task, task): C = V λ Vᵀ."""
     values, vectors, failed = lapack.dsyevd(cosines)
     if failed:
         raise RuntimeError(f"the eigenvalues of {cosines.tolist()} were not found")
@@ -39,7 +39,7 @@ def eigen(cosines: Array) -> tuple[Array, Array]:
 
 
 def factor_of(cosines: Array, *, roundings: float = 16.0) -> Array:
-    """A (rank, task) with C = AᵀA, for cosines C (task, task) of dependent gradients too.
+    """Factor C = AᵀA, A (rank, task), for cosines C (task, task) of dependent gradients too.
 
     An eigenvalue that rounding alone can leave of a 0 is one: its root, 1e-8, would be a direction
     that the gradients do not have.
@@ -47,10 +47,6 @@ def factor_of(cosines: Array, *, roundings: float = 16.0) -> Array:
     Args:
         cosines: C (task, task).
         roundings: Eigenvalues up to so many K ε are 0.
-
-    Examples:
-        >>> factor_of(np.ones((3, 3))).shape
-        (1, 3)
     """
     triangle = cholesky(cosines)
     if triangle is not None:

@@ -7,9 +7,9 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from .._checks import check_count
-from ._points import Array, Points, Sense, as_box, as_set
-from .dominance import non_dominated
+from .._checks import Array, check_count
+from ._dominance import non_dominated
+from ._points import Points, Sense, as_box, as_set
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Gap:
 
 
 def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense = False) -> Gap:
-    """The longest stretch of a front that has no point.
+    """Find the longest stretch of a front that has no point.
 
     Two points are neighbours where no third lies in the ball whose diameter they are (the Gabriel
     graph): for two tasks those that follow one another on the front, and for more tasks the same
@@ -43,9 +43,6 @@ def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense
         nadir: Worst value of each task (task,) on the front.
         maximize: Whether larger is better, for all tasks or for each.
 
-    Returns:
-        The gap.
-
     Raises:
         ValueError: A shape is wrong, `ideal` is not better than `nadir`, a point is better than
             `ideal`, or fewer than two different points are on the front.
@@ -56,7 +53,7 @@ def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense
         >>> gap.first, gap.second, round(gap.length, 6), gap.ray.tolist()
         (1, 2, 1.0, [0.5, 0.5])
 
-    Reference:
+    References:
         Gabriel and Sokal, A new statistical approach to geographic variation analysis, 1969.
     """
     costs = as_set(points, maximize)
@@ -79,7 +76,7 @@ def largest_gap(points: Points, *, ideal: Points, nadir: Points, maximize: Sense
 
 
 def arc_spaced(points: Points, num: int, *, normals: Points | None = None) -> Array:
-    """Places at equal lengths along a front of two tasks.
+    """Find places at equal lengths along a front of two tasks.
 
     Between neighbours the front is taken for an arc of a circle where the normals at both ends are
     known (α of `kkt_residual`, which costs nothing at a certified point): a chord c between normals
@@ -124,7 +121,7 @@ def arc_spaced(points: Points, num: int, *, normals: Points | None = None) -> Ar
 
 
 def _on_arc(start: Array, end: Array, turn: Array, share: Array) -> Array:
-    """The point at a share of the length of the arc that turns its normal by so much."""
+    """Return the point at a share of the length of an arc whose normal turns by `turn`."""
     chord = end - start
     # At angle ψ = (share − ½) turn from the middle normal, in a frame along and across the chord.
     half, angle = turn / 2, (share - 0.5) * turn

@@ -2,7 +2,8 @@
 
 A preference r weighs the losses. Where a method equalises r_k (L_k − z_k) (weighted Chebyshev,
 exact Pareto optimal search), r lands on the *ray* L − z ∝ 1/r of loss space, not on r: to aim at
-losses in the proportions q, ask for the preference proportional to 1/q.
+losses in the proportions q, ask for the preference proportional to 1/q. An argument outside the
+range that its documentation gives raises ValueError.
 """
 
 from collections.abc import Sequence
@@ -14,13 +15,12 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from .._checks import check_count, check_generator, check_length, check_number
+from .._checks import Array, check_count, check_generator, check_length, check_number
 from .._preference import as_ray, as_vector
-from ._points import Array
 
 
 def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
-    """Evenly spaced preferences of two tasks, from (margin, 1 − margin) to (1 − margin, margin).
+    """Space preferences of two tasks evenly, from (margin, 1 − margin) to (1 − margin, margin).
 
     Args:
         num: Number of preferences, at least 1; a single one is (1/2, 1/2).
@@ -29,9 +29,6 @@ def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
 
     Returns:
         Preferences (num, 2), float64, with the first task's weight ascending.
-
-    Raises:
-        ValueError: `num` is below 1 or `margin` outside [0, 1/2).
 
     Examples:
         >>> evenly_spaced(3, margin=0.1)
@@ -48,7 +45,7 @@ def evenly_spaced(num: int, *, margin: float = 0.0) -> Tensor:
 
 
 def das_dennis(num_tasks: int, divisions: int) -> Tensor:
-    """All preferences whose entries are multiples of 1/divisions.
+    """List all preferences whose entries are multiples of 1/divisions.
 
     Args:
         num_tasks: K, at least 1.
@@ -57,16 +54,13 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
     Returns:
         Preferences (C(H + K − 1, K − 1), K), float64, in lexicographic order.
 
-    Raises:
-        ValueError: An argument is below 1.
-
     Examples:
         >>> das_dennis(3, 1)
         tensor([[0., 0., 1.],
                 [0., 1., 0.],
                 [1., 0., 0.]], dtype=torch.float64)
 
-    Reference:
+    References:
         Das and Dennis, Normal-Boundary Intersection, SIAM J. Optim. 8(3), 1998.
     """
     check_count("num_tasks", num_tasks)
@@ -81,7 +75,7 @@ def das_dennis(num_tasks: int, divisions: int) -> Tensor:
 
 
 def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None) -> Tensor:
-    """So many preferences of any number of tasks, as far from one another as they will go.
+    """Spread preferences of any number of tasks as far from one another as possible.
 
     They minimise the Riesz energy Σ_{i<j} ‖r_i − r_j‖^(−s) with s = K². The corners are among them
     where there are K or more. For two tasks `evenly_spaced` has the exact answer.
@@ -94,16 +88,13 @@ def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None)
     Returns:
         Preferences (num, num_tasks), float64, in lexicographic order.
 
-    Raises:
-        ValueError: `num` is below 1 or `num_tasks` below 2.
-
     Examples:
         >>> riesz(3, 3).round(decimals=6)
         tensor([[0., 0., 1.],
                 [0., 1., 0.],
                 [1., 0., 0.]], dtype=torch.float64)
 
-    Reference:
+    References:
         Hardin and Saff, Discretizing manifolds via minimum energy points, 2004; Blank, Deb, Dhebar,
         Bandaru and Seada, Generating well-spaced points on a unit simplex for evolutionary
         many-objective optimization, IEEE TEC 25(1), 2021, for s = K².
@@ -133,7 +124,7 @@ def riesz(num: int, num_tasks: int, *, generator: torch.Generator | None = None)
 
 
 def _farthest_points(num: int, tasks: int, generator: torch.Generator) -> Array:
-    """The corners, then always the farthest of many random points from those chosen."""
+    """Choose the corners, then always the farthest of many random points from those chosen."""
     drawn = -torch.rand(200 * num, tasks, generator=generator, dtype=torch.float64).log()
     pool = np.concatenate([np.eye(tasks), (drawn / drawn.sum(dim=1, keepdim=True)).numpy()])
     chosen = [0]
@@ -145,7 +136,7 @@ def _farthest_points(num: int, tasks: int, generator: torch.Generator) -> Array:
 
 
 def _log_energy(flat: Array, tasks: int) -> tuple[float, Array]:
-    """Log Σ_{i<j} ‖r_i − r_j‖^(−s), and its gradient in u."""
+    """Compute log Σ_{i<j} ‖r_i − r_j‖^(−s), and its gradient in u."""
     u = flat.reshape(-1, tasks)
     total = u.sum(axis=1, keepdims=True)
     r = u / total
@@ -167,7 +158,7 @@ def _log_energy(flat: Array, tasks: int) -> tuple[float, Array]:
 def ray_of_preference(
     preference: Sequence[float] | Tensor, *, scale: Sequence[float] | Tensor | None = None
 ) -> Tensor:
-    """The ray of loss space on which a Chebyshev-like method with this preference lands.
+    """Find the ray of loss space on which a Chebyshev-like method with this preference lands.
 
     r_k (L_k − z_k) are equal there, so that in losses normalised by scales s the ray is
     q ∝ 1/(s r).
@@ -193,7 +184,7 @@ def ray_of_preference(
 def preference_of_ray(
     ray: Sequence[float] | Tensor, *, scale: Sequence[float] | Tensor | None = None
 ) -> Tensor:
-    """The preference with which a Chebyshev-like method lands on a ray: r ∝ 1/(s q).
+    """Find the preference with which a Chebyshev-like method lands on a ray: r ∝ 1/(s q).
 
     Args:
         ray: q (task,), losses above the ideal point in proportion, each positive; any sum.
