@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._reduce import reduce_lists
 
 
 def bce_loss(
@@ -46,7 +46,7 @@ def bce_loss(
         >>> bce_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         The negative log-likelihood of logistic regression; R. Nallapati, "Discriminative models for
         information retrieval", SIGIR 2004.
     """

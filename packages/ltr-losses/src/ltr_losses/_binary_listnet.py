@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._log_softmax import log_softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._log_softmax import log_softmax
+from ._reduce import reduce_lists
 
 
 def binary_listnet_loss(
@@ -46,7 +46,7 @@ def binary_listnet_loss(
         >>> binary_listnet_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[4.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         S. Bruch, X. Wang, M. Bendersky, M. Najork, "An analysis of the softmax cross entropy loss
         for learning-to-rank with binary relevance", ICTIR 2019.
     """

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_mask, check_tensor, prepare
-from ltr_losses._log_softmax import softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, check_mask, check_tensor, prepare
+from ._log_softmax import softmax
+from ._reduce import reduce_lists
 
 
 def exposure_loss(
@@ -52,7 +52,7 @@ def exposure_loss(
         >>> exposure_loss(scores, torch.tensor([[0.0, 0.0, 1.0, 1.0]]), squared=False)
         tensor(0.2311)
 
-    Source:
+    References:
         M. Zehlike, C. Castillo, "Reducing disparate exposure in ranking: a learning to rank
         approach", WWW 2020 (DELTR), with the place of q as in ListNet.
     """
@@ -100,7 +100,7 @@ def amortised_exposure(exposure: Tensor, merit: Tensor, *, mask: Tensor | None =
         >>> amortised_exposure(e, torch.ones(2, 2))
         tensor(0.)
 
-    Source:
+    References:
         A. Biega, K. Gummadi, G. Weikum, "Equity of attention: amortizing individual fairness in
         rankings", SIGIR 2018.
     """

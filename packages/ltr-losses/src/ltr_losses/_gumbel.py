@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_function, check_positive, prepare
+from ._check import Reduction, check_function, check_positive, prepare
 
 
 def gumbel(
@@ -44,7 +44,7 @@ def gumbel(
         >>> loss(torch.zeros(4, 3), torch.tensor([1.0, 0.0, 0.0]).expand(4, 3)).shape
         torch.Size([])
 
-    Source:
+    References:
         S. Bruch, S. Han, M. Bendersky, M. Najork, "A stochastic treatment of learning to rank
         scoring functions", WSDM 2020.
     """

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ltr_losses._analytic import with_gradient
-from ltr_losses._check import Reduction, check_positive, prepare
-from ltr_losses._pairs import count_pairs, pair_sum, unequal
-from ltr_losses._reduce import reduce_lists
+from ._analytic import with_gradient
+from ._check import Reduction, check_positive, prepare
+from ._pairs import count_pairs, pair_sum, unequal
+from ._reduce import reduce_lists
 
 
 def pairwise_hinge_loss(
@@ -52,7 +52,7 @@ def pairwise_hinge_loss(
         >>> pairwise_hinge_loss(torch.tensor([[0.2, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.8000)
 
-    Source:
+    References:
         R. Herbrich, T. Graepel, K. Obermayer, "Large margin rank boundaries for ordinal
         regression", Advances in Large Margin Classifiers, 2000; T. Joachims, KDD 2002 (SVM-rank).
     """

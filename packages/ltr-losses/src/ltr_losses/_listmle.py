@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._pairs import unequal
-from ltr_losses._plackett_luce import plackett_luce_terms
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._pairs import unequal
+from ._plackett_luce import plackett_luce_terms
+from ._reduce import reduce_lists
 
 
 def listmle_loss(
@@ -48,7 +48,7 @@ def listmle_loss(
         >>> listmle_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         F. Xia, T.-Y. Liu, J. Wang, W. Zhang, H. Li, "Listwise approach to learning to rank: theory
         and algorithm", ICML 2008 (the likelihood loss).
     """

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._log_softmax import log_softmax, softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._log_softmax import log_softmax, softmax
+from ._reduce import reduce_lists
 
 
 def listnet_loss(
@@ -47,7 +47,7 @@ def listnet_loss(
         >>> listnet_loss(scores, labels)
         tensor(1.0434)
 
-    Source:
+    References:
         Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise approach to
         listwise approach", ICML 2007, sections 4 (top-one probability) and 5 (ListNet).
     """

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltr_losses._analytic import batch_axis_first
-from ltr_losses._pairs import FAR_BELOW, Block, Workspace, row_of, sink_padding, upper_blocks
+from ._analytic import batch_axis_first
+from ._pairs import FAR_BELOW, Block, Workspace, row_of, sink_padding, upper_blocks
 
 # Weights of positions that are made at once.
 _BAND = 1 << 18

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ltr_losses._check import check_choice, check_function
+from ._check import check_choice, check_function
 
 
 class RankingLoss(nn.Module):

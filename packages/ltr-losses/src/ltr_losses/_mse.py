@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._reduce import reduce_lists
 
 
 def mse_loss(
@@ -44,7 +44,7 @@ def mse_loss(
         >>> mse_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 0.0]]))
         tensor(2.)
 
-    Source:
+    References:
         D. Cossock, T. Zhang, "Subset ranking using regression", COLT 2006.
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)

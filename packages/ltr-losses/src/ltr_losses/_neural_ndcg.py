@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_choice, check_k, check_positive, prepare
-from ltr_losses._gains import GAINS, Gain, cut, log2_discount
-from ltr_losses._gumbel import gumbel
-from ltr_losses._soft_ndcg import ndcg_shortfall
+from ._check import Reduction, check_choice, check_k, check_positive, prepare
+from ._gains import GAINS, Gain, cut, log2_discount
+from ._gumbel import gumbel
+from ._soft_ndcg import ndcg_shortfall
 
 
 def _neural_sort(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
@@ -114,7 +114,7 @@ def neural_ndcg_loss(
         >>> neural_ndcg_loss(scores, labels, temperature=0.01)  # 1 − 1 / log2(3)
         tensor(0.3691)
 
-    Source:
+    References:
         P. Pobrotyn, R. Białobrzeski, "NeuralNDCG: direct optimisation of a ranking metric via
         differentiable relaxation of sorting", 2021; A. Grover, E. Wang, A. Zweig, S. Ermon,
         "Stochastic optimization of sorting networks via continuous relaxations", ICLR 2019.

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._jagged import pad_rows
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._jagged import pad_rows
+from ._reduce import reduce_lists
 
 
 def ordinal_loss(
@@ -59,7 +59,7 @@ def ordinal_loss(
         >>> ordinal_loss(torch.zeros(1, 3, 2), labels)  # three heads
         tensor(2.0794)
 
-    Source:
+    References:
         P. McCullagh, "Regression models for ordinal data", JRSS B 42, 1980 (one score); Z. Niu et
         al., "Ordinal regression with multiple output CNN for age estimation", CVPR 2016 (heads).
     """

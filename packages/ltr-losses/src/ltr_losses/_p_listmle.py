@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._pairs import unequal
-from ltr_losses._plackett_luce import plackett_luce_terms
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._pairs import unequal
+from ._plackett_luce import plackett_luce_terms
+from ._reduce import reduce_lists
 
 
 def p_listmle_loss(
@@ -50,7 +50,7 @@ def p_listmle_loss(
         >>> p_listmle_loss(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[2.0, 1.0, 0.0]]))
         tensor(0.9972)
 
-    Source:
+    References:
         Y. Lan, Y. Zhu, J. Guo, S. Niu, X. Cheng, "Position-aware ListMLE: a sequential learning
         process for ranking", UAI 2014.
 

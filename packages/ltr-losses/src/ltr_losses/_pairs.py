@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ltr_losses._check import Lists
+from ._check import Lists
 
 # Pairs per block. On the CPU a call costs little beside the work on so many, and a handful of such
 # tensors stays in the cache; elsewhere it is enough to fill an accelerator.

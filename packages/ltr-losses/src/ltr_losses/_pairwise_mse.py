@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._reduce import reduce_lists
 
 
 def pairwise_mse_loss(
@@ -46,7 +46,7 @@ def pairwise_mse_loss(
         >>> pairwise_mse_loss(torch.tensor([[3.0, 2.0]]), torch.tensor([[3.0, 0.0]]))
         tensor(4.)
 
-    Source:
+    References:
         The loss of that name in R. Jagerman et al., "Rax: composable learning-to-rank using JAX",
         KDD 2022.
     """

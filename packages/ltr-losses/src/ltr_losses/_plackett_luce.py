@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from ltr_losses._check import Lists
-from ltr_losses._pairs import FAR_BELOW, sink_padding
-from ltr_losses._ranks import score_order, take
+from ._check import Lists
+from ._pairs import FAR_BELOW, sink_padding
+from ._ranks import score_order, take
 
 
 def by_label(lists: Lists) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_positive, prepare
-from ltr_losses._log_softmax import log_softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, check_positive, prepare
+from ._log_softmax import log_softmax
+from ._reduce import reduce_lists
 
 
 def poly1_softmax_loss(
@@ -49,7 +49,7 @@ def poly1_softmax_loss(
         >>> poly1_softmax_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(1.1931)
 
-    Source:
+    References:
         Z. Leng et al., "PolyLoss: a polynomial expansion perspective of classification loss
         functions", ICLR 2022.
     """

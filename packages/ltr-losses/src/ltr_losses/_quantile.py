@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ltr_losses._analytic import with_gradient
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._pairs import count_pairs, pair_sum, unequal
-from ltr_losses._reduce import reduce_lists
+from ._analytic import with_gradient
+from ._check import Reduction, prepare
+from ._pairs import count_pairs, pair_sum, unequal
+from ._reduce import reduce_lists
 
 
 def pairwise_quantile_loss(
@@ -53,7 +53,7 @@ def pairwise_quantile_loss(
         >>> pairwise_quantile_loss(torch.tensor([[0.2, 0.0]]), torch.tensor([[1.0, 0.0]]), tau=0.9)
         tensor(0.7200)
 
-    Source:
+    References:
         R. Koenker, G. Bassett, "Regression quantiles", Econometrica 46, 1978, applied to pairs.
     """
     if not 0.0 <= tau <= 1.0:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from ltr_losses._analytic import unbroadcast
-from ltr_losses._check import Reduction, check_positive, prepare
-from ltr_losses._logistic import logistic_pair_sum
-from ltr_losses._pairs import count_pairs, row_blocks, row_of, unequal
-from ltr_losses._ranks import put_back, score_order, take
-from ltr_losses._reduce import reduce_lists
+from ._analytic import unbroadcast
+from ._check import Reduction, check_positive, prepare
+from ._logistic import logistic_pair_sum
+from ._pairs import count_pairs, row_blocks, row_of, unequal
+from ._ranks import put_back, score_order, take
+from ._reduce import reduce_lists
 
 
 def _signed_power(difference: Tensor, power: float) -> Tensor:
@@ -154,7 +154,7 @@ def ranknet_loss(
         >>> ranknet_loss(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[2.0, 0.0, 1.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         C. Burges et al., "Learning to rank using gradient descent", ICML 2005.
     """
     check_positive("power", power, zero=True)

@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Lists, Reduction
+from ._check import Lists, Reduction
+
+
+def weighted(values: Tensor, lists: Lists) -> Tensor:
+    """Multiply values of documents by the weights."""
+    return values if lists.weights is None else values * lists.weights
 
 
 def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: Reduction) -> Tensor:

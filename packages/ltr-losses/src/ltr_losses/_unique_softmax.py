@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, softplus
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._gains import shifted_gain
-from ltr_losses._pairs import FAR_BELOW, unequal
-from ltr_losses._plackett_luce import by_label, tail_logsumexp
-from ltr_losses._ranks import take
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._gains import shifted_gain
+from ._pairs import FAR_BELOW, unequal
+from ._plackett_luce import by_label, tail_logsumexp
+from ._ranks import take
+from ._reduce import reduce_lists
 
 
 def unique_softmax_loss(
@@ -51,7 +51,7 @@ def unique_softmax_loss(
         >>> unique_softmax_loss(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         X. Zhu, D. Klabjan, "Listwise learning to rank by exploring unique ratings", WSDM 2020,
         with the gain as in TF-Ranking and Rax.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses.testing._problems import (
+from ._problems import (
     BATCH,
     LIST,
     TASKS,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from ltr_losses.testing._losses import check_errors
-from ltr_losses.testing._problems import BATCH, LIST, TASKS, Loss, finite, problem, same
+from ._losses import check_errors
+from ._problems import BATCH, LIST, TASKS, Loss, finite, problem, same
 
 
 def check_metric_shapes(metric: Loss) -> None:
