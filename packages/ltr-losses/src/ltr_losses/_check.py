@@ -1,7 +1,7 @@
-"""What every loss and metric asks of its arguments, asked in one place.
+"""The checks of arguments that all losses and metrics share.
 
-Values cannot be looked at without a device-to-host copy and a graph break, so only shapes, types
-and names are checked here. Bad values (NaN among the real documents, a negative weight) make the
+Looking at values takes a device-to-host copy and breaks the graph, so only shapes, types and names
+are checked here. Bad values (NaN among the real documents, a negative weight) make the
 list's result NaN: see `Lists.sound`.
 """
 
@@ -104,7 +104,7 @@ def check_function(name: str, value: object, what: str) -> None:
 
 
 def _check_leading(name: str, leading: tuple[int, ...], so_far: tuple[int, ...]) -> tuple[int, ...]:
-    """Broadcasts two leading shapes, naming the argument that does not match."""
+    """Broadcast two leading shapes, naming the argument that does not match."""
     n = max(len(leading), len(so_far))
     a = (1,) * (n - len(leading)) + leading
     b = (1,) * (n - len(so_far)) + so_far
@@ -126,7 +126,7 @@ def prepare(
     offsets: Tensor | None = None,
     infinite_scores: bool = False,
 ) -> Lists:
-    """Checks the arguments that all losses share and brings them into one form.
+    """Check the arguments that all losses share, and bring them into one form.
 
     float64 scores are computed in float64, all others in float32, whatever autocast says (no loss
     calls an operation that autocast would lower).

@@ -10,7 +10,7 @@ from ._ranks import put_back, score_order, take
 def _prepare(
     scores: Tensor, attraction: Tensor, mask: Tensor | None, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The order of the ranking, and in it attraction and uniform noise."""
+    """Return the order of the ranking, and attraction and uniform noise in this order."""
     check_tensor("scores", scores)
     check_tensor("attraction", attraction, scores.shape[-1])
     if not isinstance(generator, torch.Generator):

@@ -15,7 +15,7 @@ def gumbel(
     noise: float = 1.0,
     generator: torch.Generator,
 ) -> Callable[..., Tensor]:
-    r"""The expectation of a loss under Gumbel noise on the scores, by sampling.
+    r"""Average a loss over Gumbel noise on the scores: its expectation, by sampling.
 
         ℓ'(s, y) = 1/S Σ over the samples of  ℓ(s + β g, y),   g ~ Gumbel(0, 1)
 

@@ -80,7 +80,7 @@ def _order(
 def _precision_change(
     a: Sequence[Tensor], b: Sequence[Tensor], upper: Tensor | None, out: Tensor | None
 ) -> Tensor:
-    """h(i) − h(j), or h'(i) − h'(j) for a pair in the wrong order, of `_precision_levels`."""
+    """Return h(i) − h(j), or h'(i) − h'(j) in the wrong order, of `_precision_levels`."""
     c = torch.sub(a[0], b[0], out=out).sign_()
     right = c if upper is None else c * upper
     right, wrong = right.clamp(min=0.0).sign_(), right.clamp(max=0.0).sign_()
@@ -89,7 +89,7 @@ def _precision_change(
 
 
 def _precision_levels(relevant: Tensor, positions: Tensor) -> list[Tensor]:
-    """What a swap changes of the average precision, from two numbers per document.
+    """Return two numbers per document that give the change of average precision in a swap.
 
     With c(r) the relevant documents among the first r, S(r) the sum of 1/q over the positions q ≤ r
     of relevant ones and R their number, a relevant document at i and another at j > i change places

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ._check import Reduction, prepare
 from ._log_softmax import log_softmax, softmax
-from ._reduce import reduce_lists
+from ._reduce import reduce_lists, weighted
 
 
 def listnet_loss(
@@ -27,8 +27,7 @@ def listnet_loss(
         labels: (..., list), any real numbers; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of two documents or more, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -53,7 +52,6 @@ def listnet_loss(
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms = -softmax(lists.labels, lists.mask) * log_softmax(lists.scores, lists.mask)
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     teaches = lists.mask.sum(-1) >= 2
     return reduce_lists(terms.sum(-1), teaches, lists, reduction)

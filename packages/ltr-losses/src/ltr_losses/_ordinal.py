@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 from ._check import Reduction, prepare
 from ._jagged import pad_rows
-from ._reduce import reduce_lists
+from ._reduce import mean_over_documents
 
 
 def ordinal_loss(
@@ -37,8 +37,7 @@ def ordinal_loss(
         mask: (..., list), bool, True at a real document; without the head axis.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its terms.
             Without the head axis.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -87,7 +86,4 @@ def ordinal_loss(
     levels = torch.arange(z.shape[-2], dtype=z.dtype, device=z.device).unsqueeze(-1)
     target = (lists.labels.unsqueeze(-2) - levels).clamp(0.0, 1.0)
     terms = (target * softplus(-z) + (1.0 - target) * softplus(z)).sum(-2) * lists.mask
-    if lists.weights is not None:
-        terms = terms * lists.weights
-    documents = lists.mask.sum(-1)
-    return reduce_lists(terms.sum(-1) / documents.clamp(min=1), documents >= 1, lists, reduction)
+    return mean_over_documents(terms, lists, reduction)

@@ -28,12 +28,11 @@ def p_listmle_loss(
 
     Args:
         scores: (..., list), higher is better.
-        labels: (..., list), only their order counts; the leading axes broadcast with
-            those of the scores.
+        labels: (..., list), only their order counts; the leading axes broadcast with those
+            of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis alone,
             or "none", one value per list.
 

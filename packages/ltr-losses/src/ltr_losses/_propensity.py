@@ -7,7 +7,7 @@ from ._check import check_positive
 
 
 def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
-    r"""Examination that falls with the position as a power law.
+    r"""Power-law examination: it falls with the position.
 
         p(r) = r^(−η)
 
@@ -40,7 +40,7 @@ def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
 
 
 def propensity_from_counts(clicks: Tensor, shown: Tensor) -> Tensor:
-    r"""Examination relative to the first position, from counts of a randomised ranking.
+    r"""Relative examination: to that of the first position, from counts of a randomised ranking.
 
         p(r) = (clicks_r / shown_r) / (clicks_1 / shown_1)
 

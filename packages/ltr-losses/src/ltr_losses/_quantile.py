@@ -1,14 +1,22 @@
 """Pairwise quantile regression."""
 
-# torch.compile of torch 2.6 cannot make the types that an inner function is annotated with.
-from __future__ import annotations
+from functools import partial
 
 from torch import Tensor
 
-from ._analytic import with_gradient
 from ._check import Reduction, prepare
-from ._pairs import count_pairs, pair_sum, unequal
-from ._reduce import reduce_lists
+from ._pairs import mean_over_pairs
+
+
+def _term(gap: Tensor, difference: Tensor, tau: float, squared: bool) -> tuple[Tensor, Tensor]:
+    """Return a pair's loss and its derivative with respect to the gap of the scores."""
+    short = (difference - gap).clamp(min=0.0)
+    long = (gap - difference).clamp(min=0.0)
+    if squared:
+        slope = 2.0 * ((1.0 - tau) * long - tau * short)
+        return tau * short * short + (1.0 - tau) * long * long, slope
+    slope = (1.0 - tau) * (long > 0).to(gap.dtype) - tau * (short > 0).to(gap.dtype)
+    return tau * short + (1.0 - tau) * long, slope
 
 
 def pairwise_quantile_loss(
@@ -59,18 +67,4 @@ def pairwise_quantile_loss(
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"`tau` must be in 0..1, got {tau}")
     lists = prepare(scores, labels, mask, weights, reduction)
-
-    def term(gap: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
-        short = (difference - gap).clamp(min=0.0)
-        long = (gap - difference).clamp(min=0.0)
-        if squared:
-            return tau * short * short + (1.0 - tau) * long * long, 2.0 * (
-                (1.0 - tau) * long - tau * short
-            )
-        slope = (1.0 - tau) * (long > 0).to(gap.dtype) - tau * (short > 0).to(gap.dtype)
-        return tau * short + (1.0 - tau) * long, slope
-
-    value, gradient = pair_sum(lists.scores.detach(), lists.labels, lists.mask, lists.weights, term)
-    value = with_gradient(value, gradient, lists.scores)
-    pairs = count_pairs(lists.labels, lists.mask)
-    return reduce_lists(value / pairs.clamp(min=1.0), unequal(lists), lists, reduction)
+    return mean_over_pairs(lists, partial(_term, tau=tau, squared=squared), reduction)

@@ -17,7 +17,7 @@ from ._reduce import reduce_lists
 
 
 def _signed_power(difference: Tensor, power: float) -> Tensor:
-    """sign(d) |d|^power, written over d."""
+    """Compute sign(d) |d|^power, written over d."""
     if power == 0.0:
         return difference.sign_()
     if power == 1.0:
@@ -42,7 +42,7 @@ def _one(i: Tensor, j: Tensor) -> Tensor:
 
 
 def _curvature(scores: Tensor, levels: Tensor, weights: Tensor, v: Tensor, power: float) -> Tensor:
-    """The Hessian of the pair sum times v: Σ_j c_ij σ'(s_i − s_j) (v_i − v_j)."""
+    """Multiply the Hessian of the pair sum by v: Σ_j c_ij σ'(s_i − s_j) (v_i − v_j)."""
     like = v + scores
     parts = []
     for start, stop in row_blocks(like):

@@ -6,7 +6,7 @@ from torch import Tensor
 from ._check import Lists, Reduction
 from ._gains import cut, log2_discount, normalised_gain
 from ._ranks import average_over_ties, put_back, score_order, tie_keys
-from ._reduce import reduce_lists
+from ._reduce import reduce_lists, weighted
 
 
 def ndcg_shortfall(
@@ -30,6 +30,5 @@ def ndcg_shortfall(
     keys = tie_keys(gains, lists.mask, order)
     best = put_back(average_over_ties(ideal, keys), order)
     terms = torch.where(lists.mask, gains * (best - discount), 0.0)
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     return reduce_lists(terms.sum(-1), (gains > 0).any(-1), lists, reduction)

@@ -45,7 +45,7 @@ def _loss_of(
 def approx(
     metric: Callable[..., Tensor], *, temperature: float = 1.0, lower_is_better: bool = False
 ) -> Callable[..., Tensor]:
-    r"""The loss 1 − metric, at smooth ranks.
+    r"""Make the loss 1 − metric, at smooth ranks.
 
         r̂_i = 1 + Σ_{j ≠ i} σ((s_j − s_i) / T)
 
@@ -81,7 +81,7 @@ def approx(
 
 
 def bound(metric: Callable[..., Tensor], *, lower_is_better: bool = False) -> Callable[..., Tensor]:
-    r"""The loss 1 − metric, at ranks that are never too small.
+    r"""Make the loss 1 − metric, at upper bounds on the ranks.
 
         r̂_i = 1 + Σ_{j ≠ i} max(0, 1 − (s_i − s_j))
 
