@@ -5,6 +5,7 @@ Every loss is `loss(scores, labels, *, mask=None, weights=None, reduction="mean"
 leading axes broadcast, and only the axis before the list is reduced.
 """
 
+from . import metrics
 from .__about__ import __version__
 from ._approx_mrr import approx_mrr_loss
 from ._approx_ndcg import approx_ndcg_loss
@@ -31,19 +32,7 @@ from ._self_normalised import self_normalised
 from ._softmax import softmax_loss
 from ._transforms import approx, bound
 from ._unique_softmax import unique_softmax_loss
-from .metrics import (
-    arp,
-    average_precision,
-    dcg,
-    err,
-    exposure_gap,
-    hit_rate,
-    mrr,
-    ndcg,
-    precision,
-    rbp,
-    recall,
-)
+from .metrics import *  # noqa: F403  its `__all__` is the index of the metrics
 
 __all__ = [
     "RankingLoss",
@@ -52,24 +41,16 @@ __all__ = [
     "approx",
     "approx_mrr_loss",
     "approx_ndcg_loss",
-    "arp",
-    "average_precision",
     "bce_loss",
     "binary_listnet_loss",
     "bound",
     "cascade_clicks",
-    "dcg",
-    "err",
-    "exposure_gap",
     "exposure_loss",
     "gumbel",
-    "hit_rate",
     "lambda_loss",
     "listmle_loss",
     "listnet_loss",
-    "mrr",
     "mse_loss",
-    "ndcg",
     "neural_ndcg_loss",
     "ordinal_loss",
     "p_listmle_loss",
@@ -79,12 +60,10 @@ __all__ = [
     "poly1_softmax_loss",
     "position_based_clicks",
     "power_law_propensity",
-    "precision",
     "propensity_from_counts",
     "ranknet_loss",
-    "rbp",
-    "recall",
     "self_normalised",
     "softmax_loss",
     "unique_softmax_loss",
 ]
+__all__ += metrics.__all__

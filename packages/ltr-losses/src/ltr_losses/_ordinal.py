@@ -28,7 +28,8 @@ def ordinal_loss(
 
     for the levels h = 1, 2, ..., with n the number of documents of the list. Without heads one
     score answers all questions, z_hi = s_i − θ_h; with heads each has an answer of its own. A label
-    between two levels is a probability of the upper one. It may be differentiated twice.
+    between two levels is a probability of the upper one. It may be differentiated twice. Memory is
+    O(batch · level · list).
 
     Args:
         scores: (..., list), or with heads (..., head, list): log-odds of y ≥ 1, y ≥ 2, ...
