@@ -12,16 +12,12 @@ from ltr_losses import (
     approx_mrr_loss,
     approx_ndcg_loss,
     arp,
-    average_precision,
     bce_loss,
     binary_listnet_loss,
     bound,
     dcg,
-    err,
-    exposure_gap,
     exposure_loss,
     gumbel,
-    hit_rate,
     lambda_loss,
     listmle_loss,
     listnet_loss,
@@ -65,18 +61,14 @@ LOSSES = {
     "softmax": softmax_loss,
     "unique_softmax": unique_softmax_loss,
 }
-METRICS = {
-    "arp": arp,
-    "average_precision": average_precision,
-    "err": err,
-    "exposure_gap": exposure_gap,
-    "hit_rate": hit_rate,
-    "mrr": mrr,
-    "ndcg": ndcg,
-    "precision": precision,
-    "rbp": rbp,
-    "recall": recall,
+# A new loss or metric joins with its defaults. `exposure_loss` takes groups: see LARGE.
+NAMED = {getattr(loss, "func", loss).__name__ for loss in LOSSES.values()} | {"exposure_loss"}
+LOSSES |= {
+    name: getattr(ltr_losses, name)
+    for name in ltr_losses.__all__
+    if name.endswith("_loss") and name not in NAMED
 }
+METRICS = {n: getattr(ltr_losses, n) for n in ltr_losses.metrics.__all__ if n != "dcg"}
 # What must bear labels of any size besides: all schemes and variants, and losses made of metrics.
 LARGE = {
     **LOSSES,

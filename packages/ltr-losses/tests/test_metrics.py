@@ -1,7 +1,9 @@
 """The metrics other than NDCG: formulas, ties, thresholds, weights, ranks."""
 
+import inspect
 import itertools
 import math
+import pickle
 from functools import partial
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ltr_losses
 from ltr_losses import arp, average_precision, err, hit_rate, mrr, ndcg, precision, rbp, recall
 
 
@@ -143,3 +146,28 @@ def test_ranks_take_the_place_of_scores(name):
 def test_bad_values(call, message):
     with pytest.raises(ValueError, match=message):
         call(torch.zeros(3))
+
+
+@pytest.mark.parametrize("name", ltr_losses.metrics.__all__)
+def test_the_signature_and_the_documentation_name_every_argument(name):
+    metric = getattr(ltr_losses, name)
+    parameters = inspect.signature(metric).parameters
+    assert {"mask", "ranks", "weights", "offsets", "reduction"} <= set(parameters)
+    assert all(p.kind is not p.VAR_KEYWORD for p in parameters.values())
+    for parameter in parameters:
+        assert f"\n    {parameter}: " in metric.__doc__
+    assert "options" not in metric.__doc__
+    assert pickle.loads(pickle.dumps(metric)) is metric  # noqa: S301  our own bytes
+    # The defaults that are shown are those that are taken.
+    shown = {k: p.default for k, p in parameters.items() if p.default is not p.empty}
+    scores, labels = torch.tensor([[3.0, 1.0, 1.0]]), torch.tensor([[0.0, 2.0, 1.0]])
+    torch.testing.assert_close(metric(scores, labels, **shown), metric(scores, labels))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, partial(torch.compile, backend="eager")])
+def test_an_unknown_argument_suggests_the_nearest(wrap):
+    s = torch.zeros(3)
+    with pytest.raises(TypeError, match=r"`tie` must be an argument of ndcg: .*mean 'ties'"):
+        wrap(ndcg)(s, s, tie="average")
+    with pytest.raises(TypeError, match="`ties` must be an argument of mrr"):
+        wrap(mrr)(s, s, ties="average")

@@ -247,11 +247,11 @@ def test_a_function_that_is_the_named_one_gives_the_same(ties, k):
     [
         ({"gain": "exp"}, ValueError, r"`gain` must be one of 'exp2', 'linear', got 'exp'"),
         ({"discount": "log"}, ValueError, r"`discount` must be one of 'log2', got 'log'"),
-        ({"gain": lambda y: 1.0}, TypeError, r"`gain` must give a tensor, got float"),
+        ({"gain": lambda y: 1.0}, TypeError, r"`gain` must return a tensor, got float"),
         (
             {"discount": lambda r: r.sum()},
             ValueError,
-            r"`discount` must give one number for each it is given, .*\(3,\), got \(\)",
+            r"`discount` must return one number per input, .*\(3,\), got \(\)",
         ),
     ],
 )

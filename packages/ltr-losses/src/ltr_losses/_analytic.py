@@ -9,15 +9,15 @@ from torch.autograd.function import FunctionCtx
 
 
 def unbroadcast(x: Tensor, shape: torch.Size) -> Tensor:
-    """Sums what broadcasting repeated: the gradient of expanding `shape` to the shape of `x`."""
+    """Sum what broadcasting repeated: the gradient of expanding `shape` to the shape of `x`."""
     # Under vmap `sum_to_size` has no rule for nothing to sum.
     return x if x.shape == shape else x.sum_to_size(shape)
 
 
 def batch_axis_first(args: Sequence[Any], in_dims: Sequence[int | None]) -> list[Any]:
-    """For the vmap rule of a function whose leading axes broadcast: the mapped axis becomes one.
+    """Move the mapped axis of vmap to the front, for a function whose leading axes broadcast.
 
-    It goes to the front of those that have it, and all others line up behind it.
+    The axes of arguments without it line up behind it.
     """
     axes = max(
         x.dim() - (d is not None) for x, d in zip(args, in_dims, strict=True) if x is not None
@@ -73,7 +73,7 @@ class _WithGradient(torch.autograd.Function):
 
 
 def with_gradient(value: Tensor, gradient: Tensor, scores: Tensor) -> Tensor:
-    """Returns `value`, attached to `scores` by a gradient that was computed beforehand.
+    """Attach `value` to `scores` by a gradient that was computed beforehand.
 
     Nothing but the gradient is kept for the backward pass, and each vector-Jacobian product is one
     multiplication, so K of them (one per task) cost next to nothing.

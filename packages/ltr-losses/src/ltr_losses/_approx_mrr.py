@@ -1,12 +1,11 @@
 """ApproxMRR."""
 
-import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_positive, prepare
-from ltr_losses._ranks import take
-from ltr_losses._reduce import reduce_lists
-from ltr_losses._soft_ranks import approx_ranks
+from ._check import Reduction, check_positive, prepare
+from ._ranks import of_first
+from ._reduce import reduce_lists, weighted
+from ._soft_ranks import approx_ranks
 
 
 def approx_mrr_loss(
@@ -49,7 +48,7 @@ def approx_mrr_loss(
         >>> approx_mrr_loss(scores, torch.tensor([[0.0, 1.0, 0.0]]), temperature=0.01)
         tensor(0.5000)
 
-    Source:
+    References:
         The transform of T. Qin, T.-Y. Liu, H. Li, "A general approximation framework for direct
         optimization of information retrieval measures", Information Retrieval 13, 2010.
     """
@@ -57,10 +56,5 @@ def approx_mrr_loss(
     lists = prepare(scores, labels, mask, weights, reduction)
     ranks = approx_ranks(lists.scores, lists.mask, temperature)
     relevant = lists.labels > 0
-    first = torch.where(relevant, ranks.detach(), float("inf")).argmin(-1, keepdim=True)
-    terms = 1.0 - 1.0 / ranks
-    if lists.weights is not None:
-        terms = terms * lists.weights
-    # The index broadcasts, the list axis of `take` included.
-    values = take(terms, first.expand(*first.shape[:-1], terms.shape[-1]))[..., 0]
+    values = of_first(weighted(1.0 - 1.0 / ranks, lists), relevant, ranks)
     return reduce_lists(values, relevant.any(-1), lists, reduction)

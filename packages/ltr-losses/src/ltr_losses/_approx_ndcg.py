@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_choice, check_k, check_positive, prepare
-from ltr_losses._gains import GAINS, Gain
-from ltr_losses._ranks import within
-from ltr_losses._soft_ndcg import ndcg_shortfall
-from ltr_losses._soft_ranks import approx_ranks
+from ._check import Reduction, check_choice, check_k, check_positive, prepare
+from ._gains import GAINS, Gain
+from ._ranks import within
+from ._soft_ndcg import ndcg_shortfall
+from ._soft_ranks import approx_ranks
 
 
 def approx_ndcg_loss(
@@ -59,7 +59,7 @@ def approx_ndcg_loss(
         >>> approx_ndcg_loss(scores, labels, temperature=0.01)  # 1 − 1 / log2(3)
         tensor(0.3691)
 
-    Source:
+    References:
         T. Qin, T.-Y. Liu, H. Li, "A general approximation framework for direct optimization of
         information retrieval measures", Information Retrieval 13, 2010; S. Bruch, M. Zoghi, M.
         Bendersky, M. Najork, "Revisiting approximate metric optimization in the age of deep neural

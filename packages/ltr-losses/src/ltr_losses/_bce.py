@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._reduce import mean_over_documents
 
 
 def bce_loss(
@@ -28,8 +28,7 @@ def bce_loss(
         labels: (..., list), graded or binary; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -46,7 +45,7 @@ def bce_loss(
         >>> bce_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         The negative log-likelihood of logistic regression; R. Nallapati, "Discriminative models for
         information retrieval", SIGIR 2004.
     """
@@ -54,8 +53,4 @@ def bce_loss(
     target = lists.labels.clamp(0.0, 1.0)
     # t softplus(−s) + (1 − t) softplus(s): no difference of two large numbers.
     terms = target * softplus(-lists.scores) + (1.0 - target) * softplus(lists.scores)
-    terms = terms * lists.mask
-    if lists.weights is not None:
-        terms = terms * lists.weights
-    documents = lists.mask.sum(-1)
-    return reduce_lists(terms.sum(-1) / documents.clamp(min=1), documents >= 1, lists, reduction)
+    return mean_over_documents(terms * lists.mask, lists, reduction)

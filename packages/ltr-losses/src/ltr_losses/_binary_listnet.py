@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._log_softmax import log_softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._log_softmax import log_softmax
+from ._reduce import reduce_lists, weighted
 
 
 def binary_listnet_loss(
@@ -28,8 +28,7 @@ def binary_listnet_loss(
         labels: (..., list), relevant above 0; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of two documents or more with a relevant one, "sum", both
             over the batch axis alone, or "none", one value per list.
 
@@ -46,7 +45,7 @@ def binary_listnet_loss(
         >>> binary_listnet_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[4.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         S. Bruch, X. Wang, M. Bendersky, M. Najork, "An analysis of the softmax cross entropy loss
         for learning-to-rank with binary relevance", ICTIR 2019.
     """
@@ -54,7 +53,6 @@ def binary_listnet_loss(
     relevant = (lists.labels > 0).to(lists.scores.dtype)
     count = relevant.sum(-1)
     terms = -relevant * log_softmax(lists.scores, lists.mask)
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     teaches = (lists.mask.sum(-1) >= 2) & (count > 0)
     return reduce_lists(terms.sum(-1) / count.clamp(min=1.0), teaches, lists, reduction)

@@ -1,7 +1,7 @@
-"""What every loss and metric asks of its arguments, asked in one place.
+"""The checks of arguments that all losses and metrics share.
 
-Values cannot be looked at without a device-to-host copy and a graph break, so only shapes, types
-and names are checked here. Bad values (NaN among the real documents, a negative weight) make the
+Looking at values takes a device-to-host copy and breaks the graph, so only shapes, types and names
+are checked here. Bad values (NaN among the real documents, a negative weight) make the
 list's result NaN: see `Lists.sound`.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ltr_losses._jagged import pad_rows, padded_rows
+from ._jagged import pad_rows, padded_rows
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -41,19 +41,22 @@ class Lists(NamedTuple):
     """(batch, list), where each document is in jagged rows; None: they were padded already."""
 
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """Raises ValueError with the nearest name unless `value` is one of `choices`."""
-    if value in choices:
-        return
+def did_you_mean(value: object, choices: Sequence[str]) -> str:
+    """Name the nearest choice, as the end of an error message."""
     near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.0)
-    raise ValueError(
-        f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}; "
-        f"did you mean {near[0]!r}?"
-    )
+    return f"did you mean {near[0]!r}?"
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raise ValueError with the nearest name unless `value` is one of `choices`."""
+    if value not in choices:
+        known = ", ".join(map(repr, choices))
+        near = did_you_mean(value, choices)
+        raise ValueError(f"`{name}` must be one of {known}, got {value!r}; {near}")
 
 
 def check_k(k: int | None) -> None:
-    """Raises unless `k` is None or a positive integer."""
+    """Raise unless `k` is None or a positive integer."""
     if k is None:
         return
     if isinstance(k, bool) or not isinstance(k, int):
@@ -63,7 +66,7 @@ def check_k(k: int | None) -> None:
 
 
 def check_positive(name: str, value: float, *, zero: bool = False) -> None:
-    """Raises unless `value` is a finite number above zero (or zero, where that is allowed)."""
+    """Raise unless `value` is a finite number above zero (or zero, where that is allowed)."""
     if not isinstance(value, (int, float)):
         raise TypeError(f"`{name}` must be a number, got {type(value).__name__}")
     if not (0.0 <= value < float("inf")) or (value == 0.0 and not zero):
@@ -72,7 +75,7 @@ def check_positive(name: str, value: float, *, zero: bool = False) -> None:
 
 
 def check_tensor(name: str, value: object, length: int | None = None, *, one: bool = False) -> None:
-    """Raises unless `value` is a tensor with that many documents (or `one` for all of them)."""
+    """Raise unless `value` is a tensor with that many documents (or `one` for all of them)."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
     if value.dim() == 0:
@@ -88,20 +91,20 @@ def check_tensor(name: str, value: object, length: int | None = None, *, one: bo
 
 
 def check_mask(mask: Tensor, length: int) -> None:
-    """Raises unless `mask` is a bool tensor of that many documents."""
+    """Raise unless `mask` is a bool tensor of that many documents."""
     check_tensor("mask", mask, length)
     if mask.dtype != torch.bool:
         raise TypeError(f"`mask` must be bool, True at a real document, got {mask.dtype}")
 
 
 def check_function(name: str, value: object, what: str) -> None:
-    """Raises unless `value`, a loss or a metric as `what` says, can be called."""
+    """Raise unless `value`, a loss or a metric as `what` says, can be called."""
     if not callable(value):
         raise TypeError(f"`{name}` must be a {what}, got {type(value).__name__}")
 
 
 def _check_leading(name: str, leading: tuple[int, ...], so_far: tuple[int, ...]) -> tuple[int, ...]:
-    """Broadcasts two leading shapes, naming the argument that does not fit."""
+    """Broadcast two leading shapes, naming the argument that does not match."""
     n = max(len(leading), len(so_far))
     a = (1,) * (n - len(leading)) + leading
     b = (1,) * (n - len(so_far)) + so_far
@@ -123,7 +126,7 @@ def prepare(
     offsets: Tensor | None = None,
     infinite_scores: bool = False,
 ) -> Lists:
-    """Checks the arguments that all losses share and brings them into one form.
+    """Check the arguments that all losses share, and bring them into one form.
 
     float64 scores are computed in float64, all others in float32, whatever autocast says (no loss
     calls an operation that autocast would lower).

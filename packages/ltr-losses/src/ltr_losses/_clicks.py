@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_mask, check_tensor
-from ltr_losses._ranks import put_back, score_order, take
+from ._check import check_mask, check_tensor
+from ._ranks import put_back, score_order, take
 
 
 def _prepare(
     scores: Tensor, attraction: Tensor, mask: Tensor | None, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The order of the ranking, and in it attraction and uniform noise."""
+    """Return the order of the ranking, and attraction and uniform noise in this order."""
     check_tensor("scores", scores)
     check_tensor("attraction", attraction, scores.shape[-1])
     if not isinstance(generator, torch.Generator):
@@ -64,7 +64,7 @@ def position_based_clicks(
         ... )
         tensor([0., 1., 1.])
 
-    Source:
+    References:
         N. Craswell, O. Zoeter, M. Taylor, B. Ramsey, "An experimental comparison of click
         position-bias models", WSDM 2008.
     """
@@ -106,7 +106,7 @@ def cascade_clicks(
         >>> cascade_clicks(torch.tensor([1.0, 3.0, 2.0]), torch.ones(3), generator=generator)
         tensor([0., 1., 0.])
 
-    Source:
+    References:
         N. Craswell, O. Zoeter, M. Taylor, B. Ramsey, "An experimental comparison of click
         position-bias models", WSDM 2008; F. Guo, C. Liu, Y.-M. Wang, "Efficient multiple-click
         models in web search", WSDM 2009 (more than one click).

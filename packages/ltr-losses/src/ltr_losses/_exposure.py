@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_mask, check_tensor, prepare
-from ltr_losses._log_softmax import softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, check_mask, check_tensor, prepare
+from ._log_softmax import softmax
+from ._reduce import reduce_lists, weighted
 
 
 def exposure_loss(
@@ -33,8 +33,7 @@ def exposure_loss(
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; that of a document multiplies its exposure,
             that of a list the loss (or its square, where squared).
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists with documents of both kinds, "sum", both over the batch
             axis alone, or "none", one value per list.
 
@@ -52,21 +51,19 @@ def exposure_loss(
         >>> exposure_loss(scores, torch.tensor([[0.0, 0.0, 1.0, 1.0]]), squared=False)
         tensor(0.2311)
 
-    Source:
+    References:
         M. Zehlike, C. Castillo, "Reducing disparate exposure in ranking: a learning to rank
         approach", WWW 2020 (DELTR), with the place of q as in ListNet.
     """
     lists = prepare(scores, group, mask, weights, reduction, offsets=offsets)
-    q = softmax(lists.scores, lists.mask)
-    if lists.weights is not None:
-        q = q * lists.weights
+    q = weighted(softmax(lists.scores, lists.mask), lists)
     gap, both = group_difference(q, lists.labels > 0, lists.mask)
     short = gap.clamp(min=0.0)
     return reduce_lists(short.square() if squared else short, both, lists, reduction)
 
 
 def group_difference(exposure: Tensor, group: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean exposure of the others less that of the group, and whether both have documents."""
+    """Return the mean exposure of the others less the group's, and whether both have documents."""
     inside, outside = group & mask, ~group & mask
     sizes = inside.sum(-1), outside.sum(-1)
     mine = torch.where(inside, exposure, 0.0).sum(-1) / sizes[0].clamp(min=1)
@@ -100,7 +97,7 @@ def amortised_exposure(exposure: Tensor, merit: Tensor, *, mask: Tensor | None =
         >>> amortised_exposure(e, torch.ones(2, 2))
         tensor(0.)
 
-    Source:
+    References:
         A. Biega, K. Gummadi, G. Weikum, "Equity of attention: amortizing individual fairness in
         rankings", SIGIR 2018.
     """

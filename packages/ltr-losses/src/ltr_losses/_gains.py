@@ -14,12 +14,12 @@ GAINS = ("exp2", "linear")
 
 
 def largest_label(labels: Tensor, mask: Tensor) -> Tensor:
-    """The largest label of each list, at least 0: (..., list) -> (..., 1)."""
+    """Return the largest label of each list, at least 0: (..., list) -> (..., 1)."""
     return torch.where(mask, labels, 0.0).amax(-1, keepdim=True).clamp(min=0.0)
 
 
 def shifted_gain(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
-    """Gains up to one factor per list, chosen so that no label overflows.
+    """Return gains up to one factor per list, chosen so that no label overflows.
 
     "exp2" is 2^(y − m) − 2^(−m) with m the list's largest label: (2^y − 1) / 2^m. "linear" is y.
     Negative labels and padding have gain 0. Every quantity that is normalised within its list is
@@ -34,31 +34,31 @@ def shifted_gain(labels: Tensor, mask: Tensor, gain: str) -> Tensor:
 
 
 def own_values(name: str, function: OwnFunction, given: Tensor) -> Tensor:
-    """What a gain or a discount of the user's own makes of labels or positions.
+    """Apply a user's own gain or discount to labels or positions.
 
     Raises:
-        TypeError: It gives no tensor.
-        ValueError: It does not give one number for each.
+        TypeError: The function returns no tensor.
+        ValueError: It does not return one number for each.
     """
     found = function(given)
     if not isinstance(found, Tensor):
-        raise TypeError(f"`{name}` must give a tensor, got {type(found).__name__}")
+        raise TypeError(f"`{name}` must return a tensor, got {type(found).__name__}")
     if found.shape != given.shape:
         raise ValueError(
-            f"`{name}` must give one number for each it is given, of shape {tuple(given.shape)}, "
+            f"`{name}` must return one number per input, of shape {tuple(given.shape)}, "
             f"got {tuple(found.shape)}"
         )
     return found.to(given.dtype)
 
 
 def log2_discount(n: int, like: Tensor) -> Tensor:
-    """1 / log2(1 + i) at the positions i = 1..n, in the dtype and on the device of `like`."""
+    """Return 1 / log2(1 + i) at the positions i = 1..n, with the dtype and device of `like`."""
     positions = torch.arange(1, n + 1, dtype=like.dtype, device=like.device)
     return 1.0 / torch.log2(1.0 + positions)
 
 
 def cut(discount: Tensor, k: int | None) -> Tensor:
-    """Sets the discounts below position `k` to zero."""
+    """Set the discounts below position `k` to zero."""
     if k is None or k >= discount.shape[-1]:
         return discount
     keep = torch.arange(discount.shape[-1], device=discount.device) < k
@@ -66,7 +66,7 @@ def cut(discount: Tensor, k: int | None) -> Tensor:
 
 
 def ideal_dcg(gains: Tensor, discount: Tensor) -> Tensor:
-    """The DCG of the best order: (..., list) -> (..., 1)."""
+    """Return the DCG of the best order: (..., list) -> (..., 1)."""
     best = gains.sort(-1, descending=True).values
     return (best * discount).sum(-1, keepdim=True)
 
@@ -79,7 +79,7 @@ def _ideal_dcg_at(gains: Tensor, k: int | None) -> Tensor:
 
 
 def normalised_gain(labels: Tensor, mask: Tensor, gain: str, k: int | None = None) -> Tensor:
-    """Gains over the list's ideal DCG at `k`; zeros where no document is relevant."""
+    """Divide gains by the list's ideal DCG at `k`; zeros where no document is relevant."""
     gains = shifted_gain(labels, mask, gain)
     ideal = _ideal_dcg_at(gains, k)
     return gains / torch.where(ideal > 0, ideal, 1.0)

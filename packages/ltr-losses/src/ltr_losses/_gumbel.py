@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_function, check_positive, prepare
+from ._check import Reduction, check_function, check_positive, prepare
 
 
 def gumbel(
@@ -15,7 +15,7 @@ def gumbel(
     noise: float = 1.0,
     generator: torch.Generator,
 ) -> Callable[..., Tensor]:
-    r"""The expectation of a loss under Gumbel noise on the scores, by sampling.
+    r"""Average a loss over Gumbel noise on the scores: its expectation, by sampling.
 
         ℓ'(s, y) = 1/S Σ over the samples of  ℓ(s + β g, y),   g ~ Gumbel(0, 1)
 
@@ -44,7 +44,7 @@ def gumbel(
         >>> loss(torch.zeros(4, 3), torch.tensor([1.0, 0.0, 0.0]).expand(4, 3)).shape
         torch.Size([])
 
-    Source:
+    References:
         S. Bruch, S. Han, M. Bendersky, M. Najork, "A stochastic treatment of learning to rank
         scoring functions", WSDM 2020.
     """

@@ -1,14 +1,17 @@
 """The pairwise hinge loss."""
 
-# torch.compile of torch 2.6 cannot make the types that an inner function is annotated with.
-from __future__ import annotations
+from functools import partial
 
 from torch import Tensor
 
-from ltr_losses._analytic import with_gradient
-from ltr_losses._check import Reduction, check_positive, prepare
-from ltr_losses._pairs import count_pairs, pair_sum, unequal
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, check_positive, prepare
+from ._pairs import mean_over_pairs
+
+
+def _term(gap: Tensor, difference: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """Return a pair's loss and its derivative with respect to the gap of the scores."""
+    short = margin - gap
+    return short.clamp(min=0.0), -(short > 0).to(gap.dtype)
 
 
 def pairwise_hinge_loss(
@@ -52,18 +55,10 @@ def pairwise_hinge_loss(
         >>> pairwise_hinge_loss(torch.tensor([[0.2, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.8000)
 
-    Source:
+    References:
         R. Herbrich, T. Graepel, K. Obermayer, "Large margin rank boundaries for ordinal
         regression", Advances in Large Margin Classifiers, 2000; T. Joachims, KDD 2002 (SVM-rank).
     """
     check_positive("margin", margin, zero=True)
     lists = prepare(scores, labels, mask, weights, reduction)
-
-    def term(gap: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
-        short = margin - gap
-        return short.clamp(min=0.0), -(short > 0).to(gap.dtype)
-
-    value, gradient = pair_sum(lists.scores.detach(), lists.labels, lists.mask, lists.weights, term)
-    value = with_gradient(value, gradient, lists.scores)
-    pairs = count_pairs(lists.labels, lists.mask)
-    return reduce_lists(value / pairs.clamp(min=1.0), unequal(lists), lists, reduction)
+    return mean_over_pairs(lists, partial(_term, margin=margin), reduction)

@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ltr_losses._analytic import with_gradient
-from ltr_losses._check import Reduction, check_choice, check_k, check_positive, prepare
-from ltr_losses._gains import log2_discount, normalised_gain
-from ltr_losses._logistic import Contrast, logistic_pair_sum
-from ltr_losses._pairs import unequal_levels
-from ltr_losses._ranks import put_back, score_order, take
-from ltr_losses._reduce import reduce_lists
+from ._analytic import with_gradient
+from ._check import Reduction, check_choice, check_k, check_positive, prepare
+from ._gains import log2_discount, normalised_gain
+from ._logistic import Contrast, logistic_pair_sum
+from ._pairs import unequal_levels
+from ._ranks import put_back, score_order, take
+from ._reduce import reduce_lists
 
 
 class _Options(NamedTuple):
@@ -80,7 +80,7 @@ def _order(
 def _precision_change(
     a: Sequence[Tensor], b: Sequence[Tensor], upper: Tensor | None, out: Tensor | None
 ) -> Tensor:
-    """h(i) − h(j), or h'(i) − h'(j) for a pair in the wrong order, of `_precision_levels`."""
+    """Return h(i) − h(j), or h'(i) − h'(j) in the wrong order, of `_precision_levels`."""
     c = torch.sub(a[0], b[0], out=out).sign_()
     right = c if upper is None else c * upper
     right, wrong = right.clamp(min=0.0).sign_(), right.clamp(max=0.0).sign_()
@@ -89,7 +89,7 @@ def _precision_change(
 
 
 def _precision_levels(relevant: Tensor, positions: Tensor) -> list[Tensor]:
-    """What a swap changes of the average precision, from two numbers per document.
+    """Return two numbers per document that give the change of average precision in a swap.
 
     With c(r) the relevant documents among the first r, S(r) the sum of 1/q over the positions q ≤ r
     of relevant ones and R their number, a relevant document at i and another at j > i change places
@@ -188,7 +188,7 @@ def lambda_loss(
     Note:
         The sum runs over all pairs with y_i > y_j, in natural logarithms; the paper has base 2.
 
-    Source:
+    References:
         X. Wang, C. Li, N. Golbandi, M. Bendersky, M. Najork, "The LambdaLoss framework for ranking
         metric optimization", CIKM 2018, section 4 (NDCG-Loss1, NDCG-Loss2, NDCG-Loss2++, ARP-Loss1
         and ARP-Loss2, here over the pairs y_i > y_j alone); C. Burges, "From RankNet to LambdaRank

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._pairs import unequal
-from ltr_losses._plackett_luce import plackett_luce_terms
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._pairs import unequal
+from ._plackett_luce import plackett_luce_terms
+from ._reduce import reduce_lists
 
 
 def listmle_loss(
@@ -26,12 +26,11 @@ def listmle_loss(
 
     Args:
         scores: (..., list), higher is better.
-        labels: (..., list), only their order counts; the leading axes broadcast with
-            those of the scores.
+        labels: (..., list), only their order counts; the leading axes broadcast with those
+            of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of unequal labels, "sum", both over the batch axis alone,
             or "none", one value per list.
 
@@ -48,7 +47,7 @@ def listmle_loss(
         >>> listmle_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         F. Xia, T.-Y. Liu, J. Wang, W. Zhang, H. Li, "Listwise approach to learning to rank: theory
         and algorithm", ICML 2008 (the likelihood loss).
     """

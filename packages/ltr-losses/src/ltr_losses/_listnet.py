@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._log_softmax import log_softmax, softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._log_softmax import log_softmax, softmax
+from ._reduce import reduce_lists, weighted
 
 
 def listnet_loss(
@@ -27,8 +27,7 @@ def listnet_loss(
         labels: (..., list), any real numbers; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of two documents or more, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -47,13 +46,12 @@ def listnet_loss(
         >>> listnet_loss(scores, labels)
         tensor(1.0434)
 
-    Source:
+    References:
         Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise approach to
         listwise approach", ICML 2007, sections 4 (top-one probability) and 5 (ListNet).
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms = -softmax(lists.labels, lists.mask) * log_softmax(lists.scores, lists.mask)
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     teaches = lists.mask.sum(-1) >= 2
     return reduce_lists(terms.sum(-1), teaches, lists, reduction)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltr_losses._analytic import batch_axis_first
-from ltr_losses._pairs import FAR_BELOW, Block, Workspace, row_of, sink_padding, upper_blocks
+from ._analytic import batch_axis_first
+from ._pairs import FAR_BELOW, Block, Workspace, row_of, sink_padding, upper_blocks
 
 # Weights of positions that are made at once.
 _BAND = 1 << 18
@@ -102,9 +102,9 @@ class _Blocks(torch.autograd.Function):
 def _by_task(
     z: Tensor, features: Sequence[Tensor], weights: Tensor | None, limit: int
 ) -> tuple[Tensor, list[list[Tensor]], tuple[int, ...]]:
-    """Takes the tasks that share z apart; where they do not, or are too many, they become lists.
+    """Separate the tasks that share z; tasks with their own z, or too many, become lists.
 
-    Returns z, each task's features (and weights) in the shape of z, and the leading axes of all.
+    Return z, each task's features (and weights) in the shape of z, and the leading axes of all.
     """
     own = [*features] if weights is None else [*features, weights]
     n = z.shape[-1]

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ltr_losses._check import check_choice, check_function
+from ._check import check_choice, check_function
 
 
 class RankingLoss(nn.Module):
@@ -59,7 +59,7 @@ class RankingLoss(nn.Module):
         weights: Tensor | None = None,
         offsets: Tensor | None = None,
     ) -> Tensor:
-        """The loss; `offsets` for those functions that have it."""
+        """Compute the loss; `offsets` only for functions that take them."""
         options = {name: getattr(self, name) for name in self.names}
         if offsets is not None:
             options["offsets"] = offsets

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._reduce import mean_over_documents
 
 
 def mse_loss(
@@ -26,8 +26,7 @@ def mse_loss(
         labels: (..., list), any real numbers; the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -44,12 +43,8 @@ def mse_loss(
         >>> mse_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 0.0]]))
         tensor(2.)
 
-    Source:
+    References:
         D. Cossock, T. Zhang, "Subset ranking using regression", COLT 2006.
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
-    terms = (lists.scores - lists.labels).square()
-    if lists.weights is not None:
-        terms = terms * lists.weights
-    documents = lists.mask.sum(-1)
-    return reduce_lists(terms.sum(-1) / documents.clamp(min=1), documents >= 1, lists, reduction)
+    return mean_over_documents((lists.scores - lists.labels).square(), lists, reduction)

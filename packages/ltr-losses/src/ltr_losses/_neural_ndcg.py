@@ -1,15 +1,14 @@
 """NeuralNDCG."""
 
-# torch.compile of torch 2.6 cannot make the types that an inner function is annotated with.
-from __future__ import annotations
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_choice, check_k, check_positive, prepare
-from ltr_losses._gains import GAINS, Gain, cut, log2_discount
-from ltr_losses._gumbel import gumbel
-from ltr_losses._soft_ndcg import ndcg_shortfall
+from ._check import Reduction, check_choice, check_k, check_positive, prepare
+from ._gains import GAINS, Gain, cut, log2_discount
+from ._gumbel import gumbel
+from ._soft_ndcg import ndcg_shortfall
 
 
 def _neural_sort(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
@@ -114,7 +113,7 @@ def neural_ndcg_loss(
         >>> neural_ndcg_loss(scores, labels, temperature=0.01)  # 1 − 1 / log2(3)
         tensor(0.3691)
 
-    Source:
+    References:
         P. Pobrotyn, R. Białobrzeski, "NeuralNDCG: direct optimisation of a ranking metric via
         differentiable relaxation of sorting", 2021; A. Grover, E. Wang, A. Zweig, S. Ermon,
         "Stochastic optimization of sorting networks via continuous relaxations", ICLR 2019.
@@ -127,25 +126,23 @@ def neural_ndcg_loss(
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 0:
         raise ValueError(f"`samples` must be an int of 0 or more, got {samples!r}")
 
-    def smooth(
-        scores: Tensor,
-        labels: Tensor,
-        *,
-        mask: Tensor | None = None,
-        weights: Tensor | None = None,
-        reduction: Reduction = "mean",
-    ) -> Tensor:
-        lists = prepare(scores, labels, mask, weights, reduction)
-        with torch.autocast(lists.scores.device.type, enabled=False):
-            matrix = _neural_sort(lists.scores, lists.mask, temperature)
-            row, column = _scale(matrix, lists.mask, steps, columns_last=transposed)
-            discount = cut(log2_discount(matrix.shape[-1], matrix), k)
-            shares = column * ((row * discount).unsqueeze(-2) @ matrix).squeeze(-2)
-        return ndcg_shortfall(lists, shares, gain, k, reduction)
-
-    loss = smooth
     if samples:
         if generator is None:
             raise ValueError("`generator` must be given where `samples` is not 0, got None")
-        loss = gumbel(smooth, samples=samples, noise=noise, generator=generator)
-    return loss(scores, labels, mask=mask, weights=weights, reduction=reduction)
+        plain = partial(
+            neural_ndcg_loss,
+            temperature=temperature,
+            k=k,
+            gain=gain,
+            transposed=transposed,
+            steps=steps,
+        )
+        noisy = gumbel(plain, samples=samples, noise=noise, generator=generator)
+        return noisy(scores, labels, mask=mask, weights=weights, reduction=reduction)
+    lists = prepare(scores, labels, mask, weights, reduction)
+    with torch.autocast(lists.scores.device.type, enabled=False):
+        matrix = _neural_sort(lists.scores, lists.mask, temperature)
+        row, column = _scale(matrix, lists.mask, steps, columns_last=transposed)
+        discount = cut(log2_discount(matrix.shape[-1], matrix), k)
+        shares = column * ((row * discount).unsqueeze(-2) @ matrix).squeeze(-2)
+    return ndcg_shortfall(lists, shares, gain, k, reduction)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._jagged import pad_rows
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._jagged import pad_rows
+from ._reduce import mean_over_documents
 
 
 def ordinal_loss(
@@ -28,7 +28,8 @@ def ordinal_loss(
 
     for the levels h = 1, 2, ..., with n the number of documents of the list. Without heads one
     score answers all questions, z_hi = s_i − θ_h; with heads each has an answer of its own. A label
-    between two levels is a probability of the upper one. It may be differentiated twice.
+    between two levels is a probability of the upper one. It may be differentiated twice. Memory is
+    O(batch · level · list).
 
     Args:
         scores: (..., list), or with heads (..., head, list): log-odds of y ≥ 1, y ≥ 2, ...
@@ -37,8 +38,7 @@ def ordinal_loss(
         mask: (..., list), bool, True at a real document; without the head axis.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its terms.
             Without the head axis.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists that have a document, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -59,7 +59,7 @@ def ordinal_loss(
         >>> ordinal_loss(torch.zeros(1, 3, 2), labels)  # three heads
         tensor(2.0794)
 
-    Source:
+    References:
         P. McCullagh, "Regression models for ordinal data", JRSS B 42, 1980 (one score); Z. Niu et
         al., "Ordinal regression with multiple output CNN for age estimation", CVPR 2016 (heads).
     """
@@ -87,7 +87,4 @@ def ordinal_loss(
     levels = torch.arange(z.shape[-2], dtype=z.dtype, device=z.device).unsqueeze(-1)
     target = (lists.labels.unsqueeze(-2) - levels).clamp(0.0, 1.0)
     terms = (target * softplus(-z) + (1.0 - target) * softplus(z)).sum(-2) * lists.mask
-    if lists.weights is not None:
-        terms = terms * lists.weights
-    documents = lists.mask.sum(-1)
-    return reduce_lists(terms.sum(-1) / documents.clamp(min=1), documents >= 1, lists, reduction)
+    return mean_over_documents(terms, lists, reduction)

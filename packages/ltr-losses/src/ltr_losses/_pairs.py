@@ -1,4 +1,4 @@
-"""What pair losses share: which pairs there are, in what blocks, and where the padding goes."""
+"""What pairwise losses share: counting, blocks of pairs, their sum, and where padding goes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ltr_losses._check import Lists
+from ._analytic import with_gradient
+from ._check import Lists, Reduction
+from ._reduce import reduce_lists
 
 # Pairs per block. On the CPU a call costs little beside the work on so many, and a handful of such
 # tensors stays in the cache; elsewhere it is enough to fill an accelerator.
@@ -75,7 +77,7 @@ class Workspace:
 
 
 def row_blocks(like: Tensor) -> Iterator[tuple[int, int]]:
-    """Cuts the rows of all (list, list) pairs into blocks: start, stop."""
+    """Cut the rows of all (list, list) pairs into blocks: start, stop."""
     n = like.shape[-1]
     if torch.compiler.is_compiling():  # a compiler makes its own loops
         yield 0, n
@@ -104,7 +106,7 @@ def unequal_levels(levels: Tensor, mask: Tensor) -> Tensor:
 
 
 def count_pairs(labels: Tensor, mask: Tensor) -> Tensor:
-    """The number of pairs y_i > y_j of each list: (..., list) -> (...)."""
+    """Count the pairs y_i > y_j of each list: (..., list) -> (...)."""
     # NaN differs from all, itself included: the padding has no ties.
     y = torch.where(mask, labels, float("nan")).sort(-1).values
     group = pad((y[..., 1:] != y[..., :-1]).cumsum(-1), (1, 0))
@@ -155,8 +157,18 @@ def pair_sum(
     return value, torch.cat(upper, -1) - lower
 
 
+def mean_over_pairs(
+    lists: Lists, term: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], reduction: Reduction
+) -> Tensor:
+    """Reduce a pairwise loss: 1/|P| Σ over P of w_i φ(s_i − s_j, y_i − y_j), see `pair_sum`."""
+    value, gradient = pair_sum(lists.scores.detach(), lists.labels, lists.mask, lists.weights, term)
+    value = with_gradient(value, gradient, lists.scores)
+    pairs = count_pairs(lists.labels, lists.mask).clamp(min=1.0)
+    return reduce_lists(value / pairs, unequal(lists), lists, reduction)
+
+
 def sink_padding(x: Tensor, mask: Tensor, depth: float = 0.0) -> Tensor:
-    """Puts the padding at the lowest real value of its list, or below; a list without one is 0.
+    """Put the padding at the lowest real value of its list, or below; a list without one is 0.
 
     It goes down by `depth`, and in proportion where `depth` would be rounded off.
     """

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._reduce import reduce_lists, weighted
 
 
 def pairwise_mse_loss(
@@ -28,8 +28,7 @@ def pairwise_mse_loss(
         labels: (..., list); the leading axes broadcast with those of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; w_i as above.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of two documents or more, "sum", both over the batch axis
             alone, or "none", one value per list.
 
@@ -46,7 +45,7 @@ def pairwise_mse_loss(
         >>> pairwise_mse_loss(torch.tensor([[3.0, 2.0]]), torch.tensor([[3.0, 0.0]]))
         tensor(4.)
 
-    Source:
+    References:
         The loss of that name in R. Jagerman et al., "Rax: composable learning-to-rank using JAX",
         KDD 2022.
     """
@@ -57,7 +56,6 @@ def pairwise_mse_loss(
     centred = (error - error.sum(-1, keepdim=True) / size) * lists.mask
     squares = centred.square()
     terms = (squares + squares.sum(-1, keepdim=True) / size) * lists.mask
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     value = terms.sum(-1) / (n.squeeze(-1) - 1).clamp(min=1)
     return reduce_lists(value, n.squeeze(-1) >= 2, lists, reduction)

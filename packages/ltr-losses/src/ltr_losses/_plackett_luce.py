@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from ltr_losses._check import Lists
-from ltr_losses._pairs import FAR_BELOW, sink_padding
-from ltr_losses._ranks import score_order, take
+from ._check import Lists
+from ._pairs import FAR_BELOW, sink_padding
+from ._ranks import score_order, take
 
 
 def by_label(lists: Lists) -> tuple[Tensor, Tensor, Tensor]:
-    """The documents of each list by descending label, stable.
+    """Sort the documents of each list by descending label, stable.
 
     Returns:
         Their scores less the list's largest, which no sum of these losses sees but for rounding,
@@ -27,7 +27,7 @@ def by_label(lists: Lists) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def plackett_luce_terms(lists: Lists) -> tuple[Tensor, Tensor]:
-    """Log Σ_{j ≥ i} exp s_{π(j)} − s_{π(i)}, with π by descending label, stable.
+    """Return log Σ_{j ≥ i} exp s_{π(j)} − s_{π(i)}, with π by descending label, stable.
 
     Returns:
         The terms in the order π, (..., list), weighted, zeros at the padding; and π.
@@ -65,7 +65,7 @@ class _TailLogSumExp(torch.autograd.Function):
 
 
 def tail_logsumexp(s: Tensor) -> Tensor:
-    """L_i = log Σ_{j ≥ i} exp s_j, which may be differentiated as often as one likes.
+    """Return L_i = log Σ_{j ≥ i} exp s_j, differentiable to any order.
 
     PyTorch's own second derivative of a cumulative sum is NaN where a term of it has no part in the
     result: there a logarithm of 0 is differentiated. Here that is a number far below, and exp of

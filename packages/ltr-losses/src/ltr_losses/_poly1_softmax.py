@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_positive, prepare
-from ltr_losses._log_softmax import log_softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, check_positive, prepare
+from ._log_softmax import log_softmax
+from ._reduce import reduce_lists, weighted
 
 
 def poly1_softmax_loss(
@@ -26,13 +26,12 @@ def poly1_softmax_loss(
 
     Args:
         scores: (..., list), higher is better.
-        labels: (..., list), negative labels count as 0; the leading axes broadcast with
-            those of the scores.
+        labels: (..., list), negative labels count as 0; the leading axes broadcast with those
+            of the scores.
         epsilon: Share of the second part.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of two documents or more with a label above 0, "sum", both
             over the batch axis alone, or "none", one value per list.
 
@@ -49,7 +48,7 @@ def poly1_softmax_loss(
         >>> poly1_softmax_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(1.1931)
 
-    Source:
+    References:
         Z. Leng et al., "PolyLoss: a polynomial expansion perspective of classification loss
         functions", ICLR 2022.
     """
@@ -61,7 +60,6 @@ def poly1_softmax_loss(
     log_q = log_softmax(lists.scores, lists.mask)
     # 1 − q, without cancellation where q is close to 1.
     terms = -y * log_q - epsilon * share * log_q.expm1()
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     teaches = (lists.mask.sum(-1) >= 2) & (total.squeeze(-1) > 0)
     return reduce_lists(terms.sum(-1), teaches, lists, reduction)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_positive
+from ._check import check_positive
 
 
 def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
-    r"""Examination that falls with the position as a power law.
+    r"""Power-law examination: it falls with the position.
 
         p(r) = r^(−η)
 
@@ -28,7 +28,7 @@ def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
         >>> power_law_propensity(torch.tensor([1.0, 2.0, 4.0]))
         tensor([1.0000, 0.5000, 0.2500])
 
-    Source:
+    References:
         T. Joachims, A. Swaminathan, T. Schnabel, "Unbiased learning-to-rank with biased feedback",
         WSDM 2017.
     """
@@ -40,7 +40,7 @@ def power_law_propensity(positions: Tensor, *, eta: float = 1.0) -> Tensor:
 
 
 def propensity_from_counts(clicks: Tensor, shown: Tensor) -> Tensor:
-    r"""Examination relative to the first position, from counts of a randomised ranking.
+    r"""Relative examination: to that of the first position, from counts of a randomised ranking.
 
         p(r) = (clicks_r / shown_r) / (clicks_1 / shown_1)
 
@@ -64,7 +64,7 @@ def propensity_from_counts(clicks: Tensor, shown: Tensor) -> Tensor:
         >>> propensity_from_counts(torch.tensor([40, 10]), torch.tensor([100, 50]))
         tensor([1.0000, 0.5000])
 
-    Source:
+    References:
         T. Joachims, A. Swaminathan, T. Schnabel, "Unbiased learning-to-rank with biased feedback",
         WSDM 2017, section 5 (there by swaps).
     """

@@ -1,14 +1,22 @@
 """Pairwise quantile regression."""
 
-# torch.compile of torch 2.6 cannot make the types that an inner function is annotated with.
-from __future__ import annotations
+from functools import partial
 
 from torch import Tensor
 
-from ltr_losses._analytic import with_gradient
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._pairs import count_pairs, pair_sum, unequal
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._pairs import mean_over_pairs
+
+
+def _term(gap: Tensor, difference: Tensor, tau: float, squared: bool) -> tuple[Tensor, Tensor]:
+    """Return a pair's loss and its derivative with respect to the gap of the scores."""
+    short = (difference - gap).clamp(min=0.0)
+    long = (gap - difference).clamp(min=0.0)
+    if squared:
+        slope = 2.0 * ((1.0 - tau) * long - tau * short)
+        return tau * short * short + (1.0 - tau) * long * long, slope
+    slope = (1.0 - tau) * (long > 0).to(gap.dtype) - tau * (short > 0).to(gap.dtype)
+    return tau * short + (1.0 - tau) * long, slope
 
 
 def pairwise_quantile_loss(
@@ -53,24 +61,10 @@ def pairwise_quantile_loss(
         >>> pairwise_quantile_loss(torch.tensor([[0.2, 0.0]]), torch.tensor([[1.0, 0.0]]), tau=0.9)
         tensor(0.7200)
 
-    Source:
+    References:
         R. Koenker, G. Bassett, "Regression quantiles", Econometrica 46, 1978, applied to pairs.
     """
     if not 0.0 <= tau <= 1.0:
         raise ValueError(f"`tau` must be in 0..1, got {tau}")
     lists = prepare(scores, labels, mask, weights, reduction)
-
-    def term(gap: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
-        short = (difference - gap).clamp(min=0.0)
-        long = (gap - difference).clamp(min=0.0)
-        if squared:
-            return tau * short * short + (1.0 - tau) * long * long, 2.0 * (
-                (1.0 - tau) * long - tau * short
-            )
-        slope = (1.0 - tau) * (long > 0).to(gap.dtype) - tau * (short > 0).to(gap.dtype)
-        return tau * short + (1.0 - tau) * long, slope
-
-    value, gradient = pair_sum(lists.scores.detach(), lists.labels, lists.mask, lists.weights, term)
-    value = with_gradient(value, gradient, lists.scores)
-    pairs = count_pairs(lists.labels, lists.mask)
-    return reduce_lists(value / pairs.clamp(min=1.0), unequal(lists), lists, reduction)
+    return mean_over_pairs(lists, partial(_term, tau=tau, squared=squared), reduction)

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from ltr_losses._analytic import unbroadcast
-from ltr_losses._check import Reduction, check_positive, prepare
-from ltr_losses._logistic import logistic_pair_sum
-from ltr_losses._pairs import count_pairs, row_blocks, row_of, unequal
-from ltr_losses._ranks import put_back, score_order, take
-from ltr_losses._reduce import reduce_lists
+from ._analytic import unbroadcast
+from ._check import Reduction, check_positive, prepare
+from ._logistic import logistic_pair_sum
+from ._pairs import count_pairs, row_blocks, row_of, unequal
+from ._ranks import put_back, score_order, take
+from ._reduce import reduce_lists
 
 
 def _signed_power(difference: Tensor, power: float) -> Tensor:
-    """sign(d) |d|^power, written over d."""
+    """Compute sign(d) |d|^power, written over d."""
     if power == 0.0:
         return difference.sign_()
     if power == 1.0:
@@ -42,7 +42,7 @@ def _one(i: Tensor, j: Tensor) -> Tensor:
 
 
 def _curvature(scores: Tensor, levels: Tensor, weights: Tensor, v: Tensor, power: float) -> Tensor:
-    """The Hessian of the pair sum times v: Σ_j c_ij σ'(s_i − s_j) (v_i − v_j)."""
+    """Multiply the Hessian of the pair sum by v: Σ_j c_ij σ'(s_i − s_j) (v_i − v_j)."""
     like = v + scores
     parts = []
     for start, stop in row_blocks(like):
@@ -154,7 +154,7 @@ def ranknet_loss(
         >>> ranknet_loss(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[2.0, 0.0, 1.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         C. Burges et al., "Learning to rank using gradient descent", ICML 2005.
     """
     check_positive("power", power, zero=True)

@@ -3,11 +3,16 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Lists, Reduction
+from ._check import Lists, Reduction
+
+
+def weighted(values: Tensor, lists: Lists) -> Tensor:
+    """Multiply values of documents by the weights."""
+    return values if lists.weights is None else values * lists.weights
 
 
 def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
-    """Reduces a loss over the batch axis alone.
+    """Reduce a loss over the batch axis alone.
 
     Lists that teach nothing are worth 0 and are left out of the mean; where a batch has none that
     does, the mean is 0 with a zero gradient. Weights change values, never this count. A list that
@@ -36,8 +41,21 @@ def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: Reduc
     return total / teaches.expand(leading).sum(-1).clamp(min=1)
 
 
+def mean_over_documents(terms: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
+    """Reduce a pointwise loss: the weighted terms of each list, averaged over its documents.
+
+    Args:
+        terms: (..., list), one per document; zero at the padding.
+        lists: What `prepare` returned.
+        reduction: "mean", "sum", "none", or a function, see `Reduction`.
+    """
+    documents = lists.mask.sum(-1)
+    values = weighted(terms, lists).sum(-1) / documents.clamp(min=1)
+    return reduce_lists(values, documents >= 1, lists, reduction)
+
+
 def average_lists(values: Tensor, counts: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
-    """Reduces a metric over the batch axis alone.
+    """Reduce a metric over the batch axis alone.
 
     Unlike a loss, a metric of no list at all is not 0: lists that do not count are NaN under
     "none", left out of "mean" and "sum", and the mean of none is NaN.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import check_mask, check_tensor
+from ._check import check_mask, check_tensor
 
 
 def self_normalised(weights: Tensor, clicks: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -33,7 +33,7 @@ def self_normalised(weights: Tensor, clicks: Tensor, *, mask: Tensor | None = No
         >>> self_normalised(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[1.0, 0.0, 1.0]]))
         tensor([[0.4000, 0.8000, 1.6000]])
 
-    Source:
+    References:
         A. Swaminathan, T. Joachims, "The self-normalized estimator for counterfactual learning",
         NeurIPS 2015.
     """

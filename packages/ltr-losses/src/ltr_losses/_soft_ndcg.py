@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Lists, Reduction
-from ltr_losses._gains import cut, log2_discount, normalised_gain
-from ltr_losses._ranks import average_over_ties, put_back, score_order, take
-from ltr_losses._reduce import reduce_lists
+from ._check import Lists, Reduction
+from ._gains import cut, log2_discount, normalised_gain
+from ._ranks import average_over_ties, put_back, score_order, tie_keys
+from ._reduce import reduce_lists, weighted
 
 
 def ndcg_shortfall(
@@ -27,9 +27,8 @@ def ndcg_shortfall(
     gains = normalised_gain(lists.labels, lists.mask, gain, k)
     order = score_order(gains, lists.mask)
     ideal = cut(log2_discount(gains.shape[-1], gains), k)
-    keys = torch.where(take(lists.mask, order), take(gains, order), float("nan"))
+    keys = tie_keys(gains, lists.mask, order)
     best = put_back(average_over_ties(ideal, keys), order)
     terms = torch.where(lists.mask, gains * (best - discount), 0.0)
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     return reduce_lists(terms.sum(-1), (gains > 0).any(-1), lists, reduction)

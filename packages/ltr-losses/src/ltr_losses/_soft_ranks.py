@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from ltr_losses._analytic import batch_axis_first, unbroadcast
-from ltr_losses._pairs import (
+from ._analytic import batch_axis_first, unbroadcast
+from ._pairs import (
     FAR_BELOW,
     Block,
     Workspace,

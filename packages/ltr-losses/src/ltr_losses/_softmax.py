@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._log_softmax import log_softmax
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._log_softmax import log_softmax
+from ._reduce import reduce_lists, weighted
 
 
 def softmax_loss(
@@ -25,15 +25,13 @@ def softmax_loss(
 
     Args:
         scores: (..., list), higher is better.
-        labels: (..., list), negative labels count as 0; the leading axes broadcast with
-            those of the scores.
+        labels: (..., list), negative labels count as 0; the leading axes broadcast with those
+            of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
-        reduction: "mean" over the lists of two documents or more with a label
-            above 0, "sum", both over the batch axis
-            alone, or "none", one value per list.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
+        reduction: "mean" over the lists of two documents or more with a label above 0, "sum", both
+            over the batch axis alone, or "none", one value per list.
 
     Returns:
         The loss, to be minimised: the leading axes less the batch, or with it for "none". NaN where
@@ -48,7 +46,7 @@ def softmax_loss(
         >>> softmax_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         S. Bruch, X. Wang, M. Bendersky, M. Najork, "An analysis of the softmax cross entropy loss
         for learning-to-rank with binary relevance", ICTIR 2019.
 
@@ -57,7 +55,6 @@ def softmax_loss(
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     terms = -lists.labels.clamp(min=0.0) * log_softmax(lists.scores, lists.mask)
-    if lists.weights is not None:
-        terms = terms * lists.weights
+    terms = weighted(terms, lists)
     teaches = (lists.mask.sum(-1) >= 2) & (lists.labels > 0).any(-1)
     return reduce_lists(terms.sum(-1), teaches, lists, reduction)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_function, check_positive, prepare
-from ltr_losses._reduce import reduce_lists
-from ltr_losses._soft_ranks import approx_ranks, bound_ranks
+from ._check import Reduction, check_function, check_positive, prepare
+from ._reduce import reduce_lists
+from ._soft_ranks import approx_ranks, bound_ranks
 
 
 def _loss_of(
@@ -45,7 +45,7 @@ def _loss_of(
 def approx(
     metric: Callable[..., Tensor], *, temperature: float = 1.0, lower_is_better: bool = False
 ) -> Callable[..., Tensor]:
-    r"""The loss 1 − metric, at smooth ranks.
+    r"""Make the loss 1 − metric, at smooth ranks.
 
         r̂_i = 1 + Σ_{j ≠ i} σ((s_j − s_i) / T)
 
@@ -72,7 +72,7 @@ def approx(
         >>> loss(torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[0.0, 1.0, 0.0]]))
         tensor(0.5000)
 
-    Source:
+    References:
         T. Qin, T.-Y. Liu, H. Li, "A general approximation framework for direct optimization of
         information retrieval measures", Information Retrieval 13, 2010.
     """
@@ -81,7 +81,7 @@ def approx(
 
 
 def bound(metric: Callable[..., Tensor], *, lower_is_better: bool = False) -> Callable[..., Tensor]:
-    r"""The loss 1 − metric, at ranks that are never too small.
+    r"""Make the loss 1 − metric, at upper bounds on the ranks.
 
         r̂_i = 1 + Σ_{j ≠ i} max(0, 1 − (s_i − s_j))
 
@@ -105,7 +105,7 @@ def bound(metric: Callable[..., Tensor], *, lower_is_better: bool = False) -> Ca
         >>> loss(torch.tensor([[1.5, 1.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]]))
         tensor(0.6000)
 
-    Source:
+    References:
         The transform of that name in R. Jagerman et al., "Rax: composable learning-to-rank using
         JAX", KDD 2022; T. Joachims, A. Swaminathan, T. Schnabel, "Unbiased learning-to-rank with
         biased feedback", WSDM 2017 (the hinge bound on the rank).

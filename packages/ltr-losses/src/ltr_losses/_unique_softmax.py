@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, softplus
 
-from ltr_losses._check import Reduction, prepare
-from ltr_losses._gains import shifted_gain
-from ltr_losses._pairs import FAR_BELOW, unequal
-from ltr_losses._plackett_luce import by_label, tail_logsumexp
-from ltr_losses._ranks import take
-from ltr_losses._reduce import reduce_lists
+from ._check import Reduction, prepare
+from ._gains import shifted_gain
+from ._pairs import FAR_BELOW, unequal
+from ._plackett_luce import by_label, tail_logsumexp
+from ._ranks import take
+from ._reduce import reduce_lists
 
 
 def unique_softmax_loss(
@@ -29,12 +29,11 @@ def unique_softmax_loss(
 
     Args:
         scores: (..., list), higher is better.
-        labels: (..., list), negative labels have gain 0; the leading axes broadcast with
-            those of the scores.
+        labels: (..., list), negative labels have gain 0; the leading axes broadcast with those
+            of the scores.
         mask: (..., list), bool, True at a real document.
         weights: (..., list) or (..., 1), not negative; a document's weight multiplies its term.
-        offsets: (batch + 1,), int64, of jagged rows: the other tensors are (..., documents) then,
-            list after list, and are repacked into a padded batch. None: they are padded.
+        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
         reduction: "mean" over the lists of unequal labels with one above 0, "sum", both over the
             batch axis alone, or "none", one value per list.
 
@@ -51,7 +50,7 @@ def unique_softmax_loss(
         >>> unique_softmax_loss(torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
         tensor(0.6931)
 
-    Source:
+    References:
         X. Zhu, D. Klabjan, "Listwise learning to rank by exploring unique ratings", WSDM 2020,
         with the gain as in TF-Ranking and Rax.
 

@@ -20,16 +20,16 @@ The result is NaN where a real document's score is NaN or its label or weight no
 the mean of no list.
 """
 
-from ltr_losses.metrics._arp import arp
-from ltr_losses.metrics._average_precision import average_precision
-from ltr_losses.metrics._err import err
-from ltr_losses.metrics._exposure import exposure_gap
-from ltr_losses.metrics._hit_rate import hit_rate
-from ltr_losses.metrics._mrr import mrr
-from ltr_losses.metrics._ndcg import dcg, ndcg
-from ltr_losses.metrics._precision import precision
-from ltr_losses.metrics._rbp import rbp
-from ltr_losses.metrics._recall import recall
+from ._arp import arp
+from ._average_precision import average_precision
+from ._err import err
+from ._exposure import exposure_gap
+from ._hit_rate import hit_rate
+from ._mrr import mrr
+from ._ndcg import dcg, ndcg
+from ._precision import precision
+from ._rbp import rbp
+from ._recall import recall
 
 __all__ = [
     "arp",

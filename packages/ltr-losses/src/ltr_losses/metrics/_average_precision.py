@@ -1,55 +1,38 @@
 """Average precision."""
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
-from ltr_losses._check import Reduction, check_k, prepare
-from ltr_losses._ranks import put_back, take, within
-from ltr_losses.metrics._binary import relevance, weighted
-from ltr_losses.metrics._positions import Empty, check_empty, finish, in_order, ranks_of
+from .._ranks import put_back, take, within
+from .._reduce import weighted
+from ._options import EmptyOptions, metric
+from ._ranking import finish, in_order, prepare, ranks_of, relevance
 
 
+@metric
 def average_precision(
     scores: Tensor,
     labels: Tensor,
     *,
-    mask: Tensor | None = None,
     k: int | None = None,
     threshold: float = 0.0,
-    empty: Empty = "skip",
-    ranks: Tensor | None = None,
-    weights: Tensor | None = None,
-    offsets: Tensor | None = None,
-    reduction: Reduction = "mean",
+    **options: Unpack[EmptyOptions],
 ) -> Tensor:
     r"""Average precision, in 0..1; higher is better.
 
         AP@k = 1 / Σ_i w_i [y_i relevant] · Σ over relevant i with r_i ≤ k of  w_i c(r_i) / r_i
 
-    with c(r) the number of relevant documents among the first r. All relevant documents stand in
-    the denominator, those below k too.
+    with c(r) the number of relevant documents among the first r. The denominator counts all
+    relevant documents, those below k too. Tied scores stand in the order of their index.
 
     Args:
-        scores: (..., list), higher is better; ±inf allowed. Tied scores stand in the order of their
-            index.
+        scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
-        mask: (..., list), bool, True at a real document.
         k: The last position that counts; None: all.
         threshold: A document is relevant when its label is above it.
-        empty: The worth of a list with no relevant document: "skip", 0.0 or 1.0.
-        ranks: (..., list), positions from 1 to take instead of those of the scores.
-        weights: (..., list) or (..., 1), not negative; as in the formula; one weight per
-            list cancels.
-        offsets: (batch + 1,), int64, of jagged rows; they are repacked. None: a padded batch.
-        reduction: "mean" over the lists that count, "sum", both over the batch axis alone, or
-            "none", one value per list.
-
-    Returns:
-        The leading axes less the batch, or with it for "none".
-
-    Raises:
-        TypeError: A wrong type or dtype.
-        ValueError: Shapes that do not fit, an unknown name or a bad number.
+        **options: What all metrics take, see `ltr_losses.metrics`.
 
     Examples:
         >>> import torch
@@ -57,19 +40,15 @@ def average_precision(
         >>> average_precision(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), labels)
         tensor(0.5000)
 
-    Source:
+    References:
         C. Buckley, E. Voorhees, "Evaluating evaluation measure stability", SIGIR 2000; `map_cut` of
         trec_eval.
     """
-    check_k(k)
-    check_empty(empty)
-    lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets, infinite_scores=True)
-    relevant = relevance(lists, threshold)
-    place = ranks_of(lists, ranks)
-    order = in_order(place, lists.mask)
+    ranking = prepare(scores, labels, options, k)
+    relevant, place = relevance(ranking, threshold), ranks_of(ranking)
+    order = in_order(place, ranking.lists.mask)
     found = put_back(take(relevant, order).cumsum(-1), order)
-    worth = weighted(relevant, lists)
+    worth = weighted(relevant, ranking.lists)
     total = worth.sum(-1)
     values = (worth * within(place, k) * found / place).sum(-1)
-    values = values / torch.where(total > 0, total, 1.0)
-    return finish(values, total > 0, empty, lists, reduction)
+    return finish(values / torch.where(total > 0, total, 1.0), total > 0, ranking)

@@ -12,7 +12,7 @@ and `check_metric` are the same for metrics. Nothing here needs pytest, and the 
 from a generator of their own.
 """
 
-from ltr_losses.testing._losses import (
+from ._losses import (
     LOSS_CHECKS,
     check_bad_values_show,
     check_batch_is_its_lists,
@@ -35,7 +35,7 @@ from ltr_losses.testing._losses import (
     check_task_masks,
     check_weights,
 )
-from ltr_losses.testing._metrics import (
+from ._metrics import (
     METRIC_CHECKS,
     check_metric,
     check_metric_batch_is_its_lists,
@@ -48,7 +48,7 @@ from ltr_losses.testing._metrics import (
     check_metric_values,
     check_metric_weights,
 )
-from ltr_losses.testing._problems import Loss
+from ._problems import Loss
 
 __all__ = [
     "LOSS_CHECKS",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltr_losses.testing._problems import (
+from ._problems import (
     BATCH,
     LIST,
     TASKS,
@@ -19,7 +19,7 @@ from ltr_losses.testing._problems import (
 
 
 def check_shapes(loss: Loss) -> None:
-    """Only the axis before the list is reduced, and any leading axes broadcast."""
+    """Check that only the axis before the list is reduced, and any leading axes broadcast."""
     scores, labels, mask = problem()
     shapes = {"none": (TASKS, BATCH), "mean": (TASKS,), "sum": (TASKS,)}
     for reduction, shape in shapes.items():
@@ -37,7 +37,7 @@ def check_shapes(loss: Loss) -> None:
 
 
 def check_batch_is_its_lists(loss: Loss) -> None:
-    """A batch has the losses and the gradients of its lists, one by one and without padding."""
+    """Check that a batch has the losses and gradients of its lists, taken one by one, unpadded."""
     scores, labels, mask = problem()
     values, gradient = value_and_gradient(loss, scores, labels, mask=mask, reduction="none")
     for i, length in enumerate(mask.sum(-1).tolist()):
@@ -51,7 +51,7 @@ def check_batch_is_its_lists(loss: Loss) -> None:
 
 
 def check_reductions(loss: Loss) -> None:
-    """The sum is the sum of the lists, the mean divides it by the lists that teach."""
+    """Check that the sum is that of the lists, and the mean divides it by the lists that teach."""
     scores, labels, mask = problem()
     each = loss(scores, labels, mask=mask, reduction="none")
     same(loss(scores, labels, mask=mask, reduction="sum"), each.sum(-1), "sum")
@@ -60,7 +60,7 @@ def check_reductions(loss: Loss) -> None:
 
 
 def check_padding(loss: Loss) -> None:
-    """What stands in a padded position, NaN and infinity included, changes nothing."""
+    """Check that values in padded positions, NaN and infinity included, change nothing."""
     scores, labels, mask = problem()
     weights = torch.rand(scores.shape, generator=torch.Generator().manual_seed(1)).double()
     plain = value_and_gradient(loss, scores, labels, mask=mask, weights=weights)
@@ -78,7 +78,7 @@ def check_padding(loss: Loss) -> None:
 
 
 def check_padding_between_documents(loss: Loss) -> None:
-    """Padding may stand anywhere, not only at the end."""
+    """Check that padding may stand anywhere, not only at the end."""
     scores, labels, mask = problem()
     value, gradient = value_and_gradient(loss, scores, labels, mask=mask)
     # Each document becomes a padded position and itself.
@@ -90,7 +90,7 @@ def check_padding_between_documents(loss: Loss) -> None:
 
 
 def check_permutation(loss: Loss) -> None:
-    """The order of the documents does not matter; the gradient moves with them."""
+    """Check that the order of the documents does not matter; the gradient moves with them."""
     scores, labels, _ = problem()
     labels = torch.arange(LIST).double().expand_as(labels)  # ties in a label may have an order
     order = torch.randperm(LIST, generator=torch.Generator().manual_seed(3))
@@ -101,7 +101,7 @@ def check_permutation(loss: Loss) -> None:
 
 
 def check_empty_lists(loss: Loss) -> None:
-    """Lists of padding alone are worth 0 and change no mean; a batch of them has no gradient."""
+    """Check that lists of padding alone have the loss 0, no gradient and no part in the mean."""
     scores, labels, mask = problem()
     value, gradient = value_and_gradient(loss, scores, labels, mask=mask)
     more = value_and_gradient(
@@ -118,7 +118,7 @@ def check_empty_lists(loss: Loss) -> None:
 
 
 def check_no_lists(loss: Loss) -> None:
-    """A batch without a list, as of a shard that has run out, is worth 0 and has a gradient."""
+    """Check that a batch without a list, of an exhausted shard, has the loss 0 and a gradient."""
     scores, labels, mask = (x[..., :0, :] for x in problem())
     for reduction, shape in {"none": (TASKS, 0), "mean": (TASKS,), "sum": (TASKS,)}.items():
         value, gradient = value_and_gradient(loss, scores, labels, mask=mask, reduction=reduction)
@@ -128,7 +128,7 @@ def check_no_lists(loss: Loss) -> None:
 
 
 def check_degenerate_lists(loss: Loss) -> None:
-    """One document, equal labels, zero labels, one relevant document: finite, with a gradient."""
+    """Check that one document, equal labels and the like are finite, with a gradient."""
     scores, labels, _ = problem()
     one_relevant = torch.zeros_like(labels)
     one_relevant[..., 2] = 1.0
@@ -146,7 +146,7 @@ def check_degenerate_lists(loss: Loss) -> None:
 
 
 def check_extreme_scores(loss: Loss) -> None:
-    """Scores of ±1e4 in any order give finite values and gradients, 1e12 beside padding too."""
+    """Check that scores of ±1e4 in any order are finite, and 1e12 beside padding too."""
     scores, labels, _ = problem(dtype=torch.float32)
     for scale in (-1e4, 1e4):
         value, gradient = value_and_gradient(loss, scale * scores.sign(), labels)
@@ -159,7 +159,7 @@ def check_extreme_scores(loss: Loss) -> None:
 
 
 def check_inversion(loss: Loss) -> None:
-    """The worst inversion has a cost and a gradient; a smooth metric, being bounded, has none."""
+    """Check that the worst inversion has a cost and a gradient; a bounded loss has none."""
     inverted = torch.linspace(1e4, -1e4, LIST)
     value, gradient = value_and_gradient(loss, inverted, torch.arange(LIST).float())
     finite((value, gradient), "a complete inversion")
@@ -168,7 +168,7 @@ def check_inversion(loss: Loss) -> None:
 
 
 def check_bad_values_show(loss: Loss) -> None:
-    """NaN in a real document, or a negative weight, makes the loss NaN; other lists keep theirs."""
+    """Check that NaN, or a negative weight, makes the loss of its list NaN and of no other."""
     scores, labels, mask = problem()
     clean = loss(scores, labels, mask=mask, reduction="none")
     spoilt = scores.clone()
@@ -187,7 +187,7 @@ def check_bad_values_show(loss: Loss) -> None:
 
 
 def check_task_masks(loss: Loss) -> None:
-    """A mask with a task axis gives what one call per task gives."""
+    """Check that a mask with a task axis gives what one call per task gives."""
     scores, labels, _ = problem()
     generator = torch.Generator().manual_seed(4)
     mask = torch.rand(labels.shape, generator=generator) < 0.7
@@ -198,7 +198,7 @@ def check_task_masks(loss: Loss) -> None:
 
 
 def check_weights(loss: Loss) -> None:
-    """The loss is linear in the weights; ones are no weights; a list's weight scales its loss."""
+    """Check that the loss is linear in the weights, that ones change nothing, and lists scale."""
     scores, labels, mask = problem()
     generator = torch.Generator().manual_seed(5)
     a, b = torch.rand(2, BATCH, LIST, generator=generator, dtype=torch.float64)
@@ -214,7 +214,7 @@ def check_weights(loss: Loss) -> None:
 
 
 def check_gradient(loss: Loss) -> None:
-    """The gradient is that of float64 central differences, within one order of the documents."""
+    """Check the gradient by float64 central differences, within one order of the documents."""
     scores, labels, mask = problem()
     # Scores far apart compared with the step: positions must not change within it.
     scores = torch.stack([row.argsort().argsort() * 0.37 - 1.0 for row in scores]).double()
@@ -234,7 +234,7 @@ def check_gradient(loss: Loss) -> None:
 
 
 def check_task_jacobian(loss: Loss) -> None:
-    """All rows of the task Jacobian in one batched call are those of one call per task."""
+    """Check that one batched call gives the task Jacobian that one call per task gives."""
     scores, labels, mask = problem()
     scores.requires_grad_()
     values = loss(scores, labels, mask=mask)
@@ -247,7 +247,7 @@ def check_task_jacobian(loss: Loss) -> None:
 
 
 def check_half_precision(loss: Loss) -> None:
-    """float16 and bfloat16 scores, under autocast, give the float32 loss of the rounded scores."""
+    """Check that 16-bit scores, under autocast, give the float32 loss of the rounded scores."""
     scores, labels, mask = problem(dtype=torch.float32)
     for dtype in (torch.bfloat16, torch.float16):
         rounded = scores.to(dtype)
@@ -263,7 +263,7 @@ def check_half_precision(loss: Loss) -> None:
 
 
 def check_compile(loss: Loss, backend: str = "eager") -> None:
-    """It compiles without a graph break and agrees with the eager run."""
+    """Check that it compiles without a graph break and agrees with the eager run."""
     scores, labels, mask = problem()
     weights = torch.full_like(scores, 0.5)
     plain = value_and_gradient(loss, scores, labels, mask=mask, weights=weights)
@@ -278,7 +278,7 @@ def check_compile(loss: Loss, backend: str = "eager") -> None:
 
 
 def check_inputs_unchanged(loss: Loss) -> None:
-    """No argument is written to."""
+    """Check that no argument is written to."""
     scores, labels, mask = problem()
     weights = torch.ones_like(scores)
     before = [t.clone() for t in (scores, labels, mask, weights)]
@@ -288,7 +288,7 @@ def check_inputs_unchanged(loss: Loss) -> None:
 
 
 def check_errors(loss: Loss) -> None:
-    """A user's mistake is a ValueError or TypeError that names the parameter in backticks."""
+    """Check that a user's mistake is a ValueError or TypeError that names the parameter."""
     scores, labels, mask = problem()
     wrong: list[tuple[str, type[Exception], Callable[[], Tensor]]] = [
         ("reduction", ValueError, lambda: loss(scores, labels, reduction="average")),
@@ -336,7 +336,7 @@ LOSS_CHECKS: tuple[Callable[[Loss], None], ...] = (
 
 
 def check_loss(loss: Loss) -> None:
-    """Runs the whole contract.
+    """Run the whole contract of a loss.
 
     Args:
         loss: The loss to check.

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import torch
 
-from ltr_losses.testing._losses import check_errors
-from ltr_losses.testing._problems import BATCH, LIST, TASKS, Loss, finite, problem, same
+from ._losses import check_errors
+from ._problems import BATCH, LIST, TASKS, Loss, finite, problem, same
 
 
 def check_metric_shapes(metric: Loss) -> None:
-    """Only the axis before the list is reduced, and any leading axes broadcast."""
+    """Check that only the axis before the list is reduced, and any leading axes broadcast."""
     scores, labels, mask = problem()
     each = metric(scores, labels, mask=mask, reduction="none")
     assert each.shape == (TASKS, BATCH), f"none: {tuple(each.shape)}"
@@ -21,7 +21,7 @@ def check_metric_shapes(metric: Loss) -> None:
 
 
 def check_metric_batch_is_its_lists(metric: Loss) -> None:
-    """A batch has the values of its lists, one by one and without padding, wherever that stands."""
+    """Check that a batch has the values of its lists, taken one by one without padding."""
     scores, labels, mask = problem()
     each = metric(scores, labels, mask=mask, reduction="none")
     for i, length in enumerate(mask.sum(-1).tolist()):
@@ -33,7 +33,7 @@ def check_metric_batch_is_its_lists(metric: Loss) -> None:
 
 
 def check_metric_padding(metric: Loss) -> None:
-    """What stands in a padded position, NaN and infinity included, changes nothing."""
+    """Check that values in padded positions, NaN and infinity included, change nothing."""
     scores, labels, mask = problem()
     weights = torch.rand(scores.shape, generator=torch.Generator().manual_seed(1)).double()
     plain = metric(scores, labels, mask=mask, weights=weights, reduction="none")
@@ -57,14 +57,14 @@ def check_metric_padding(metric: Loss) -> None:
 
 
 def check_metric_no_lists(metric: Loss) -> None:
-    """A batch without a list has no value per list, and a mean that is NaN."""
+    """Check that a batch without a list has no value per list, and a mean that is NaN."""
     scores, labels, mask = (x[..., :0, :] for x in problem())
     assert metric(scores, labels, mask=mask, reduction="none").shape == (TASKS, 0)
     assert bool(metric(scores, labels, mask=mask).isnan().all()), "no list has a mean"
 
 
 def check_metric_order(metric: Loss) -> None:
-    """Only the order of the scores counts, and that of the documents does not."""
+    """Check that only the order of the scores counts, and that of the documents does not."""
     scores, labels, mask = problem()
     plain = metric(scores, labels, mask=mask, reduction="none")
     same(metric(scores.exp() * 3.0 - 7.0, labels, mask=mask, reduction="none"), plain, "exp")
@@ -76,7 +76,7 @@ def check_metric_order(metric: Loss) -> None:
 
 
 def check_metric_values(metric: Loss) -> None:
-    """NaN shows, a list without relevant documents is left out, large labels are finite."""
+    """Check NaN, lists without relevant documents, which are left out, and large labels."""
     scores, labels, mask = problem()
     clean = metric(scores, labels, mask=mask, reduction="none")
     spoilt = scores.clone()
@@ -96,7 +96,7 @@ def check_metric_values(metric: Loss) -> None:
 
 
 def check_metric_weights(metric: Loss) -> None:
-    """Weights of one are no weights."""
+    """Check that weights of one change nothing."""
     scores, labels, mask = problem()
     plain = metric(scores, labels, mask=mask)
     same(metric(scores, labels, mask=mask, weights=torch.ones_like(scores)), plain, "documents")
@@ -104,7 +104,7 @@ def check_metric_weights(metric: Loss) -> None:
 
 
 def check_metric_task_masks(metric: Loss) -> None:
-    """A mask with a task axis gives what one call per task gives."""
+    """Check that a mask with a task axis gives what one call per task gives."""
     scores, labels, _ = problem()
     mask = torch.rand(labels.shape, generator=torch.Generator().manual_seed(4)) < 0.7
     each = torch.stack([metric(scores, labels[t], mask=mask[t]) for t in range(TASKS)])
@@ -112,7 +112,7 @@ def check_metric_task_masks(metric: Loss) -> None:
 
 
 def check_metric_half_precision(metric: Loss) -> None:
-    """float16 and bfloat16 scores, under autocast, give the float32 value of the rounded scores."""
+    """Check that 16-bit scores, under autocast, give the float32 value of the rounded scores."""
     scores, labels, mask = problem(dtype=torch.float32)
     for dtype in (torch.bfloat16, torch.float16):
         with torch.autocast("cpu", dtype=dtype):
@@ -122,7 +122,7 @@ def check_metric_half_precision(metric: Loss) -> None:
 
 
 def check_metric_compile(metric: Loss, backend: str = "eager") -> None:
-    """It compiles without a graph break and agrees with the eager run."""
+    """Check that it compiles without a graph break and agrees with the eager run."""
     scores, labels, mask = problem()
     torch.compiler.reset()
     compiled = torch.compile(metric, fullgraph=True, backend=backend)
@@ -146,7 +146,7 @@ METRIC_CHECKS: tuple[Callable[[Loss], None], ...] = (
 
 
 def check_metric(metric: Loss) -> None:
-    """Runs the whole contract of a metric.
+    """Run the whole contract of a metric.
 
     Args:
         metric: `metric(scores, labels, *, mask, weights, reduction)`; a list with nothing relevant

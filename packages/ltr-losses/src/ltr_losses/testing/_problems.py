@@ -18,14 +18,14 @@ class Loss(Protocol):
         weights: Tensor | None = None,
         reduction: str = "mean",
     ) -> Tensor:
-        """Computes the loss."""
+        """Compute the loss."""
 
 
 TASKS, BATCH, LIST = 3, 5, 7
 
 
 def problem(seed: int = 0, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores (batch, list), labels (task, batch, list) and a ragged mask (batch, list)."""
+    """Draw scores (batch, list), labels (task, batch, list) and a ragged mask (batch, list)."""
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randn(BATCH, LIST, generator=generator, dtype=dtype)
     labels = torch.randint(0, 5, (TASKS, BATCH, LIST), generator=generator).to(dtype)
