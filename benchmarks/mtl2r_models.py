@@ -17,13 +17,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 
 sys.path.pop(0)  # this folder, where the script's own name would stand for the package
 
-from mtl2r_models import ListTransformer, MLPScorer, Scorer, attention_kernels, dropout, products
+from mtl2r_models import ListTransformer, MLPScorer, Scorer, cpu
+from mtl2r_models.cpu import _dropout as dropout
+from mtl2r_models.cpu import _products as products
 
 LENGTH, FEATURES, HIDDEN, LAYERS, FEEDFORWARD, HEADS = 240, 132, 128, 4, 512, 4
 
@@ -113,11 +114,7 @@ def step(
 
 def with_torch_alone(run: Callable[[], object]) -> Callable[[], object]:
     def patched() -> None:
-        with (
-            patch.object(attention_kernels, "is_plain", lambda _: False),
-            patch.object(dropout, "is_plain", lambda _: False),
-            patch.object(products, "is_plain", lambda _: False),
-        ):
+        with cpu.plain():
             run()
 
     return patched

@@ -58,7 +58,8 @@ from mtl2r_bench.training.build import build_loss
 from mtl2r_bench.training.epoch import Engine
 from mtl2r_bench.training.memory import keep_freed_memory
 from mtl2r_bench.training.start import initial_state
-from mtl2r_models import ListTransformer, Ranker, products
+from mtl2r_models import ListTransformer, Ranker
+from mtl2r_models.cpu import _products as products
 
 LENGTH, BATCHES, EPOCH = 240, 50, 18_919  # lists in WEB30K's training split
 TASKS = ("relevance", "quality", "quality2", "click", "dwell")

@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from ..checks import check_arguments, check_choice, check_sizes
@@ -44,6 +45,7 @@ class Argument:
             check_choice(name, value, get_args(self.annotation))
 
 
+@functools.cache
 def arguments(architecture: "type[Network]") -> Mapping[str, Argument]:
     """Return the options of an architecture: its own in their order, then those of all networks.
 
@@ -60,11 +62,13 @@ def arguments(architecture: "type[Network]") -> Mapping[str, Argument]:
         experts=None: Options of a `mtl2r_models.layers.MixtureOfExperts`; None for a linear score.
     """
     texts = _descriptions(architecture)
-    return {
-        name: Argument(parameter.annotation, parameter.default, texts.get(name, ""))
-        for name, parameter in _parameters(architecture).items()
-        if name not in _GIVEN
-    }
+    return MappingProxyType(
+        {
+            name: Argument(parameter.annotation, parameter.default, texts.get(name, ""))
+            for name, parameter in _parameters(architecture).items()
+            if name not in _GIVEN
+        }
+    )
 
 
 def keeping_arguments(init: Callable[..., None]) -> Callable[..., None]:
@@ -95,7 +99,8 @@ def keeping_arguments(init: Callable[..., None]) -> Callable[..., None]:
     return construct
 
 
-def _parameters(kind: "type[Scorer]") -> dict[str, inspect.Parameter]:
+@functools.cache
+def _parameters(kind: "type[Scorer]") -> Mapping[str, inspect.Parameter]:
     """Return a constructor's parameters, with those of its base in place of ``**options``."""
     found: dict[str, inspect.Parameter] = {}
     for base in kind.__mro__:

@@ -32,6 +32,9 @@ class ListTransformer(Network):
     (`torch.get_rng_state`, `torch.cuda.get_rng_state`) and the same parameters and batch, a
     training step is repeated bit for bit on the same machine.
 
+    Scores depend on: the document and its list.
+    Time: n².
+
     Args:
         num_features: Inputs per document.
         hidden: Width of the stream.
