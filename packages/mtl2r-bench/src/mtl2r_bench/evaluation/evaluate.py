@@ -89,6 +89,11 @@ def task_mask(batch: RankingBatch) -> Tensor:
     return batch.mask if batch.label_mask is None else batch.label_mask & batch.mask
 
 
+def sum_and_count(values: Tensor, counts: Tensor) -> Tensor:
+    """Reduce a loss to (2, task): the sum over the batch, and the number of lists with a loss."""
+    return torch.stack([values.sum(-1), counts.sum(-1).to(values.dtype)])
+
+
 def scorer(model: nn.Module, device: torch.device) -> Callable[[RankingBatch], Tensor]:
     """The model as a function from batches to scores: no dropout, no graph."""
 

@@ -1,11 +1,9 @@
 """Files that cannot be written or read: the reason in words, and asked for before the work."""
 
-
 import errno
 import os
 import tempfile
 from pathlib import Path
-
 
 _BLOCK = 4_096
 """Bytes that a place is asked to take; a full disk takes an empty file."""

@@ -1,6 +1,5 @@
 """What a record must have, how its parts must agree, and what it was made with."""
 
-
 import platform
 import subprocess
 from importlib.metadata import version
@@ -9,7 +8,6 @@ from typing import Annotated, Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
 
 _PACKAGES = ("ltr-data", "ltr-losses", "mtl-optim", "mtl2r-models", "mtl2r-bench", "torch", "numpy")
 

@@ -1,12 +1,10 @@
 """A study's folder."""
 
-
 from pathlib import Path
 
 from ..config import StudyConfig, load_study, validate
-from .lock import FileLock
 from .files import read_json
-
+from .lock import FileLock
 
 
 class StudyFolder:
