@@ -10,14 +10,14 @@ except ImportError:  # Windows: a folder is then not guarded against a second pr
 
 
 class FileLock:
-    """A file that one process at a time can hold; a kill lets it go."""
+    """A lock file that one process at a time can hold; a kill releases it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Takes hold of the file; False where another process has it."""
+        """Acquire the lock; return False if another process holds it."""
         if fcntl is None:
             return True
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT)
@@ -26,19 +26,19 @@ class FileLock:
         except BlockingIOError:
             os.close(descriptor)
             return False
-        except OSError:  # a network file system that locks no files
+        except OSError:  # a network file system without locks
             pass
         self._descriptor = descriptor
         return True
 
     def release(self) -> None:
-        """Lets it go."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def taken(self) -> bool:
-        """Whether a process holds it at the moment."""
+        """Return whether a process holds the lock."""
         if not self.path.is_file():
             return False
         if not self.acquire():
