@@ -109,7 +109,7 @@ def test_mistakes_end_with_one_message(mtl2r, letor, tmp_path, lines, arguments,
 
 def test_data_is_generated_described_and_converted(mtl2r, tmp_path):
     folder = tmp_path / "new" / "letor"
-    code, text, _ = mtl2r("data", "synth", folder, "--queries", 6, 2, 2, "--mean-length", 8)
+    code, text, _ = mtl2r("data", "generate", folder, "--queries", 6, 2, 2, "--mean-length", 8)
     assert code == 0
     assert "train: 6 lists" in text
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -126,15 +126,37 @@ def test_data_is_generated_described_and_converted(mtl2r, tmp_path):
     code, text, _ = mtl2r("data", "convert", train)
     assert code == 0
     assert (folder / "train.txt.gz.safetensors").is_file()
-    code, _, err = mtl2r("data", "synth", folder)
+    code, _, err = mtl2r("data", "generate", folder)
     assert code == 1
     assert "must be new" in err
 
 
 def test_a_data_set_that_no_catalogue_has(mtl2r, tmp_path):
+    code, _, err = mtl2r("data", "download", "mslr_web31k", tmp_path)
+    assert code == 1
+    assert "mslr_web30k" in err
+
+
+def test_the_old_words_of_data_stay_as_hidden_aliases(mtl2r, tmp_path):
+    folder = tmp_path / "letor"
+    code, text, _ = mtl2r("data", "synth", folder, "--queries", 6, 2, 2, "--mean-length", 8)
+    assert code == 0
+    assert "train: 6 lists" in text
     code, _, err = mtl2r("data", "get", "mslr_web31k", tmp_path)
     assert code == 1
     assert "mslr_web30k" in err
+    code, text, _ = mtl2r("data", "--help")
+    assert code == 0
+    for word in ("generate", "download"):
+        assert re.search(rf"│ {word} ", text)
+    for word in ("synth", "get"):
+        assert not re.search(rf"│ {word} ", text)
+
+
+def test_list_methods_shows_the_class_beside_the_name(mtl2r):
+    _, text, _ = mtl2r("list", "methods")
+    for name, shown in (("stl", "LinearScalarization"), ("imtl", "IMTLG"), ("gbdt_ls", "LightGBM")):
+        assert re.search(rf"^ *{name} +{shown}", text, re.MULTILINE), text
 
 
 def test_failed_runs_end_with_their_errors(mtl2r, study_file, tmp_path, monkeypatch):

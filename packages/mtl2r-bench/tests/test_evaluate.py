@@ -8,8 +8,8 @@ import torch
 
 from mtl2r_bench.config import EvaluationConfig
 from mtl2r_bench.evaluation import evaluate as module
-from mtl2r_bench.evaluation.baselines import best_single_features, random_order
 from mtl2r_bench.evaluation.evaluate import evaluate, evaluation_batches, query_table
+from mtl2r_bench.evaluation.reference_rankers import best_single_features, random_order
 
 
 def first_feature(batch):

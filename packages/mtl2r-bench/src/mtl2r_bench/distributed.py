@@ -1,4 +1,4 @@
-"""The processes that train one ranker together, as torchrun starts them; or the only one."""
+"""The processes that train one ranker together: one, or the group that torchrun starts."""
 
 import os
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ class ProcessLostError(RuntimeError):
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """How many processes share a training, and which one this is.
+    """The processes that share a training.
 
-    Every process holds the whole model and a share of each batch. What they exchange are sums and
-    means, so that all compute the same weights, and the first process alone writes files.
+    Every process holds the whole model and a share of each batch. The processes exchange sums and
+    means, so that all compute the same weights. Only the first process writes files.
 
     Attributes:
-        rank: This process, from 0.
-        size: How many there are.
-        device: Where tensors must be to be exchanged.
+        rank: Index of this process, from 0.
+        size: Number of processes.
+        device: Device of the tensors that the processes exchange.
     """
 
     rank: int = 0
@@ -36,18 +36,18 @@ class ProcessGroup:
         return self.rank == 0
 
     def total(self, tensor: Tensor) -> Tensor:
-        """Adds up a tensor over the processes, in place."""
+        """Sum a tensor over the processes, in place."""
         if self.size > 1:
             with _lost():
                 distributed.all_reduce(tensor)
         return tensor
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """Averages a tensor over the processes, in place; what `mtl_optim.backward` reduces by."""
+        """Average a tensor over the processes, in place; the `reduce` of `mtl_optim.backward`."""
         return self.total(tensor).div_(self.size) if self.size > 1 else tensor
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """The tensors of all processes, of one shape, by rank; on the CPU."""
+        """Return the tensors of all processes, which have the same shape, by rank on the CPU."""
         if self.size == 1:
             return [tensor.cpu()]
         here = tensor.to(self.device)
@@ -57,12 +57,12 @@ class ProcessGroup:
         return [each.cpu() for each in found]
 
     def wait(self) -> None:
-        """Returns when every process is here."""
+        """Wait until every process calls this."""
         if self.size > 1:
             self.total(torch.zeros(1, device=self.device))
 
     def share(self, items: list[int]) -> list[int]:
-        """This process's part of a batch. Neighbours, of like length, go to different processes."""
+        """Return this process's share of a batch; neighbours of similar length are spread."""
         return items[self.rank :: self.size]
 
 
@@ -71,10 +71,10 @@ ALONE = ProcessGroup()
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a config's name for it; "auto" is a GPU where there is one.
+    """Return the device of a config's name; "auto" is a GPU if there is one.
 
     Raises:
-        ValueError: For another name, and for a GPU where there is none.
+        ValueError: The name is unknown, or there is no GPU.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -91,10 +91,10 @@ def pick_device(name: str) -> torch.device:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[ProcessGroup]:
-    """Joins the group that torchrun describes in the environment; alone where there is none.
+    """Join the group that torchrun describes in the environment, or a group of one process.
 
     Args:
-        device: Of this process; NCCL connects GPUs, Gloo everything else.
+        device: Device of this process; NCCL connects GPUs, Gloo everything else.
 
     Raises:
         ProcessLostError: The other processes cannot be reached.

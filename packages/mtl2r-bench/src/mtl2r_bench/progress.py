@@ -1,4 +1,4 @@
-"""Where a training stands, for whoever shows it."""
+"""The progress of a training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a network's training stands.
+    """The progress of a network's training.
 
     Attributes:
         epoch: The current epoch, counted from 1.
-        epochs: How many there are.
-        batch: Batches done in this epoch.
-        batches: How many there are.
-        losses: Means over this epoch so far, one per trained task.
+        epochs: Number of all epochs.
+        batch: Number of finished batches in this epoch.
+        batches: Number of all batches in an epoch.
+        losses: Mean losses of this epoch so far, one per trained task.
     """
 
     epoch: int
@@ -26,14 +26,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class TreeProgress:
-    """Where a boosting stands.
+    """The progress of a boosting.
 
     Attributes:
-        what: Whose trees they are, such as a teacher's; empty for those of the run.
-        tree: Trees so far.
-        trees: How many there are at most; it ends before, where validation no longer gains.
-        metric: What validation is measured in.
-        value: That metric with these trees.
+        what: Name of the trees, such as a teacher's; empty for those of the run.
+        tree: Number of trees so far.
+        trees: Largest number of trees, without early stopping.
+        metric: Name of the validation metric.
+        value: Value of the metric with these trees.
     """
 
     what: str
@@ -44,11 +44,11 @@ class TreeProgress:
 
 
 OnProgress: TypeAlias = Callable[[Progress | TreeProgress], None]
-"""Told after every step where a training stands, and after every tree of trees and teachers."""
+"""A function that is called after every step, and after every tree of a boosting."""
 
 OnTree: TypeAlias = Callable[[TreeProgress], None]
-"""Told after every tree."""
+"""A function that is called after every tree."""
 
 
 def nobody(_: Progress | TreeProgress) -> None:
-    """Tells nobody."""
+    """Ignore the progress."""

@@ -1,8 +1,8 @@
-"""The names a config may use, and what they stand for: one row a method, a loss, a metric.
+"""The names that a config may use: one row per method, loss and metric.
 
-What a method is (what learns by it, whether it takes a preference, what it aims at) is a field of
-its row. Code asks the row, never the name. The leaf packages know nothing of these names. A test
-fails when a public method or loss of theirs is in no table.
+The traits of a method (its learner, whether it takes a preference, what it aims at) are fields of
+its row. Code reads the row and never compares names. The leaf packages do not know these names. A
+test fails if a public method or loss of theirs is in no table.
 """
 
 import difflib
@@ -27,22 +27,23 @@ class MethodRow:
     """A multi-task method under its code name.
 
     Attributes:
-        factory: The class, or a function that builds it. Arguments of the names ``num_tasks``,
-            ``tasks`` (their names) and ``generator`` are filled in. None for boosted trees, which
-            see one label and no losses per task.
-        learner: What trains by it, a row of `mtl2r_bench.training.learners.LEARNERS`.
+        factory: The class, or a function that builds an instance. The training passes the arguments
+            ``num_tasks``, ``tasks`` (their names) and ``generator``. None for boosted trees, which
+            train on one label without losses per task.
+        learner: The learner, a key of `mtl2r_bench.training.learners.LEARNERS`.
         is_baseline: Whether it trains one task alone, which ``method.task`` names.
         takes_preference: Whether a preference vector is its first argument. A study trains it once
             per vector; a method without is trained once per seed.
-        takes_bounds: Whether its option ``bounds`` says which point of the front it aims at. A
-            study trains it once per set of bounds, given or derived from a preference.
+        takes_bounds: Whether its option ``bounds`` chooses the point of the front. A study trains
+            it once per set of bounds, given or derived from a preference.
         aims_at_ray: Whether it brings the losses onto the ray 1/r of its preference.
-        draws_preferences: Whether its training draws a preference for every step, and so has no
-            weights of its own preference.
-        aggregation: How the labels of several tasks become the one that trees see.
-        options: Arguments where the WEB30K study (DeepMTL2R) has other values than the factory's
-            defaults, or the factory has none.
-        about: What it is, in a line; by default that of the factory's docstring.
+        draws_preferences: Whether its training draws a preference for every step, so that it has no
+            weights for the run's own preference.
+        aggregation: How the labels of several tasks are aggregated for boosted trees.
+        options: Arguments whose values in the WEB30K study (DeepMTL2R) differ from the factory's
+            defaults, or that have no default.
+        about: Description of one line; by default the first line of the factory's docstring.
+        shows: Name of the class, if the factory is a function.
     """
 
     factory: Callable[..., Method] | None
@@ -55,15 +56,21 @@ class MethodRow:
     aggregation: Literal["scalarised", "stochastic"] = "scalarised"
     options: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
+    shows: str = ""
+
+    @property
+    def class_name(self) -> str:
+        """The class that the method builds, or LightGBM."""
+        return self.shows or getattr(self.factory, "__name__", "")
 
     @property
     def summary(self) -> str:
-        """What the method is, in a line."""
+        """The description of one line."""
         return self.about or summary(self.factory or MethodRow)
 
     @property
     def has_network(self) -> bool:
-        """Whether it trains a network, of the architecture that the config names."""
+        """Whether it trains a network of the config's architecture."""
         return self.factory is not None
 
 
@@ -114,7 +121,8 @@ def _conditioned(
 ) -> Method:
     """One ranker for all preferences: smooth Chebyshev at a new preference every step.
 
-    A preference a step leaves it to the noise of one batch which task a small μ trains.
+    With a new preference every step and a small μ, the noise of one batch decides which task is
+    trained.
     """
     for name, value in {"passes": passes, "code": code}.items():
         if value < 1:
@@ -133,7 +141,7 @@ BASELINES = "stl"
 """The method of a study's baselines."""
 
 METHODS: Mapping[str, MethodRow] = {
-    BASELINES: MethodRow(_single_task, is_baseline=True),
+    BASELINES: MethodRow(_single_task, is_baseline=True, shows="LinearScalarization"),
     # The 21 of DeepMTL2R, under its code names, with ``stl``.
     "ls": MethodRow(mtl_optim.LinearScalarization, takes_preference=True),
     "scaleinvls": MethodRow(mtl_optim.ScaleInvariantScalarization, takes_preference=True),
@@ -144,7 +152,10 @@ METHODS: Mapping[str, MethodRow] = {
     "epo": MethodRow(mtl_optim.EPO, takes_preference=True, aims_at_ray=True),
     "wc_mgda": MethodRow(mtl_optim.WCMGDA, takes_preference=True, aims_at_ray=True),
     "ec": MethodRow(
-        _epsilon_constraint, takes_bounds=True, options={"mu": 10.0, "violation": "relative"}
+        _epsilon_constraint,
+        takes_bounds=True,
+        options={"mu": 10.0, "violation": "relative"},
+        shows="EpsilonConstraint",
     ),
     "rlw": MethodRow(mtl_optim.RandomLossWeighting),
     "uw": MethodRow(mtl_optim.UncertaintyWeighting),
@@ -158,9 +169,9 @@ METHODS: Mapping[str, MethodRow] = {
     "imtl": MethodRow(mtl_optim.IMTLG, about="IMTL-G (`imtl_g`) under DeepMTL2R's name."),
     "nashmtl": MethodRow(mtl_optim.NashMTL),
     "sdmgrad": MethodRow(mtl_optim.SDMGrad, options={"lam": 0.6}),
-    "log_mgda": MethodRow(_log_mgda),
-    "log_cagrad": MethodRow(_log_cagrad, options={"c": 0.4}),
-    "log_imtl": MethodRow(_log_imtl),
+    "log_mgda": MethodRow(_log_mgda, shows="LogLosses(MGDA)"),
+    "log_cagrad": MethodRow(_log_cagrad, options={"c": 0.4}, shows="LogLosses(CAGrad)"),
+    "log_imtl": MethodRow(_log_imtl, shows="LogLosses(IMTLG)"),
     # Beyond them.
     "mean": MethodRow(mtl_optim.Mean),
     "sum": MethodRow(mtl_optim.Sum),
@@ -181,7 +192,11 @@ METHODS: Mapping[str, MethodRow] = {
     "momentum_config": MethodRow(mtl_optim.MomentumConFIG),
     "imtl_lg": MethodRow(mtl_optim.IMTL),
     "conditioned": MethodRow(
-        _conditioned, learner="conditioned", takes_preference=True, draws_preferences=True
+        _conditioned,
+        learner="conditioned",
+        takes_preference=True,
+        draws_preferences=True,
+        shows="SmoothChebyshev",
     ),
     "cosmos": MethodRow(mtl_optim.COSMOS, takes_preference=True),
     # LightGBM's LambdaMART: every option is one of `GBDTConfig`.
@@ -190,13 +205,15 @@ METHODS: Mapping[str, MethodRow] = {
         learner="trees",
         takes_preference=True,
         about="LightGBM's LambdaMART on the weighted sum of the gains.",
+        shows="LightGBM",
     ),
     "gbdt_sla": MethodRow(
         None,
         learner="trees",
         takes_preference=True,
         aggregation="stochastic",
-        about="LightGBM's LambdaMART, each document with the label of a task that is drawn.",
+        about="LightGBM's LambdaMART on the label of one task, drawn for each document.",
+        shows="LightGBM",
     ),
 }
 
@@ -206,10 +223,9 @@ class LossRow:
     """A ranking loss under its code name.
 
     Attributes:
-        function: Of ltr_losses.
-        smooth: Whether its second derivatives are of use, so that a front can be followed. Losses
-            that sort or weigh pairs by their ranks are piecewise: their second derivative leaves
-            out what happens where ranks change.
+        function: A function of ltr_losses.
+        smooth: Whether second derivatives are useful, so that a front can be followed. Losses that
+            sort or weigh pairs by rank are piecewise: their second derivatives ignore rank changes.
     """
 
     function: Callable[..., Tensor]
@@ -254,10 +270,10 @@ METRICS: Mapping[str, Callable[..., Tensor]] = {
 
 
 def lookup(table: Mapping[str, T], name: str, what: str) -> T:
-    """The entry of a table.
+    """Return an entry of a table.
 
     Raises:
-        ValueError: For an unknown name, with the nearest known one.
+        ValueError: The name is unknown; the message suggests the nearest known name.
     """
     if name not in table:
         raise ValueError(f"unknown {what} {name!r}; {did_you_mean(name, list(table))}")
@@ -265,12 +281,12 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
-    """The end of an error message about an unknown name: the nearest, and all there are."""
+    """Return the end of an error message about an unknown name: the nearest, and all known ones."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     suggestion = f"did you mean {near[0]!r}? " if near else ""
     return f"{suggestion}Known: {', '.join(known)}"
 
 
 def summary(item: Callable[..., Any]) -> str:
-    """The first line of a docstring."""
+    """Return the first line of a docstring."""
     return (inspect.getdoc(item) or "").partition("\n")[0]

@@ -1,4 +1,4 @@
-"""The command line: commands, options, progress. Nothing below knows of a terminal."""
+"""The command line: commands, options and progress bars."""
 
 from .app import main
 

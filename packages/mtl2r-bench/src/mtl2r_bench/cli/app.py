@@ -25,11 +25,11 @@ from ..training.epoch import TrainingError
 from . import data as cli_data
 from . import navigate as cli_navigate
 from . import study as cli_study
-from .options import Config, Data, Epochs, Out, Tasks, console, names, override, vector
+from .options import Config, Data, Epochs, Out, Tasks, console, names, override
 from .progress import TrainingProgress
 
 app = typer.Typer(
-    help="Trains, sweeps and reports multi-task rankers.",
+    help="Train, sweep and report multi-task rankers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -61,17 +61,17 @@ def train(
     ] = None,
     epochs: Epochs = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of weights, batches and dropout; 42 if left out.")
+        int | None, typer.Option(min=0, help="Seed of weights, batches and dropout; default 42.")
     ] = None,
     fold: Annotated[int | None, typer.Option(min=1, help="Fold of a root with folds.")] = None,
 ) -> None:
-    """Trains one ranker. Goes on where a killed training stopped."""
+    """Train one ranker, or resume a training that was interrupted."""
     tables = load_study(config) if config is not None else {}
     override(tables, ("data", "path"), data)
     override(tables, ("data", "fold"), fold)
     override(tables, ("data", "tasks"), names(tasks))
     override(tables, ("method", "name"), method)
-    override(tables, ("method", "preference"), vector(preference))
+    override(tables, ("method", "preference"), names(preference))
     override(tables, ("train", "epochs"), epochs)
     override(tables, ("seed",), seed)
     run = validate(RunConfig, tables, str(config or "options"))
@@ -89,7 +89,7 @@ def train(
     if METHODS[run.method.name].has_network:
         chosen = f"Epoch {record['epoch']} was chosen. Ranker: {place.ranker}"
     else:
-        chosen = f"{record['epoch']} trees were chosen, in LightGBM's text: {place.trees}"
+        chosen = f"{record['epoch']} trees were chosen. LightGBM text file: {place.trees}"
     console.print(chosen, soft_wrap=True, highlight=False)
 
 
@@ -109,11 +109,11 @@ def predict(
         Form, typer.Option("--format", help="One score per line, or a TREC run.")
     ] = Form.scores,
     task: Annotated[
-        str | None, typer.Option(help="Whose scores, where the ranker has a score per task.")
+        str | None, typer.Option(help="Task of the scores, if the ranker has a score per task.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:n.")] = "cpu",
 ) -> None:
-    """Scores every document of a file with a trained ranker."""
+    """Score every document of a file with a trained ranker."""
     writable(out, "--out")
     bar = Progress(
         BarColumn(), MofNCompleteColumn(), TextColumn("documents"), TimeRemainingColumn()
@@ -138,7 +138,7 @@ def export(
     model: Annotated[Path, typer.Option(help="A run's folder, or a ranker's.")],
     out: Annotated[Path, typer.Option(help="The file to write: .onnx or .pt2 (torch.export).")],
 ) -> None:
-    """Writes a trained ranker as a program that runs without this package."""
+    """Export a trained ranker as a program that runs without this package."""
     exporters = {".onnx": export_onnx, ".pt2": export_program}
     if out.suffix not in exporters:
         raise ValueError(f"`--out` must end in {' or '.join(exporters)}, got {out}")
@@ -149,7 +149,14 @@ def export(
 
 @app.command(name="list")
 def list_command(what: Annotated[Listing, typer.Argument()]) -> None:
-    """Lists the names that configs and options take."""
+    """List the names that configs and options take."""
+    if what is Listing.methods:
+        table = Table("name", "class", "preference", "what it is", box=None)
+        for name, method in METHODS.items():
+            takes = "yes" if method.takes_preference else ""
+            table.add_row(name, method.class_name, takes, method.summary)
+        console.print(table)
+        return
     table = Table("name", "what it is", box=None)
     for row in _listing(what):
         table.add_row(*row)
@@ -157,10 +164,8 @@ def list_command(what: Annotated[Listing, typer.Argument()]) -> None:
 
 
 def _listing(what: Listing) -> Iterator[tuple[str, str]]:
-    """The names, and what each is in a line."""
-    if what is Listing.methods:
-        yield from ((name, row.summary) for name, row in METHODS.items())
-    elif what is Listing.losses:
+    """Yield the names, each with a description of one line."""
+    if what is Listing.losses:
         yield from ((name, summary(row.function)) for name, row in LOSSES.items())
     elif what is Listing.metrics:
         yield from ((name, summary(function)) for name, function in METRICS.items())
@@ -173,7 +178,7 @@ def _listing(what: Listing) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """Runs the command line; a user's mistake ends it with one message and exit code 1."""
+    """Run the command line; a user's mistake ends it with one message and exit code 1."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app(standalone_mode=True)
@@ -185,17 +190,17 @@ def main() -> None:
         )
         sys.exit(1)
     except _TerminatedError:
-        # What torchrun sends to the other processes when one is lost, and a cluster before a stop.
+        # torchrun sends SIGTERM to the other processes when one is lost, a cluster before it stops.
         Console(stderr=True).print(
-            "terminated, perhaps since another process was lost; a training goes on from its last "
-            "checkpoint by the same command",
+            "terminated, perhaps because another process was lost; run the same command again to "
+            "resume a training from its last checkpoint",
             soft_wrap=True,
         )
         sys.exit(143)
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer's, for Ctrl-C
             Console(stderr=True).print(
-                "interrupted; where a training ran, the same command goes on from here",
+                "interrupted; run the same command again to resume a training",
                 soft_wrap=True,
             )
         raise
@@ -206,7 +211,7 @@ _INTERRUPTED = 130
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM came."""
+    """The process received SIGTERM."""
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -1,4 +1,4 @@
-"""`mtl2r-bench data`: convert, describe, get and generate ranking data."""
+"""`mtl2r-bench data`: convert, describe, download and generate ranking data."""
 
 from io import BytesIO
 from pathlib import Path
@@ -8,12 +8,13 @@ import typer
 from rich.console import Console
 
 import ltr_data
-from ltr_data.datasets import MANIFESTS, Manifest, download, manifest, resolve_tasks, synthetic
+from ltr_data.datasets import MANIFESTS, Manifest, manifest, resolve_tasks, synthetic
+from ltr_data.datasets import download as download_archive
 from ltr_data.files import atomic_folder, atomic_write
 
 from ..runs.disk import writable
 
-app = typer.Typer(help="Converts, describes, downloads and generates ranking data.")
+app = typer.Typer(help="Convert, describe, download and generate ranking data.")
 console = Console()
 
 
@@ -21,13 +22,13 @@ console = Console()
 def convert(
     paths: Annotated[list[Path], typer.Argument(help="Ranking files.")],
     folder: Annotated[
-        Path | None, typer.Option(help="Where to; beside each file if left out.")
+        Path | None, typer.Option(help="Output folder; by default, beside each file.")
     ] = None,
 ) -> None:
-    """Converts files once to a form that opens in milliseconds; what is up to date is left.
+    """Convert files once to a format that opens in milliseconds; skip files that are up to date.
 
-    Studies convert what they need themselves, into the user's cache folder, unless it lies
-    converted beside the file.
+    Studies convert their files automatically, into the user's cache folder, unless a converted file
+    is beside the original.
     """
     if folder is not None:
         writable(folder, "--folder", folder=True)
@@ -43,7 +44,7 @@ def describe(
     tasks: Annotated[str, typer.Option(help="Comma-separated task names.")] = "relevance",
     plot: Annotated[Path | None, typer.Option(help="A PNG file for the figure.")] = None,
 ) -> None:
-    """Prints list lengths, label shares, correlations and constant columns; plots them."""
+    """Print and plot list lengths, label shares, correlations and constant columns."""
     if plot is not None:
         writable(plot, "--plot")
     table = ltr_data.read(path)
@@ -59,21 +60,22 @@ def describe(
         console.print(f"Figure: {plot}", soft_wrap=True, highlight=False)
 
 
+@app.command("get", hidden=True)  # the old name
 @app.command()
-def get(
+def download(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(MANIFESTS)}.")],
     root: Annotated[Path, typer.Argument(help="The folder for the archive.")],
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Do not ask about the licence.")
     ] = False,
 ) -> None:
-    """Downloads a public data set, resuming and verifying; asks about its licence."""
+    """Download a public data set after you accept its licence; resumes and verifies the archive."""
     writable(root, "ROOT", folder=True)
 
     def ask(about: Manifest) -> bool:
         return typer.confirm(f"{about.title}: {about.licence} ({about.page}). Do you accept?")
 
-    archive = download(
+    archive = download_archive(
         name,
         root,
         accept_licence=accept_licence or ask,
@@ -82,16 +84,17 @@ def get(
     console.print(str(archive), soft_wrap=True, highlight=False)
 
 
+@app.command("synth", hidden=True)  # the old name
 @app.command()
-def synth(
+def generate(
     folder: Annotated[Path, typer.Argument(help="A new folder for train, vali and test.")],
     queries: Annotated[
         tuple[int, int, int], typer.Option(help="Lists of train, vali and test.")
     ] = (600, 200, 200),
-    mean_length: Annotated[float, typer.Option(help="Mean number of documents of a list.")] = 120.0,
-    seed: Annotated[int, typer.Option(min=0, help="Other lists for each.")] = 0,
+    mean_length: Annotated[float, typer.Option(help="Mean number of documents per list.")] = 120.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the lists.")] = 0,
 ) -> None:
-    """Writes synthetic lists shaped like MSLR-WEB30K as LETOR text."""
+    """Write synthetic lists shaped like MSLR-WEB30K as LETOR text."""
     if folder.exists():
         raise ValueError(f"`folder` must be new, {folder} exists")
     writable(folder, "FOLDER", folder=True)

@@ -1,4 +1,4 @@
-"""What the commands of `mtl2r-bench` share: options, their parsing, and where they print."""
+"""Options that the commands of `mtl2r-bench` share, their parsing, and the console."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-# Of the processes that torchrun starts, the first one speaks.
+# Only the first of torchrun's processes prints.
 console = Console(quiet=os.environ.get("RANK", "0") != "0")
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; finished runs are kept.")]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, help="Runs at a time, one thread each; one per core if left out."),
+    typer.Option(min=1, help="Runs at a time, one thread each; by default one per core."),
 ]
 Data = Annotated[
     Path | None,
@@ -28,7 +28,7 @@ Config = Annotated[
 
 
 def override(tables: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
-    """Sets tables[key[0]][key[1]]... unless the option was left out."""
+    """Set tables[key[0]][key[1]]... unless the option was left out."""
     if value is None:
         return
     for part in key[:-1]:
@@ -37,17 +37,12 @@ def override(tables: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
 
 
 def names(text: str | None) -> list[str] | None:
-    """Comma-separated names."""
+    """Split comma-separated names, or numbers that the config checks."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def vector(text: str | None) -> list[str] | None:
-    """Comma-separated numbers, which the config checks."""
-    return names(text)
-
-
 def vectors(text: str | None) -> int | list[list[str]] | None:
-    """How many vectors, or the vectors."""
+    """Parse a number of vectors, or the vectors."""
     if text is None:
         return None
     if text.strip().isdigit():

@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, lines in a log."""
+"""Progress of a training: a bar on a terminal, lines in a log."""
 
 import time
 from types import TracebackType
@@ -14,13 +14,13 @@ _LOG_SECONDS = 60.0
 
 
 class TrainingProgress:
-    """Shows a training's progress while the `with` lasts.
+    """A context that shows the progress of a training.
 
-    On a terminal a bar moves. Elsewhere, such as in a cluster's log, there is a line for the first
-    step, for the end of every epoch, and once a minute between.
+    A terminal shows a bar. A log, such as a cluster's, gets a line for the first step, for the end
+    of every epoch, and once a minute between.
 
     Args:
-        console: Where.
+        console: Console for the progress.
     """
 
     def __init__(self, console: Console) -> None:
@@ -53,7 +53,7 @@ class TrainingProgress:
             self._bar.stop()
 
     def __call__(self, at: Progress | TreeProgress) -> None:
-        """Show where the training stands; called after every step and every tree."""
+        """Show the progress after a step or a tree."""
         if isinstance(at, TreeProgress):
             values = f"{at.metric} {at.value:.4f}"
             self._show(at.what or "trees", "tree", at.tree, at.trees, at.tree, at.trees, values)
@@ -66,7 +66,7 @@ class TrainingProgress:
     def _show(
         self, name: str, unit: str, place: int, places: int, done: int, total: int, values: str
     ) -> None:
-        """A part's name, its place in it, and how much of the whole is done."""
+        """Show the name of a part, the place in it, and the share of the whole that is done."""
         if self._bar is not None:
             self._bar.update(
                 self._row, description=name, completed=done, total=total, values=values

@@ -40,7 +40,7 @@ from .options import (
 app = typer.Typer()
 
 _NAME = 20
-"""Characters of a method's name that a table keeps on one line."""
+"""Characters of a method's name that stay on one line of a table."""
 
 
 class BackendName(StrEnum):
@@ -53,11 +53,11 @@ class BackendName(StrEnum):
 Methods = Annotated[str | None, typer.Option(help="Comma-separated code names.")]
 TaskSets = Annotated[
     str | None,
-    typer.Option(help="Labels that are trained together: 'pairs', or 'relevance,click; ...'."),
+    typer.Option(help="Labels to train together: 'pairs', or 'relevance,click; ...'."),
 ]
 Preferences = Annotated[
     str | None,
-    typer.Option(help="How many evenly spread vectors, or the vectors: '.2,.8; .5,.5'."),
+    typer.Option(help="Number of evenly spread vectors, or the vectors: '.2,.8; .5,.5'."),
 ]
 Seeds = Annotated[str | None, typer.Option(help="Comma-separated seeds.")]
 Folds = Annotated[
@@ -69,7 +69,7 @@ RunsPerGpu = Annotated[int, typer.Option(min=1, help="Runs that share a GPU.")]
 
 @app.command()
 def demo(out: Out = Path("runs/demo"), jobs: Jobs = None, epochs: Epochs = None) -> None:
-    """Trains several methods on synthetic lists with two conflicting labels and draws the front."""
+    """Train several methods on synthetic lists with two conflicting labels and draw the front."""
     tables = load_study("demo")
     override(tables, ("train", "epochs"), epochs)
     study = validate(StudyConfig, tables, "demo.toml")
@@ -93,11 +93,11 @@ def sweep_command(
         BackendName, typer.Option(help="Processes of this machine, or a Ray cluster.")
     ] = BackendName.local,
     address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster to join, like 127.0.0.1:6379.")
+        str | None, typer.Option(help="Address of a Ray cluster to join, like 127.0.0.1:6379.")
     ] = None,
     runs_per_gpu: RunsPerGpu = 1,
 ) -> None:
-    """Trains every run of a study, and reports. Goes on with what was begun."""
+    """Train every run of a study and write the report; resume runs that were interrupted."""
     study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
     place = Backend(
         name="ray" if backend is BackendName.ray else "local",
@@ -123,7 +123,7 @@ def plan_command(
     jobs: Jobs = None,
     runs_per_gpu: RunsPerGpu = 1,
 ) -> None:
-    """Says what a study would take: its runs, time and disk. Times a few steps of each method."""
+    """Estimate the runs, time and disk space of a study from a few steps of each method."""
     study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
     splits = load_splits(data_of_folds(study)[0], study.evaluation)
     runs = plan(study, splits.tasks)
@@ -132,7 +132,7 @@ def plan_command(
     kinds: dict[tuple[str, int], dict[str, RunConfig]] = {}
     for folder, run in runs.items():
         trained = trained_tasks(run, splits.tasks)
-        # Baselines of all tasks are alike; variants and options are not.
+        # Baselines of all tasks cost the same; variants and options do not.
         kind = run.method.model_copy(update={"task": None}).label
         kinds.setdefault((kind, len(trained)), {})[folder] = run
     table = Table("method", "tasks", "runs", "s per step", "steps", "epochs", "one at a time")
@@ -181,7 +181,7 @@ def _study(
     seeds: str | None,
     folds: str | None,
 ) -> StudyConfig:
-    """A study from its file and the options that override it."""
+    """Return a study from its file and the options that override it."""
     tables = load_study(config) if config is not None else {}
     override(tables, ("data", "path"), data)
     override(tables, ("data", "tasks"), names(tasks))
@@ -208,11 +208,13 @@ def status(
     folder: Annotated[Path, typer.Argument(help="A study's folder.")],
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs at a time, for the time left; those that run if left out."),
+        typer.Option(min=1, help="Runs at a time, for the time left; by default the running ones."),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Waiting and finished runs too.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show waiting and finished runs as well.")
+    ] = False,
 ) -> None:
-    """Shows how far a study is, also while it runs: what runs, what failed, what is left."""
+    """Show the status of a study, during or after its sweep: running and failed runs, time left."""
     runs = study_status(folder)
     running = sum(run.state == "running" for run in runs)
     console.print(
@@ -230,19 +232,20 @@ def select(
         str | None, typer.Option(help="Weights of the tasks, like relevance=0.7,click=0.3.")
     ] = None,
     bound: Annotated[
-        list[str] | None, typer.Option(help="The least metric of a task, like 'click>=0.45'.")
+        list[str] | None,
+        typer.Option(help="Lower bound on the metric of a task, like 'click>=0.45'."),
     ] = None,
     tasks: Annotated[
-        str | None, typer.Option(help="The task set, where the study has several.")
+        str | None, typer.Option(help="The task set, if the study has several.")
     ] = None,
     fold: Annotated[
-        int | None, typer.Option(min=1, help="Whose runs, where the study has several folds.")
+        int | None, typer.Option(min=1, help="The fold of the runs, if the study has several.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for the ranker that is chosen.")
+        Path | None, typer.Option(help="A folder for a copy of the chosen ranker.")
     ] = None,
 ) -> None:
-    """Chooses the ranker that serves a wish best on the validation lists, and copies it."""
+    """Choose the ranker with the best validation metrics for given weights or bounds; copy it."""
     if out is not None:
         writable(out, "--out", folder=True)
     choice = choose(
@@ -252,7 +255,7 @@ def select(
         names(tasks),
         fold,
     )
-    splits = dict.fromkeys(("validation", choice.split))  # one where there is no test
+    splits = dict.fromkeys(("validation", choice.split))  # one split if there is no test
     table = Table("task", *(f"{choice.metric}, {split}" for split in splits), "% of its baseline")
     for i, task in enumerate(choice.tasks):
         change = choice.change[i]
@@ -280,16 +283,16 @@ def report(
     folder: Annotated[Path, typer.Argument(help="A study's folder.")],
     against: Annotated[
         str,
-        typer.Option(
-            help="Method over whose points the hypervolume is to improve; stl: the baselines."
-        ),
+        typer.Option(help="Reference method for the gain in hypervolume; stl: the baselines."),
     ] = "stl",
     resamples: Annotated[
         int, typer.Option(min=100, help="Draws of the bootstrap over lists.")
     ] = 1_000,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    level: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")
+    ] = 0.95,
 ) -> None:
-    """Writes a study's report from its finished runs: text, page, tables, figures, numbers."""
+    """Write a study's report from its finished runs: text, page, tables, figures, numbers."""
     _report(folder, against=against, resamples=resamples, level=level)
 
 
@@ -309,7 +312,7 @@ def _report(path: Path, **options: Any) -> None:
         writable(path, "FOLDER", folder=True)
     report = write_report(path, **options)
     for section in report.sections:
-        # All points where they fit a screen, else the methods alone.
+        # One section shows all points; several show only the methods.
         shown = ("points", "methods") if len(report.sections) == 1 else ("methods",)
         for name in shown:
             for found in section.tables:
@@ -329,11 +332,11 @@ def _report(path: Path, **options: Any) -> None:
 
 
 def _print(found: ReportTable, tasks: str) -> None:
-    # Without lines between the columns two tasks fit into 80 characters.
+    # Without lines between the columns, two tasks fit into 80 characters.
     table = Table(title=f"{found.title}, {tasks}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     headings, *rows = found.plain(intervals=False)
     for i, heading in enumerate(headings):
-        # Names are whole where they are short, the numbers always.
+        # Never break numbers or short names.
         names = max((len(row[0]) for row in rows), default=0) if i == 0 else 0
         least = max(min(names, _NAME), *map(len, heading.split()))
         table.add_column(heading, overflow="fold", min_width=least)

@@ -1,4 +1,4 @@
-"""What a user may write: the configs of runs and studies, validated, from TOML and back."""
+"""The validated configs of runs and studies, from TOML and back."""
 
 from ._files import STUDIES, differences, load_study, to_toml, validate
 from ._method import MethodConfig, StudyMethodConfig

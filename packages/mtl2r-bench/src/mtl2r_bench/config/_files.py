@@ -22,14 +22,14 @@ STUDIES: Mapping[str, Path] = {
 
 
 def load_study(study: str | Path) -> dict[str, Any]:
-    """The raw tables of a study's TOML file, before `validate`.
+    """Read the raw tables of a study's TOML file, for `validate`.
 
     Args:
-        study: A file, or the name of one that comes with the package.
+        study: A file, or the name of a study that comes with the package.
 
     Raises:
-        FileNotFoundError: When there is neither such a file nor such a name.
-        ValueError: When it is not TOML; the message has the file and the line.
+        FileNotFoundError: There is no such file or name.
+        ValueError: The file is not TOML; the message has the file and the line.
     """
     path = Path(study)
     if not path.is_file():
@@ -45,11 +45,11 @@ def load_study(study: str | Path) -> dict[str, Any]:
 
 
 def validate(kind: type[C], tables: dict[str, Any], source: str = "config") -> C:
-    """A config from raw tables.
+    """Build a config from raw tables.
 
     Raises:
-        ValueError: One line per mistake: the key, what was expected, what was found; an unknown
-            key with the nearest known one.
+        ValueError: The tables are invalid. The message has one line per mistake: the key, what was
+            expected, what was found; for an unknown key, the nearest known one.
     """
     try:
         return kind.model_validate(tables)
@@ -59,12 +59,12 @@ def validate(kind: type[C], tables: dict[str, Any], source: str = "config") -> C
 
 
 def to_toml(config: Config) -> str:
-    """A config as TOML, defaults included, so that a record does not depend on later defaults."""
+    """Write a config as TOML with its defaults, so that later defaults do not change it."""
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
 def differences(there: str, here: str) -> list[str]:
-    r"""Where two configs of `to_toml` differ, a text for each key.
+    r"""List the differences between two configs of `to_toml`, a text per key.
 
     Examples:
         >>> differences("[data]\nfold = 1", "seed = 7\n[data]\nfold = 2")
@@ -114,7 +114,7 @@ def _names_a_type(part: Any) -> bool:
 
 
 def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Names of the fields of the config that `location` leads to."""
+    """Return the names of the fields of the config at `location`."""
     for part in location:
         if part in ARCHITECTURES:
             kind = ARCHITECTURES[part]
@@ -124,7 +124,7 @@ def _fields_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
 
 
 def _configs_in(annotation: Any) -> Iterator[type[Config]]:
-    """The configs that a field's type is made of."""
+    """Yield the configs in a field's type."""
     if isinstance(annotation, type) and issubclass(annotation, Config):
         yield annotation
     for part in get_args(annotation):

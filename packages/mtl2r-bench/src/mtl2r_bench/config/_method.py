@@ -12,14 +12,14 @@ class MethodConfig(Config):
 
     Attributes:
         name: The code name.
-        preference: On the simplex, for the methods that take one, and for those with bounds that
+        preference: Vector on the simplex, for methods that take one and for methods whose bounds
             are derived from it.
-        task: For ``stl`` only: the task that is trained.
-        rule: How ``options.bounds`` came about, where a study set them, see
-            `mtl2r_bench.study.bounds`.
-        position: Where the run stands along its method's sweep, from 0 to 1, where no preference
-            says so: 1 is all for the main task.
-        variant: What tells it from the same method with the study's model, see `StudyMethodConfig`.
+        task: The trained task, for ``stl`` only.
+        rule: The rule by which a study sets ``options.bounds``, see `mtl2r_bench.study.bounds`.
+        position: Position of a run without a preference along its method's sweep, from 0 to 1 (all
+            weight on the main task).
+        variant: Label that distinguishes the method from the same one with the study's model, see
+            `StudyMethodConfig`.
         options: Further arguments of the method's constructor.
     """
 
@@ -33,9 +33,9 @@ class MethodConfig(Config):
 
     @property
     def label(self) -> str:
-        """What a legend shows: the code name, the task of a baseline, the variant, the options.
+        """The label in a legend: the code name, the task of a baseline, the variant, the options.
 
-        Bounds are left out: as preferences, they tell the runs of one method's sweep apart.
+        Bounds are left out, since, like preferences, they vary within one method's sweep.
 
         Examples:
             >>> MethodConfig(name="nashmtl", variant="mlp", options={"update_every": 5}).label
@@ -51,16 +51,16 @@ class MethodConfig(Config):
 class StudyMethodConfig(MethodConfig):
     """A method of a study, which may have a model of its own.
 
-    The model is whole: what it leaves out has its architecture's default, not the study's value.
-    Single-task baselines, and so the bounds that are derived from them, are of the study's model.
+    Entries that the model leaves out have the defaults of its architecture, not the study's values.
+    Single-task baselines, and the bounds that are derived from them, use the study's model.
 
     Attributes:
-        model: Instead of the study's. `variant` is then the model's label, such as ``mlp``, unless
-            it is given.
+        model: Model in place of the study's. By default `variant` is then the model's label, such
+            as ``mlp``.
     """
 
     model: ModelConfig | None = None
 
     def of_run(self) -> MethodConfig:
-        """The method as the config of a run has it, beside its model."""
+        """Return the method as the config of a run, without its model."""
         return MethodConfig(**{name: getattr(self, name) for name in MethodConfig.model_fields})

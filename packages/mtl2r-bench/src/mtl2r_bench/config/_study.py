@@ -1,7 +1,7 @@
-"""What a run and a study are, as validated configs read from TOML.
+"""The validated configs of runs and studies.
 
-A config holds differences from the defaults. Every unknown key is an error that suggests the
-nearest known one.
+A config file has the differences from the defaults. An unknown key is an error, which suggests the
+nearest known key.
 """
 
 from pathlib import Path
@@ -33,21 +33,21 @@ class SyntheticConfig(Config):
 
 
 class DataConfig(Config):
-    """Where the lists come from and which labels are the tasks.
+    """The source of the lists, and the labels that are the tasks.
 
     Attributes:
         path: A folder in LETOR's layout (train, vali, test; .txt or .txt.gz), or a root with
             Fold1..Fold5. None generates the synthetic data set.
-        fold: Which fold of a root, and of synthetic data another draw; None takes the first.
+        fold: Fold of a root, or draw of synthetic data; None takes the first.
         tasks: Names of the labels: relevance, quality, quality2, click, url_click, dwell for
             MSLR-shaped data, ``feature:<id>`` elsewhere; or a whole label spec as a table.
-        inputs: Which features the ranker sees: ``"paper"`` drops all label columns of the WEB30K
-            study whatever the tasks, ``"strict"`` the url click count as well, ``"all"`` only what
-            the tasks need dropped; or the feature ids.
+        inputs: Features that the ranker sees. ``"paper"`` drops all label columns of the WEB30K
+            study, ``"strict"`` the url click count as well, ``"all"`` only the columns of the
+            tasks. A list of feature ids is also allowed.
         transform: How features are scaled, fitted on the training split.
         cache: Folder for the converted files, which later runs map into memory; None is the
             user's cache folder.
-        synthetic: Size and seed of the synthetic data set, where `path` is None.
+        synthetic: Size and seed of the synthetic data set, if `path` is None.
     """
 
     path: Path | None = None
@@ -73,14 +73,14 @@ class GBDTConfig(Config):
     """LightGBM's boosted trees, see `mtl2r_bench.training.boosting`.
 
     Attributes:
-        num_leaves: Leaves of a tree at most.
-        learning_rate: What each tree counts.
-        min_documents: Documents in a leaf at least.
+        num_leaves: Largest number of leaves per tree.
+        learning_rate: Weight of each tree.
+        min_documents: Smallest number of documents in a leaf.
         feature_fraction: Share of the features that a tree may use.
         bagging_fraction: Share of the documents that a tree sees.
-        truncation: A pair of documents counts where one is among the top so many.
-        rounds: Trees at most.
-        patience: Boosting ends after so many trees without a better validation metric.
+        truncation: A pair counts if one of its documents is among this many top documents.
+        rounds: Largest number of trees.
+        patience: Number of trees without a better validation metric after which boosting stops.
     """
 
     num_leaves: Annotated[int, Field(ge=2)] = 15
@@ -97,7 +97,7 @@ class DistillationConfig(Config):
     """Soft targets of boosted trees beside the labels, see `mtl2r_bench.training.distillation`.
 
     Attributes:
-        weight: Of the loss against the trees' scores; 1 less it is that of the labels' loss.
+        weight: Weight of the loss against the trees' scores; the labels' loss has 1 − weight.
         temperature: Divides the trees' scores, which are in units of their standard deviation.
         trees: LightGBM's options.
     """
@@ -113,32 +113,32 @@ class TrainConfig(Config):
     Attributes:
         epochs: Passes over the training lists.
         batch_size: Lists per step, of all processes together.
-        max_tokens: Padded documents per step at most; None sets no limit.
-        list_length: Longer training lists are sampled down to so many documents, one that is
-            relevant to the first task among them; None keeps them whole.
-        static_shapes: Batches come in at most so many shapes, for compiled models on a GPU; 0 pads
-            each to its longest list.
+        max_tokens: Largest number of padded documents per step; None sets no limit.
+        list_length: Number of documents that longer training lists are sampled down to, with at
+            least one that is relevant to the first task; None keeps them whole.
+        static_shapes: Largest number of batch shapes, for compiled models on a GPU; 0 pads each
+            batch to its longest list.
         optimizer: ``"adam"``, ``"adamw"``, or ``"sgd"`` with a momentum of 0.9.
-        learning_rate: At its highest.
-        weight_decay: Of the model's parameters.
+        learning_rate: Largest learning rate.
+        weight_decay: Weight decay of the model's parameters.
         schedule: ``"step"``, ``"cosine"`` or ``"constant"``, see
             `mtl2r_bench.training.optimisation.learning_rate`.
         warmup: Epochs, or a fraction of one, over which the learning rate rises.
         step_size: Epochs between the steps of ``"step"``.
         gamma: Factor of the steps of ``"step"``.
-        clip_norm: The gradient's largest norm, after aggregation and the same for all methods;
-            0 switches clipping off.
-        ema: Decay per step of the exponential moving average of the weights, which is then what is
-            evaluated and saved; 0 has none.
+        clip_norm: Largest norm of the gradient after aggregation, the same for all methods; 0
+            switches clipping off.
+        ema: Decay per step of the exponential moving average of the weights, which is evaluated and
+            saved in place of the weights; 0 switches it off.
         route: How Gramian methods see the gradients: ``"exact"`` with respect to the shared
             parameters, ``"features"`` with respect to the scores (one backward pass whatever the
             number of tasks, an upper bound of the exact problem).
-        distillation: Soft targets of a LightGBM ranker beside the labels; None has none.
-        precision: Of the model's arithmetic; losses are in float32 whatever it is.
+        distillation: Soft targets of a LightGBM ranker beside the labels; None switches it off.
+        precision: Precision of the model's arithmetic; losses are always in float32.
         compile: Whether model and loss are compiled by torch.compile: the same results up to
             rounding, after a minute or so.
-        device: ``"auto"`` takes a GPU where there is one.
-        checkpoint_seconds: Time between checkpoints within an epoch; a kill loses no more.
+        device: Device of the training; ``"auto"`` takes a GPU if there is one.
+        checkpoint_seconds: Seconds between checkpoints within an epoch, the most that a kill loses.
     """
 
     epochs: PositiveInt = 50
@@ -168,11 +168,11 @@ class EvaluationConfig(Config):
 
     Attributes:
         cutoffs: The k of NDCG@k.
-        select_cutoff: NDCG at this k, on validation, chooses the epoch ...
-        select_tasks: ... of the first task (``"main"``, as the WEB30K study), of all tasks weighted
-            by the run's preference (``"preference"``; equal where the method takes none), or of
-            none: the last epoch is taken (``"last"``).
-        empty: What a list without a relevant document counts: left out (``"skip"``) or a number.
+        select_cutoff: The k of the validation NDCG that chooses the epoch.
+        select_tasks: Tasks of that NDCG: ``"main"`` is the first task, as in the WEB30K study;
+            ``"preference"`` weighs all tasks by the run's preference, or equally without one.
+            ``"last"`` always takes the last epoch.
+        empty: Value of a list without a relevant document; ``"skip"`` leaves it out.
         gain: ``"exp2"`` is 2^label − 1, ``"linear"`` the label.
     """
 
@@ -204,10 +204,10 @@ class RunConfig(_Shared):
     """One training.
 
     Attributes:
-        method: How the losses are brought together.
-        tasks: The labels that are trained, the main one first; None takes all of the data's. All
-            labels of the data are measured, and none is an input.
-        seed: Of everything random.
+        method: The multi-task method.
+        tasks: The trained labels, the main one first; None trains all labels of the data. All
+            labels of the data are evaluated, and none is an input.
+        seed: Seed of everything random.
     """
 
     method: MethodConfig
@@ -220,10 +220,10 @@ class BoundsConfig(Config):
 
     Attributes:
         tasks: The task set.
-        values: Per bounded task its bounds, one per run; all lists are equally long and go from the
-            tightest to the loosest.
-        unit: ``"loss"`` is that of the losses; ``"bits_per_pair"`` is that of DeepMTL2R's
-            LambdaLoss, a mean over pairs of documents with base-2 logarithms.
+        values: Bounds by bounded task, one per run. All lists have the same length and go from the
+            tightest to the loosest bound.
+        unit: Unit of the bounds: ``"loss"``, or ``"bits_per_pair"`` for DeepMTL2R's LambdaLoss, a
+            mean over pairs of documents with base-2 logarithms.
     """
 
     tasks: tuple[str, ...]
@@ -240,7 +240,7 @@ class BoundsConfig(Config):
         return self
 
 
-# The tags are what errors leave out of a key: the names of the types.
+# The tags are names of types, which error messages leave out of a key.
 _StudyMethod = Annotated[
     Annotated[str, Tag("str")] | Annotated[StudyMethodConfig, Tag("StudyMethodConfig")],
     Discriminator(lambda value: "str" if isinstance(value, str) else "StudyMethodConfig"),
@@ -254,22 +254,21 @@ class StudyConfig(_Shared):
     among its inputs, so that runs of different task sets can be compared and share their baselines.
 
     Attributes:
-        methods: Code names, or tables with a name, options and, where it is not the study's, a
-            model.
-        task_sets: Which labels are trained together, the main one first: a list of sets, or
+        methods: Code names, or tables with a name, options and optionally a model in place of the
+            study's.
+        task_sets: Sets of labels that are trained together, the main one first: a list of sets, or
             ``"pairs"`` for every pair; None is one set of all labels.
-        preferences: How many vectors, spread evenly, or the vectors.
-        bounds: Of the epsilon-constraint method, for the task sets that are named here; for others
+        preferences: Number of evenly spread vectors, or the vectors.
+        bounds: Bounds of the epsilon-constraint method for the task sets named here. For others
             they are derived from the baselines, one per preference.
-        adaptive: How many more vectors every method is trained at, one after the other, each where
-            its front so far has the largest gap.
-        folds: Of a root with folds; one training each. None takes ``data.fold`` alone.
-        seeds: One training each.
-        repeats: Seeds of a method that takes no preference, from each of `seeds` on: as many runs
-            as others have vectors, where figures are to show them alike.
-        baselines: Whether to train each task alone, which Δm and the hypervolume are scaled by.
-        retries: How often a run is begun again that failed or whose process was killed, by a
-            machine short of memory, say. It goes on from its last checkpoint.
+        adaptive: Number of additional vectors per method, each in the largest gap of its front.
+        folds: Folds of a root; every fold has its own runs. None takes only ``data.fold``.
+        seeds: Seeds of the runs; every seed has its own runs.
+        repeats: Number of successive seeds, from each of `seeds` on, for a method without a
+            preference, so that it can have as many runs as methods with vectors.
+        baselines: Whether to train each task alone, as the scale of Δm and the hypervolume.
+        retries: Largest number of times that a run is resumed after it failed or its process was
+            killed, for example for lack of memory.
     """
 
     methods: Annotated[tuple[_StudyMethod, ...], Field(min_length=1)] = ("ls", "wc", "mgda")

@@ -1,1 +1,1 @@
-"""From a data config to the lists that a run trains on, and their batches."""
+"""The data of a run: splits from a data config, and their batches."""

@@ -1,4 +1,4 @@
-"""Which lists a training step sees: samplers and loaders from a config."""
+"""The batches of a training: samplers and loaders from a config."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -23,8 +23,7 @@ from ..config import TrainConfig
 from ..distributed import ALONE, ProcessGroup
 
 PREFETCH = 4
-"""Batches made ahead of a GPU. On a CPU the model has the cores, and making batches ahead of it
-would only take them away."""
+"""Batches prefetched for a GPU. On a CPU, prefetching would take cores from the model."""
 
 
 def training_loader(
@@ -36,15 +35,17 @@ def training_loader(
     group: ProcessGroup,
     main: str,
 ) -> Loader:
-    """The batches of a training: the same for any number of processes, of which each has a share.
+    """Return a loader of the training batches, of which every process of the group has a share.
+
+    The batches are the same for any number of processes.
 
     Args:
         config: Batch sizes, the policy for long lists, static shapes.
         dataset: The training split.
-        seed: Of the order.
-        device: Batches for a GPU are made ahead, in page-locked memory.
+        seed: Seed of the order.
+        device: Device of the model; batches for a GPU are prefetched into page-locked memory.
         group: The processes that share each batch.
-        main: The task of which a list that is sampled down keeps a relevant document.
+        main: The task for which a list that is sampled down keeps a relevant document.
 
     Raises:
         ValueError: A list is longer than a batch may be, or a batch is smaller than the group.
@@ -57,7 +58,7 @@ def training_loader(
     sampler: BucketBatchSampler | StaticBatchSampler
     if config.static_shapes:
         if group.size > 1:
-            raise ValueError("`train.static_shapes` is for one process, got several")
+            raise ValueError(f"`train.static_shapes` needs one process, got {group.size}")
         sampler = StaticBatchSampler(
             lengths,
             list_lengths=static_lengths(lengths, config.static_shapes),
@@ -80,7 +81,7 @@ def training_loader(
 
 @dataclass(frozen=True, eq=False)
 class _Share(RankingDataset):
-    """A data set that gives this process its share of every batch asked for."""
+    """A data set that returns this process's share of every batch."""
 
     group: ProcessGroup = ALONE
 
@@ -95,6 +96,6 @@ class _Share(RankingDataset):
         mine = self.group.share(list(indices))
         if mine:
             return super().batch(mine, **options)
-        # Fewer lists than processes: one without documents, which teaches nothing.
+        # There are fewer lists than processes: return a list without documents.
         empty = super().batch(indices[:1], **options)
         return dataclasses.replace(empty, mask=torch.zeros_like(empty.mask))

@@ -1,4 +1,4 @@
-"""From a data config to the splits a run trains, selects and reports on."""
+"""Load the splits of a data config."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from ltr_data.datasets import letor, resolve_inputs, resolve_tasks, synthetic
 from ..config import DataConfig, EvaluationConfig
 
 LARGEST_GAIN_LABEL = 30.0
-"""Labels above it make 2^label − 1 count nothing but the largest; the same limit as LightGBM's."""
+"""Largest label for the gain 2^label − 1, as in LightGBM. Above it, the largest label dominates."""
 
 LARGE_FILE_BYTES = 20_000_000
-"""Files below it are converted at once; above it the progress is shown."""
+"""Size above which the conversion of a file shows its progress."""
 
 _TRANSFORMS: Mapping[str, type[LogStandardize] | type[Standardize] | None] = {
     "log_standardize": LogStandardize,
@@ -30,18 +30,18 @@ _TRANSFORMS: Mapping[str, type[LogStandardize] | type[Standardize] | None] = {
 
 @dataclass(frozen=True)
 class Splits:
-    """The data of a study: labels chosen, features as they are in the files.
+    """The data of a study, with chosen labels and untransformed features.
 
-    The ranker that is trained has the transform inside, so that training and use see the same
-    numbers, and a memory-mapped file is not copied.
+    The trained ranker contains the transform, so that training and use see the same numbers and a
+    memory-mapped file is not copied.
 
     Attributes:
-        train: What is learned from.
-        validation: What chooses the epoch.
-        test: What is reported; None where the data have none.
+        train: Training lists.
+        validation: Lists that choose the epoch.
+        test: Lists that are reported; None if the data have none.
         transform: The feature transform fitted on `train`, or None.
-        source: Where the data come from, for the record and the report.
-        width: How many columns the files have, labels included; None where that is not known.
+        source: Source of the data, for the record and the report.
+        width: Number of columns of the files, labels included; None if unknown.
     """
 
     train: RankingDataset
@@ -62,12 +62,12 @@ class Splits:
         return {name: split.checksum() for name, split in self.items().items()}
 
     def items(self) -> dict[str, RankingDataset]:
-        """The splits by name, those there are."""
+        """Return the existing splits by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
 
     def measured(self) -> dict[str, RankingDataset]:
-        """The splits by name that rankers are measured on: all but the training lists."""
+        """Return the splits that rankers are evaluated on, all but the training split, by name."""
         return {name: split for name, split in self.items().items() if name != "train"}
 
 
@@ -95,7 +95,7 @@ _Loaded = tuple[RankingDataset, dict[str, RankingDataset], int]
 
 
 def _generate(config: DataConfig) -> _Loaded:
-    """The training split, the others, and the number of columns, of synthetic lists."""
+    """Generate synthetic lists: the training split, the others, and the number of columns."""
     size = config.synthetic
     tables = synthetic.splits(
         (size.train_queries, size.validation_queries, size.test_queries),
@@ -113,19 +113,19 @@ def _generate(config: DataConfig) -> _Loaded:
 
 
 def _synthetic_seed(config: DataConfig) -> int:
-    """Of a fold; the folds of the same seed are different draws."""
+    """Return the seed of a fold; the folds of one seed are different draws."""
     return config.synthetic.seed + 1_000 * ((config.fold or 1) - 1)
 
 
 def _open(config: DataConfig, root: Path) -> _Loaded:
-    """The same, mapped from files that are converted once."""
+    """Map files, which are converted once: the training split, the others, number of columns."""
     if not root.is_dir():
         raise FileNotFoundError(
             f"`data.path` must be the folder with the lists, there is no {root}; "
             "--data names another"
         )
     paths = letor.find_splits(root, fold=config.fold)
-    # Sparse files may leave out the last features: the training split says how many there are.
+    # Sparse files may leave out the last features, so the training split defines their number.
     every = _mapped(paths["train"], config.cache).feature_ids
     specs, inputs = _columns(config, every)
     train = _mapped(paths.pop("train"), config.cache, specs, inputs)
@@ -144,18 +144,18 @@ def open_inputs(
     cache: Path | None = None,
     width: int | None = None,
 ) -> RankingDataset:
-    """A file with the inputs that a ranker was trained on; its labels do not matter.
+    """Open a file with the inputs that a ranker was trained on, whatever its labels.
 
     Args:
         path: The file.
         feature_ids: The ranker's columns.
         cache: Folder for the converted file; None is the user's cache folder.
-        width: The largest number of columns, labels included: that of the training files.
+        width: Number of columns of the training files, labels included; the file may have fewer.
 
     Raises:
-        FileNotFoundError: When there is no such file.
-        ValueError: When a line is malformed, the ranker's columns are not all there, or there are
-            more columns than it can have been trained on.
+        FileNotFoundError: The file does not exist.
+        ValueError: A line is malformed, columns of the ranker are missing, or the file has more
+            columns than `width`.
     """
     relevance = (LabelSpec("relevance"),)
     there = _mapped(path, cache, relevance).feature_ids
@@ -191,9 +191,9 @@ def _mapped(
 def _columns(
     config: DataConfig, feature_ids: tuple[int, ...]
 ) -> tuple[list[LabelSpec], Collection[int] | None]:
-    """Which columns are the labels, and which the inputs."""
-    # A preset takes its columns out of the inputs; a list of inputs must do so itself, and a task
-    # whose column it names is refused by the data set.
+    """Return the specs of the labels, and the input columns."""
+    # A preset removes label columns from the inputs. A list of inputs must leave them out; the data
+    # set rejects a task whose column is in the list.
     preset = config.inputs if isinstance(config.inputs, str) else "all"
     specs = _label_specs(config.tasks, feature_ids, preset)
     if isinstance(config.inputs, str):
@@ -202,19 +202,19 @@ def _columns(
 
 
 def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
-    """Reads or generates the data of a config; the same config twice in a row is read once.
+    """Read or generate the data of a config; recent configs are cached.
 
     Args:
-        config: Which data and which tasks.
-        evaluation: Its gain bounds the labels.
+        config: Source and tasks of the data.
+        evaluation: Config of the gain, which limits the labels.
 
     Returns:
         The splits.
 
     Raises:
-        FileNotFoundError: When the folder or a split it needs is missing.
-        ValueError: For a malformed line, an unknown task, a task whose column would stay among
-            the inputs, or a label that the gain cannot hold.
+        FileNotFoundError: The folder or a required split is missing.
+        ValueError: A line is malformed, a task is unknown, the column of a task is among the
+            inputs, or a label is too large for the gain.
     """
     splits = _load(config.model_dump_json())
     if evaluation.gain == "exp2":
@@ -226,7 +226,7 @@ def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
 def _label_specs(
     tasks: tuple[str | dict[str, Any], ...], feature_ids: tuple[int, ...], preset: str
 ) -> list[LabelSpec]:
-    """A spec per task; those named are looked up together, so that a name given twice is seen."""
+    """Return a spec per task; names are resolved together, so that duplicates are found."""
     names = [task for task in tasks if isinstance(task, str)]
     named = iter(resolve_tasks(names, feature_ids, preset=preset) if names else ())
     return [next(named) if isinstance(t, str) else LabelSpec.from_dict(t) for t in tasks]

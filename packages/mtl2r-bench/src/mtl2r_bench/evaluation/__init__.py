@@ -1,1 +1,1 @@
-"""Measuring rankers: metrics, certificates, the choice of the epoch, baselines."""
+"""Evaluation of rankers: metrics, certificates, the choice of the epoch, reference rankers."""

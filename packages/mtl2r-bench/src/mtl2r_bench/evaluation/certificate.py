@@ -1,4 +1,4 @@
-"""What a trained ranker can prove of itself, on a fixed sample of its training lists."""
+"""The certificate of a trained ranker, computed on a fixed sample of the training lists."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,11 +16,11 @@ from ..data.batches import training_loader
 from ..data.splits import Splits
 from ..distributed import ALONE
 from ..table import METHODS
-from .evaluate import label_scores, task_mask
+from .evaluate import label_scores, sum_and_count, task_mask
 
 LISTS = 256
-"""Training lists of the sample, the same for all runs on the same data; all where there are less.
-Enough for losses within a few per cent, at the cost of a fraction of an epoch."""
+"""Largest number of training lists in the sample, which is the same for all runs on the same data.
+It gives losses within a few per cent at a fraction of the cost of an epoch."""
 
 _SEED = 20_260_214
 
@@ -33,25 +33,25 @@ def certificate(
     trained: list[int],
     device: torch.device,
 ) -> dict[str, Any]:
-    """How near a ranker is to Pareto stationarity, to its preference's ray and to its bounds.
+    """Measure how near a ranker is to Pareto stationarity, to its preference's ray and its bounds.
 
-    The residual min_{α ∈ Δ} ‖Jᵀα‖ is that of all parameters, with dropout off. Losses are given
-    with dropout off and as training sees them, with dropout on: it is the latter that a method
-    brings onto a ray or below a bound, and that other runs take their bounds from.
+    The residual min_{α ∈ Δ} ‖Jᵀα‖ is over all parameters, with dropout off. Losses are given with
+    dropout off and, as in training, with dropout on. Methods bring the losses with dropout onto a
+    ray or below a bound, and other runs derive their bounds from them.
 
     Args:
-        config: Of the run.
-        splits: Its data.
-        ranker: What it trained.
+        config: Config of the run.
+        splits: Data of the run.
+        ranker: The trained ranker.
         loss: A loss of ltr_losses.
         trained: Indices of the run's tasks among the labels, the main one first.
-        device: Where to compute.
+        device: Device of the computation.
 
     Returns:
-        What the record holds: ``lists``; ``losses`` and ``training_losses`` of all labels;
-        ``gradient_norms``, ``kkt_residual``, ``kkt_relative`` (over the largest norm) and ``alpha``
-        of the run's tasks; ``ray_error`` for methods that aim at a ray, ``constraint_slack`` for
-        those with bounds, else None.
+        Entries of the record: ``lists``; ``losses`` and ``training_losses`` of all labels;
+        ``gradient_norms``, ``kkt_residual``, ``kkt_relative`` (divided by the largest norm) and
+        ``alpha`` of the run's tasks; ``ray_error`` for methods that aim at a ray and
+        ``constraint_slack`` for methods with bounds, else None.
     """
     labels = splits.tasks
     tasks = [labels[i] for i in trained]
@@ -86,7 +86,7 @@ def certificate(
 
 
 class _Sample:
-    """The lists, and a ranker's losses on them."""
+    """A sample of the training lists, and a ranker's losses on it."""
 
     def __init__(
         self,
@@ -112,9 +112,9 @@ class _Sample:
         )
 
     def losses(self, *, gradients: bool) -> tuple[Tensor, Tensor]:
-        """Losses (label,), and with dropout off the Jacobian (task, param), in float64.
+        """Return the losses (label,) and the Jacobian (task, parameter), in float64.
 
-        Dropout is on where no gradients are asked for.
+        Without gradients, dropout is on and the Jacobian is zero.
         """
         training = self.ranker.training
         self.ranker.train(not gradients)
@@ -128,7 +128,7 @@ class _Sample:
                     label_scores(self._score, self.trained, self.labels)(batch),
                     batch.labels,
                     mask=task_mask(batch),
-                    reduction=_sum_and_count,
+                    reduction=sum_and_count,
                 )
                 if sums.dim() == 3:  # members of an ensemble, each with losses of its own
                     sums = sums.mean(dim=1)
@@ -155,7 +155,3 @@ class _Sample:
         self.loader.set_epoch(0)
         for batch in self.loader:
             yield batch.to(self.device)
-
-
-def _sum_and_count(values: Tensor, counts: Tensor) -> Tensor:
-    return torch.stack([values.sum(-1), counts.sum(-1).to(values.dtype)])

@@ -1,4 +1,4 @@
-"""Measuring a ranker: NDCG@k of every label and query from scores that are computed once."""
+"""Evaluation of a ranker: NDCG@k of every label and query, from scores that are computed once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ..config import EvaluationConfig
 from ..distributed import ALONE, ProcessGroup
 
 EVALUATION_TOKENS = 32_768
-"""Padded documents per batch: large enough to be fast, small enough for any machine."""
+"""Padded documents per batch, large enough for speed and small enough for any machine."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Evaluation:
         tasks: Names of the tasks.
         cutoffs: The k of NDCG@k.
         query_ids: Names of the queries.
-        values: (cutoff, task, query); NaN where a list has no relevant document for a task.
-        empty: What such a list counts in a mean, see `EvaluationConfig`.
+        values: Values (cutoff, task, query); NaN if a list has no relevant document for a task.
+        empty: Value of such a list in a mean, see `EvaluationConfig`.
     """
 
     tasks: tuple[str, ...]
@@ -39,17 +39,17 @@ class Evaluation:
     empty: str | float
 
     def counted(self) -> NDArray[np.float64]:
-        """`values` with the policy for lists without a relevant document applied."""
+        """Return `values` with `empty` applied to the lists without a relevant document."""
         if isinstance(self.empty, str):
             return self.values
         return np.where(np.isnan(self.values), self.empty, self.values)
 
     def means(self) -> NDArray[np.float64]:
-        """(cutoff, task): means over queries; NaN where no query counts."""
+        """Return the means (cutoff, task) over queries; NaN if no query counts."""
         return _nan_mean(self.counted())
 
     def standard_errors(self) -> NDArray[np.float64]:
-        """(cutoff, task): standard errors of `means` from the spread over queries."""
+        """Return the standard errors (cutoff, task) of `means` over queries."""
         values = self.counted()
         count = (~np.isnan(values)).sum(axis=-1)
         squares = (values - _nan_mean(values)[..., None]) ** 2
@@ -57,14 +57,14 @@ class Evaluation:
         return np.where(count > 1, np.sqrt(variance / np.maximum(count, 1)), np.nan)
 
     def named(self, values: NDArray[np.float64]) -> dict[str, dict[str, float]]:
-        """Values (cutoff, task) by the names of metric and task, as records hold them."""
+        """Return values (cutoff, task) by the names of metric and task, in the form of records."""
         return {
             f"ndcg@{k}": dict(zip(self.tasks, row.tolist(), strict=True))
             for k, row in zip(self.cutoffs, values, strict=True)
         }
 
     def at(self, cutoff: int) -> NDArray[np.float64]:
-        """(task,): the means of NDCG at this cut-off."""
+        """Return the means (task,) of NDCG at this cut-off."""
         means: NDArray[np.float64] = self.means()[self.cutoffs.index(cutoff)]
         return means
 
@@ -74,7 +74,7 @@ def evaluation_batches(
     group: ProcessGroup = ALONE,
     max_tokens: int = EVALUATION_TOKENS,
 ) -> Iterator[tuple[NDArray[np.int64], RankingBatch]]:
-    """Batches of lists of like length, with the indices of their queries.
+    """Yield batches of lists of similar length, with the indices of their queries.
 
     Each query is in one batch of one process of the group.
     """
@@ -85,12 +85,17 @@ def evaluation_batches(
 
 
 def task_mask(batch: RankingBatch) -> Tensor:
-    """The mask a loss or a metric takes: documents, and where a task lacks labels not those."""
+    """Return the mask of the documents, and of the known labels if the data have a label mask."""
     return batch.mask if batch.label_mask is None else batch.label_mask & batch.mask
 
 
+def sum_and_count(values: Tensor, counts: Tensor) -> Tensor:
+    """Reduce a loss to (2, task): the sum over the batch, and the number of lists with a loss."""
+    return torch.stack([values.sum(-1), counts.sum(-1).to(values.dtype)])
+
+
 def scorer(model: nn.Module, device: torch.device) -> Callable[[RankingBatch], Tensor]:
-    """The model as a function from batches to scores: no dropout, no graph."""
+    """Return the model as a function from batches to scores, without dropout or a graph."""
 
     def score(batch: RankingBatch) -> Tensor:
         training = model.training
@@ -106,21 +111,21 @@ def scorer(model: nn.Module, device: torch.device) -> Callable[[RankingBatch], T
 def label_scores(
     score: Callable[[RankingBatch], Tensor], trained: Sequence[int], labels: int
 ) -> Callable[[RankingBatch], Tensor]:
-    """Scores for every label of the data, from a ranker that was trained on some of them.
+    """Return a function that scores every label, from a ranker that was trained on some of them.
 
-    One score that all tasks share ranks for every label. Of one score per task, each ranks for its
-    own, and the main task's for the labels that were not trained.
+    A score that all tasks share ranks for every label. With one score per task, a label that was
+    not trained takes the score of the main task.
 
     Args:
-        score: The ranker.
+        score: Scoring function of the ranker.
         trained: Indices of its tasks among the labels, the main one first.
-        labels: How many labels there are.
+        labels: Number of labels.
     """
     source = [trained.index(i) if i in trained else 0 for i in range(labels)]
 
     def every(batch: RankingBatch) -> Tensor:
         scores = score(batch)
-        if scores.dim() == 4:  # in training, each member of an ensemble by itself
+        if scores.dim() == 4:  # an ensemble in training scores for each member
             return scores if scores.shape[1] == 1 else scores[:, source]
         return scores if scores.dim() == 2 else scores[source]
 
@@ -135,12 +140,12 @@ def evaluate(
     *,
     ties: Literal["stable", "average"] = "stable",
 ) -> Evaluation:
-    """Measures a scoring function on a data set.
+    """Evaluate a scoring function on a data set.
 
     Args:
-        score: From a batch to scores (batch, list), or (task, batch, list).
-        dataset: With labels of all tasks.
-        config: Cut-offs, gain, and what an empty list counts.
+        score: A function from a batch to scores (batch, list) or (task, batch, list).
+        dataset: Lists with the labels of all tasks.
+        config: Cut-offs, gain, and the value of an empty list.
         group: The processes that share the work; each gets the whole result.
         ties: ``"stable"`` keeps the file's order of equal scores, ``"average"`` takes the
             expectation over their orders.
@@ -149,7 +154,7 @@ def evaluate(
         The values per cut-off, task and query.
 
     Raises:
-        ValueError: When a score is not finite; the query is named.
+        ValueError: A score is not finite; the message names the query.
     """
     values = np.full((len(config.cutoffs), len(dataset.tasks), len(dataset)), np.nan)
     for indices, batch in evaluation_batches(dataset, group):
@@ -170,13 +175,13 @@ def evaluate(
                 reduction="none",
             ).numpy()
     parts = torch.stack(group.gather(torch.from_numpy(values)))
-    # A query is measured by one process; for the others it is NaN.
+    # One process evaluates a query; the others have NaN for it.
     values = torch.where(parts.isnan().all(dim=0), torch.nan, parts.nansum(dim=0)).numpy()
     return Evaluation(dataset.tasks, config.cutoffs, dataset.query_ids, values, config.empty)
 
 
 def query_table(measured: Mapping[str, Evaluation]) -> pa.Table:
-    """Long form: split, query, task, metric, value; null where a list has no relevant document."""
+    """Build a table of split, query, task, metric and value; null without a relevant document."""
     tables = []
     for split, result in measured.items():
         cutoffs, tasks, queries = result.values.shape

@@ -1,4 +1,4 @@
-"""Scores of a trained ranker for a whole file."""
+"""Score a whole file with a trained ranker."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -22,7 +22,7 @@ from .tree_ranker import TreeRanker
 Format = Literal["scores", "trec"]
 
 _LINES = 100_000
-"""Lines that are written at a time."""
+"""Number of lines per write."""
 
 
 def predict(
@@ -36,29 +36,29 @@ def predict(
     device: str = "cpu",
     on_progress: Callable[[int, int], None] = lambda done, documents: None,
 ) -> int:
-    """Scores every document of a ranking file.
+    """Score every document of a ranking file.
 
-    The file is converted once and mapped into memory, so that it may be larger than that.
+    The file is converted once and mapped into memory, so it may be larger than the memory.
 
     Args:
-        model: A run's folder, or a ranker's, boosted trees among them.
+        model: Folder of a run or of a ranker. Boosted trees are supported.
         data: A ranking file that `ltr_data.open` reads, with the columns the model was trained on.
-        out: The file to write; it is there when it is complete.
-        form: ``"scores"`` is one score per line, in the order of the documents; ``"trec"`` is a
-            TREC run, ``query Q0 document rank score tag``, best first, where a document's name is
-            its place in the query's list, from 1.
-        task: Whose scores, where the ranker has a score per task.
+        out: The file to write, atomically.
+        form: ``"scores"`` is one score per line, in the order of the documents. ``"trec"`` is a
+            TREC run, ``query Q0 document rank score tag``, best first; the name of a document is
+            its position in the query's list, from 1.
+        task: Task of the scores, if the ranker has a score per task.
         cache: Folder for the converted file; None is the user's cache folder.
-        device: Where the model computes.
-        on_progress: Called after every batch with the documents done and all there are.
+        device: Device of the computation.
+        on_progress: Called after every batch with the numbers of scored and of all documents.
 
     Returns:
         The number of documents.
 
     Raises:
-        FileNotFoundError: When there is no such model or file.
-        ValueError: When the model is damaged, the file malformed or of other columns, `task` is
-            not a task of the ranker, or a score is not finite.
+        FileNotFoundError: The model or the file does not exist.
+        ValueError: The model is damaged, the file is malformed or has other columns, `task` is not
+            a task of the ranker, or a score is not finite.
     """
     place = pick_device(device)
     if (file_of_trees := Path(model) / TREES_FILE).is_file():
@@ -81,11 +81,11 @@ def predict(
 
 
 def load_ranker(model: str | Path) -> Ranker:
-    """The ranker of a run's folder, or of its own.
+    """Load the ranker from the folder of a run or of the ranker.
 
     Raises:
-        FileNotFoundError: When there is none.
-        ValueError: When it is damaged, or no network but boosted trees.
+        FileNotFoundError: The folder has no ranker.
+        ValueError: The ranker is damaged, or consists of boosted trees.
     """
     folder = Path(model)
     if (trees := folder / TREES_FILE).is_file():
@@ -104,12 +104,12 @@ def score_dataset(
     task: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, documents: None,
 ) -> NDArray[np.float32]:
-    """(document,) the scores of a data set's documents, in its order.
+    """Return the scores (document,) of a data set, in its order.
 
-    `task` says whose, where the ranker has a score per task.
+    `task` chooses the scores if the ranker has a score per task.
 
     Raises:
-        ValueError: When a score is not finite; the query is named.
+        ValueError: A score is not finite; the message names the query.
     """
     score = scorer(ranker, device)
     found = np.empty(dataset.num_documents, dtype=np.float32)
@@ -127,7 +127,7 @@ def score_dataset(
 
 
 def _which(ranker: Ranker, task: str | None) -> int | None:
-    """The index of the task whose scores are wanted; None where there is one score for all."""
+    """Return the index of a task; None if the ranker has one score for all tasks."""
     if getattr(ranker.model, "num_tasks", None) is None:
         if task is not None:
             raise ValueError(f"`task` must be left out: one score is for all tasks, got {task!r}")

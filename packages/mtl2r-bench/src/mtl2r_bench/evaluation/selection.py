@@ -1,4 +1,4 @@
-"""What a run trains on, and what chooses its epoch."""
+"""The trained tasks of a run, and the metric that chooses its epoch."""
 
 import math
 
@@ -11,10 +11,10 @@ from .evaluate import Evaluation
 
 
 def trained_tasks(config: RunConfig, labels: tuple[str, ...]) -> list[int]:
-    """Indices, among the data's labels, of the tasks whose losses are computed, the main one first.
+    """Return the indices of the trained tasks among the data's labels, the main one first.
 
     Raises:
-        ValueError: When the run's tasks, or its method's task or preference, do not fit the labels.
+        ValueError: The run's tasks, or its method's task or preference, do not match the labels.
     """
     method = config.method
     if lookup(METHODS, method.name, "method").is_baseline:
@@ -45,7 +45,7 @@ def trained_tasks(config: RunConfig, labels: tuple[str, ...]) -> list[int]:
 def selection_weights(
     config: RunConfig, labels: tuple[str, ...], trained: list[int]
 ) -> NDArray[np.float64]:
-    """(label,) weights of the validation metric that chooses the epoch, see `EvaluationConfig`."""
+    """Return the weights (label,) of the metric that chooses the epoch, see `EvaluationConfig`."""
     weights = np.zeros(len(labels))
     if config.evaluation.select_tasks == "main":
         weights[trained[0]] = 1.0
@@ -57,10 +57,10 @@ def selection_weights(
 
 
 def selection_value(measured: Evaluation, weights: NDArray[np.float64], config: RunConfig) -> float:
-    """The validation metric that chooses the epoch.
+    """Compute the validation metric that chooses the epoch.
 
     Raises:
-        ValueError: When no validation list has a relevant document for a task that counts.
+        ValueError: No validation list has a relevant document for a task with a positive weight.
     """
     means = measured.at(config.evaluation.select_cutoff)
     used = weights > 0
@@ -74,7 +74,7 @@ def selection_value(measured: Evaluation, weights: NDArray[np.float64], config: 
 
 
 def position(config: RunConfig) -> float | None:
-    """Where a run stands along its method's sweep: of two tasks, the weight of the first."""
+    """Return a run's position along its method's sweep: for two tasks, the weight of the first."""
     preference = config.method.preference
     if preference is None:
         return config.method.position

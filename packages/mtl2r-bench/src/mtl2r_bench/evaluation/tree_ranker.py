@@ -1,4 +1,4 @@
-"""Boosted trees as a ranker: LightGBM's trees, from a file or from training, score batches."""
+"""Boosted trees as a ranker: LightGBM's trees, from a file or from training."""
 
 import importlib
 import re
@@ -16,7 +16,7 @@ from ltr_data import RankingBatch, RankingDataset
 _ROWS = 1 << 16
 
 COLUMN = "feature_"
-"""What the trees' names of the columns begin with; the column's number follows."""
+"""Prefix of the column names in the trees; the column's number follows."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class TreeRanker:
     """A trained booster.
 
     Attributes:
-        booster: LightGBM's.
-        count: How many trees were best on validation; those that are used.
-        seconds: Of the training.
+        booster: LightGBM's booster.
+        count: Number of trees that was best on validation; the later trees are not used.
+        seconds: Seconds that the training took.
     """
 
     booster: Any
@@ -35,11 +35,11 @@ class TreeRanker:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Trees from the file that `text` was written to.
+        """Read trees from the file that `text` was written to.
 
         Raises:
-            ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
-            ValueError: When the file is damaged, or does not name the columns.
+            ImportError: LightGBM (``pip install "mtl2r-bench[gbdt]"``) is not installed.
+            ValueError: The file is damaged, or does not name the columns.
         """
         lightgbm = require_lightgbm()
         try:
@@ -50,17 +50,17 @@ class TreeRanker:
             if not re.fullmatch(rf"{COLUMN}\d+", name):
                 raise ValueError(
                     f"{path}: the trees do not say which columns they were trained on (expected "
-                    f"names like {COLUMN}1, found {name}): train them anew"
+                    f"names like {COLUMN}1, found {name}): train them again"
                 )
         return cls(booster, booster.current_iteration(), 0.0)
 
     @property
     def feature_ids(self) -> tuple[int, ...]:
-        """The file's columns that the trees see, in their order."""
+        """The columns of the file that the trees use, in their order."""
         return tuple(int(name.removeprefix(COLUMN)) for name in self.booster.feature_name())
 
     def __call__(self, batch: RankingBatch) -> Tensor:
-        """Scores (batch, list) of a batch; 0 where there is padding."""
+        """Return the scores (batch, list) of a batch; 0 at padding."""
         scores = torch.zeros(batch.mask.shape)
         predicted = self.booster.predict(
             batch.features[batch.mask].numpy(), num_threads=torch.get_num_threads()
@@ -69,7 +69,7 @@ class TreeRanker:
         return scores
 
     def predict(self, dataset: RankingDataset) -> NDArray[np.float32]:
-        """(document,) scores."""
+        """Return the scores (document,) of a data set."""
         rows = range(0, dataset.num_documents, _ROWS)
         parts = [
             self.booster.predict(
@@ -82,22 +82,22 @@ class TreeRanker:
 
     @property
     def text(self) -> str:
-        """The trees that are used, as `lightgbm.Booster(model_str=...)` reads them."""
+        """The used trees in the format that `lightgbm.Booster(model_str=...)` reads."""
         return str(self.booster.model_to_string(num_iteration=self.count))
 
     @property
     def parameters(self) -> int:
-        """Numbers that the trees consist of: a feature and a threshold a split, a value a leaf."""
+        """Number of parameters: a feature and a threshold per split, a value per leaf."""
         model = self.booster.dump_model(num_iteration=self.count)
         leaves = [tree["num_leaves"] for tree in model["tree_info"]]
         return sum(3 * count - 2 for count in leaves)
 
 
 def require_lightgbm() -> Any:
-    """The module.
+    """Import LightGBM.
 
     Raises:
-        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
+        ImportError: LightGBM (``pip install "mtl2r-bench[gbdt]"``) is not installed.
     """
     try:
         return importlib.import_module("lightgbm")

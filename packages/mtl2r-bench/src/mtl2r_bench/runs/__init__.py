@@ -1,1 +1,1 @@
-"""The folders and files of runs and studies; the only code that opens them."""
+"""The folders and files of runs and studies. Only this code opens them."""

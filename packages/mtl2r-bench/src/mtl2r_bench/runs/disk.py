@@ -1,4 +1,4 @@
-"""Files that cannot be written or read: the reason in words, and asked for before the work."""
+"""Reasons why a file cannot be written or read, and a check before the work."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 _BLOCK = 4_096
-"""Bytes that a place is asked to take; a full disk takes an empty file."""
+"""Bytes that the check writes, since a full disk still accepts an empty file."""
 
 _REASONS = {
     errno.EACCES: "permission denied",
@@ -23,9 +23,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def explain(error: OSError) -> str:
-    """What the system refused, in one line: the path, then the reason.
+    """Describe a system error in one line: the path, then the reason.
 
-    This package's own messages are left as they are.
+    Messages of this package are returned unchanged.
 
     Examples:
         >>> explain(PermissionError(errno.EACCES, "Permission denied", "runs/x"))
@@ -45,15 +45,15 @@ def explain(error: OSError) -> str:
 
 
 def writable(path: Path, option: str, *, folder: bool = False) -> None:
-    """Finds out before the work whether its result can be written; nothing is left behind.
+    """Check before the work that its result can be written; leave nothing behind.
 
     Args:
-        path: Of the result.
-        option: What the user gave it as, for the message.
-        folder: Whether it is a folder; those above it are made where they are missing.
+        path: Path of the result.
+        option: Name of the option that gave the path, for the message.
+        folder: Whether the result is a folder. Missing parent folders are then made later.
 
     Raises:
-        OSError: When it cannot, with the option, the path and the reason.
+        OSError: The result cannot be written; the message has the option, path and reason.
 
     Examples:
         >>> writable(Path(__file__, "runs"), "--out", folder=True)  # doctest: +ELLIPSIS
@@ -88,7 +88,7 @@ def _reason(error: OSError) -> str:
 
 
 def _there(path: Path) -> Path:
-    """The path, or the nearest above it that exists; a file where one is in the way."""
+    """Return the path, or its nearest parent that exists, which may be a file."""
     while not os.path.lexists(path) and path != path.parent:
         path = path.parent
     return path

@@ -1,6 +1,6 @@
-"""The one place that writes and reads the small files of runs and studies.
+"""Read and write the small files of runs and studies.
 
-Files are written beside their place and renamed, so that a kill leaves the old one or the new one.
+Writes are atomic: a kill leaves the old file or the new one.
 """
 
 import json
@@ -15,7 +15,7 @@ from ltr_data.files import atomic_write
 
 
 class DamagedError(ValueError):
-    """A file that this package wrote is not what it was; the message names it."""
+    """A file that this package wrote is damaged; the message names the file."""
 
 
 def read_json(path: Path, *keys: str) -> dict[str, Any]:
@@ -23,10 +23,10 @@ def read_json(path: Path, *keys: str) -> dict[str, Any]:
 
     Args:
         path: The file.
-        keys: What must be in it.
+        keys: Required keys.
 
     Raises:
-        DamagedError: It is not JSON, or no object with these keys.
+        DamagedError: The file is not JSON, or is not an object with these keys.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def read_json(path: Path, *keys: str) -> dict[str, Any]:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file, whole or not at all; text as UTF-8."""
+    """Write a file atomically, text as UTF-8."""
     with atomic_write(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 

@@ -1,4 +1,4 @@
-"""What a record must have, how its parts must agree, and what it was made with."""
+"""The schema of a record, and the environment that it was made in."""
 
 import platform
 import subprocess
@@ -16,7 +16,7 @@ _Measured = dict[str, dict[str, dict[str, float]]]
 
 
 class Record(BaseModel):
-    """What every record has, see `mtl2r_bench.training.summary`."""
+    """The entries of every record, see `mtl2r_bench.training.summary`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -54,7 +54,7 @@ class Record(BaseModel):
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a result was made with: revision, versions, machine."""
+    """Return the environment of a result: revision, versions, machine."""
     return {
         "revision": _revision(),
         "versions": {name: version(name) for name in _PACKAGES},
@@ -66,7 +66,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def _revision() -> str | None:
-    """The checkout's commit, with "+" where files differ from it; None outside a checkout."""
+    """Return the checkout's commit, with "+" if files differ from it; None outside a checkout."""
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:

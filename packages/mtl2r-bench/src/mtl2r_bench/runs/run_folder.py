@@ -2,7 +2,7 @@
 
 config.toml         the run's config, defaults included
 log.jsonl           one line per finished epoch, appended
-last.safetensors    everything that is needed to go on after the last finished epoch
+last.safetensors    the last checkpoint, from which a training resumes
 ranker/             the ranker of the chosen epoch (`mtl2r_models.Ranker.load`)
 trees.txt           instead of these three, for boosted trees (`lightgbm.Booster`)
 queries.parquet     metrics per query of the chosen epoch
@@ -35,16 +35,16 @@ from .files import DamagedError, read_json, write, write_json, write_parquet
 from .record import Record
 
 TREES_FILE = "trees.txt"
-"""What a run of boosted trees has in place of a ranker: `lightgbm.Booster(model_file=...)`."""
+"""File of boosted trees, in place of a ranker: `lightgbm.Booster(model_file=...)` reads it."""
 
 _SHARED = "conditioned-"
-"""What the name of a training begins with that several runs share."""
+"""Prefix of the folder name of a training that several runs share."""
 
 _SHOWN = 4
-"""Differences between two configs that a message names."""
+"""Largest number of differences between two configs in a message."""
 
 _PATIENCE = 50
-"""Tenths of a second that a process waits for another to leave its folder."""
+"""Tenths of a second that a process waits for another to release its folder."""
 
 
 class RunFolder:
@@ -77,16 +77,16 @@ class RunFolder:
     def training(
         self, config_toml: str, group: ProcessGroup, *, wait: bool = False
     ) -> Iterator[None]:
-        """Hold the folder for one training: make it, or take up one of the same config.
+        """Hold the folder for one training: make it, or resume one with the same config.
 
-        The group's first process does so. A damaged record is set aside, so that the run is
-        finished again; why it failed before is forgotten. Where a mistake is found before there is
-        anything to keep, no folder is left.
+        The group's first process does this. A damaged record is set aside, so that the training
+        rebuilds it, and the error of an earlier attempt is deleted. If an error comes before there
+        is anything to keep, the folder is removed.
 
         Args:
             config_toml: The run's config.
-            group: The processes that train.
-            wait: Whether to wait for another process that trains here, however long it takes.
+            group: The processes that train together.
+            wait: Whether to wait without limit for another process that trains here.
 
         Raises:
             ValueError: The folder holds a run of another config, or another process trains in it.
@@ -119,7 +119,7 @@ class RunFolder:
             self.record.replace(self.record.with_name(f"{self.record.name}.damaged"))
 
     def _hold(self, wait: bool) -> None:
-        """Keep other processes out; one that was just killed may need a moment to end."""
+        """Acquire the lock; a process that was just killed may need a moment to end."""
         tries = 0
         while not self.lock.acquire():
             tries += 1
@@ -152,7 +152,7 @@ class RunFolder:
             )
 
     def finished(self) -> dict[str, Any] | None:
-        """Return the record, or None where the run has not finished; nothing else decides that.
+        """Return the record, or None if the run has not finished.
 
         Raises:
             DamagedError: The file cannot be read, contradicts itself or the config beside it, or
@@ -169,7 +169,7 @@ class RunFolder:
         return read_json(self.record)
 
     def damage(self) -> str | None:
-        """Return what is wrong with the record; None where nothing is, or where there is none."""
+        """Return the fault of the record; None if it is valid or does not exist."""
         if not self.record.is_file():
             return None
         try:
@@ -185,7 +185,7 @@ class RunFolder:
         return None if fault is None else f"{self.record}: damaged, {fault}"
 
     def _misfit(self, record: Mapping[str, Any]) -> str | None:
-        """Return where a record contradicts the files beside it."""
+        """Return the contradiction between a record and the files beside it; None without one."""
         if not self.queries.is_file():
             return f"{self.queries.name} is not beside it"
         if self.config.is_file():
@@ -201,12 +201,12 @@ class RunFolder:
         return None
 
     def fail(self, error: str) -> None:
-        """Keep why the run failed, for `mtl2r-bench status`."""
+        """Write the error of a failed run, for `mtl2r-bench status`."""
         if self.path.is_dir():  # a mistake in the config leaves no folder
             write_json(self.error, {"error": error}, indent=None)
 
     def failure(self) -> str | None:
-        """Return why the run failed the last time; None where it did not."""
+        """Return the error of the run's last attempt; None if it did not fail."""
         if not self.error.is_file():
             return None
         return str(read_json(self.error, "error")["error"])
@@ -231,10 +231,10 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def epochs(self) -> list[dict[str, Any]]:
-        """Return the log's lines; a last line that a kill cut short is left out.
+        """Return the log's lines, without a last line that a kill cut short.
 
         Raises:
-            DamagedError: Another line is not what `append` writes.
+            DamagedError: Another line is invalid.
         """
         if not self.log.is_file():
             return []
@@ -247,12 +247,12 @@ class RunFolder:
             ) from error
 
     def rewind(self, epochs: int) -> None:
-        """Keep the first `epochs` lines of the log: those of which the state was saved."""
+        """Keep the first `epochs` lines of the log, whose state was saved."""
         if not self.log.is_file():
             return
         lines = self.epochs()[:epochs]
         write(self.log, "".join(json.dumps(line) + "\n" for line in lines))
 
     def copy_log(self, training: Self) -> None:
-        """Take over the log of a training that runs share."""
+        """Copy the log of a shared training."""
         write(self.log, training.log.read_bytes())

@@ -31,15 +31,15 @@ class StudyFolder:
         self.lock = FileLock(self.path / "lock")
 
     def references_of(self, fold: int | None) -> Path:
-        """The references of a fold of ``study.folds``; of the only one, None."""
+        """Return the references file of a fold in ``study.folds``; None means a single fold."""
         return self.path / ("references.json" if fold is None else f"references-fold{fold}.json")
 
     def begun(self) -> tuple[StudyConfig, tuple[str, ...]]:
-        """The config of the study, and the true names of its labels.
+        """Return the config of the study, and the full names of its labels.
 
         Raises:
-            FileNotFoundError: When no study was begun here.
-            ValueError: When the files are damaged.
+            FileNotFoundError: No study was begun here.
+            ValueError: The files are damaged.
         """
         if self.study.is_file():
             study = validate(StudyConfig, load_study(self.study), str(self.study))

@@ -1,1 +1,1 @@
-"""Many runs: which there are, what they take, how they are computed, how far they are."""
+"""Studies: the plan of their runs, the sweep, its backends, and the status."""

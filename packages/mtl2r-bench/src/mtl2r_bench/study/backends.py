@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are computed: processes of this machine, or a Ray cluster."""
+"""The backends that compute the runs of a sweep: local processes, or a Ray cluster."""
 
 import getpass
 import os
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class WorkerLostError(RuntimeError):
-    """A process that computed runs was killed."""
+    """A worker process was killed."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Backend:
     """Where runs are computed, and how many at a time.
 
     Attributes:
-        name: ``"local"`` are processes of this machine, ``"ray"`` those of a Ray cluster, whose
-            machines see the study's folder and the data under the same paths.
-        jobs: Runs at a time; None takes one per core, or on GPUs as many as `runs_per_gpu` allows.
-        address: Of a Ray cluster to join; None starts one on this machine.
+        name: ``"local"`` uses processes of this machine, ``"ray"`` those of a Ray cluster, whose
+            machines must have the study's folder and the data under the same paths.
+        jobs: Runs at a time; None takes one per core, or `runs_per_gpu` per GPU.
+        address: Address of a Ray cluster to join; None starts one on this machine.
         runs_per_gpu: Runs that share a GPU.
         gpu: Whether the runs compute on GPUs.
     """
@@ -45,12 +45,12 @@ class Backend:
 
     def __post_init__(self) -> None:
         if self.address is not None and self.name != "ray":
-            raise ValueError(f"`address` is of a Ray cluster, got it with backend {self.name!r}")
+            raise ValueError(f"`address` is for the Ray backend, got it with {self.name!r}")
         if self.runs_per_gpu < 1:
             raise ValueError(f"`runs_per_gpu` must be at least 1, got {self.runs_per_gpu}")
 
     def processes(self, runs: int) -> int:
-        """How many runs are computed at a time, of so many."""
+        """Return how many of these runs are computed at a time."""
         if self.name == "ray" and self.jobs is None:
             return min(runs, max(1, _cluster_places(self)))
         if self.jobs is not None:
@@ -61,7 +61,7 @@ class Backend:
 
 @contextmanager
 def joined(backend: Backend) -> Iterator[None]:
-    """Connects to the backend's cluster, if it has one, and leaves it again.
+    """Connect to the backend's cluster, if it has one, for the duration of the context.
 
     Raises:
         ImportError: Ray is not installed.
@@ -86,10 +86,10 @@ def joined(backend: Backend) -> Iterator[None]:
 def execute(
     function: Callable[..., T], calls: Sequence[tuple[Any, ...]], backend: Backend
 ) -> Iterator[T]:
-    """Calls a function with each of the arguments, in any order, in processes of the backend.
+    """Call a function with each tuple of arguments, in any order, in processes of the backend.
 
     Raises:
-        WorkerLostError: A process was killed. What was done until then was yielded, except on Ray.
+        WorkerLostError: A process was killed. Results so far were yielded, except on Ray.
     """
     jobs = backend.processes(len(calls))
     place = _Place(os.getpid(), backend)
@@ -101,19 +101,19 @@ def execute(
     try:
         yield from parallel(delayed)
     except TerminatedWorkerError as error:
-        raise WorkerLostError("a process was killed, perhaps for want of memory") from error
+        raise WorkerLostError("a process was killed, perhaps for lack of memory") from error
 
 
 def _on_ray(delayed: Sequence[Any], jobs: int, backend: Backend) -> list[Any]:
     from ray.exceptions import RayError
 
-    # Ray begins a call again whose process is lost; where it gives up the sweep does.
+    # Ray repeats a call whose process is lost; when Ray gives up, so does the sweep.
     remote: dict[str, Any] = {"max_restarts": -1, "max_task_retries": -1}
     if backend.gpu:
         remote["num_gpus"] = 1 / backend.runs_per_gpu
     try:
         with joblib.parallel_config(backend="ray", ray_remote_args=remote):
-            # One call a message, so that no process waits for work that another has.
+            # One call per message, so that no process waits for the work of another.
             found: list[Any] = joblib.Parallel(n_jobs=jobs, batch_size=1)(delayed)
     except RayError as error:
         raise WorkerLostError(f"a process of the cluster was lost ({error})") from error
@@ -131,17 +131,17 @@ def _cluster_places(backend: Backend) -> int:
 
 @dataclass(frozen=True)
 class _Place:
-    """What a worker process must know of the sweep that it works for."""
+    """The sweep's process and backend, for a worker process."""
 
     parent: int
     backend: Backend
 
 
 def _call(place: _Place, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-    # One thread, so that a result does not depend on how many runs there are at a time.
+    # One thread, so that a result does not depend on the number of concurrent runs.
     torch.set_num_threads(1)
     if place.backend.name == "ray":
-        return function(*arguments)  # Ray says which GPU there is, and ends its processes
+        return function(*arguments)  # Ray assigns the GPU and ends its processes
     if os.getpid() != place.parent:
         _end_with(place.parent)
     gpus = torch.cuda.device_count() if place.backend.gpu else 0
@@ -155,10 +155,9 @@ _watched: set[int] = set()
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone.
+    """End this process when its parent is gone.
 
-    Else a sweep that was killed would leave runs behind, that go on in folders of which the next
-    sweep takes hold.
+    Otherwise the runs of a killed sweep would go on in folders that the next sweep uses.
     """
     if parent in _watched:
         return
@@ -169,20 +168,20 @@ def _end_with(parent: int) -> None:
             time.sleep(0.2)
         os._exit(1)
 
-    if os.getppid() == parent:  # not so where something stands between them
+    if os.getppid() == parent:  # false if another process stands between them
         threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
 def gpu_share(gpus: int, runs: int, folder: Path | None = None) -> Iterator[int | None]:
-    """A place on the one of this machine's GPUs that has most of them left.
+    """Hold a slot on the least-loaded GPU of this machine.
 
-    It is None where there is no GPU, and the first GPU when all places are taken.
+    The result is None if there is no GPU, and the first GPU if all slots are taken.
 
     Args:
-        gpus: How many there are.
-        runs: Places on each.
-        folder: Where the locks are by which processes agree.
+        gpus: Number of GPUs.
+        runs: Number of slots per GPU.
+        folder: Folder of the lock files that processes share.
     """
     if gpus == 0:
         yield None

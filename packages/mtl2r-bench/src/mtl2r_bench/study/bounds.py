@@ -1,4 +1,4 @@
-"""Bounds of the epsilon-constraint method: derived from the baselines, or taken from a paper."""
+"""Bounds of the epsilon-constraint method, derived from baselines or converted from a paper's."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,24 +11,19 @@ from ltr_data import RankingDataset
 from ..config import MethodConfig
 
 
-def derived(method: MethodConfig) -> bool:
-    """Whether a method's bounds come from the single-task baselines of its tasks."""
-    return method.rule == "payoff"
-
-
 def with_bounds(
     method: MethodConfig,
     tasks: Sequence[str],
     train: RankingDataset,
     baselines: Mapping[str, Mapping[str, Any]],
 ) -> MethodConfig:
-    """The method with its bounds set by its rule; as it is where it has none.
+    """Return a method with the bounds of its rule, unchanged if it has no rule.
 
     Args:
-        method: As `mtl2r_bench.study.plan.plan` leaves it.
+        method: Method from `mtl2r_bench.study.plan.plan`.
         tasks: The run's tasks, the main one first.
         train: The training split.
-        baselines: Records of the single-task baselines by task; for ``"payoff"`` those of `tasks`.
+        baselines: Records of the single-task baselines by task; ``"payoff"`` needs all of `tasks`.
     """
     bounds: dict[str, float]
     if method.rule == "payoff" and method.preference is not None:
@@ -47,20 +42,21 @@ def with_bounds(
 def payoff_bounds(
     preference: Mapping[str, float], losses: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
-    """Bounds between what a task loses when trained alone, and when the main task is.
+    """Derive bounds between a task's loss when trained alone and when the main task is trained.
 
         ε_k = L_k(k) + t_k (L_k(main) − L_k(k)),   t_k = r_main / (r_main + r_k)
 
-    L_k(j) is the loss of task k after training task j alone: a row of the payoff table. All weight
-    on the main task leaves the others what it costs them, none asks for their best. For two tasks
-    t is the main task's weight.
+    L_k(j) is the loss of task k after training task j alone, an entry of the payoff table. With all
+    weight on the main task, the bounds are the other tasks' losses under the main task's training.
+    With no weight on it, they are the other tasks' best losses. For two tasks, t is the main task's
+    weight.
 
     Args:
-        preference: r by task, the main task first.
-        losses: By trained task the losses of all tasks.
+        preference: The weights r by task, the main task first.
+        losses: Losses of all tasks, by trained task.
 
     Returns:
-        ε by task, the main one left out.
+        The bounds ε by task, without the main task.
 
     Examples:
         >>> payoff_bounds(
@@ -81,7 +77,7 @@ def payoff_bounds(
 
 
 def pairs_per_list(dataset: RankingDataset, task: str) -> float:
-    """Mean number of pairs of documents with different labels, over the lists that have one."""
+    """Compute the mean number of pairs with different labels, over the lists with such a pair."""
     labels = dataset.labels[dataset.tasks.index(task)]
     pairs = []
     for start, end in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True):

@@ -1,4 +1,4 @@
-"""Preference vectors that are added where a front found so far has its largest gap."""
+"""Adaptive preference vectors, placed in the largest gap of a front."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,21 +20,21 @@ Record = Mapping[str, Any]
 def all_runs(
     study: StudyConfig, labels: Sequence[str], folder: StudyFolder
 ) -> dict[str, RunConfig]:
-    """The runs of a study by name: those of its plan, and those that fill gaps, as far as known.
+    """Return the runs of a study by name: those of its plan, and the known ones that fill gaps.
 
-    What is added follows from the runs before it, so that a sweep that goes on finds the same.
+    The added runs depend only on the runs before them, so a resumed sweep adds the same ones.
     """
     runs = plan(study, labels)
     for _ in range(study.adaptive):
         try:
             records = {name: RunFolder(folder.runs / name).finished() for name in runs}
         except DamagedError:
-            break  # the sweep that goes on makes it anew
+            break  # a resumed sweep rebuilds the record
         if any(
             record is None and RunFolder(folder.runs / name).failure() is None
             for name, record in records.items()
         ):
-            break  # something is still to come, which may change where the gaps are
+            break  # unfinished runs may change the gaps
         runs |= fill_gaps(study, runs, records)
     return runs
 
@@ -42,14 +42,14 @@ def all_runs(
 def fill_gaps(
     study: StudyConfig, runs: Mapping[str, RunConfig], records: Mapping[str, Record | None]
 ) -> dict[str, RunConfig]:
-    """One more vector for every task set and method: in the middle of its largest gap.
+    """Add one vector for every task set and method, in the middle of its largest gap.
 
-    The front is that of the validation metric by which epochs are chosen, means over folds and
-    seeds, each task in units of its range. The vector is the mean of those of the gap's ends, so
-    that it serves methods whatever they make of it; it is trained for every fold and seed.
+    The front consists of the validation metric that chooses epochs, averaged over folds and seeds
+    and scaled to each task's range. The new vector is the mean of the vectors at the gap's ends. It
+    is trained for every fold and seed.
 
     Args:
-        study: The study.
+        study: Config of the study.
         runs: All runs so far.
         records: Their records, None for those that failed.
 
@@ -72,7 +72,7 @@ def fill_gaps(
         vector = _between(found)
         if vector is None or vector in vectors:
             continue
-        for name in next(iter(vectors.values())):  # of one vector: all folds and seeds
+        for name in next(iter(vectors.values())):  # all folds and seeds of one vector
             config = runs[name]
             method = config.method.model_copy(update={"preference": vector})
             new = config.model_copy(update={"method": method})
@@ -90,7 +90,7 @@ def _mean(records: Sequence[Record], metric: str) -> NDArray[np.float64]:
 
 
 def _between(found: Mapping[tuple[float, ...], NDArray[np.float64]]) -> tuple[float, ...] | None:
-    """The vector in the middle of the largest gap of the points; None where there is no gap."""
+    """Return the vector in the middle of the largest gap between points; None without a gap."""
     if len(found) < 2:
         return None
     vectors, points = np.array(list(found)), np.stack(list(found.values()))

@@ -1,4 +1,4 @@
-"""From a study to the list of its runs."""
+"""Expand a study into the list of its runs."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,34 +18,33 @@ from ..training.build import build_loss, provisional
 from ..training.learners import check_method
 
 _MARGIN = 0.05
-"""The least entry of evenly spread preferences."""
+"""Smallest entry of evenly spread preferences."""
 
 _DECIMALS = 4
-"""Of the entries of evenly spread preferences."""
+"""Decimal places of evenly spread preferences."""
 
 
 def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
-    """The runs of a study by the names of their folders, baselines first.
+    """Return the runs of a study by folder name, baselines first.
 
-    A baseline is trained once per label, fold and seed, whatever task sets the label is in. For
-    every task set, fold and seed, a method that takes a preference is trained once per vector, and
-    every other once. A method that has a model of its own is a run's with that model. Nothing is
-    trained here, but every loss and method is built once, so that a mistake ends a study before its
-    first run.
+    A baseline is trained once per label, fold and seed, even if several task sets have the label.
+    For every task set, fold and seed, a method that takes a preference is trained once per vector,
+    and every other method once. A method with its own model is trained with that model. Every loss
+    and method is built once, so that a mistake ends a study before its first run.
 
     Args:
-        study: The study.
-        labels: True names of the labels of its data, as `Splits.tasks` has them.
+        study: Config of the study.
+        labels: Full names of the labels, from `Splits.tasks`.
 
     Raises:
-        ValueError: For an unknown method, loss, option or label, a preference that does not fit, a
-            model of a method that takes none, or different runs that would share a folder.
+        ValueError: A method, loss, option or label is unknown, a preference has the wrong length, a
+            method has a model that takes none, or different runs would share a folder.
     """
     build_loss(study.loss)
     sets = task_sets(study, labels)
     planned = list(_baselines(study, sets))
     for tasks in sets:
-        # One set of all labels is what a run's config says where it says nothing.
+        # A run's config without `tasks` means all labels.
         named = None if study.task_sets is None else tasks
         planned += [(named, method) for method in _methods(study, tasks)]
     for named, method in planned:
@@ -68,21 +67,21 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
                     name = run_name(config, study)
                     if runs.setdefault(name, config) != config:
                         raise ValueError(
-                            f"two runs that differ would have the name {name!r}; tell them apart "
-                            "by a `variant` of their method"
+                            f"two different runs would have the name {name!r}: give one of their "
+                            "methods a `variant`"
                         )
     return runs
 
 
 def task_sets(study: StudyConfig, labels: Sequence[str]) -> list[tuple[str, ...]]:
-    """The sets of labels that are trained together, by their true names.
+    """Return the sets of labels that are trained together, by full names.
 
     Args:
-        study: Names labels as its ``data.tasks`` does, or by their true names.
-        labels: The true names.
+        study: Config of the study, with labels named as in its ``data.tasks`` or by full names.
+        labels: Full names of the labels.
 
     Raises:
-        ValueError: For a label that the data of the study do not have, or that is twice in a set.
+        ValueError: A label is not in the study's data, or is in a set twice.
 
     Examples:
         >>> study = StudyConfig(task_sets="pairs")
@@ -101,32 +100,32 @@ def task_sets(study: StudyConfig, labels: Sequence[str]) -> list[tuple[str, ...]
         for name in names:
             if name not in known:
                 raise ValueError(
-                    f"`task_sets` has {name!r}, which `data.tasks` has not; "
+                    f"`task_sets` has {name!r}, which is not in `data.tasks`; "
                     f"{did_you_mean(name, list(labels))}"
                 )
         found = tuple(known[name] for name in names)
         if not found or len(set(found)) < len(found):
-            raise ValueError(f"`task_sets` must be of labels that differ, got {list(names)}")
+            raise ValueError(f"`task_sets` must have distinct labels, got {list(names)}")
         sets.append(found)
     return list(dict.fromkeys(sets))
 
 
 def data_of_folds(study: StudyConfig) -> list[DataConfig]:
-    """The data config of every fold of a study."""
+    """Return the data config of every fold of a study."""
     if study.folds is None:
         return [study.data]
     return [study.data.model_copy(update={"fold": fold}) for fold in study.folds]
 
 
 def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
-    """The study's preference vectors.
+    """Return the study's preference vectors.
 
-    A number of them is spread evenly over the simplex (for more than two tasks by their Riesz
-    energy), away from its corners and edges: the corners are the baselines, and methods that aim at
-    a ray divide by the entries.
+    A number of vectors is spread evenly over the simplex, for more than two tasks by minimal Riesz
+    energy. They keep a distance from its edges: the corners are the baselines, and methods that aim
+    at a ray divide by the entries.
 
     Raises:
-        ValueError: When a vector has another length than there are tasks.
+        ValueError: The length of a vector differs from the number of tasks.
 
     Examples:
         >>> preferences(StudyConfig(preferences=3), 2)
@@ -137,7 +136,7 @@ def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
             spread = evenly_spaced(study.preferences, margin=_MARGIN)
         else:
             spread = _MARGIN + (1 - num_tasks * _MARGIN) * riesz(study.preferences, num_tasks)
-        # Rounded, so that a vector is what the name of its folder says.
+        # Rounded, so that the name of the folder has the exact vector.
         return [tuple(row) for row in spread.round(decimals=_DECIMALS).tolist()]
     for vector in study.preferences:
         if len(vector) != num_tasks:
@@ -149,10 +148,10 @@ def preferences(study: StudyConfig, num_tasks: int) -> list[tuple[float, ...]]:
 
 
 def run_name(config: RunConfig, study: StudyConfig) -> str:
-    """The name of a run's folder: tasks, method, variant, preference, options, fold, seed.
+    """Return the name of a run's folder: tasks, method, variant, preference, options, fold, seed.
 
-    Tasks and fold are in it where the study names several: a study may grow without its runs
-    getting other names.
+    The name has tasks and fold only if the study lists them, so a study can grow without new names
+    for its runs.
     """
     method = config.method
     parts = [] if config.tasks is None else ["+".join(config.tasks)]
@@ -175,7 +174,7 @@ def run_name(config: RunConfig, study: StudyConfig) -> str:
 
 
 def _repeats(study: StudyConfig, method: MethodConfig) -> int:
-    """How many seeds a method is trained with, for each of the study's."""
+    """Return the number of seeds that a method is trained with, per seed of the study."""
     one_of_many = method.preference is not None or "bounds" in method.options
     return 1 if one_of_many or _row(method).is_baseline else study.repeats
 
@@ -184,14 +183,14 @@ _Planned = tuple[tuple[str, ...] | None, StudyMethodConfig]
 
 
 def _baselines(study: StudyConfig, sets: Sequence[tuple[str, ...]]) -> Iterator[_Planned]:
-    """Each label that is in a set, alone; and the sets that are one label."""
+    """Yield a baseline for each label in a set; without baselines, for each set of one label."""
     wanted = sets if study.baselines else [tasks for tasks in sets if len(tasks) == 1]
     for task in dict.fromkeys(task for tasks in wanted for task in tasks):
         yield None, StudyMethodConfig(name=BASELINES, task=task)
 
 
 def _entry(study: StudyConfig, entry: str | StudyMethodConfig) -> StudyMethodConfig:
-    """A method of the study, with the variant that its model makes of it."""
+    """Return a method of the study as a config, with the variant that its model implies."""
     if isinstance(entry, str):
         return StudyMethodConfig(name=entry)
     if entry.model is None:
@@ -209,6 +208,7 @@ def _entry(study: StudyConfig, entry: str | StudyMethodConfig) -> StudyMethodCon
 
 
 def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[StudyMethodConfig]:
+    """Yield every method of the study for a task set, once per preference or set of bounds."""
     for method in (_entry(study, entry) for entry in study.methods):
         row = _row(method)
         if len(tasks) == 1:  # every method of networks is single-task training
@@ -230,7 +230,7 @@ def _methods(study: StudyConfig, tasks: tuple[str, ...]) -> Iterator[StudyMethod
 def _bounded(
     study: StudyConfig, method: StudyMethodConfig, tasks: tuple[str, ...]
 ) -> Iterator[StudyMethodConfig]:
-    """A method once per set of bounds: those given for the task set, else derived ones."""
+    """Yield a method once per set of bounds: given for the task set, or else derived."""
     given = [bounds for bounds in study.bounds if set(bounds.tasks) == set(tasks)]
     if not given:
         if not study.baselines:

@@ -1,4 +1,4 @@
-"""How far a study is, read from its files while it runs or after."""
+"""The status of a study, read from its files during or after a sweep."""
 
 import statistics
 from collections import Counter
@@ -21,23 +21,23 @@ from .gaps import all_runs
 State = Literal["finished", "failed", "damaged", "running", "begun", "waiting"]
 
 _SHOWN = 12
-"""Running and failed runs that a live table has room for."""
+"""Largest number of runs in a live table."""
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where one run stands.
+    """The status of one run.
 
     Attributes:
-        name: Its folder's name.
-        state: ``"running"`` at the moment; ``"begun"`` was interrupted; ``"damaged"`` has a file
-            that is not what it was, above all its record.
-        epoch: Epochs done.
-        epochs: How many there are.
-        seconds: That the epochs done took.
-        losses: Of the last epoch by task; empty before the first.
-        error: Why it failed, if it did, or what is damaged and what to do.
-        training: The folder of its training, which runs that differ in their preference may share.
+        name: Name of the run's folder.
+        state: State of the run; ``"begun"`` means interrupted, and ``"damaged"`` that the record
+            or another file is invalid.
+        epoch: Number of finished epochs.
+        epochs: Number of all epochs.
+        seconds: Seconds that the finished epochs took.
+        losses: Losses of the last epoch by task; empty before the first.
+        error: Why the run failed, or what is damaged and how to repair it; else None.
+        training: Folder name of the training, which runs that differ in preference may share.
     """
 
     name: str
@@ -51,16 +51,16 @@ class RunStatus:
 
     @property
     def remaining(self) -> int:
-        """Epochs still to do."""
+        """Number of epochs left."""
         return 0 if self.state == "finished" else self.epochs - self.epoch
 
 
 class StudyWatch:
-    """Looks at the runs of a study again and again; what is finished is read once.
+    """Repeated status of a study's runs; a finished run is read only once.
 
     Args:
-        folder: The study's.
-        runs: The runs by name.
+        folder: Folder of the study.
+        runs: Runs by name.
     """
 
     def __init__(self, folder: StudyFolder, runs: Mapping[str, RunConfig]) -> None:
@@ -69,7 +69,7 @@ class StudyWatch:
         self._finished: dict[str, RunStatus] = {}
 
     def look(self) -> list[RunStatus]:
-        """Where every run stands now."""
+        """Return the current status of every run."""
         found = []
         for name, config in self.runs.items():
             status = self._finished.get(name)
@@ -82,10 +82,10 @@ class StudyWatch:
 
 
 def study_status(path: str | Path) -> list[RunStatus]:
-    """Every run of a study and where it stands.
+    """Return the status of every run of a study.
 
     Raises:
-        FileNotFoundError: When the folder holds no study that was begun.
+        FileNotFoundError: No study was begun in the folder.
     """
     folder = StudyFolder(path)
     study, labels = folder.begun()
@@ -93,7 +93,7 @@ def study_status(path: str | Path) -> list[RunStatus]:
 
 
 def seconds_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
-    """Time until all runs are done, from the epochs seen; None where none was."""
+    """Estimate the seconds until all runs are done; None before the first epoch."""
     seen = [run.seconds / run.epoch for run in runs if run.epoch > 0]
     if not seen:
         return None
@@ -102,14 +102,14 @@ def seconds_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
 
 
 def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -> RenderableType:
-    """What runs at the moment and what failed, with the counts and the time left below.
+    """Return a table of the running, damaged and failed runs, with counts and the time left.
 
-    What is wrong with a damaged run has a path in it that a column would break; it is not shown.
+    The table omits the error of a damaged run, since a column would break the path in it.
 
     Args:
-        runs: From `study_status`.
+        runs: Runs from `study_status`.
         jobs: Runs at a time, for the time left.
-        every: Whether to show all runs, those that wait and those that are finished too.
+        every: Whether to show waiting and finished runs as well.
     """
     table = Table("run", "state", "epochs", "time", "losses, or error")
     wanted = list(runs)
@@ -136,7 +136,7 @@ def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that suits them.
+    """Format seconds in a suitable unit.
 
     Examples:
         >>> [duration(seconds) for seconds in (80, 600, 86_400)]

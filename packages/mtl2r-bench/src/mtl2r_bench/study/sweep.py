@@ -1,4 +1,4 @@
-"""All runs of a study; what is done is not done again."""
+"""Train all runs of a study that are not finished yet."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from rich.live import Live
 from ..config import RunConfig, StudyConfig, to_toml
 from ..data.splits import Splits, load_splits
 from ..distributed import pick_device
-from ..evaluation.baselines import references
+from ..evaluation.reference_rankers import measure_references
 from ..runs.files import read_json, write, write_json
 from ..runs.run_folder import RunFolder
 from ..runs.study_folder import StudyFolder
@@ -43,29 +43,29 @@ def sweep(
     console: Console | None = None,
     backend: Backend | None = None,
 ) -> list[Outcome]:
-    """Trains every run of a study that is not finished yet.
+    """Train every run of a study that is not finished yet.
 
-    The baselines come first, since bounds may be derived from them; then all other runs; then, as
-    often as the study says, one more vector for every method and task set, where its front has its
-    largest gap. Each run is a process of one thread, so that its result does not depend on how many
-    run at once. A run that fails, or whose process is killed, is begun again `study.retries` times
-    at most, from its last checkpoint; the others go on, and its error is reported at the end. A run
-    whose record is damaged is not finished: it goes on from its last checkpoint, too.
+    The baselines come first, since bounds may be derived from them. All other runs follow. Then
+    each of the study's adaptive rounds adds one vector for every method and task set, in the
+    largest gap of its front. Each run is a process of one thread, so its result does not depend on
+    the number of concurrent runs. A run that fails, or whose process is killed, resumes from its
+    last checkpoint at most `study.retries` times. The other runs continue, and the error is
+    reported at the end. A run with a damaged record resumes from its last checkpoint as well.
 
     Args:
-        study: What to train.
-        out: The study's folder.
-        jobs: Runs at a time; None takes what the backend has room for. Not with `backend`.
-        console: Where progress is shown.
+        study: Config of the study.
+        out: Folder of the study.
+        jobs: Runs at a time; None takes the capacity of the backend. Not with `backend`.
+        console: Console for the progress.
         backend: Where the runs are computed; None is this machine.
 
     Returns:
-        One outcome per run, in the plan's order.
+        One outcome per run, in the order of the plan.
 
     Raises:
-        ValueError: For a study that does not fit its data, before anything is trained; or a folder
-            in which another sweep is at work.
-        OSError: When a file cannot be written; what was finished is kept.
+        ValueError: The study does not match its data, or another sweep works in the folder.
+            Nothing is trained in either case.
+        OSError: A file cannot be written. Finished runs are kept.
     """
     console = console or Console()
     on_gpu = pick_device(study.train.device).type == "cuda"
@@ -96,7 +96,7 @@ def sweep(
 
 
 class _Sweep:
-    """The stages of a sweep, each of runs that do not depend on one another."""
+    """The stages of a sweep; the runs of a stage do not depend on one another."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class _Sweep:
         self.done: dict[str, Outcome] = {}
 
     def outcomes(self) -> list[Outcome]:
-        """Trains everything."""
+        """Train all stages and return the outcomes in the order of the plan."""
         with self._live():
             self._stage(lambda config: METHODS[config.method.name].is_baseline)
             self._stage(lambda config: True)
@@ -122,7 +122,7 @@ class _Sweep:
         return [self.done[name] for name in self.runs]
 
     def _stage(self, belongs: Callable[[RunConfig], bool]) -> None:
-        """Trains those of the runs that belong to a stage and are not done."""
+        """Train the runs that belong to a stage and are not done."""
         left: dict[str, RunConfig] = {}
         for name, config in self.runs.items():
             if name not in self.done and belongs(config):
@@ -155,7 +155,7 @@ class _Sweep:
             self._end(failed.get(name, Outcome(name, None, lost)))
 
     def _prepared(self, config: RunConfig) -> RunConfig:
-        """The run's config with its bounds, which may depend on its baselines."""
+        """Return a run's config with its bounds, which may depend on baselines."""
         if config.method.rule is None:
             return config
         splits = load_splits(config.data, config.evaluation)
@@ -181,7 +181,7 @@ class _Sweep:
 
     @contextmanager
     def _live(self) -> Iterator[None]:
-        """Shows a table of what runs, and the lines of finished runs above it."""
+        """Show a table of the running runs below the lines of the finished ones."""
         if not self.console.is_terminal:
             yield
             return
@@ -208,15 +208,15 @@ class _Sweep:
 
 
 class _BaselineError(RuntimeError):
-    """A run needs another, which failed."""
+    """A run needs a baseline that failed."""
 
 
 def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
-    """One run in a worker process.
+    """Train one run in a worker process.
 
-    A `RuntimeError` is a training's own, or torch's, such as a GPU's lack of memory. What is wrong
-    with the machine, such as a full disk, would end the other runs as well: an `OSError` is let
-    through and ends the sweep.
+    A `RuntimeError` comes from the training or from torch, such as a GPU out of memory, and fails
+    this run alone. An `OSError`, such as a full disk, would fail the other runs as well, so it ends
+    the sweep.
     """
     try:
         splits = load_splits(config.data, config.evaluation)
@@ -228,10 +228,12 @@ def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
 
 
 def _check_same_data(folder: StudyFolder, path: Path, splits: Splits) -> None:
-    """Refuses a folder whose runs were trained on other lists, before anything in it changes.
+    """Check that the folder's runs were trained on the same lists.
+
+    References of other data are removed if the folder has no runs.
 
     Raises:
-        ValueError: For such a folder. References of other data with no run beside them are removed.
+        ValueError: The folder has runs on other lists.
     """
     if not path.is_file():
         return
@@ -247,8 +249,8 @@ def _check_same_data(folder: StudyFolder, path: Path, splits: Splits) -> None:
 
 
 def _write_references(path: Path, splits: Splits, study: StudyConfig) -> None:
-    """Measures what any ranker must beat."""
-    found = references(splits, study.evaluation)
+    """Write the metrics of the reference rankers and a description of the data."""
+    found = measure_references(splits, study.evaluation)
     found["data"] = {
         "source": splits.source,
         "tasks": splits.tasks,

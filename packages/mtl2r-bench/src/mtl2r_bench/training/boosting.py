@@ -1,9 +1,12 @@
-"""LightGBM's LambdaMART, the baseline to beat: its training, and its scores for distillation.
+"""Training of LightGBM's LambdaMART.
 
-Several labels become one before the trees see them, in the two ways of Carmel et al. (2020),
-"Multi-objective ranking optimization for product search using stochastic label aggregation":
-a document's gains are weighted by the preference and summed, or the label of one task is drawn
-with the preference's probabilities.
+The labels of several tasks are aggregated into one before training. The gains of a document are
+summed with the preference as weights, or the label of one task is drawn with the preference as
+probabilities.
+
+References:
+    Carmel et al., "Multi-objective ranking optimization for product search using stochastic label
+    aggregation", WWW 2020.
 """
 
 import time
@@ -26,7 +29,7 @@ from ..progress import OnTree, TreeProgress, nobody
 Aggregation = Literal["scalarised", "stochastic"]
 
 LEVELS = 1024
-"""Gains are told apart in so many steps: LightGBM's labels are small integers."""
+"""Number of levels that gains are rounded to, since LightGBM's labels are small integers."""
 
 
 def aggregated_gains(
@@ -37,24 +40,24 @@ def aggregated_gains(
     aggregation: Aggregation,
     seed: int,
 ) -> NDArray[np.float64]:
-    r"""One gain in [0, 1] per document from the labels of all tasks.
+    r"""Return one gain in [0, 1] per document, aggregated from the labels of all tasks.
 
-    With G_k the gain of task k, 2^label − 1 or the label, by the largest in these labels:
-    ``"scalarised"`` gives Σ_k r_k G_k, ``"stochastic"`` the G_k of a task drawn for each document
-    with the probabilities r.
+    Let G_k be the gain of task k (2^label − 1, or the label), divided by the largest gain of the
+    task. ``"scalarised"`` gives Σ_k r_k G_k. ``"stochastic"`` gives the G_k of a task that is drawn
+    for each document with the probabilities r.
 
     Args:
-        labels: (task, document).
-        preference: r, on the simplex.
-        gain: As in the metric.
-        aggregation: How.
-        seed: Of the draws.
+        labels: Labels (task, document).
+        preference: The vector r on the simplex.
+        gain: Gain of the metric.
+        aggregation: How the gains are aggregated.
+        seed: Seed of the draws.
 
     Returns:
-        (document,).
+        Gains (document,).
 
     Raises:
-        ValueError: For a preference that is not on the simplex, or of another length.
+        ValueError: The preference is not on the simplex, or has the wrong length.
 
     Examples:
         >>> labels = np.array([[2, 1, 0], [0, 4, 4]], dtype=np.float32)
@@ -66,7 +69,7 @@ def aggregated_gains(
     weights = np.asarray(preference, dtype=np.float64)
     if weights.shape != labels.shape[:1] or (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
         raise ValueError(
-            f"`preference` must be {len(labels)} weights from 0 that sum to 1, "
+            f"`preference` must be {len(labels)} non-negative weights that sum to 1, "
             f"got {list(preference)}"
         )
     values = np.maximum(labels.astype(np.float64), 0.0)
@@ -84,9 +87,9 @@ class Boosting:
     """LambdaMART with the number of trees that is best on validation.
 
     Attributes:
-        options: Of the trees.
-        evaluation: The cut-off, the gain, and what an empty list counts.
-        seed: Of all draws. The result repeats for the same number of threads.
+        options: Options of LightGBM.
+        evaluation: Cut-off, gain, and the value of an empty list.
+        seed: Seed of all draws. The result is reproducible for the same number of threads.
     """
 
     options: GBDTConfig
@@ -94,7 +97,7 @@ class Boosting:
     seed: int = 0
 
     def with_rounds(self, rounds: int) -> Self:
-        """Return the same with so many trees at most."""
+        """Return the same boosting with another largest number of trees."""
         return replace(self, options=self.options.model_copy(update={"rounds": rounds}))
 
     def fit(
@@ -108,21 +111,20 @@ class Boosting:
         on_progress: OnTree = nobody,
         what: str = "",
     ) -> TreeRanker:
-        """Train the trees of several tasks.
+        """Train trees on the aggregated labels of several tasks.
 
         Args:
-            train: What is learned from; its features are used as they are, since trees see only
-                their order.
-            validation: What chooses the number of trees.
-            preference: Of the tasks, on the simplex.
-            weights: (task,) of the tasks' NDCG on validation.
-            aggregation: How several labels become one.
+            train: Training lists. Features are not transformed, since trees use only their order.
+            validation: Validation lists, which choose the number of trees.
+            preference: Preference over the tasks, on the simplex.
+            weights: (task,) weights of the tasks' NDCG on validation.
+            aggregation: How the labels are aggregated.
             on_progress: Called after every tree.
-            what: Whose trees they are, for whoever is told.
+            what: Name of these trees in the progress.
 
         Raises:
-            ImportError: Without ``pip install "mtl2r-bench[gbdt]"``.
-            ValueError: The preference is bad, or no validation list has a relevant document.
+            ImportError: LightGBM (``pip install "mtl2r-bench[gbdt]"``) is not installed.
+            ValueError: The preference is invalid, or no validation list has a relevant document.
         """
         lightgbm = require_lightgbm()
         started = time.perf_counter()
@@ -139,7 +141,7 @@ class Boosting:
             group=train.lengths,
             feature_name=[f"{COLUMN}{number}" for number in train.feature_ids],
         )
-        # LightGBM measures with the labels that it is given; ours are in `_HeldOut`.
+        # LightGBM needs a validation set to call `_HeldOut`, which has the labels of all tasks.
         watched = lightgbm.Dataset(
             np.asarray(validation.features[:]),
             label=np.zeros(validation.num_documents),
@@ -153,7 +155,7 @@ class Boosting:
             valid_sets=[watched],
             feval=_HeldOut(validation, weights, self.evaluation),
             callbacks=[
-                # First: the other one ends the boosting.
+                # This comes first, since early stopping raises to end the boosting.
                 lambda at: on_progress(_progress(at, what)),
                 lightgbm.early_stopping(self.options.patience, verbose=False),
             ],
@@ -169,7 +171,7 @@ class Boosting:
         on_progress: OnTree = nobody,
         what: str = "",
     ) -> TreeRanker:
-        """Train the trees of one of the tasks alone; see `fit`."""
+        """Train trees on the labels of one task; see `fit`."""
         alone = np.eye(len(train.labels))[task]
         return self.fit(
             train,
@@ -181,7 +183,7 @@ class Boosting:
         )
 
     def _parameters(self) -> dict[str, Any]:
-        """LightGBM's names for the options."""
+        """Return the options under LightGBM's names."""
         options = self.options
         return {
             "objective": "lambdarank",
@@ -203,13 +205,13 @@ class Boosting:
 
 
 def _progress(at: Any, what: str) -> TreeProgress:
-    """From LightGBM's own account."""
+    """Return the progress that LightGBM's callback environment describes."""
     (_, metric, value, _) = at.evaluation_result_list[0]
     return TreeProgress(what, at.iteration + 1, at.end_iteration, metric, value)
 
 
 class _HeldOut:
-    """The metric that stops the boosting, as LightGBM calls it after every tree."""
+    """The validation metric for early stopping, which LightGBM calls after every tree."""
 
     def __init__(
         self, dataset: RankingDataset, weights: NDArray[np.float64], evaluation: EvaluationConfig
@@ -248,6 +250,6 @@ class _HeldOut:
         value = float(self.weights[used] @ measured.at(k)[used])
         if np.isnan(value):
             raise ValueError(
-                "no validation list has a relevant document: nothing says when to stop"
+                "no validation list has a relevant document: early stopping has no metric"
             )
         return f"ndcg@{k}", value, True

@@ -1,4 +1,4 @@
-"""From a config's names and options to methods, losses and networks."""
+"""Build methods, losses and networks from the names and options of a config."""
 
 import functools
 import inspect
@@ -20,11 +20,11 @@ def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) ->
     Args:
         config: Name, preference and options.
         tasks: Names of the tasks.
-        seed: Of the methods that draw random numbers.
+        seed: Seed of the methods that draw random numbers.
 
     Raises:
-        ValueError: For an unknown name or option, a missing option, or a preference given or
-            missing against the method's nature.
+        ValueError: The name or an option is unknown, an option or a preference is missing, or the
+            method takes no preference and has one.
     """
     row = lookup(METHODS, config.name, "method")
     if row.factory is None:
@@ -47,10 +47,10 @@ def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) ->
 
 
 def build_loss(config: LossConfig) -> Callable[..., Tensor]:
-    """Build ``loss(scores, labels, mask=..., reduction=...)``, the config's options filled in.
+    """Build ``loss(scores, labels, mask=..., reduction=...)`` with the config's options bound.
 
     Raises:
-        ValueError: For an unknown name or option.
+        ValueError: The name or an option is unknown.
     """
     function = lookup(LOSSES, config.name, "loss").function
     _check_options(function, config.options, f"loss {config.name!r}")
@@ -60,7 +60,7 @@ def build_loss(config: LossConfig) -> Callable[..., Tensor]:
 def build_model(
     config: RunConfig, num_features: int, num_tasks: int, generator: torch.Generator
 ) -> Scorer:
-    """Build what a run trains: its network, conditioned on the preference where one is drawn."""
+    """Build the network of a run, conditioned on the preference if the method draws preferences."""
     method = config.method
     network = config.model.build(num_features, num_tasks, generator)
     if not lookup(METHODS, method.name, "method").draws_preferences:
@@ -78,7 +78,7 @@ def build_model(
 
 
 def provisional(method: MethodConfig, tasks: Sequence[str]) -> MethodConfig:
-    """Return a method as it can be built before its baselines are known: derived bounds are 1."""
+    """Return a method that can be built before its baselines exist: derived bounds are 1."""
     if method.rule != "payoff" or "bounds" in method.options:
         return method
     bounds = dict.fromkeys(tasks[1:], 1.0)
@@ -89,7 +89,7 @@ _GIVEN = {
     *("scores", "labels", "mask", "weights", "reduction"),
     *("preference", "num_tasks", "tasks", "generator"),
 }
-"""Arguments that the trainer fills in."""
+"""Arguments that are not options, since the training passes them itself."""
 
 
 def _check_options(function: Callable[..., Any], options: Mapping[str, Any], what: str) -> None:

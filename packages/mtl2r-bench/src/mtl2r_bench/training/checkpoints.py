@@ -1,4 +1,4 @@
-"""The state of a training, saved now and then within an epoch."""
+"""Checkpoints within an epoch."""
 
 import time
 from collections.abc import Callable
@@ -17,13 +17,13 @@ def checkpoints(
     path: Path,
     on_progress: OnProgress,
 ) -> Callable[[Progress], None]:
-    """What happens after every step: progress is shown and, now and then, the state is saved.
+    """Return a function that, after every step, reports progress and saves the state if it is due.
 
     Args:
-        config: The run; its `checkpoint_seconds` say how often.
-        state: What is trained.
-        path: Where it is saved.
-        on_progress: Shows progress, in the first process of the group.
+        config: Config of the run; `train.checkpoint_seconds` is the time between checkpoints.
+        state: State of the training.
+        path: File of the checkpoint.
+        on_progress: Called with the progress in the first process of the group.
     """
     last = time.monotonic()
 

@@ -16,22 +16,23 @@ from .boosting import Boosting
 def training_data(
     config: RunConfig, splits: Splits, trained: list[int], on_progress: OnTree = nobody
 ) -> RankingDataset:
-    """What a run learns from: the training lists, with a teacher's scores where it has one.
+    """Return the training lists of a run, with the scores of its teachers if it distils.
 
-    The scores are further labels, one per trained task, behind those of the data; so they are
-    padded, sampled and shared among processes as labels are. A teacher is trained on its task
-    alone, with its number of trees chosen on validation. Its scores, by their standard deviation
-    and the temperature, are the logits of a distribution over the list; the network's loss against
-    it is ListNet's cross entropy.
+    The scores are additional labels, one per trained task, after those of the data. Like labels,
+    they are padded, sampled and shared among processes. A teacher is trained on its task alone;
+    validation chooses its number of trees. Its scores, divided by their standard deviation and the
+    temperature, are the logits of a distribution over the list. The network's loss against it is
+    ListNet's cross entropy.
 
     Args:
-        config: The run.
-        splits: Its data.
+        config: Config of the run.
+        splits: Data of the run.
         trained: Indices of the trained tasks among the labels.
         on_progress: Called after every tree of a teacher.
 
     Raises:
-        ImportError: Without ``pip install "mtl2r-bench[gbdt]"``, where there is a teacher.
+        ImportError: The run has teachers and LightGBM (``pip install "mtl2r-bench[gbdt]"``) is not
+            installed.
     """
     distillation, train = config.train.distillation, splits.train
     if distillation is None:

@@ -1,4 +1,4 @@
-"""One pass over the training lists: one forward pass per batch, all losses in one call."""
+"""One epoch of training: one forward pass per batch, all losses in one call."""
 
 import math
 import time
@@ -17,27 +17,27 @@ from mtl2r_models.torch_internals import keep_graph_for_several_backward_passes
 from ..config import RunConfig
 from ..data.batches import training_loader
 from ..distributed import ProcessLostError
-from ..evaluation.evaluate import task_mask
+from ..evaluation.evaluate import sum_and_count, task_mask
 from ..progress import Progress
 from .optimisation import casting, learning_rate
 from .state import TrainingState, random_state, set_random_state
 
 _SECOND_BATCH = 1_000_003
-"""Added to the seed of the batches that two-batch methods compare with."""
+"""Offset of the seed of the second batches that two-batch methods take."""
 
 
 class TrainingError(RuntimeError):
-    """A training that cannot go on: which task, which epoch, which batch, and why."""
+    """A training cannot go on; the message names the task, epoch and batch."""
 
 
 @dataclass
 class Engine:
-    """Trains a state on a data set, step by step.
+    """The training of a state on a data set, step by step.
 
     Attributes:
-        config: The run.
+        config: Config of the run.
         dataset: The training split, from `mtl2r_bench.training.distillation.training_data`.
-        state: What is trained.
+        state: State of the training.
         loss: A loss of ltr_losses.
         trained: Indices of the tasks whose losses count.
         before_step: Called before every step.
@@ -54,7 +54,6 @@ class Engine:
     def __post_init__(self) -> None:
         method, group = self.state.method, self.state.group
         if self.config.train.compile:
-            # The graph is kept for one backward pass per task.
             keep_graph_for_several_backward_passes()
             self.state.ranker.compile(dynamic=True)
             self.loss = torch.compile(self.loss, dynamic=True)
@@ -74,14 +73,13 @@ class Engine:
         return [self.dataset.tasks[i] for i in self.trained]
 
     def run_epoch(self, after_step: Callable[[Progress], None]) -> None:
-        """Trains from where the state stands to the end of its epoch.
+        """Train to the end of the state's current epoch.
 
         Args:
-            after_step: Called after every step, with the state ready to be saved.
+            after_step: Called after every step, when the state can be saved.
 
         Raises:
-            TrainingError: For a loss or gradient that is not finite, or a process that is gone;
-                task, epoch and batch are named.
+            TrainingError: A loss or gradient is not finite, or another process is gone.
         """
         state, tally = self.state, self.state.tally
         state.ranker.train()
@@ -95,7 +93,8 @@ class Engine:
                 self._step(batch, other, f"{where} (queries {_some(batch.query_ids)})")
             except ProcessLostError as error:
                 raise TrainingError(
-                    f"{error} (at {where}); the same command goes on from the last checkpoint"
+                    f"{error} (at {where}); run the same command again to resume from the last "
+                    "checkpoint"
                 ) from error
             tally.steps += 1
             tally.seconds += time.perf_counter() - started
@@ -109,14 +108,14 @@ class Engine:
                 )
             )
         for part in state.method.modules():
-            if isinstance(part, mtl_optim.DynamicWeightAverage):
+            if isinstance(part, mtl_optim.EpochEnd):
                 part.end_epoch()
 
     def losses(self, batch: RankingBatch) -> tuple[Tensor, Tensor]:
-        """The losses (task,) of a batch, with a graph, and the scores they come from.
+        """Return the losses (task,) of a batch, with their graph, and the scores.
 
-        The mean of the group's losses is the mean over the lists of the whole batch that can teach
-        something, wherever they are.
+        The mean of the losses over the group's processes is the mean over all lists of the batch
+        that have a loss.
         """
         with casting(self.config.train, self.state.group.device):
             scores = self.state.ranker(batch.features, batch.mask)
@@ -132,10 +131,10 @@ class Engine:
     def _means(
         self, loss: Callable[..., Tensor], scores: Tensor, batch: RankingBatch, rows: list[int]
     ) -> Tensor:
-        """(task,) means of a loss against these rows of the labels."""
+        """Return the mean losses (task,) against these rows of the labels."""
         mask = task_mask(batch)
         mask = mask if mask.dim() == 2 else mask[rows]
-        total, count = loss(scores, batch.labels[rows], mask=mask, reduction=_sum_and_count)
+        total, count = loss(scores, batch.labels[rows], mask=mask, reduction=sum_and_count)
         if total.dim() == 2:  # each member of an ensemble has losses of its own
             total, count = total.mean(0), count[0]
         group = self.state.group
@@ -144,7 +143,7 @@ class Engine:
         return means
 
     def _step(self, batch: RankingBatch, other: RankingBatch | None, where: str) -> None:
-        """One step of the optimizer."""
+        """Take one step of the optimizer."""
         state, config, device = self.state, self.config.train, self.state.group.device
         batch = batch.to(device, non_blocking=True)
         dropout = random_state(device)
@@ -165,8 +164,8 @@ class Engine:
         except ValueError as error:
             seen = state.group.mean(losses.detach().clone())
             if bool(torch.isfinite(seen).all()) and bool((seen == 0).any()):
-                # No list of the batch teaches some task, and the method asks for positive losses:
-                # the batch is left out, as such a list is left out of a mean.
+                # No list of the batch has a loss for some task, and the method requires positive
+                # losses. Skip the batch, as a mean skips such a list.
                 state.tally.losses += seen.cpu().double().numpy()
                 return
             for name, value in zip(self.names, losses.tolist(), strict=True):
@@ -183,7 +182,7 @@ class Engine:
         self._look_again(batch, dropout)
 
     def _clip_and_update(self) -> None:
-        """The optimizer's step, on gradients of a norm that is bounded."""
+        """Clip the gradients' norm and update the parameters."""
         state, scaler, bound = self.state, self.state.scaler, self.config.train.clip_norm
         if scaler is not None:
             scaler.unscale_(state.optimizer)
@@ -196,12 +195,12 @@ class Engine:
             scaler.update()
 
     def _look_again(self, batch: RankingBatch, dropout: Tensor) -> None:
-        """Shows the losses after the step to a method that asks for them."""
+        """Pass the losses after the step to a method that uses them."""
         parts = self.state.method.modules()
         looks = [part for part in parts if isinstance(part, mtl_optim.SecondLook)]
         if not looks:
             return
-        # With the dropout of the first look, so that only the step makes a difference.
+        # Use the same dropout as before the step, so that only the step changes the losses.
         device = self.state.group.device
         after = random_state(device)
         set_random_state(device, dropout)
@@ -218,7 +217,7 @@ class Engine:
             group["lr"] = learning_rate(self.config.train, done)
 
     def _second_batches(self, skip: int) -> Iterator[RankingBatch | None]:
-        """Batches independent of the step's, without end, for methods that look at two."""
+        """Yield endless batches that are independent of the step's, for two-batch methods."""
         if self.second is None:
             yield from repeat(None)
             return
@@ -227,11 +226,6 @@ class Engine:
         while True:
             yield self.second.dataset.batch(indices[skip % len(indices)])
             skip += 1
-
-
-def _sum_and_count(values: Tensor, counts: Tensor) -> Tensor:
-    """(2, task): over the batch, the sum of the losses, and how many lists have one."""
-    return torch.stack([values.sum(-1), counts.sum(-1).to(values.dtype)])
 
 
 def _some(names: tuple[str, ...], most: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""From epoch to epoch: train, judge, keep the best ranker, save the state."""
+"""The loop over epochs: train, evaluate, keep the best ranker, save the state."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,19 +13,19 @@ from .checkpoints import checkpoints
 from .epoch import Engine
 
 Judgement: TypeAlias = Callable[[Ranker], tuple[float, Mapping[str, Mapping[str, float]]]]
-"""From a ranker to the value that chooses the epoch, and the validation metrics by label."""
+"""A function from a ranker to its selection value and its validation metrics by label."""
 
 
 def train_epochs(engine: Engine, run: RunFolder, judge: Judgement, on_progress: OnProgress) -> None:
-    """Train from where the folder's checkpoint stands to the last epoch.
+    """Train to the last epoch, from the folder's checkpoint if there is one.
 
-    After every epoch the ranker is judged on validation, and saved where it is the best so far; the
-    log gets a line; then the state is saved. A kill between any two of these loses no epoch.
+    After every epoch the ranker is evaluated on validation and saved if it is the best so far. Then
+    the log gets a line and the state is saved. A kill between any two of these loses no epoch.
 
     Args:
-        engine: What trains, at its beginning.
-        run: Where log, checkpoint and ranker are.
-        judge: What an epoch is worth.
+        engine: An engine at the first epoch.
+        run: Folder of the log, the checkpoint and the ranker.
+        judge: Evaluates an epoch.
         on_progress: Called after every step.
     """
     state, config = engine.state, engine.config
@@ -35,7 +35,7 @@ def train_epochs(engine: Engine, run: RunFolder, judge: Judgement, on_progress: 
         run.rewind(state.epoch)
     after_step = checkpoints(config, state, run.last, on_progress)
     while state.epoch < config.train.epochs:
-        # As if the epoch had begun so long ago as its steps before a kill took.
+        # Count the time of the epoch's steps before a kill.
         started = time.perf_counter() - state.tally.seconds
         engine.run_epoch(after_step)
         value, validation = judge(state.evaluated)
@@ -60,7 +60,7 @@ def train_epochs(engine: Engine, run: RunFolder, judge: Judgement, on_progress: 
 
 
 def chosen(log: Sequence[Mapping[str, Any]], config: RunConfig) -> Mapping[str, Any]:
-    """Return the log's line of the epoch whose ranker was kept."""
+    """Return the log line of the epoch whose ranker was kept."""
     return log[-1] if _takes_last(config) else max(log, key=lambda line: line["selection"])
 
 

@@ -1,4 +1,4 @@
-"""What a run will take, from a few of its steps, before it is begun."""
+"""Estimate the time and disk space of a run from a few of its steps."""
 
 import contextlib
 import time
@@ -17,27 +17,27 @@ from .boosting import Boosting
 from .epoch import Engine
 
 STEPS = 3
-"""Steps that are timed, after one that warms up."""
+"""Timed steps, after one warm-up step."""
 
 _LISTS = 50
-"""Validation lists that are timed."""
+"""Validation lists whose evaluation is timed."""
 
 _COPIES = 5
-"""Of the parameters on disk: the ranker, and in the checkpoint the weights, Adam's two moments, and
-as much again while it is replaced."""
+"""Copies of the parameters on disk: the ranker, the checkpoint's weights with Adam's two moments,
+and a second checkpoint while the first is replaced."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one run takes.
+    """The estimated cost of one run.
 
     Attributes:
-        steps: Of an epoch.
-        step_seconds: Of a step.
-        evaluation_seconds: Of the validation lists, after every epoch.
-        seconds: Of the whole run.
-        parameters: Of its ranker.
-        bytes: On disk.
+        steps: Steps in an epoch.
+        step_seconds: Seconds of a step.
+        evaluation_seconds: Seconds of the evaluation on validation, after every epoch.
+        seconds: Seconds of the whole run.
+        parameters: Parameters of the ranker.
+        bytes: Bytes on disk.
     """
 
     steps: int
@@ -51,13 +51,13 @@ class Estimate:
 def time_network(
     engine: Engine, score: Callable[[RankingBatch], Tensor], splits: Splits, teaching: float
 ) -> Estimate:
-    """Time a few steps of a training, and the evaluation of some validation lists.
+    """Time a few steps of a training and the evaluation of some validation lists.
 
     Args:
-        engine: What trains, at its beginning.
-        score: Its scores.
-        splits: The data.
-        teaching: Seconds that the teachers take.
+        engine: An engine at the first epoch.
+        score: Scores of the network in training.
+        splits: Data of the run.
+        teaching: Seconds that the training of the teachers takes.
     """
     config = engine.config
     step = _seconds_of_a_step(engine)
@@ -81,7 +81,7 @@ def time_network(
 
 
 def time_trees(boosting: Boosting, splits: Splits) -> Estimate:
-    """Time a few trees; where boosting ends before the last one is not known in advance."""
+    """Time a few trees; the estimate is for all `rounds`, without early stopping."""
     options, clock = boosting.options, TreeClock()
     boosting.with_rounds(STEPS + 1).fit_one_task(
         splits.train, splits.validation, 0, on_progress=clock
@@ -97,7 +97,7 @@ def time_trees(boosting: Boosting, splits: Splits) -> Estimate:
 
 
 def with_few_trees(config: RunConfig) -> RunConfig:
-    """Return the run with teachers of a few trees, where it has teachers."""
+    """Return the run's config with few trees per teacher."""
     distillation = config.train.distillation
     if distillation is None:
         return config
@@ -109,7 +109,7 @@ def with_few_trees(config: RunConfig) -> RunConfig:
 
 
 class TreeClock:
-    """Times boostings of a few trees each: until the first one, which bins the features, and on."""
+    """A clock for boostings; the first tree of each includes the binning of the features."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
@@ -117,7 +117,7 @@ class TreeClock:
         self._later: list[float] = []
 
     def __call__(self, at: Progress | TreeProgress) -> None:
-        """Count a tree; steps of a network are none."""
+        """Record the time of a tree; ignore the steps of a network."""
         now = time.perf_counter()
         if isinstance(at, TreeProgress):
             (self._first if at.tree == 1 else self._later).append(now - self._last)
@@ -125,16 +125,16 @@ class TreeClock:
 
     @property
     def tree(self) -> float:
-        """Seconds of a tree."""
+        """Mean seconds of a tree after the first."""
         return sum(self._later) / len(self._later)
 
     def seconds(self, trees: int) -> float:
-        """Seconds of the same boostings with so many trees each."""
+        """Return the seconds of the same boostings with this number of trees each."""
         return sum(self._first) + len(self._first) * (trees - 1) * self.tree
 
 
 class _EnoughError(Exception):
-    """The steps that are timed are done."""
+    """All timed steps are done."""
 
 
 def _seconds_of_a_step(engine: Engine) -> float:

@@ -16,25 +16,25 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 def build_optimizer(
     config: TrainConfig, model: Iterable[nn.Parameter], method: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """One update for all parameters; a method's own, such as UW's, are not decayed."""
+    """Build one optimizer for all parameters; those of a method, such as UW's, are not decayed."""
     groups = [{"params": list(model)}]
     learned = list(method)
     if learned:
         groups.append({"params": learned, "weight_decay": 0.0})  # type: ignore[dict-item]
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "sgd":
-        # Not fused: its momentum is uninitialised memory where float16 skips the first step.
+        # Not fused: if float16 skips the first step, fused momentum is uninitialised memory.
         return torch.optim.SGD(groups, lr=rate, momentum=0.9, weight_decay=decay)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=rate, weight_decay=decay, fused=True)
 
 
 def learning_rate(config: TrainConfig, epoch: float) -> float:
-    """The learning rate after so many epochs, a fraction of one included.
+    """Return the learning rate after a number of epochs, which may be a fraction.
 
     ``"step"`` multiplies by γ every `step_size` epochs, ``"cosine"`` follows half a cosine down to
-    0 over the whole training, ``"constant"`` stays. During `warmup` epochs it rises from 0 in
-    proportion.
+    0 over the whole training, ``"constant"`` does not change. During the `warmup` epochs it rises
+    linearly from 0.
 
     Examples:
         >>> config = TrainConfig(epochs=10, learning_rate=0.1, schedule="cosine", warmup=1)
@@ -52,19 +52,19 @@ def learning_rate(config: TrainConfig, epoch: float) -> float:
 
 
 def casting(config: TrainConfig, device: torch.device) -> AbstractContextManager[object]:
-    """Where the model computes in half precision, if the config wants that."""
+    """Return the context of the model's precision: autocast, or none for float32."""
     if config.precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, _DTYPES[config.precision])
 
 
 def loss_scaler(config: TrainConfig, device: torch.device) -> torch.amp.GradScaler | None:
-    """What keeps float16 gradients from becoming 0; None where there are none."""
+    """Return the scaler that keeps float16 gradients from underflow; None in other precisions."""
     return torch.amp.GradScaler(device.type) if config.precision == "float16" else None
 
 
 def averaged(config: TrainConfig, model: nn.Module) -> AveragedModel | None:
-    """The exponential moving average of the weights; None where the config has none."""
+    """Return the exponential moving average of the weights; None if the config has none."""
     if config.ema == 0:
         return None
     update = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]  # torch's own

@@ -1,4 +1,4 @@
-"""The life of a run, from its config to its record, over any number of interruptions."""
+"""The life of a run, from its config to its record, across any number of interruptions."""
 
 from pathlib import Path
 from typing import Any
@@ -19,29 +19,29 @@ def train(
     folder: str | Path,
     on_progress: OnProgress = nobody,
 ) -> dict[str, Any]:
-    """Train one ranker into a folder, or go on where a killed training stopped.
+    """Train one ranker into a folder, or resume a training that was interrupted.
 
-    The method's row in the table says what learns: a network, one network for all preferences, or
-    boosted trees. All of them live the same life.
+    The method's row in the table names the learner: a network, one network for all preferences, or
+    boosted trees. The steps below are the same for all learners.
 
-    Under torchrun every process calls this alike; each trains on its share of every batch, and the
-    result is that of one process, up to rounding and the draws of dropout. The first process alone
-    writes files.
+    Under torchrun every process calls this function and trains on its share of every batch. The
+    result equals that of one process up to rounding and the draws of dropout. Only the first
+    process writes files.
 
     Args:
-        config: The run.
-        splits: Its data, from `mtl2r_bench.data.splits.load_splits`.
-        folder: Of the run; what is finished there is not done again.
-        on_progress: Called after every batch, and after every tree of trees and teachers.
+        config: Config of the run.
+        splits: Data of the run, from `mtl2r_bench.data.splits.load_splits`.
+        folder: Folder of the run. A finished run is not trained again.
+        on_progress: Called after every batch, and after every tree of boosted trees and teachers.
 
     Returns:
-        The record that was also written to the folder.
+        The record, which the folder has in ``record.json``.
 
     Raises:
         TrainingError: A loss or gradient is not finite (the message names task, epoch and batch),
             or another process of the group is gone.
-        ValueError: The config does not fit the data or the folder, or another process trains in
-            the folder. A mistake leaves no folder behind.
+        ValueError: The config does not match the data or the folder, or another process trains in
+            the folder. An invalid config leaves no folder behind.
         ImportError: The method needs an extra that is not installed.
     """
     learner = learner_of(config, splits)

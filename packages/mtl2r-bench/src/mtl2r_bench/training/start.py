@@ -1,4 +1,4 @@
-"""What a training begins with."""
+"""The initial state of a training."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from .optimisation import averaged, build_optimizer, loss_scaler
 from .state import Tally, TrainingState
 
 SAMPLE = 1 << 18
-"""Feature layers are fitted to at most so many training documents."""
+"""Largest number of training documents that feature layers are fitted to."""
 
 
 def initial_state(
@@ -26,16 +26,16 @@ def initial_state(
     group: ProcessGroup,
     learned: RankingDataset | None = None,
 ) -> TrainingState:
-    """What a run begins with; its seed alone decides.
+    """Return the initial state of a run, which depends only on its config, data and seed.
 
     Args:
-        config: The run.
-        splits: Its data.
+        config: Config of the run.
+        splits: Data of the run.
         trained: Indices of the trained tasks among the labels.
         group: The processes that train together.
-        learned: The training lists with a teacher's scores; those of `splits` when not given.
+        learned: The training lists with the scores of teachers; by default those of `splits`.
     """
-    # Dropout draws from torch's own generator, everything else from generators of its own.
+    # Dropout draws from torch's global generator, everything else from separate generators.
     torch.manual_seed(config.seed + group.rank)
     generator = torch.Generator().manual_seed(config.seed)
     features = splits.train.features.shape[1]
@@ -71,7 +71,7 @@ def initial_state(
 
 
 def _sample(splits: Splits) -> Tensor:
-    """Training documents, evenly spaced, as the network sees them."""
+    """Return evenly spaced training documents, transformed like the network's input."""
     features = splits.train.features
     sample = np.array(features[:: -(-len(features) // SAMPLE)])
     return torch.from_numpy(

@@ -1,7 +1,7 @@
-"""Everything a training needs to go on after a kill, in one safetensors file."""
+"""The state of a training, which one safetensors file saves so that it can resume after a kill."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ FORMAT = "mtl2r-training"
 
 @dataclass
 class Tally:
-    """Sums over the steps of an epoch so far.
+    """Sums over the steps of the current epoch.
 
     Attributes:
-        steps: How many there were.
-        losses: (task,) of the trained tasks.
-        weights: (task,) the method's.
-        seconds: Time taken.
+        losses: (task,) sums of the losses of the trained tasks.
+        weights: (task,) sums of the method's weights.
+        steps: Number of steps.
+        seconds: Seconds that the steps took.
     """
 
     losses: NDArray[np.float64]
@@ -42,20 +42,20 @@ class Tally:
 
 @dataclass
 class TrainingState:
-    """What changes during a training.
+    """Everything that changes during a training.
 
     Attributes:
-        ranker: The network, with the transform of its inputs.
+        ranker: The network with the transform of its inputs.
         method: The multi-task method; its state is in its buffers and generators.
-        optimizer: With one state per parameter.
-        loader: Of the batches; its position is that of the next one.
-        scaler: Of the losses in float16; None in other precisions.
-        average: The moving average of the weights; None where there is none.
+        optimizer: The optimizer.
+        loader: The loader of the batches, positioned at the next batch.
+        scaler: Scaler of the losses in float16; None in other precisions.
+        average: Moving average of the weights; None if the config has none.
         group: The processes that train together.
-        tally: Of the epoch under way.
-        epoch: Epochs finished.
-        best_epoch: The epoch chosen so far, counted from 1; 0 for none.
-        best_value: Its value of the selection metric.
+        tally: Sums of the current epoch.
+        epoch: Number of finished epochs.
+        best_epoch: The best epoch so far, counted from 1; 0 before the first.
+        best_value: Selection value of the best epoch.
     """
 
     ranker: Ranker
@@ -69,35 +69,31 @@ class TrainingState:
     epoch: int = 0
     best_epoch: int = 0
     best_value: float = float("-inf")
-    _tasks: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._tasks = len(self.tally.losses)
 
     @property
     def network(self) -> Scorer:
-        """What the ranker scores with."""
+        """The network inside the ranker."""
         network = self.ranker.model
-        assert isinstance(network, Scorer)  # noqa: S101 - `build_model` made it
+        assert isinstance(network, Scorer)  # noqa: S101 - `build_model` returns one
         return network
 
     @property
     def evaluated(self) -> Ranker:
-        """The ranker that is measured and kept: of the averaged weights where there are any."""
+        """The ranker that is evaluated and kept: with averaged weights if there are any."""
         if self.average is None:
             return self.ranker
         kept = self.average.module
-        assert isinstance(kept, Ranker)  # noqa: S101 - what it was made from
+        assert isinstance(kept, Ranker)  # noqa: S101 - a copy of `ranker`
         return kept
 
     def next_epoch(self) -> None:
-        """Counts the epoch under way as finished."""
+        """Count the current epoch as finished and begin the next."""
         self.epoch += 1
-        self.tally = Tally(np.zeros(self._tasks), np.zeros(self._tasks))
+        self.tally = Tally(np.zeros_like(self.tally.losses), np.zeros_like(self.tally.weights))
         self.loader.set_epoch(self.epoch)
 
     def save(self, path: Path) -> None:
-        """Writes the file beside its place and renames it. Every process of the group calls it."""
+        """Write the state to a file, atomically. Every process of the group must call this."""
         randoms = self.group.gather(random_state(self.group.device))
         if not self.group.first:
             return
@@ -126,10 +122,10 @@ class TrainingState:
         write(path, payload)
 
     def load(self, path: Path) -> None:
-        """Takes up what `save` wrote.
+        """Restore the state that `save` wrote.
 
         Raises:
-            ValueError: When the file is damaged or holds something else.
+            ValueError: The file is damaged or is not a training state.
         """
         try:
             with safe_open(path, framework="pt") as file:
@@ -157,7 +153,7 @@ class TrainingState:
             self.scaler.load_state_dict(progress["scaler"])
         self.loader.load_state_dict(progress["loader"])
         randoms = part("random.")
-        if str(self.group.rank) in randoms:  # else the group has grown: dropout draws anew
+        if str(self.group.rank) in randoms:  # otherwise the group has grown: keep a fresh state
             set_random_state(self.group.device, randoms[str(self.group.rank)])
         self.tally = Tally(
             tensors["tally.losses"].numpy(),
@@ -170,7 +166,7 @@ class TrainingState:
         self.best_value = progress["best_value"]
 
     def _tensors(self) -> list[tuple[str, str, Tensor]]:
-        """The tensors by owner and name, but for the optimizer's."""
+        """Return owner, name and value of every tensor except the optimizer's."""
         found: list[tuple[str, str, Tensor]] = [
             ("tally", "losses", torch.from_numpy(self.tally.losses)),
             ("tally", "weights", torch.from_numpy(self.tally.weights)),
@@ -187,12 +183,12 @@ class TrainingState:
 
 
 def random_state(device: torch.device) -> Tensor:
-    """The state of the generator that dropout on a device draws from."""
+    """Return the state of the generator that dropout on a device draws from."""
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def set_random_state(device: torch.device, state: Tensor) -> None:
-    """Puts that generator into a state of before."""
+    """Restore the state of the generator that dropout on a device draws from."""
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)
     else:

@@ -1,4 +1,4 @@
-"""What the record of a finished run and the card of its ranker say, whatever was trained."""
+"""The entries of a run's record and of its ranker's card, for every kind of learner."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from ..runs.record import environment
 
 @dataclass(frozen=True)
 class Facts:
-    """What a record says of a training.
+    """The facts of a training that a record holds.
 
     Attributes:
-        tasks: Those that were trained.
-        epoch: The epoch that validation chose; of boosted trees, how many trees.
-        epochs: How many there could have been.
-        parameters: Of the ranker.
-        loss: By task, in training, at the chosen epoch; empty for trees.
-        seconds: Of the training.
+        tasks: The trained tasks.
+        epoch: The epoch that validation chose; for boosted trees, the number of trees.
+        epochs: The number of epochs trained; for boosted trees, the largest number of trees.
+        parameters: Number of parameters of the ranker.
+        loss: Mean training loss by task in the chosen epoch; empty for trees.
+        seconds: Seconds that the training took.
     """
 
     tasks: tuple[str, ...]
@@ -45,11 +45,11 @@ def summarise(
     """Return the entries that every record has.
 
     Args:
-        config: The run.
-        splits: Its data.
-        facts: Of the training.
-        measured: By split.
-        group: The processes that trained it.
+        config: Config of the run.
+        splits: Data of the run.
+        facts: Facts of the training.
+        measured: Metrics by split.
+        group: The processes that trained together.
     """
     method = config.method
     return {
@@ -85,13 +85,13 @@ def describe(
     epoch: int,
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> None:
-    """Put into a ranker's metadata what its card says of its labels, training and quality.
+    """Write labels, training and metrics into a ranker's metadata, which its card shows.
 
     Args:
-        ranker: What was trained.
-        config: The run.
-        splits: Its data.
-        epoch: The one that was chosen.
+        ranker: The trained ranker.
+        config: Config of the run.
+        splits: Data of the run.
+        epoch: The chosen epoch.
         metrics: Values by split, metric and label.
     """
     ranker.metadata = {

@@ -1,4 +1,4 @@
-"""What a run can train: one kind of learner per file, by the name that a method's row gives."""
+"""The kinds of learners, one per file; a method's row in the table names its kind."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ LEARNERS: Mapping[str, type[Learner]] = {
 
 
 def learner_of(config: RunConfig, splits: Splits) -> Learner:
-    """Return what trains a run, with its config checked as far as that costs nothing.
+    """Return the learner of a run, after the checks of its config that cost no time.
 
     Raises:
         ValueError: The config does not fit the data.
@@ -33,26 +33,26 @@ def learner_of(config: RunConfig, splits: Splits) -> Learner:
 
 
 def check_method(method: MethodConfig, tasks: tuple[str, ...]) -> None:
-    """Raise for a run's method that could not be trained, before anything is.
+    """Raise if the method of a run cannot be trained.
 
     Raises:
-        ValueError: The name or an option is unknown, an option is missing, or a preference is
-            missing, or given to a method that takes none.
+        ValueError: The name or an option is unknown, an option or a preference is missing, or the
+            method takes no preference and has one.
         ImportError: The method needs an extra that is not installed.
     """
     _kind(method).check(method, tasks)
 
 
 def training_of(config: RunConfig, run: RunFolder) -> tuple[RunFolder, int]:
-    """Return the folder of the training that a run is part of, and the epochs of that training."""
+    """Return the folder of a run's training, which runs may share, and the epochs of it."""
     return _kind(config.method).training_of(config, run)
 
 
 def estimate(config: RunConfig, splits: Splits) -> Estimate:
     """Time a few steps of a run, on one thread as in a sweep.
 
-    The parts are a sample, so that the result is an estimate. Bounds that are still to be derived
-    take part as any number.
+    The steps and lists are a sample, so the result is an estimate. Bounds that the study derives
+    later have a placeholder value.
     """
     tasks = config.tasks or splits.tasks
     method = provisional(config.method, tasks)
@@ -65,12 +65,12 @@ def estimate(config: RunConfig, splits: Splits) -> Estimate:
 
 
 def trainings(runs: Mapping[str, RunConfig]) -> int:
-    """Count the trainings of runs that differ in preference, fold and seed alone.
+    """Count the trainings of runs that differ only in preference, fold and seed.
 
-    Each run is one training, unless runs share one; a longer one counts as many times.
+    Runs that share a training count as one. A training of n times the epochs counts n times.
 
     Args:
-        runs: By the names of their folders.
+        runs: Configs by the name of the run's folder.
     """
     pairs = (training_of(config, RunFolder(name)) for name, config in runs.items())
     found = {training.path: epochs for training, epochs in pairs}

@@ -1,4 +1,4 @@
-"""What every kind of learner offers, and what comes of its training."""
+"""The protocols of a learner and of the trained ranker that it returns."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -18,30 +18,36 @@ from ..estimate import Estimate
 from ..summary import Facts
 
 
+def check_one_process(method: MethodConfig, group: ProcessGroup) -> None:
+    """Raise ValueError if several processes share the training."""
+    if group.size > 1:
+        raise ValueError(f"method {method.name!r} trains on one process, got {group.size}")
+
+
 class Fitted(Protocol):
-    """A trained ranker, of the epoch that validation chose."""
+    """A trained ranker of the epoch that validation chose."""
 
     @property
     def facts(self) -> Facts:
-        """What the record says of its training."""
+        """The entries of the record about its training."""
 
     def score(self, batch: RankingBatch) -> Tensor:
-        """Score a batch: (batch, list), or (label, batch, list)."""
+        """Return scores (batch, list) or (label, batch, list) of a batch."""
 
     def certify(self) -> dict[str, Any]:
-        """Return what the ranker can prove of itself, as entries of the record."""
+        """Return the ranker's certificate as entries of the record; empty if it has none."""
 
     def save(self, run: RunFolder, measured: Mapping[str, Evaluation]) -> None:
         """Write the ranker into the run's folder, with its metrics by split."""
 
 
 class Learner(Protocol):
-    """A kind of training: made of a run's config and data, it brings forth a ranker.
+    """A kind of training, built from a run's config and data.
 
-    Its constructor raises for whatever a config can get wrong, as far as that costs nothing.
+    The constructor makes all checks of the config that cost no time.
 
     Attributes:
-        device: Where it trains.
+        device: The device it trains on.
     """
 
     device: torch.device
@@ -50,14 +56,14 @@ class Learner(Protocol):
 
     @staticmethod
     def check(method: MethodConfig, tasks: tuple[str, ...]) -> None:
-        """Raise ValueError or ImportError for a method that could not be trained."""
+        """Raise ValueError or ImportError if the method cannot be trained."""
 
     @staticmethod
     def training_of(config: RunConfig, run: RunFolder) -> tuple[RunFolder, int]:
-        """Return the folder of the training that a run is part of, and its epochs."""
+        """Return the folder of a run's training, which runs may share, and the epochs of it."""
 
     def fit(self, run: RunFolder, group: ProcessGroup, on_progress: OnProgress) -> Fitted:
-        """Train, or go on from the folder's checkpoint; the folder keeps the best epoch."""
+        """Train, or resume from the folder's checkpoint; the folder keeps the best epoch."""
 
     def estimate(self) -> Estimate:
         """Time a few steps of the training."""

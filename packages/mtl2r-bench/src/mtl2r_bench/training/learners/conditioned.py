@@ -1,8 +1,8 @@
-"""One network for all preferences of a study: trained once, with a run for each preference.
+"""One network for all preferences of a study: one training, one run per preference.
 
-The runs of a study that differ in nothing but their preference share one training. The first of
-them does it, in a folder beside theirs; the others wait, or find it done. Each takes the ranker at
-its preference and is then measured as any run is.
+Runs of a study that differ only in their preference share one training. The first of them trains
+in a folder beside theirs; the others wait for it. Each run then takes the ranker at its own
+preference and measures it like any other ranker.
 """
 
 from collections.abc import Callable
@@ -25,25 +25,25 @@ from ...runs.run_folder import RunFolder
 from ..epoch import Engine
 from ..epochs import Judgement, train_epochs
 from ..summary import describe
+from .base import check_one_process
 from .network import FittedNetwork, NetworkLearner
 
 RAYS = 5
-"""Preferences at which an epoch is judged on validation."""
+"""Number of preferences at which an epoch is evaluated on validation."""
 
 _MARGIN = 0.02
-"""The least entry of a preference in training: an open end of the front is not learned well."""
+"""Smallest entry of a preference in training. Learning degrades at the open ends of the front."""
 
 _SEED_STEP = 1_000_003
-"""Between the seeds of the preferences of two epochs."""
+"""Distance between the preference seeds of two successive epochs."""
 
 
 class ConditionedLearner(NetworkLearner):
     """Train one network for all preferences, on one process and the CPU.
 
-    `method.options` are ``passes`` (times the epochs of a run of one preference), ``mu`` and
-    ``average`` of `mtl_optim.SmoothChebyshev`, and ``code`` and ``rank`` of
-    `PreferenceConditioned`. A record's ``parameters`` and ``seconds`` are those of the network that
-    all preferences share.
+    `method.options` has ``passes`` (a factor on `train.epochs`), ``mu`` and ``average`` of
+    `mtl_optim.SmoothChebyshev`, and ``code`` and ``rank`` of `PreferenceConditioned`. A record has
+    the ``parameters`` and ``seconds`` of the shared network.
     """
 
     def __init__(self, config: RunConfig, splits: Splits) -> None:
@@ -52,15 +52,13 @@ class ConditionedLearner(NetworkLearner):
 
     @staticmethod
     def training_of(config: RunConfig, run: RunFolder) -> tuple[RunFolder, int]:
-        """Return the folder that the runs of all preferences share, and its epochs."""
+        """Return the folder that all preferences share, and the epochs of the shared training."""
         shared = RunFolder.shared(run.path.parent, _without_preference(config))
         return shared, config.train.epochs * int(config.method.options.get("passes", 1))
 
     def fit(self, run: RunFolder, group: ProcessGroup, on_progress: OnProgress) -> FittedNetwork:
-        """Train the shared network where no other run has, and take it at the run's preference."""
-        if group.size > 1:
-            name = self.config.method.name
-            raise ValueError(f"method {name!r} trains on one process, got {group.size}")
+        """Train the shared network unless another run has, and fix the run's preference in it."""
+        check_one_process(self.config.method, group)
         shared, epochs = self.training_of(self.config, run)
         with shared.training(_without_preference(self.config), group, wait=True):
             if len(shared.epochs()) < epochs:  # the best ranker was saved before its line
@@ -70,7 +68,7 @@ class ConditionedLearner(NetworkLearner):
                 engine = learner.engine(group, on_progress)
                 engine.before_step = _new_preferences(engine)
                 train_epochs(engine, shared, learner._judge(engine), on_progress)
-        run.copy_log(shared)  # the report's curves are those of the shared training
+        run.copy_log(shared)  # the report draws the curves of the shared training
         whole = Ranker.load(shared.ranker)
         ranker = Ranker(
             _conditioned(whole).at(self.config.method.preference or ()),
@@ -83,7 +81,7 @@ class ConditionedLearner(NetworkLearner):
         return replace(fitted, facts=replace(fitted.facts, parameters=parameters))
 
     def _judge(self, engine: Engine) -> Judgement:
-        """Judge an epoch by its means over some preferences, of value and metrics."""
+        """Return a judgement by the mean selection value and metrics over `RAYS` preferences."""
         config, splits, state = self.config, self.splits, engine.state
         score = self._scores(engine)
 
@@ -109,9 +107,9 @@ class ConditionedLearner(NetworkLearner):
 
 
 def _new_preferences(engine: Engine) -> Callable[[], None]:
-    """Return what gives network and method a new preference before every step.
+    """Return a function that sets a new preference in network and method before every step.
 
-    Those of an epoch are spread evenly, and the same when the epoch is begun again.
+    The preferences of an epoch are spread evenly, and are the same when the epoch is repeated.
     """
     state, seed = engine.state, engine.config.seed
     model, preference = state.network, state.method.preference
@@ -124,12 +122,12 @@ def _new_preferences(engine: Engine) -> Callable[[], None]:
             len(state.loader), len(engine.trained), margin=_MARGIN, generator=generator
         )
 
-    def turn() -> None:
+    def set_next() -> None:
         ray = rays(state.epoch)[state.tally.steps]
         model.prefer(ray)
         preference.copy_(ray)
 
-    return turn
+    return set_next
 
 
 def _conditioned(ranker: Ranker) -> PreferenceConditioned:
@@ -139,6 +137,6 @@ def _conditioned(ranker: Ranker) -> PreferenceConditioned:
 
 
 def _without_preference(config: RunConfig) -> str:
-    """Return the config of the shared training, as TOML."""
+    """Return the config of the shared training as TOML."""
     method = config.method.model_copy(update={"preference": None})
     return to_toml(config.model_copy(update={"method": method}))

@@ -1,4 +1,4 @@
-"""A network, trained by a multi-task method: the learner of all methods but a few."""
+"""A network that a multi-task method trains: the learner of most methods."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from ..summary import Facts, describe
 
 
 class NetworkLearner:
-    """Train one network for one run; see `mtl2r_bench.training.learners.base.Learner`."""
+    """Train one network for one run; implements `mtl2r_bench.training.learners.base.Learner`."""
 
     def __init__(self, config: RunConfig, splits: Splits) -> None:
         self.config, self.splits = config, splits
@@ -41,7 +41,7 @@ class NetworkLearner:
 
     @staticmethod
     def check(method: MethodConfig, tasks: tuple[str, ...]) -> None:
-        """Raise for a method that cannot be built."""
+        """Raise if the method cannot be built."""
         build_method(method, tasks)
 
     @staticmethod
@@ -50,13 +50,13 @@ class NetworkLearner:
         return run, config.train.epochs
 
     def fit(self, run: RunFolder, group: ProcessGroup, on_progress: OnProgress) -> "FittedNetwork":
-        """Train all epochs and return the ranker of the one that validation chose."""
+        """Train all epochs and return the ranker of the epoch that validation chose."""
         engine = self.engine(group, on_progress)
         train_epochs(engine, run, self._judge(engine), on_progress)
         return self.fitted(run, Ranker.load(run.ranker))
 
     def engine(self, group: ProcessGroup, on_progress: OnProgress = nobody) -> Engine:
-        """Return what trains the epochs, at its beginning; teachers are trained for it."""
+        """Return an engine at the first epoch; trains the teachers if there are any."""
         if group.device.type == "cpu":
             keep_freed_memory()
         shown = on_progress if group.first else nobody
@@ -65,7 +65,7 @@ class NetworkLearner:
         return Engine(self.config, learned, state, self.loss, self.trained)
 
     def fitted(self, training: RunFolder, ranker: Ranker) -> "FittedNetwork":
-        """Return a ranker with what the log of its training says of it."""
+        """Return a ranker together with the facts of its training, read from the log."""
         log = training.epochs()
         best = chosen(log, self.config)
         facts = Facts(
@@ -79,7 +79,7 @@ class NetworkLearner:
         return FittedNetwork(self, ranker.to(self.device), facts)
 
     def estimate(self) -> Estimate:
-        """Time a few steps, and the evaluation of a part of the validation lists."""
+        """Time a few steps and the evaluation of a sample of the validation lists."""
         clock = TreeClock()
         learner = type(self)(with_few_trees(self.config), self.splits)
         engine = learner.engine(ProcessGroup(device=self.device), clock)
@@ -89,7 +89,7 @@ class NetworkLearner:
         return time_network(engine, score, self.splits, teaching)
 
     def _scores(self, engine: Engine) -> Callable[[RankingBatch], Tensor]:
-        """Scores of every label by what is trained, in the precision of the training."""
+        """Return the scoring function of the network in training, in the training's precision."""
         device = engine.state.group.device
         inner = scorer(engine.state.evaluated, device)
 
@@ -100,7 +100,7 @@ class NetworkLearner:
         return label_scores(score, self.trained, len(self.splits.tasks))
 
     def _judge(self, engine: Engine) -> Judgement:
-        """Judge an epoch by the metric on the validation lists, which the ranker's card tells."""
+        """Return a judgement by the validation metrics, which it writes into the ranker's card."""
         config, splits, state = self.config, self.splits, engine.state
         score = self._scores(engine)
 
@@ -115,12 +115,12 @@ class NetworkLearner:
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A trained network; see `mtl2r_bench.training.learners.base.Fitted`.
+    """A trained network; implements `mtl2r_bench.training.learners.base.Fitted`.
 
     Attributes:
-        learner: What trained it.
-        ranker: With the transform of its inputs.
-        facts: Of its training.
+        learner: The learner that trained it.
+        ranker: The network with the transform of its inputs.
+        facts: Facts of the training.
     """
 
     learner: NetworkLearner
@@ -134,16 +134,9 @@ class FittedNetwork:
         return label_scores(one, learner.trained, len(learner.splits.tasks))(batch)
 
     def certify(self) -> dict[str, Any]:
-        """Return how near the ranker is to what its method promises."""
-        learner = self.learner
-        found = certificate(
-            learner.config,
-            learner.splits,
-            self.ranker,
-            learner.loss,
-            learner.trained,
-            learner.device,
-        )
+        """Return the certificate of the ranker."""
+        of = self.learner
+        found = certificate(of.config, of.splits, self.ranker, of.loss, of.trained, of.device)
         return {"certificate": found}
 
     def save(self, run: RunFolder, measured: Mapping[str, Evaluation]) -> None:

@@ -1,4 +1,4 @@
-"""LightGBM's boosted trees: no network, no epochs, one label made of all."""
+"""LightGBM's boosted trees, trained on one label that aggregates those of all tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +21,14 @@ from ...table import METHODS
 from ..boosting import Boosting
 from ..estimate import Estimate, time_trees
 from ..summary import Facts
+from .base import check_one_process
 
 
 class TreesLearner:
-    """Train LightGBM's LambdaMART for one run; see `mtl2r_bench.training.learners.base.Learner`.
+    """Train LightGBM's LambdaMART; implements `mtl2r_bench.training.learners.base.Learner`.
 
-    The run's model, loss and optimisation have no part in it; `method.options` are those of
-    `GBDTConfig`. The trees are in ``trees.txt``, which `lightgbm.Booster(model_file=...)` reads.
+    The run's model, loss and optimisation are ignored. `method.options` has the options of
+    `GBDTConfig`. `lightgbm.Booster(model_file=...)` reads the trees from ``trees.txt``.
     """
 
     def __init__(self, config: RunConfig, splits: Splits) -> None:
@@ -40,7 +41,7 @@ class TreesLearner:
 
     @staticmethod
     def check(method: MethodConfig, tasks: tuple[str, ...]) -> None:
-        """Raise for a missing preference, a bad option, or where LightGBM is not installed."""
+        """Raise if the preference is missing, an option is bad, or LightGBM is not installed."""
         if method.preference is None:
             raise ValueError(f"method {method.name!r} needs a `preference`")
         _options(method)
@@ -48,14 +49,13 @@ class TreesLearner:
 
     @staticmethod
     def training_of(config: RunConfig, run: RunFolder) -> tuple[RunFolder, int]:
-        """Return the run's own folder; trees have no epochs, and count as the study's."""
+        """Return the run's own folder, and the study's epochs, since trees have none."""
         return run, config.train.epochs
 
     def fit(self, run: RunFolder, group: ProcessGroup, on_progress: OnProgress) -> "FittedTrees":
-        """Boost until validation no longer gains."""
+        """Add trees until the validation metric stops improving."""
         method = self.config.method
-        if group.size > 1:
-            raise ValueError(f"method {method.name!r} trains on one process, got {group.size}")
+        check_one_process(method, group)
         preference = [0.0] * len(self.splits.tasks)
         for index, weight in zip(self.trained, method.preference or (), strict=True):
             preference[index] = weight
@@ -76,7 +76,7 @@ class TreesLearner:
 
 @dataclass(frozen=True)
 class FittedTrees:
-    """Trained trees; see `mtl2r_bench.training.learners.base.Fitted`."""
+    """Trained trees; implements `mtl2r_bench.training.learners.base.Fitted`."""
 
     trees: TreeRanker
     tasks: tuple[str, ...]
@@ -84,20 +84,20 @@ class FittedTrees:
 
     @property
     def facts(self) -> Facts:
-        """What the record says of the training: trees in place of epochs, no losses."""
+        """Facts of the training, with trees in place of epochs and without losses."""
         trees = self.trees
         return Facts(self.tasks, trees.count, self.rounds, trees.parameters, {}, trees.seconds)
 
     def score(self, batch: RankingBatch) -> Tensor:
-        """Score a batch."""
+        """Return the scores (batch, list) of a batch."""
         return self.trees(batch)
 
     def certify(self) -> dict[str, Any]:
-        """Return nothing: trees have no gradients."""
+        """Return no entries, since trees have no gradients."""
         return {}
 
     def save(self, run: RunFolder, measured: Mapping[str, Evaluation]) -> None:
-        """Write the trees in LightGBM's text."""
+        """Write the trees in LightGBM's text format."""
         run.write_trees(self.trees.text)
 
 

@@ -1,4 +1,4 @@
-"""What any ranker must beat: a random order, and the best single feature."""
+"""The reference rankers of a study: a random order, and the best single feature."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +15,17 @@ from ..data.splits import Splits
 from .evaluate import Evaluation, evaluate, evaluation_batches, task_mask
 
 TRAINING_QUERIES = 2_000
-"""The single feature is chosen on at most so many training lists."""
+"""Largest number of training lists that the single feature is chosen on."""
 
 
 @dataclass(frozen=True)
 class SingleFeature:
-    """Ranking by one input, up or down.
+    """A ranking by one input, ascending or descending.
 
     Attributes:
-        index: Its place among the inputs.
-        feature_id: Its column in the data file.
-        sign: 1 ranks large values first, −1 small ones.
+        index: Index among the inputs.
+        feature_id: Column in the data file.
+        sign: 1 ranks large values first, −1 small values.
     """
 
     index: int
@@ -34,14 +34,14 @@ class SingleFeature:
 
 
 def random_order(dataset: RankingDataset, config: EvaluationConfig) -> Evaluation:
-    """The expected NDCG of a random order of each list, exactly: all scores are tied."""
+    """Compute the exact expected NDCG of a random order of each list, from tied scores."""
     return evaluate(lambda batch: torch.zeros(batch.mask.shape), dataset, config, ties="average")
 
 
 def best_single_features(dataset: RankingDataset, config: EvaluationConfig) -> list[SingleFeature]:
-    """Per task the input, with its sign, of the highest NDCG on these lists.
+    """Find, for each task, the input and sign with the highest NDCG on these lists.
 
-    Ties within a feature count by their expectation, so that a constant feature is a random order.
+    Ties within a feature count with their expectation, so a constant feature is a random order.
     """
     if len(dataset) > TRAINING_QUERIES:
         dataset = dataset.subset(np.arange(TRAINING_QUERIES))
@@ -69,8 +69,8 @@ def best_single_features(dataset: RankingDataset, config: EvaluationConfig) -> l
     ]
 
 
-def references(splits: Splits, config: EvaluationConfig) -> dict[str, Any]:
-    """Both references on validation and test, as the report reads them from JSON."""
+def measure_references(splits: Splits, config: EvaluationConfig) -> dict[str, Any]:
+    """Measure both reference rankers on validation and test, in the form of references.json."""
     features = best_single_features(splits.train, config)
     measured = splits.measured()
     return {
@@ -92,7 +92,7 @@ def references(splits: Splits, config: EvaluationConfig) -> dict[str, Any]:
 def _single_feature(
     dataset: RankingDataset, features: list[SingleFeature], config: EvaluationConfig
 ) -> dict[str, dict[str, float]]:
-    """Every task ranked by its own best feature."""
+    """Measure, for each task, the ranking by the task's best feature."""
     rows: list[NDArray[np.float64]] = []
     for task, feature in enumerate(features):
         index, sign = feature.index, feature.sign
