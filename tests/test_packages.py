@@ -8,7 +8,7 @@ import pytest
 from mtl_optim.catalogue import catalogue
 
 ALLOWED = {
-    "ltr-data": {"numpy", "pyarrow", "torch"},
+    "ltr-data": {"filelock", "numpy", "pyarrow", "torch"},  # torch itself needs filelock
     "ltr-losses": {"numpy", "scipy", "torch"},
     "mtl-optim": {"numpy", "scipy", "torch"},
 }
