@@ -233,7 +233,8 @@ def test_the_papers_study_has_its_settings():
                 ]
             },
             TASKS,
-            "two runs that differ would have the name 'mgda-x-s42'.*by a `variant`",
+            "two different runs would have the name 'mgda-x-s42': "
+            "give one of their methods a `variant`",
         ),
     ],
 )
