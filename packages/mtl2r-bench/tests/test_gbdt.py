@@ -71,7 +71,9 @@ def test_stochastic_gains_are_one_tasks_each_and_the_scalarised_in_expectation()
 
 @pytest.mark.parametrize("preference", [(0.5, 0.6), (1.5, -0.5), (1.0,)])
 def test_a_bad_preference_is_named(preference):
-    with pytest.raises(ValueError, match="`preference` must be 2 weights from 0 that sum to 1"):
+    with pytest.raises(
+        ValueError, match="`preference` must be 2 non-negative weights that sum to 1"
+    ):
         aggregated_gains(
             np.zeros((2, 3), np.float32), preference, gain="exp2", aggregation="scalarised", seed=0
         )

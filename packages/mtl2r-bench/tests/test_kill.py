@@ -123,6 +123,6 @@ def test_ctrl_c_ends_at_once_and_loses_no_epoch(tables, tmp_path):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on from here" in output
+    assert "run the same command again to resume a training" in output
     (run,) = study_status(out)
     assert (run.state, run.epoch >= done) == ("begun", True)

@@ -99,5 +99,5 @@ def test_a_cluster_gives_the_result_of_one_machine_though_a_worker_is_killed(
 
 
 def test_an_address_needs_the_back_end():
-    with pytest.raises(ValueError, match=r"`address` is of a Ray cluster, got it with .*'local'"):
+    with pytest.raises(ValueError, match=r"`address` is for the Ray backend, got it with 'local'"):
         Backend(address="127.0.0.1:6379")

@@ -90,7 +90,7 @@ def test_task_sets_are_named_as_the_labels_are():
     assert task_sets(both, ("relevance", "click")) == [("click", "relevance")]
     with pytest.raises(ValueError, match=r"`task_sets` has 'clck'.*did you mean 'click'"):
         task_sets(study(task_sets=[["clck"]]), TASKS)
-    with pytest.raises(ValueError, match=r"labels that differ, got .'click', 'click'"):
+    with pytest.raises(ValueError, match=r"distinct labels, got .'click', 'click'"):
         task_sets(study(task_sets=[["click", "click"]]), TASKS)
 
 
@@ -233,7 +233,10 @@ def test_the_papers_study_has_its_settings():
                 ]
             },
             TASKS,
-            "two runs that differ would have the name 'mgda-x-s42'.*by a `variant`",
+            (
+                "two different runs would have the name 'mgda-x-s42': "
+                "give one of their methods a `variant`"
+            ),
         ),
     ],
 )

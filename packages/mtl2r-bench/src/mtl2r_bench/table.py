@@ -98,7 +98,7 @@ def _epsilon_constraint(
     violation: Literal["absolute", "relative"] = "absolute",
     dual_step: float = 1.0,
 ) -> Method:
-    """The epsilon-constraint method: minimise `main` while `bounds` (task to loss) hold."""
+    """Minimise `main` while `bounds` (task to loss) hold: the epsilon-constraint method."""
     for name in [*bounds, *([main] if main is not None else [])]:
         lookup(dict.fromkeys(tasks), name, "task")
     return mtl_optim.EpsilonConstraint(
