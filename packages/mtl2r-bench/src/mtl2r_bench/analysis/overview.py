@@ -24,7 +24,7 @@ class Overview:
 
     Attributes:
         title: Labels and data.
-        sentences: Sizes, how the epoch was chosen, which split, and what to be careful about.
+        sentences: Sizes, how the epoch was chosen, which split, and caveats.
         unfinished: Runs without a result.
         made_with: Versions, machine, revision, data.
     """
@@ -42,14 +42,14 @@ def overview(
     references: References,
     split: str,
 ) -> Overview:
-    """The head of a study's report.
+    """Describe a study for the head of its report.
 
     Args:
         folder: The study's.
         study: Its config.
         results: Its finished runs.
         references: Of the folds that are reported.
-        split: Which split the numbers are of.
+        split: The split that the numbers are of.
     """
     labels = tuple(results[0].record["labels"])
     data = references.data
@@ -87,18 +87,13 @@ def overview(
             f"**{len(unfinished)} of {planned} runs are not finished**; a point is "
             "the mean of those of its runs that are."
         )
-    return Overview(
-        f"{', '.join(labels[:-1])} and {labels[-1]} on {data['source']}"
-        if len(labels) > 1
-        else f"{labels[0]} on {data['source']}",
-        tuple(sentences),
-        unfinished,
-        _made_with(results),
-    )
+    named = " and ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)
+    title = f"{named} on {data['source']}"
+    return Overview(title, tuple(sentences), unfinished, _made_with(results))
 
 
 def _parameters(results: Sequence[Result]) -> list[str]:
-    """How many parameters the rankers have, by variant; several where tasks have scores each."""
+    """The rankers' numbers of parameters, by variant; several where tasks have a score each."""
     networks: dict[str | None, set[int]] = {}
     for result in results:
         if result.record["loss"]:  # trees have none
@@ -137,7 +132,7 @@ def _empty(study: StudyConfig) -> str:
 def _unfinished(
     folder: StudyFolder, results: Sequence[Result]
 ) -> tuple[tuple[Unfinished, ...], int]:
-    """The runs without a result, and how many runs there are to be."""
+    """The runs without a result, and the number of planned runs."""
     finished = {result.name for result in results}
     found = study_status(folder.path)
     return tuple(

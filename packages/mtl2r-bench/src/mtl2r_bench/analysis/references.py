@@ -1,4 +1,4 @@
-"""What any ranker must beat, as a study stored it, over the folds that are reported."""
+"""The references of a study (random order, best single feature), over the reported folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class References:
     """A random order and the best single feature of each label, and the data's size.
 
     Attributes:
-        values: By name (`NAMES`), split, metric and label; the mean over folds, each with the
-            weight of its lists.
+        values: By name (`NAMES`), split, metric and label; the mean over folds, each weighted
+            by its lists.
         features: By label, the features that were chosen, one per fold, as text.
         data: Source, inputs, lists and documents by split, summed over folds.
     """
@@ -33,7 +33,7 @@ class References:
 def load_references(
     folder: StudyFolder, study: StudyConfig, folds: Sequence[int | None]
 ) -> References:
-    """Those of the given folds."""
+    """Read the references of the given folds."""
     if study.folds is None:
         folds = [None]  # One set of data, whichever fold of a root it is.
     found: list[dict[str, Any]] = [

@@ -1,18 +1,18 @@
-"""What the page shows, as data: report.json, and the same inside report.html."""
+"""The data of the page: report.json, also inside report.html."""
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from ...analysis._table_shim import METHODS
 from ...analysis.analyse import Analysis
-from ...analysis.bootstrap import Bootstrap, Estimate, basic_interval
+from ...analysis.bootstrap import Bootstrap, IntervalEstimate, basic_interval
 from ...analysis.points import Point
 from ...analysis.results import Result
-from ...config import StudyConfig
 from ...runs.study_folder import StudyFolder
-from ...table import METHODS, TREES, summary
 from ..study_report import StudyReport
 from ..text.markdown import box_text
 from ..text.sections import Section, comparisons
@@ -20,7 +20,7 @@ from ..text.table import Number, Table
 
 
 def payload(report: StudyReport) -> dict[str, Any]:
-    """Everything the page needs, of types that JSON has."""
+    """Collect everything the page needs, of types that JSON has."""
     overview = report.overview
     return {
         "title": overview.title,
@@ -28,7 +28,7 @@ def payload(report: StudyReport) -> dict[str, Any]:
         "unfinished": [asdict(run) for run in overview.unfinished],
         "made_with": overview.made_with,
         "folder": str(report.folder.path),
-        "settings": _settings(report.study),
+        "settings": list(_settings(report.study.model_dump(mode="json"))),
         "paper": None if report.paper is None else _table(report.paper),
         "sets": [
             _set(report.folder, section, named=len(report.sections) > 1)
@@ -39,7 +39,6 @@ def payload(report: StudyReport) -> dict[str, Any]:
 
 def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any]:
     analysis = section.analysis
-    measured = analysis.measured
     metrics = _metrics(analysis)
     return {
         "name": " + ".join(analysis.tasks),
@@ -54,22 +53,22 @@ def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any
         },
         "box_text": box_text(analysis),
         "random": {name: list(values) for name, values in section.random_order.items()},
-        "left_out": list(measured.left_out),
+        "left_out": list(analysis.measured.left_out),
         "methods": [
             {
                 "name": row.method,
                 "summary": _summary(row.method),
                 "points": list(row.points),
-                "hypervolume": asdict(row.hypervolume),
-                "improvement": None if row.improvement is None else asdict(row.improvement),
-                "delta_m": None if row.delta_m is None else asdict(row.delta_m),
+                "hypervolume": _numbers(row.hypervolume),
+                "improvement": _numbers(row.improvement),
+                "delta_m": _numbers(row.delta_m),
             }
             for row in analysis.methods
         ],
         "points": [
-            _point(folder, analysis, i, {name: one[i] for name, one in metrics.items()})
-            | {"select": _select(folder, analysis, analysis.points[i], named=named)}
-            for i in range(len(analysis.points))
+            _point(folder, analysis, i, metrics)
+            | {"select": _select(folder, analysis, point, named=named)}
+            for i, point in enumerate(analysis.points)
         ],
         "tables": [
             _table(table)
@@ -79,7 +78,7 @@ def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any
 
 
 def _metrics(analysis: Analysis) -> dict[str, Any]:
-    """By metric, (point, task, 3): value and interval, from the draws of the analysis."""
+    """Return (point, task, 3) by metric: value and interval, from the draws of the analysis."""
     measured = analysis.measured
     bootstrap = Bootstrap(measured.counted, measured.strata, resamples=analysis.resamples)
     found = {}
@@ -98,22 +97,25 @@ def _point(
     folder: StudyFolder, analysis: Analysis, i: int, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     point = analysis.points[i]
-    validation = point.validation
     return {
         "id": i,
         "method": point.method,
         "baseline": point.is_baseline,
         "preference": None if point.preference is None else list(point.preference),
         "position": point.position,
-        "metrics": {name: values.tolist() for name, values in metrics.items()},
-        "validation": None if validation is None else validation.tolist(),
+        "metrics": {name: values[i].tolist() for name, values in metrics.items()},
+        "validation": None if point.validation is None else point.validation.tolist(),
         "losses": [point.losses.get(task) for task in analysis.tasks],
         "seed_spread": None if point.seed_spread is None else point.seed_spread.tolist(),
-        "delta_m": asdict(analysis.delta_m[i]) if analysis.delta_m else None,
+        "delta_m": _numbers(analysis.delta_m[i] if analysis.delta_m else None),
         "optimal": analysis.optimal[i],
         "probability_optimal": analysis.probability_optimal[i],
         "runs": [_run(folder, run) for run in point.runs],
     }
+
+
+def _numbers(estimate: IntervalEstimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else asdict(estimate)
 
 
 def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
@@ -123,10 +125,7 @@ def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
         "name": run.name,
         "seed": run.seed,
         "fold": run.fold,
-        "epoch": run.record["epoch"],
-        "epochs": run.record["epochs"],
-        "seconds": run.record["seconds"],
-        "parameters": run.record["parameters"],
+        **{key: run.record[key] for key in ("epoch", "epochs", "seconds", "parameters")},
         "options": run.record["method"]["options"],
         "bounds": run.record.get("bounds"),
         "certificate": run.record.get("certificate"),
@@ -138,16 +137,15 @@ def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
 
 
 def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: bool) -> str | None:
-    """The command that chooses one of the point's runs by bounds on validation.
+    """Return the command that chooses one of the point's runs by bounds on validation.
 
-    None where in each fold a run of another point is no worse in any task there, so that bounds
-    keep it too.
+    None if, in each fold, a run of another point is no worse in any task: bounds keep it, too.
 
     Args:
         folder: The study's.
         analysis: Of the task set.
         point: One of its points.
-        named: Whether the task set has to be named.
+        named: Whether the command has to name the task set.
     """
     if point.is_baseline:
         return None
@@ -177,24 +175,16 @@ def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: boo
 
 def _summary(method: str) -> str:
     name = method.partition(" ")[0]
-    if name in TREES:
-        return TREES[name].about
-    return summary(METHODS[name].factory).replace("`", "") if name in METHODS else ""
+    return METHODS[name].about.replace("`", "") if name in METHODS else ""
 
 
-def _settings(study: StudyConfig) -> list[list[str]]:
-    """Name and value of everything the study sets, flat."""
-
-    def flat(tables: dict[str, Any], prefix: str = "") -> list[list[str]]:
-        found = []
-        for key, value in tables.items():
-            if isinstance(value, dict):
-                found += flat(value, f"{prefix}{key}.")
-            elif value is not None:
-                found.append([prefix + key, str(value)])
-        return found
-
-    return flat(study.model_dump(mode="json"))
+def _settings(tables: dict[str, Any], prefix: str = "") -> Iterator[list[str]]:
+    """Yield name and value of everything the study sets, flat."""
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            yield from _settings(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield [prefix + key, str(value)]
 
 
 def _table(table: Table) -> dict[str, Any]:
@@ -208,13 +198,9 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _cell(cell: str | Number | None) -> Any:
-    """Text, or a number with what to show of it, so that the page can sort."""
+    """Return text, or a number with what to show of it, so that the page can sort."""
     if not isinstance(cell, Number):
         return cell or ""
-    value = cell.value.value if isinstance(cell.value, Estimate) else cell.value
-    shown: dict[str, Any] = {"value": value, "text": cell.text(value)}
-    if isinstance(cell.value, Estimate):
-        shown["interval"] = f"[{cell.text(cell.value.low)}, {cell.text(cell.value.high)}]"
-        if cell.value.seed_spread is not None:
-            shown["spread"] = f"± {cell.value.seed_spread:.{cell.decimals}f}"
-    return shown
+    shown = {"value": cell.point, "text": cell.text(cell.point)}
+    more = {"interval": cell.interval, "spread": cell.spread}
+    return shown | {name: text for name, text in more.items() if text}

@@ -1,4 +1,4 @@
-"""The report's text: tables and what they mean, in Markdown."""
+"""report.md: the tables and what they mean, in Markdown."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from .table import Table, to_markdown
 
 
 def markdown(report: StudyReport, captions: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """The whole report.
+    """Write the whole report.
 
     Args:
         report: What it says.
@@ -48,7 +48,7 @@ def _table(table: Table, level: str) -> list[str]:
 
 
 def box_text(analysis: Analysis) -> str:
-    """In what the hypervolumes were measured."""
+    """Describe the box that the hypervolumes were measured in."""
     box = analysis.box
     where = ", ".join(
         f"{task} {value:.4f}" for task, value in zip(analysis.tasks, box.reference, strict=True)
@@ -72,7 +72,7 @@ def box_text(analysis: Analysis) -> str:
 
 
 def _narrow(analysis: Analysis) -> str:
-    """Where the baselines that span the box cannot be told apart."""
+    """Name the tasks whose baselines differ by less than the noise."""
     found = [f"{task} ({width:.4f} ± {error:.4f})" for task, width, error in analysis.narrow]
     if not found:
         return ""
@@ -83,7 +83,7 @@ def _narrow(analysis: Analysis) -> str:
 
 
 def _outside(analysis: Analysis) -> str:
-    """Which methods have points that the hypervolume does not see."""
+    """Name the methods with points that add nothing to the hypervolume."""
     found = []
     for row in analysis.methods:
         values = np.stack([analysis.points[i].values for i in row.points])

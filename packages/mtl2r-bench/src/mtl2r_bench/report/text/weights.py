@@ -1,16 +1,16 @@
-"""How the weights that the methods gave the tasks moved."""
+"""The table of the weights that the methods gave the tasks."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from ...analysis._table_shim import METHODS
 from ...analysis.analyse import Analysis
-from ...table import CONDITIONED
 from .table import Cell, Number, Table
 
 
 def weights_table(analysis: Analysis) -> Table:
-    """One row a method: how the first task's share of the weights moves over the epochs."""
+    """Show how each method's share of weight for the first task changes over the epochs."""
     first = analysis.tasks[0]
     rows: list[tuple[Cell, ...]] = []
     drawn: list[str] = []
@@ -21,7 +21,7 @@ def weights_table(analysis: Analysis) -> Table:
         )
         if not middle.has_epochs:
             continue
-        if middle.runs[0].record["method"]["name"] == CONDITIONED:
+        if METHODS[middle.runs[0].record["method"]["name"]].draws_preferences:
             drawn.append(method.method)
             continue
         logs = [run.folder.epochs() for run in middle.runs]
