@@ -1,4 +1,4 @@
-"""How far the sliders go."""
+"""The range of the sliders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 SHARE_OF_LOSS = 0.03
-"""A slider's end is this share of its task's loss: a few of the steps that a walk is made of."""
+"""A slider's end is this share of its task's loss: a few steps of a walk."""
 
 
 def reach(local: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, Any]:
-    """The largest weighted change of a loss that the sliders offer, and the weights.
+    """Compute the largest weighted change of a loss that the sliders offer, and the weights.
 
     With the weights α, a slider at the share s of its way lets its loss fall by s · reach / α_k, so
     that the sliders are on the front, Σ α_k dL_k = 0, where their shares sum to 0; and no loss
