@@ -53,7 +53,7 @@ def _trains_one(point: Point) -> bool:
 
 
 def _largest_shares(log: Sequence[dict[str, dict[str, float]]]) -> float:
-    """The least share over the epochs of the task that leads in the first."""
+    """Return the least share over the epochs of the task that leads in the first."""
     weights = np.array([list(line["weight"].values()) for line in log])
     shares = weights / weights.sum(axis=1, keepdims=True)
     return float(shares[:, shares[0].argmax()].min())

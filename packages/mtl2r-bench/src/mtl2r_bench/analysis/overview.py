@@ -20,7 +20,7 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Overview:
-    """What stands at the head of a report.
+    """The head of a report.
 
     Attributes:
         title: Labels and data.
@@ -93,7 +93,7 @@ def overview(
 
 
 def _parameters(results: Sequence[Result]) -> list[str]:
-    """The rankers' numbers of parameters, by variant; several where tasks have a score each."""
+    """Return the numbers of parameters by variant; several where tasks have a score each."""
     networks: dict[str | None, set[int]] = {}
     for result in results:
         if result.record["loss"]:  # trees have none
@@ -132,7 +132,7 @@ def _empty(study: StudyConfig) -> str:
 def _unfinished(
     folder: StudyFolder, results: Sequence[Result]
 ) -> tuple[tuple[Unfinished, ...], int]:
-    """The runs without a result, and the number of planned runs."""
+    """Return the runs without a result, and the number of planned runs."""
     finished = {result.name for result in results}
     found = study_status(folder.path)
     return tuple(

@@ -108,7 +108,7 @@ class PointSet:
         return ~np.isnan(self.points[0].queries)
 
     def places(self, method: str) -> list[int]:
-        """Where the points of a method are among the points."""
+        """Return where the points of a method are among the points."""
         return [i for i, point in enumerate(self.points) if point.method == method]
 
     @property
@@ -175,7 +175,7 @@ def gather(
 
 
 def _folds(groups: Iterable[Sequence[Result]]) -> tuple[int | None, ...]:
-    """The folds that take part."""
+    """Return the folds that take part."""
     having = Counter(fold for runs in groups for fold in {run.fold for run in runs})
     most = max(having.values(), default=0)
     return tuple(sorted((f for f, n in having.items() if 2 * n >= most), key=lambda f: f or 0))
@@ -188,7 +188,7 @@ def _fold(
     evaluation: EvaluationConfig,
     split: str,
 ) -> dict[str, dict[int, NDArray[np.float64]]]:
-    """By metric and seed the values (task, query) of one fold's runs of one point."""
+    """Return the values (task, query) of one point in one fold, by metric and seed."""
     found: dict[str, dict[int, NDArray[np.float64]]] = {}
     for run in runs:
         names, metrics = run.measured(split, tasks, evaluation.empty)
@@ -208,7 +208,7 @@ def _point(
     tasks: tuple[str, ...],
     metric: str,
 ) -> Point:
-    """A point from the values of its runs, by fold, metric and seed."""
+    """Make a point from the values of its runs, by fold, metric and seed."""
     metrics = {
         name: np.concatenate(
             [np.mean(list(fold[name].values()), axis=0) for fold in by_fold], axis=-1

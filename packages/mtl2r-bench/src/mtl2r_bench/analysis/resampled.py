@@ -47,7 +47,7 @@ class Resampled:
         return cls(values, drawn, values[base].diagonal(), deltas, draws, level)
 
     def metrics(self, measured: PointSet) -> tuple[tuple[IntervalEstimate, ...], ...]:
-        """(point, task) metrics as estimates."""
+        """Return the metrics (point, task) as estimates."""
         by_seed = [list(zip(*point.by_seed.values(), strict=True)) for point in measured.points]
         return tuple(
             estimates(self.values[i], self.drawn[:, i], self.level, seeds or None)
@@ -55,7 +55,7 @@ class Resampled:
         )
 
     def deltas(self, measured: PointSet) -> tuple[IntervalEstimate, ...]:
-        """Δm% per point as estimates; empty where there is no Δm."""
+        """Return Δm% per point as estimates; empty where there is no Δm."""
         if self.own is None or self.drawn_deltas is None:
             return ()
         base = [measured.points[i] for i in measured.baselines or ()]

@@ -76,7 +76,7 @@ class Result:
     def measured(
         self, split: str, tasks: Sequence[str], empty: str | float
     ) -> tuple[NDArray[np.str_], dict[str, NDArray[np.float64]]]:
-        """The lists of a split, and by metric the values (task, query).
+        """Read the lists of a split, and by metric the values (task, query).
 
         Args:
             split: Which split.
@@ -99,7 +99,7 @@ class Result:
 
 
 def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The standard error of the mean over the last axis, NaN left out."""
+    """Compute the standard error of the mean over the last axis, without NaN."""
     count = (~np.isnan(values)).sum(axis=-1)
     spread = np.nanstd(values, axis=-1, ddof=1)
     error: NDArray[np.float64] = spread / np.sqrt(count)

@@ -166,7 +166,7 @@ def choose(
 def _resample(
     runs: Sequence[Result], tasks: tuple[str, ...], config: EvaluationConfig, split: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means over the lists of a split (run, task), and over resampled lists (draw, run, task)."""
+    """Average over the lists of a split (run, task) and over resampled lists (draw, run, task)."""
     metric = f"ndcg@{config.select_cutoff}"
     values = np.stack([run.measured(split, tasks, config.empty)[1][metric] for run in runs])
     counted = ~np.isnan(values[0])
@@ -180,7 +180,7 @@ def _keeping(
     bounds: Mapping[str, float],
     means: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Which runs keep the bounds."""
+    """Find the runs that keep the bounds."""
     least = np.array([bounds.get(task, -np.inf) for task in tasks])
     kept = np.flatnonzero((means >= least).all(axis=1))
     if len(kept) == 0:
@@ -194,7 +194,7 @@ def _keeping(
 
 
 def _runs(results: Sequence[Result], tasks: tuple[str, ...], fold: int | None) -> list[Result]:
-    """The runs of a task set and a fold, with the baselines of its tasks."""
+    """Select the runs of a task set and a fold, with the baselines of its tasks."""
     fits = [run for run in results if run.tasks == tasks or run.baseline_of in tasks]
     found = [run for run in fits if run.fold == fold]
     if not found:
@@ -216,7 +216,7 @@ def _check_names(names: Sequence[str], labels: Sequence[str]) -> None:
 def _task_set(
     sets: Sequence[tuple[str, ...]], wished: Sequence[str], tasks: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """The task set of the wish."""
+    """Find the task set of the wish."""
     if tasks is not None:
         fits = [one for one in sets if set(one) == set(tasks)]
     else:

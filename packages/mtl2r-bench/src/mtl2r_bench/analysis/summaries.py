@@ -46,11 +46,7 @@ class MethodSummary:
 
 
 def method_summaries(
-    measured: PointSet,
-    found: Resampled,
-    deltas: Sequence[IntervalEstimate],
-    box: Box,
-    against: str,
+    measured: PointSet, found: Resampled, deltas: Sequence[IntervalEstimate], box: Box, against: str
 ) -> tuple[MethodSummary, ...]:
     """Summarise each method, in the order of `Analysis.methods`.
 
@@ -101,14 +97,14 @@ def method_summaries(
 
 
 def _order(row: MethodSummary) -> tuple[bool, float]:
-    """Fronts first, the largest hypervolume first; then the others by Δm."""
+    """Sort fronts first, by hypervolume; then the others by Δm."""
     single = len(row.points) == 1
     by_delta = single and row.delta_m is not None
     return single, row.delta_m.value if by_delta and row.delta_m else -row.hypervolume.value
 
 
 def _chosen(measured: PointSet, mine: Sequence[int]) -> int:
-    """The point that validation prefers."""
+    """Find the point that validation prefers."""
     own = [measured.points[place].validation for place in measured.baselines or ()]
     scale = np.array([one[k] for k, one in enumerate(own) if one is not None])
 

@@ -68,10 +68,7 @@ class Session:
 
     @classmethod
     def resume(
-        cls,
-        problem: Problem,
-        folder: str | Path,
-        progress: Callable[[str], None] | None = None,
+        cls, problem: Problem, folder: str | Path, progress: Callable[[str], None] | None = None
     ) -> Self:
         """Continue a saved navigation.
 

@@ -33,9 +33,9 @@ def write_report(
 
     Args:
         path: The study's folder.
-        against: See `study_report`.
-        resamples: See `study_report`.
-        level: See `study_report`.
+        against: See `study_report`, like the other options.
+        resamples: Draws of the bootstrap over lists.
+        level: Of the intervals.
 
     Returns:
         What was written.

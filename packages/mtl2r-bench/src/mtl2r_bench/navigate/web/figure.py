@@ -4,26 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_LIGHT = {
-    "text": "#1c2430",
-    "muted": "#667085",
-    "grid": "#e4e7ec",
-    "runs": "#98a2b3",
-    "tree": "#0b63ce",
-    "here": "#0b63ce",
-    "plan": "#b54708",
-    "paper": "#ffffff",
+_COLOURS = {
+    "text": ("#1c2430", "#e6eaf0"),
+    "grid": ("#e4e7ec", "#2b3442"),
+    "runs": ("#98a2b3", "#7b8798"),
+    "tree": ("#0b63ce", "#6cb2ff"),
+    "plan": ("#b54708", "#fdb022"),
+    "paper": ("#ffffff", "#161c26"),
 }
-_DARK = {
-    "text": "#e6eaf0",
-    "muted": "#98a2b3",
-    "grid": "#2b3442",
-    "runs": "#7b8798",
-    "tree": "#6cb2ff",
-    "here": "#6cb2ff",
-    "plan": "#fdb022",
-    "paper": "#161c26",
-}
+"""The colours of a light and of a dark page."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class View:
     @property
     def colours(self) -> Mapping[str, str]:
         """The colours of the page."""
-        return _DARK if self.dark else _LIGHT
+        return {name: pair[self.dark] for name, pair in _COLOURS.items()}
 
     def scatter(self, places: Sequence[Mapping[str, Any] | None], **more: Any) -> dict[str, Any]:
         """Make a trace of places, by quantity and task; None interrupts a line."""
@@ -170,7 +159,7 @@ def _tree(tree: Mapping[str, Any], view: View) -> Iterator[dict[str, Any]]:
         hovertemplate="point %{customdata}<br>%{x:.4f}, %{y:.4f}<extra></extra>",
         marker={
             "size": [15 if here else 10 for here in current],
-            "color": [colours["here"] if here else colours["paper"] for here in current],
+            "color": [colours["tree"] if here else colours["paper"] for here in current],
             "line": {"width": 2, "color": colours["tree"]},
         },
     )

@@ -81,8 +81,7 @@ def outlook(forecast: Mapping[str, Any] | None, tasks: Sequence[str], metric: st
     """Show what is predicted, or what a step realised beside its prediction."""
     if forecast is None:
         return html.Div(
-            html.P("Move a slider or type a wish to see where a step would lead."),
-            className="hint",
+            html.P("Move a slider or type a wish to see where a step would lead."), className="hint"
         )
     taken = forecast["command"] == "step"
     kinds = ("predicted", "realised") if taken else ("predicted",)

@@ -93,7 +93,7 @@ def _multiples(found: Mapping[str, NDArray[np.float64]], metric: str) -> Figure:
 
 
 def _validation(point: Point, metric: str, tasks: Sequence[str]) -> NDArray[np.float64]:
-    """(epoch, task) means over a point's runs."""
+    """Average over a point's runs: (epoch, task)."""
     logs = [run.folder.epochs() for run in point.runs]
     epochs = min(len(log) for log in logs)
     values = [

@@ -25,7 +25,7 @@ _TITLE = 22
 
 
 def numbers(methods: Sequence[str]) -> dict[str, int]:
-    """Number the methods: few have the same colour and marker in all figures.
+    """Assign numbers to methods: few have the same colour and marker in all figures.
 
     Args:
         methods: The first of these have a colour where there are many.

@@ -42,26 +42,16 @@ def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any
     metrics = _metrics(analysis)
     return {
         "name": " + ".join(analysis.tasks),
-        "tasks": list(analysis.tasks),
-        "split": analysis.split,
-        "metric": analysis.metric,
-        "level": analysis.level,
-        "resamples": analysis.resamples,
-        "box": {
-            "reference": analysis.box.reference.tolist(),
-            "ideal": None if analysis.box.ideal is None else analysis.box.ideal.tolist(),
-        },
+        **_fields(analysis, "tasks", "split", "metric", "level", "resamples"),
+        "box": _fields(analysis.box, "reference", "ideal"),
         "box_text": box_text(analysis),
         "random": {name: list(values) for name, values in section.random_order.items()},
-        "left_out": list(analysis.measured.left_out),
+        "left_out": analysis.measured.left_out,
         "methods": [
             {
                 "name": row.method,
                 "summary": _summary(row.method),
-                "points": list(row.points),
-                "hypervolume": _numbers(row.hypervolume),
-                "improvement": _numbers(row.improvement),
-                "delta_m": _numbers(row.delta_m),
+                **_fields(row, "points", "hypervolume", "improvement", "delta_m"),
             }
             for row in analysis.methods
         ],
@@ -101,21 +91,27 @@ def _point(
         "id": i,
         "method": point.method,
         "baseline": point.is_baseline,
-        "preference": None if point.preference is None else list(point.preference),
-        "position": point.position,
+        **_fields(point, "preference", "position"),
         "metrics": {name: values[i].tolist() for name, values in metrics.items()},
-        "validation": None if point.validation is None else point.validation.tolist(),
+        **_fields(point, "validation"),
         "losses": [point.losses.get(task) for task in analysis.tasks],
-        "seed_spread": None if point.seed_spread is None else point.seed_spread.tolist(),
-        "delta_m": _numbers(analysis.delta_m[i] if analysis.delta_m else None),
+        **_fields(point, "seed_spread"),
+        "delta_m": asdict(analysis.delta_m[i]) if analysis.delta_m else None,
         "optimal": analysis.optimal[i],
         "probability_optimal": analysis.probability_optimal[i],
         "runs": [_run(folder, run) for run in point.runs],
     }
 
 
-def _numbers(estimate: IntervalEstimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else asdict(estimate)
+def _fields(item: object, *names: str) -> dict[str, Any]:
+    """Return attributes of these names, of types that JSON has."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        return asdict(value) if isinstance(value, IntervalEstimate) else value
+
+    return {name: plain(getattr(item, name)) for name in names}
 
 
 def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
@@ -188,13 +184,8 @@ def _settings(tables: dict[str, Any], prefix: str = "") -> Iterator[list[str]]:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    return {
-        "name": table.name,
-        "title": table.title,
-        "note": table.note,
-        "header": list(table.header),
-        "rows": [[_cell(cell) for cell in row] for row in table.rows],
-    }
+    rows = [[_cell(cell) for cell in row] for row in table.rows]
+    return _fields(table, "name", "title", "note", "header") | {"rows": rows}
 
 
 def _cell(cell: str | Number | None) -> Any:

@@ -76,10 +76,7 @@ def _unmeant(narrow: Sequence[str]) -> str:
 
 
 def _mean(
-    analyses: Sequence[Analysis],
-    found: Sequence[_Found],
-    *,
-    floor: float,
+    analyses: Sequence[Analysis], found: Sequence[_Found], *, floor: float
 ) -> IntervalEstimate | float | None:
     """Average over task sets; None where one of them is missing.
 

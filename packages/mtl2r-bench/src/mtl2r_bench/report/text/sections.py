@@ -63,7 +63,7 @@ def _tables(analysis: Analysis, references: References, warnings: Sequence[str])
 
 
 def _methods(analysis: Analysis, warnings: Sequence[str]) -> Table:
-    """One row a method: hypervolume, what it adds to the baselines' front, Δm."""
+    """Tabulate by method: hypervolume, what it adds to the baselines' front, Δm."""
     over = "the baselines" if analysis.over_baselines else analysis.against
     front = ("method", "points", "hypervolume", f"HVI over {over}")
     return Table(
@@ -92,7 +92,7 @@ def _methods(analysis: Analysis, warnings: Sequence[str]) -> Table:
 
 
 def _points(analysis: Analysis, references: References) -> Table:
-    """One row a point: references, baselines, methods."""
+    """Tabulate by point: references, baselines, methods."""
     tasks = analysis.tasks
     rows: list[tuple[Cell, ...]] = []
     for name, title in NAMES:
@@ -124,7 +124,7 @@ def _points(analysis: Analysis, references: References) -> Table:
 
 
 def _differences(analysis: Analysis) -> Table:
-    """One row a method: which others it beats beyond chance, by each quantity."""
+    """Tabulate by method: which others it beats beyond chance, by each quantity."""
     families = analysis.families
     tests = "; ".join(f"{f.quantity}: {f.test}, {len(f.comparisons)} comparisons" for f in families)
     scope = (
@@ -171,7 +171,7 @@ def comparisons(analysis: Analysis) -> Table:
 
 
 def _cutoffs(analysis: Analysis) -> Table:
-    """Every metric of every point."""
+    """Tabulate every metric of every point."""
     names = list(analysis.points[0].metrics)
     return Table(
         "cutoffs",
@@ -189,7 +189,7 @@ def _cutoffs(analysis: Analysis) -> Table:
 
 
 def _sweeps(analysis: Analysis) -> Table:
-    """One row a method and task: whether its sweep trades."""
+    """Tabulate by method and task: whether its sweep trades."""
     return Table(
         "sweeps",
         "Do the sweeps trade?",
@@ -214,7 +214,7 @@ def _sweeps(analysis: Analysis) -> Table:
 
 
 def _certificates(analysis: Analysis) -> Table:
-    """One row a point with certificates: how near its ranker is to Pareto criticality."""
+    """Tabulate by point: how near its ranker is to Pareto criticality."""
     rows: list[tuple[Cell, ...]] = []
     for point in analysis.points:
         found = [c for run in point.runs if (c := run.record.get("certificate")) is not None]
