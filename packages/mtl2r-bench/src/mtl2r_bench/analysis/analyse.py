@@ -12,18 +12,17 @@ from ._table_shim import BASELINES
 from .bootstrap import IntervalEstimate
 from .box import Box, narrow_sides
 from .compare import Family, compare
-from .points import Point, PointSet
+from .points import PointSet
 from .resampled import Resampled
 from .summaries import MethodSummary, method_summaries
 from .trades import Trade, trades
 
 
-@dataclass(frozen=True)
-class Analysis:
+@dataclass(frozen=True, kw_only=True)
+class Analysis(PointSet):
     """The points of a task set and what follows from them. Larger metrics are better.
 
     Attributes:
-        measured: The points, baselines among them, and what they were measured on.
         box: In what the hypervolume is measured, the same for all methods.
         against: Method whose points `MethodSummary.improvement` is over; `BASELINES` are the
             single-task baselines.
@@ -40,7 +39,6 @@ class Analysis:
         level: Of the intervals.
     """
 
-    measured: PointSet
     box: Box
     against: str
     values: tuple[tuple[IntervalEstimate, ...], ...]
@@ -59,26 +57,6 @@ class Analysis:
         return len(self.draws)
 
     @property
-    def points(self) -> tuple[Point, ...]:
-        """The points."""
-        return self.measured.points
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks."""
-        return self.measured.tasks
-
-    @property
-    def split(self) -> str:
-        """The split that the numbers are of."""
-        return self.measured.split
-
-    @property
-    def metric(self) -> str:
-        """The metric that the numbers are of."""
-        return self.measured.metric
-
-    @property
     def seeds(self) -> int:
         """The largest number of seeds of a point."""
         return max(len(point.by_seed) for point in self.points)
@@ -91,7 +69,7 @@ class Analysis:
     @property
     def narrow(self) -> tuple[tuple[str, float, float], ...]:
         """The sides of the box that are within the noise: task, width, standard error."""
-        return narrow_sides(self.measured) if self.box.ideal is not None else ()
+        return narrow_sides(self) if self.box.ideal is not None else ()
 
     @property
     def pareto(self) -> tuple[MethodSummary, ...]:
@@ -123,27 +101,24 @@ def analyse(
     base = measured.baselines
     payoff = None if base is None else found.values[base]
     box = Box.of(payoff, np.array([random_order[task] for task in measured.tasks]))
-    deltas = found.deltas(measured)
-    summaries = method_summaries(measured, found, deltas, box, against)
+    summaries = method_summaries(found, box, against)
     return Analysis(
-        measured=measured,
+        **vars(measured),
         box=box,
         against=against,
-        values=found.metrics(measured),
-        delta_m=deltas,
+        values=found.metrics(),
+        delta_m=found.deltas,
         optimal=tuple(bool(b) for b in non_dominated(found.values, maximize=True)),
         probability_optimal=tuple(probability_non_dominated(found.drawn, maximize=True).tolist()),
         methods=summaries,
-        families=tuple(_families(measured, found, summaries)),
+        families=tuple(_families(found, summaries)),
         trades=tuple(trades(measured)),
         draws=found.draws,
         level=level,
     )
 
 
-def _families(
-    measured: PointSet, found: Resampled, summaries: Sequence[MethodSummary]
-) -> Iterator[Family]:
+def _families(found: Resampled, summaries: Sequence[MethodSummary]) -> Iterator[Family]:
     """Compare hypervolumes, and Δm (without baselines the mean metric)."""
     fronts = [row for row in summaries if len(row.points) > 1]
     if len(fronts) > 1:
@@ -158,10 +133,11 @@ def _families(
     if len(summaries) > 1:
         chosen = [row.chosen for row in summaries]
         # What a list adds to Δm, or to the mean metric of the tasks without baselines.
-        tasks = len(measured.tasks)
+        points, counted = found.measured.points, found.measured.counted
+        tasks = len(counted)
         scale = np.full(tasks, 1.0) if found.own is None else -100 / found.own
-        weights = scale / tasks / measured.counted.sum(axis=1)
-        queries = np.stack([np.nan_to_num(measured.points[i].queries) for i in chosen])
+        weights = scale / tasks / counted.sum(axis=1)
+        queries = np.stack([np.nan_to_num(points[i].queries) for i in chosen])
         scores = np.einsum("mkq,k->mq", queries, weights)
         deltas = found.drawn_deltas
         yield compare(

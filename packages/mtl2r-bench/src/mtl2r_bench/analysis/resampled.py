@@ -15,21 +15,25 @@ class Resampled:
     """Metrics and Δm of the points, with the same draws of lists for all of them.
 
     Attributes:
+        measured: The points.
+        level: Of the intervals.
         values: (point, task) metrics on the lists there are.
         drawn: (draw, point, task) metrics on the lists of each draw.
-        own: (task,) each baseline's metric of its own task; None where there is no Δm.
-        drawn_deltas: (draw, point) Δm%; None where there is no Δm.
         draws: (draw,) which draws of the bootstrap were used, counted from 0. A draw in which some
             baseline is 0 has no Δm and is left out, of everything.
-        level: Of the intervals.
+        own: (task,) each baseline's metric of its own task; None where there is no Δm.
+        deltas: (point,) Δm% as estimates; empty where there is no Δm.
+        drawn_deltas: (draw, point) Δm%; None where there is no Δm.
     """
 
+    measured: PointSet
+    level: float
     values: NDArray[np.float64]
     drawn: NDArray[np.float64]
-    own: NDArray[np.float64] | None
-    drawn_deltas: NDArray[np.float64] | None
     draws: NDArray[np.int64]
-    level: float
+    own: NDArray[np.float64] | None = None
+    deltas: tuple[IntervalEstimate, ...] = ()
+    drawn_deltas: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, measured: PointSet, resamples: int, level: float) -> "Resampled":
@@ -40,24 +44,18 @@ class Resampled:
         drawn = bootstrap.means(np.stack([point.queries for point in points]))
         draws = np.arange(resamples)
         if base is None or len(base) < 2 or (values[base].diagonal() <= 0).any():
-            return cls(values, drawn, None, None, draws, level)
+            return cls(measured, level, values, drawn, draws)
         kept = (own_baselines(drawn[:, base])[:, 0] > 0).all(axis=1)
-        drawn, draws = drawn[kept], draws[kept]
-        deltas = delta_m(drawn, own_baselines(drawn[:, base]))
-        return cls(values, drawn, values[base].diagonal(), deltas, draws, level)
+        drawn, draws, own = drawn[kept], draws[kept], values[base].diagonal()
+        drawn_deltas = delta_m(drawn, own_baselines(drawn[:, base]))
+        by_seed = [delta_by_seed(point, [points[i] for i in base]) for point in points]
+        deltas = estimates(delta_m(values, own), drawn_deltas, level, by_seed)
+        return cls(measured, level, values, drawn, draws, own, deltas, drawn_deltas)
 
-    def metrics(self, measured: PointSet) -> tuple[tuple[IntervalEstimate, ...], ...]:
+    def metrics(self) -> tuple[tuple[IntervalEstimate, ...], ...]:
         """Return the metrics (point, task) as estimates."""
-        by_seed = [list(zip(*point.by_seed.values(), strict=True)) for point in measured.points]
+        seeds = [[*zip(*point.by_seed.values(), strict=True)] for point in self.measured.points]
         return tuple(
-            estimates(self.values[i], self.drawn[:, i], self.level, seeds or None)
-            for i, seeds in enumerate(by_seed)
+            estimates(self.values[i], self.drawn[:, i], self.level, by_seed or None)
+            for i, by_seed in enumerate(seeds)
         )
-
-    def deltas(self, measured: PointSet) -> tuple[IntervalEstimate, ...]:
-        """Return Δm% per point as estimates; empty where there is no Δm."""
-        if self.own is None or self.drawn_deltas is None:
-            return ()
-        base = [measured.points[i] for i in measured.baselines or ()]
-        by_seed = [delta_by_seed(point, base) for point in measured.points]
-        return estimates(delta_m(self.values, self.own), self.drawn_deltas, self.level, by_seed)

@@ -45,18 +45,15 @@ class MethodSummary:
     deltas: NDArray[np.float64] | None
 
 
-def method_summaries(
-    measured: PointSet, found: Resampled, deltas: Sequence[IntervalEstimate], box: Box, against: str
-) -> tuple[MethodSummary, ...]:
+def method_summaries(found: Resampled, box: Box, against: str) -> tuple[MethodSummary, ...]:
     """Summarise each method, in the order of `Analysis.methods`.
 
     Args:
-        measured: The points.
-        found: Their numbers, resampled.
-        deltas: Δm% per point; empty without baselines.
+        found: The points, resampled.
         box: In what hypervolumes are measured.
         against: See `Analysis`.
     """
+    measured = found.measured
     points, values, drawn = measured.points, found.values, found.drawn
     named = measured.places(against)
     if against == BASELINES:
@@ -86,7 +83,7 @@ def method_summaries(
                 ),
                 improvement=improvement,
                 chosen=chosen,
-                delta_m=deltas[chosen] if deltas else None,
+                delta_m=found.deltas[chosen] if found.deltas else None,
                 seconds=float(np.mean([points[i].seconds for i in mine])),
                 hypervolumes=volumes,
                 improvements=improvements,

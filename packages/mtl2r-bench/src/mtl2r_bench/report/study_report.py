@@ -79,7 +79,7 @@ def study_report(
             measured, random_order, against=against, resamples=resamples, level=level
         )
         sections.append(section(analysis, references))
-    folds = {fold for one in sections for fold in one.analysis.measured.folds}
+    folds = {fold for one in sections for fold in one.analysis.folds}
     references = load_references(folder, study, sorted(folds, key=lambda fold: fold or 0))
     return StudyReport(
         folder,

@@ -51,7 +51,7 @@ def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
     """
     own = [
         [run.record["metrics"]["validation"][metric][task] for run in analysis.points[i].runs]
-        for task, i in zip(analysis.tasks, analysis.measured.baselines or (), strict=True)
+        for task, i in zip(analysis.tasks, analysis.baselines or (), strict=True)
     ]
     base = np.array([np.mean(values) for values in own])
     found: dict[str, NDArray[np.float64]] = {}

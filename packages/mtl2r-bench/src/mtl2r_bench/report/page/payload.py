@@ -46,7 +46,7 @@ def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any
         "box": _fields(analysis.box, "reference", "ideal"),
         "box_text": box_text(analysis),
         "random": {name: list(values) for name, values in section.random_order.items()},
-        "left_out": analysis.measured.left_out,
+        "left_out": analysis.left_out,
         "methods": [
             {
                 "name": row.method,
@@ -69,8 +69,7 @@ def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any
 
 def _metrics(analysis: Analysis) -> dict[str, Any]:
     """Return (point, task, 3) by metric: value and interval, from the draws of the analysis."""
-    measured = analysis.measured
-    bootstrap = Bootstrap(measured.counted, measured.strata, resamples=analysis.resamples)
+    bootstrap = Bootstrap(analysis.counted, analysis.strata, resamples=analysis.resamples)
     found = {}
     for name in analysis.points[0].metrics:
         queries = np.stack([point.metrics[name] for point in analysis.points])
@@ -162,7 +161,7 @@ def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: boo
         ):
             words = ["mtl2r-bench", "select", str(folder.path)]
             words += ["--tasks", ",".join(analysis.tasks)] if named else []
-            words += ["--fold", str(run.fold)] if len(analysis.measured.folds) > 1 else []
+            words += ["--fold", str(run.fold)] if len(analysis.folds) > 1 else []
             for task, bound in bounds.items():
                 words += ["--bound", f"{task}>={bound:.4f}"]
             return shlex.join([*words, "--out", "ranker"])

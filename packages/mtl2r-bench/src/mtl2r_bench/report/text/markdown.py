@@ -34,8 +34,8 @@ def markdown(report: StudyReport, captions: Sequence[Sequence[tuple[str, str]]])
             parts += _table(table, level)
             if table.name == "methods":
                 parts.append(box_text(section.analysis))
-        if section.analysis.measured.left_out:
-            left_out = "; ".join(section.analysis.measured.left_out)
+        if section.analysis.left_out:
+            left_out = "; ".join(section.analysis.left_out)
             parts.append(f"Left out, since not measured on all lists: {left_out}.")
         parts.append(f"{level} Figures")
         parts += [f"![{caption}]({file})\n\n{caption}" for file, caption in figures]

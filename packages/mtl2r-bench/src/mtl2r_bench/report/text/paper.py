@@ -89,7 +89,7 @@ def _mean(
     if len(known) < len(analyses) or len(resampled) < len(analyses):
         return None
     value = float(np.mean([one.value for one in known]))
-    strata = [analysis.measured.strata for analysis in analyses]
+    strata = [analysis.strata for analysis in analyses]
     if not all(np.array_equal(one, strata[0]) for one in strata):
         return value
     draws = functools.reduce(np.intersect1d, [analysis.draws for analysis in analyses])
