@@ -23,12 +23,6 @@ def delta_m(values: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[n
     return delta
 
 
-def own_baselines(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (..., 1, task): each baseline's metric of its own task, from payoff tables."""
-    own: NDArray[np.float64] = np.diagonal(tables, axis1=-2, axis2=-1)[..., None, :]
-    return own
-
-
 def delta_by_seed(point: Point, base: Sequence[Point]) -> list[float]:
     """Compute Δm% for each seed, against the baselines (one per task) of that seed.
 

@@ -71,14 +71,6 @@ class Point:
         """Mean time of a run."""
         return float(np.mean([run.record["seconds"] for run in self.runs])) if self.runs else 0.0
 
-    @property
-    def seed_spread(self) -> NDArray[np.float64] | None:
-        """(task,) standard deviation of `by_seed`; None with fewer than two seeds."""
-        if len(self.by_seed) < 2:
-            return None
-        spread: NDArray[np.float64] = np.std(list(self.by_seed.values()), axis=0, ddof=1)
-        return spread
-
 
 @dataclass(frozen=True)
 class PointSet:

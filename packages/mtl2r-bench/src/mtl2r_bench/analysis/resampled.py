@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bootstrap import Bootstrap, IntervalEstimate, estimates
-from .delta import delta_by_seed, delta_m, own_baselines
+from .delta import delta_by_seed, delta_m
 from .points import PointSet
 
 
@@ -45,9 +45,10 @@ class Resampled:
         draws = np.arange(resamples)
         if base is None or len(base) < 2 or (values[base].diagonal() <= 0).any():
             return cls(measured, level, values, drawn, draws)
-        kept = (own_baselines(drawn[:, base])[:, 0] > 0).all(axis=1)
+        drawn_own = np.diagonal(drawn[:, base], axis1=1, axis2=2)
+        kept = (drawn_own > 0).all(axis=1)
         drawn, draws, own = drawn[kept], draws[kept], values[base].diagonal()
-        drawn_deltas = delta_m(drawn, own_baselines(drawn[:, base]))
+        drawn_deltas = delta_m(drawn, drawn_own[kept, None])
         by_seed = [delta_by_seed(point, [points[i] for i in base]) for point in points]
         deltas = estimates(delta_m(values, own), drawn_deltas, level, by_seed)
         return cls(measured, level, values, drawn, draws, own, deltas, drawn_deltas)

@@ -1,9 +1,10 @@
 """What the page asks of its tab's navigation: every press of a button or key is a command."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 from dash import no_update
 from flask import request
 
@@ -11,9 +12,11 @@ from ...runs.files import explain
 from ..problem import Problem
 from ..sentences import parse
 from .browsers import Browsers, Seat
-from .reach import reach
 
 COOKIE = "mtl2r"
+
+SHARE_OF_LOSS = 0.03
+"""A slider's end is this share of its task's loss: a few steps of a walk."""
 
 Answer: TypeAlias = tuple[Any, Any, Any]
 """The new state, forecast and message of the page."""
@@ -96,6 +99,26 @@ class Actions:
         local = seat.run({"command": "local"})
         tree = seat.run({"command": "points"})
         return {"local": local, "tree": tree, **reach(local, self._problem.tasks)}
+
+
+def reach(local: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, Any]:
+    """Compute the largest weighted change of a loss that the sliders offer, and the weights.
+
+    With the weights α, a slider at the share s of its way lets its loss fall by s · reach / α_k, so
+    that the sliders are on the front, Σ α_k dL_k = 0, where their shares sum to 0; and no loss
+    changes by more than its own range.
+
+    Examples:
+        >>> point = {"loss": {"a": 1.0, "b": 1.0}, "weights": {"a": 0.25, "b": 0.75}}
+        >>> reach({"point": point}, ["a", "b"])
+        {'reach': 0.0075, 'weights': [0.25, 0.75]}
+    """
+    losses = np.array([local["point"]["loss"][task] for task in tasks])
+    weights = np.maximum([local["point"]["weights"][task] for task in tasks], 1e-3)
+    return {
+        "reach": float(np.min(weights * SHARE_OF_LOSS * np.abs(losses))),
+        "weights": weights.tolist(),
+    }
 
 
 def seat_key(browser: str, tab: str) -> str:

@@ -86,6 +86,7 @@ def _point(
     folder: StudyFolder, analysis: Analysis, i: int, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     point = analysis.points[i]
+    spreads = [value.seed_spread for value in analysis.values[i]]
     return {
         "id": i,
         "method": point.method,
@@ -94,7 +95,7 @@ def _point(
         "metrics": {name: values[i].tolist() for name, values in metrics.items()},
         **_fields(point, "validation"),
         "losses": [point.losses.get(task) for task in analysis.tasks],
-        **_fields(point, "seed_spread"),
+        "seed_spread": None if None in spreads else spreads,
         "delta_m": asdict(analysis.delta_m[i]) if analysis.delta_m else None,
         "optimal": analysis.optimal[i],
         "probability_optimal": analysis.probability_optimal[i],
