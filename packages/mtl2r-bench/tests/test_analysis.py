@@ -70,8 +70,8 @@ def test_points_that_the_hypervolume_does_not_see_are_named():
         point("x", [0.95, 0.1], (0.9, 0.1)),
         point("y", [0.6, 0.7]),
     )
-    assert "count nothing: x (1 of 2)." in box_text(analysis)
-    assert "count nothing" not in box_text(run(*BASELINES, point("y", [0.6, 0.7])))
+    assert "add nothing: x (1 of 2)." in box_text(analysis)
+    assert "add nothing" not in box_text(run(*BASELINES, point("y", [0.6, 0.7])))
     assert "random order (a 0.1000, b 0.2000)" in box_text(run(point("y", [0.6, 0.7])))
 
 

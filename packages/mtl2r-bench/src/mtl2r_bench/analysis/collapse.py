@@ -38,12 +38,12 @@ def collapses(analysis: Analysis) -> tuple[str, ...]:
         at = " ".join(f"{r:.3g}" for r in middle.preference or ())
         options = {**trait.options, **method["options"]}
         unit = "them" if options.get("average") is None else "their spread, in units of their means"
-        small = f" and μ = {options['mu']:g} is small against {unit}" if "mu" in options else ""
+        small = f", and μ = {options['mu']:g} is small against {unit}" if "mu" in options else ""
         found.append(
             f"{row.method} trained one task alone at {len(alone)} of its {len(points)} preferences "
-            f"(over {ALONE:.0%} of the weight in every epoch): r·L is led by one task throughout, "
-            f"the losses at {at} being {losses}{small}. soft_wc with the options {REMEDY} takes "
-            "losses in units of their running means."
+            f"(over {ALONE:.0%} of the weight in every epoch): its r·L is the largest throughout. "
+            f"The losses at {at} are {losses}{small}. Use soft_wc with the options {REMEDY}: it "
+            "divides losses by their running means."
         )
     return tuple(found)
 

@@ -137,7 +137,8 @@ def gather(
     """
     groups: dict[_Key, list[Result]] = {}
     for result in results:
-        if result.tasks == tasks if result.baseline_of is None else result.tasks[0] in tasks:
+        fits = result.tasks == tasks if result.baseline_of is None else result.tasks[0] in tasks
+        if fits:
             key = (result.method, result.preference, result.position)
             groups.setdefault(key, []).append(result)
     folds = _folds(groups.values())

@@ -64,10 +64,10 @@ def box_text(analysis: Analysis) -> str:
     return (
         f"The hypervolume is the share of the box between the reference point ({where}) and the "
         f"single-task baselines ({ideal}); the reference point lies a tenth of the range below the "
-        "worst that a baseline of another task does, and both are held in the resamples. A method "
-        "with more points has more chances: compare methods with equally many. Noise makes the "
-        "hypervolume of several points optimistic; the interval is corrected for that, so the "
-        "number may lie near its upper end." + _narrow(analysis) + _outside(analysis)
+        "worst value of another task's baseline. Both are fixed in the resamples. More points have "
+        "more chances: compare methods with the same number of points. Noise makes the hypervolume "
+        "of several points optimistic; the interval corrects for that, so the number may lie near "
+        "its upper end." + _narrow(analysis) + _outside(analysis)
     )
 
 
@@ -93,6 +93,6 @@ def _outside(analysis: Analysis) -> str:
     if not found:
         return ""
     return (
-        " Points that are worse than the reference point in some task count nothing: "
+        " Points that are worse than the reference point in some task add nothing: "
         f"{', '.join(found)}."
     )

@@ -117,8 +117,8 @@ def _points(analysis: Analysis, references: References) -> Table:
         ("method", "preference", *tasks, "Δm %", "P(front)", "front"),
         tuple(rows),
         (
-            "front: no other point is better in one task and no worse in the rest; P(front): in "
-            f"how many of the resamples that was so. {_intervals(analysis)}"
+            "front: no other point is better in one task and no worse in the rest; P(front): the "
+            f"share of the resamples in which that holds. {_intervals(analysis)}"
         ),
     )
 
@@ -128,11 +128,11 @@ def _differences(analysis: Analysis) -> Table:
     families = analysis.families
     tests = "; ".join(f"{f.quantity}: {f.test}, {len(f.comparisons)} comparisons" for f in families)
     scope = (
-        "There is one seed: this compares the rankers that were trained, on other lists of this "
-        "kind, not the methods."
+        "There is one seed: this compares the trained rankers on other lists of this kind, not the "
+        "methods."
         if analysis.seeds < 2
-        else "The rankers are taken as they were trained, on average over their seeds: other seeds "
-        "may turn a difference that is small beside the spread over seeds."
+        else "This compares the trained rankers, on average over their seeds: other seeds may "
+        "reverse a difference that is small against the spread over seeds."
     )
     names = [row.method for row in analysis.methods]
     beaten = [
@@ -206,7 +206,7 @@ def _sweeps(analysis: Analysis) -> Table:
             for trade in analysis.trades
         ),
         (
-            "How a task's metric moves from the smallest to the largest preference for it; ρ is "
+            "How a task's metric changes from the smallest to the largest preference for it; ρ is "
             "between the two. Differences are paired over lists; ± is one standard error. A drop "
             "of at most two standard errors from one preference to the next counts as noise."
         ),
@@ -242,9 +242,8 @@ def _certificates(analysis: Analysis) -> Table:
             "Of the chosen epoch's ranker on a fixed sample of training lists, mean over runs. KKT "
             "residual: the norm of the shortest convex combination (weights α) of the tasks' "
             "gradients, over the longest gradient's, dropout off; 0 at a Pareto-critical point. "
-            "Of the losses that training sees, dropout on: ray error, how far they are from the "
-            "ray that the preference asks for; slack, bound less loss, negative where a constraint "
-            "is violated."
+            "Of the losses in training, dropout on: ray error, their distance from the ray of the "
+            "preference; slack, bound less loss, negative where a constraint is violated."
         ),
     )
 
