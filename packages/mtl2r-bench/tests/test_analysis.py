@@ -6,7 +6,7 @@ import pytest
 from mtl2r_bench.analysis.analyse import analyse
 from mtl2r_bench.analysis.bootstrap import basic_interval
 from mtl2r_bench.analysis.box import Box
-from mtl2r_bench.analysis.points import Measured, Point
+from mtl2r_bench.analysis.points import Point, PointSet
 from mtl2r_bench.analysis.results import standard_error
 from mtl2r_bench.report.text.markdown import box_text
 from mtl2r_bench.report.text.paper import paper_table
@@ -27,6 +27,7 @@ def point(method, values, preference=None, queries=None, validation=None, by_see
         None if preference is None else preference[0],
         np.array(values if validation is None else validation, dtype=float),
         by_seed or {},
+        baseline_of=method.removeprefix("stl ") if method.startswith("stl ") else None,
     )
 
 
@@ -39,7 +40,7 @@ def run(*points, **options):
         p if p.queries.shape[1] == lists else point(p.method, p.values, p.preference)
         for p in points
     ]
-    measured = Measured(TASKS, "test", "ndcg@10", tuple(points), np.zeros(lists, int))
+    measured = PointSet(TASKS, "test", "ndcg@10", tuple(points), np.zeros(lists, int))
     return analyse(measured, RANDOM, resamples=200, **options)
 
 
@@ -69,8 +70,8 @@ def test_points_that_the_hypervolume_does_not_see_are_named():
         point("x", [0.95, 0.1], (0.9, 0.1)),
         point("y", [0.6, 0.7]),
     )
-    assert "count nothing: x (1 of 2)." in box_text(analysis)
-    assert "count nothing" not in box_text(run(*BASELINES, point("y", [0.6, 0.7])))
+    assert "add nothing: x (1 of 2)." in box_text(analysis)
+    assert "add nothing" not in box_text(run(*BASELINES, point("y", [0.6, 0.7])))
     assert "random order (a 0.1000, b 0.2000)" in box_text(run(point("y", [0.6, 0.7])))
 
 
@@ -332,7 +333,7 @@ def test_the_mean_over_task_sets_has_the_interval_of_lists_drawn_for_all_sets_at
 
     analyses = [
         analyse(
-            Measured(tasks, "test", "ndcg@10", tuple(points(tasks)), np.zeros(lists, int)),
+            PointSet(tasks, "test", "ndcg@10", tuple(points(tasks)), np.zeros(lists, int)),
             {"a": 0.1, "b": 0.1, "c": 0.1},
             resamples=2_000,
         )
@@ -377,7 +378,7 @@ def test_the_mean_over_task_sets_on_other_lists_has_no_interval():
     tasks = [("a", "b"), ("a", "c")]
     analyses = [
         analyse(
-            Measured(
+            PointSet(
                 names,
                 "test",
                 "ndcg@10",

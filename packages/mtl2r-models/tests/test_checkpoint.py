@@ -222,7 +222,10 @@ DAMAGES = {
         lambda f: edit_model(f, hidden=16),
         r"model\.input\.weight is \(8, 4\), expected \(16, 4\); .*, and \d+ more",
     ),
-    "transform": (lambda f: edit(f, transform={"name": "Standardise"}), "did you mean 'Standardize'"),
+    "transform": (
+        lambda f: edit(f, transform={"name": "Standardise"}),
+        "did you mean 'Standardize'",
+    ),
     "transform gone": (lambda f: edit(f, transform=None), r"transform\.\w+ is not expected"),
     "transform as text": (lambda f: edit(f, transform="x"), "found 'x' as transform"),
     "tasks": (lambda f: edit(f, tasks=[1]), "found 1 in tasks"),

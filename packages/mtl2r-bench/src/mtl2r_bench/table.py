@@ -39,6 +39,8 @@ class MethodRow:
         aims_at_ray: Whether it brings the losses onto the ray 1/r of its preference.
         draws_preferences: Whether its training draws a preference for every step, so that it has no
             weights for the run's own preference.
+        weighs_largest: Whether its weight goes to the task with the largest r_k L_k, so that
+            losses of different size train one task alone.
         aggregation: How the labels of several tasks are aggregated for boosted trees.
         options: Arguments whose values in the WEB30K study (DeepMTL2R) differ from the factory's
             defaults, or that have no default.
@@ -53,6 +55,7 @@ class MethodRow:
     takes_bounds: bool = False
     aims_at_ray: bool = False
     draws_preferences: bool = False
+    weighs_largest: bool = False
     aggregation: Literal["scalarised", "stochastic"] = "scalarised"
     options: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
@@ -145,9 +148,15 @@ METHODS: Mapping[str, MethodRow] = {
     # The 21 of DeepMTL2R, under its code names, with ``stl``.
     "ls": MethodRow(mtl_optim.LinearScalarization, takes_preference=True),
     "scaleinvls": MethodRow(mtl_optim.ScaleInvariantScalarization, takes_preference=True),
-    "wc": MethodRow(mtl_optim.WeightedChebyshev, takes_preference=True, aims_at_ray=True),
+    "wc": MethodRow(
+        mtl_optim.WeightedChebyshev, takes_preference=True, aims_at_ray=True, weighs_largest=True
+    ),
     "soft_wc": MethodRow(
-        mtl_optim.SmoothChebyshev, takes_preference=True, aims_at_ray=True, options={"mu": 0.1}
+        mtl_optim.SmoothChebyshev,
+        takes_preference=True,
+        aims_at_ray=True,
+        options={"mu": 0.1},
+        weighs_largest=True,
     ),
     "epo": MethodRow(mtl_optim.EPO, takes_preference=True, aims_at_ray=True),
     "wc_mgda": MethodRow(mtl_optim.WCMGDA, takes_preference=True, aims_at_ray=True),

@@ -1,6 +1,6 @@
 """What a task set shows: its points, fronts, hypervolumes, Δm, and which differences hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,24 +8,24 @@ from numpy.typing import NDArray
 
 from mtl_optim.pareto import non_dominated, probability_non_dominated
 
-from .bootstrap import Bootstrap, Estimate, estimates
-from .box import Box, narrow_sides, payoff
+from ..table import BASELINES
+from .bootstrap import IntervalEstimate
+from .box import Box, narrow_sides
 from .compare import Family, compare
-from .delta import delta_by_seed, delta_m, own_baselines
-from .points import Measured, Point
-from .summaries import MethodSummary, summarise
+from .points import PointSet
+from .resampled import Resampled
+from .summaries import MethodSummary, method_summaries
 from .trades import Trade, trades
 
 
-@dataclass(frozen=True)
-class Analysis:
+@dataclass(frozen=True, kw_only=True)
+class Analysis(PointSet):
     """The points of a task set and what follows from them. Larger metrics are better.
 
     Attributes:
-        measured: The points, baselines among them, and what they were measured on.
         box: In what the hypervolume is measured, the same for all methods.
-        against: Method whose points `MethodSummary.improvement` is over; "stl" are the single-task
-            baselines.
+        against: Method whose points `MethodSummary.improvement` is over; `BASELINES` are the
+            single-task baselines.
         values: (point, task) metrics, as estimates.
         delta_m: Δm% per point; empty without baselines.
         optimal: Whether a point is dominated by no other.
@@ -39,11 +39,10 @@ class Analysis:
         level: Of the intervals.
     """
 
-    measured: Measured
     box: Box
     against: str
-    values: tuple[tuple[Estimate, ...], ...]
-    delta_m: tuple[Estimate, ...]
+    values: tuple[tuple[IntervalEstimate, ...], ...]
+    delta_m: tuple[IntervalEstimate, ...]
     optimal: tuple[bool, ...]
     probability_optimal: tuple[float, ...]
     methods: tuple[MethodSummary, ...]
@@ -58,29 +57,19 @@ class Analysis:
         return len(self.draws)
 
     @property
-    def points(self) -> tuple[Point, ...]:
-        """The points."""
-        return self.measured.points
+    def seeds(self) -> int:
+        """The largest number of seeds of a point."""
+        return max(len(point.by_seed) for point in self.points)
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks."""
-        return self.measured.tasks
-
-    @property
-    def split(self) -> str:
-        """Which split the numbers are of."""
-        return self.measured.split
-
-    @property
-    def metric(self) -> str:
-        """Which metric."""
-        return self.measured.metric
+    def over_baselines(self) -> bool:
+        """Whether improvements are over the single-task baselines."""
+        return self.against == BASELINES
 
     @property
     def narrow(self) -> tuple[tuple[str, float, float], ...]:
         """The sides of the box that are within the noise: task, width, standard error."""
-        return narrow_sides(self.points, self.tasks) if self.box.ideal is not None else ()
+        return narrow_sides(self) if self.box.ideal is not None else ()
 
     @property
     def pareto(self) -> tuple[MethodSummary, ...]:
@@ -89,17 +78,17 @@ class Analysis:
 
 
 def analyse(
-    measured: Measured,
+    measured: PointSet,
     random_order: Mapping[str, float],
     *,
-    against: str = "stl",
+    against: str = BASELINES,
     resamples: int = 1_000,
     level: float = 0.95,
 ) -> Analysis:
-    """Compares the points of a task set.
+    """Compare the points of a task set.
 
     The box and its reference point are held at what the baselines give on the lists there are;
-    everything else is computed anew for each draw of lists, from the same draws.
+    everything else is computed again for each draw of lists, from the same draws.
 
     Args:
         measured: From `mtl2r_bench.analysis.points.gather`.
@@ -108,92 +97,55 @@ def analyse(
         resamples: Draws of the bootstrap.
         level: Of the intervals.
     """
-    points, tasks = measured.points, measured.tasks
-    values = np.stack([point.values for point in points])
-    bootstrap = Bootstrap(measured.counted, measured.strata, resamples=resamples)
-    redrawn = bootstrap.means(np.stack([point.queries for point in points]))
-    base = payoff(points, tasks)
-    table = values[base] if base is not None else None
-    box = Box.of(table, np.array([random_order[task] for task in tasks]))
-    draws = np.arange(resamples)
-    deltas = tuple[Estimate, ...]()
-    redrawn_deltas = None
-    if base is not None and len(tasks) > 1 and (values[base].diagonal() > 0).all():
-        # Δm is relative: a draw in which some baseline is 0 is left out, of everything.
-        kept = (own_baselines(redrawn[:, base])[:, 0] > 0).all(axis=1)
-        redrawn, draws = redrawn[kept], draws[kept]
-        redrawn_deltas = delta_m(redrawn, own_baselines(redrawn[:, base]))
-        by_seed = [delta_by_seed(point, [points[i] for i in base]) for point in points]
-        own = values[base].diagonal()
-        deltas = estimates(delta_m(values, own), redrawn_deltas, level, by_seed)
-    summaries, volumes = summarise(
-        measured, values, redrawn, deltas, redrawn_deltas, box, against, level
-    )
+    found = Resampled.of(measured, resamples, level)
+    base = measured.baselines
+    payoff = None if base is None else found.values[base]
+    box = Box.of(payoff, np.array([random_order[task] for task in measured.tasks]))
+    summaries = method_summaries(found, box, against)
     return Analysis(
-        measured=measured,
+        **vars(measured),
         box=box,
         against=against,
-        values=tuple(
-            estimates(
-                values[i],
-                redrawn[:, i],
-                level,
-                [[seed[k] for seed in point.by_seed.values()] for k in range(len(tasks))],
-            )
-            for i, point in enumerate(points)
-        ),
-        delta_m=deltas,
-        optimal=tuple(bool(b) for b in non_dominated(values, maximize=True)),
-        probability_optimal=tuple(probability_non_dominated(redrawn, maximize=True).tolist()),
+        values=found.metrics(),
+        delta_m=found.deltas,
+        optimal=tuple(bool(b) for b in non_dominated(found.values, maximize=True)),
+        probability_optimal=tuple(probability_non_dominated(found.drawn, maximize=True).tolist()),
         methods=summaries,
-        families=_families(
-            measured, summaries, volumes, redrawn, redrawn_deltas, table if deltas else None, level
-        ),
+        families=tuple(_families(found, summaries)),
         trades=tuple(trades(measured)),
-        draws=draws,
+        draws=found.draws,
         level=level,
     )
 
 
-def _families(
-    measured: Measured,
-    summaries: Sequence[MethodSummary],
-    volumes: Mapping[str, NDArray[np.float64]],
-    redrawn: NDArray[np.float64],
-    redrawn_deltas: NDArray[np.float64] | None,
-    table: NDArray[np.float64] | None,
-    level: float,
-) -> tuple[Family, ...]:
-    found = []
+def _families(found: Resampled, summaries: Sequence[MethodSummary]) -> Iterator[Family]:
+    """Compare hypervolumes, and Δm (without baselines the mean metric)."""
     fronts = [row for row in summaries if len(row.points) > 1]
     if len(fronts) > 1:
-        found.append(
-            compare(
-                "hypervolume",
-                [row.method for row in fronts],
-                np.array([row.hypervolume.value for row in fronts]),
-                np.stack([volumes[row.method] for row in fronts], axis=1),
-                larger_is_better=True,
-                level=level,
-            )
+        yield compare(
+            "hypervolume",
+            [row.method for row in fronts],
+            np.array([row.hypervolume.value for row in fronts]),
+            np.stack([row.hypervolumes for row in fronts], axis=1),
+            larger_is_better=True,
+            level=found.level,
         )
     if len(summaries) > 1:
         chosen = [row.chosen for row in summaries]
         # What a list adds to Δm, or to the mean metric of the tasks without baselines.
-        tasks = len(measured.tasks)
-        scale = np.full(tasks, 1.0) if table is None else -100 / table.diagonal()
-        weights = scale / tasks / measured.counted.sum(axis=1)
-        queries = np.stack([np.nan_to_num(measured.points[i].queries) for i in chosen])
+        points, counted = found.measured.points, found.measured.counted
+        tasks = len(counted)
+        scale = np.full(tasks, 1.0) if found.own is None else -100 / found.own
+        weights = scale / tasks / counted.sum(axis=1)
+        queries = np.stack([np.nan_to_num(points[i].queries) for i in chosen])
         scores = np.einsum("mkq,k->mq", queries, weights)
-        found.append(
-            compare(
-                "mean metric" if redrawn_deltas is None else "Δm %",
-                [row.method for row in summaries],
-                scores.sum(axis=1),
-                (redrawn.mean(axis=-1) if redrawn_deltas is None else redrawn_deltas)[:, chosen],
-                scores=scores,
-                larger_is_better=redrawn_deltas is None,
-                level=level,
-            )
+        deltas = found.drawn_deltas
+        yield compare(
+            "mean metric" if deltas is None else "Δm %",
+            [row.method for row in summaries],
+            scores.sum(axis=1),
+            (found.drawn.mean(axis=-1) if deltas is None else deltas)[:, chosen],
+            scores=scores,
+            larger_is_better=deltas is None,
+            level=found.level,
         )
-    return tuple(found)

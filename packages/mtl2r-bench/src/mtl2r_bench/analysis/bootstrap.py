@@ -1,4 +1,4 @@
-"""The bootstrap over lists: how far a study's numbers would move with other lists of its kind."""
+"""The bootstrap over lists: how much a study's numbers would change with other lists."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _CHUNK = 4_000_000
-"""How many counts are in memory at a time."""
+"""Counts in memory at a time."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class IntervalEstimate:
     """A number with its interval over lists and its spread over seeds.
 
     Attributes:
@@ -28,15 +28,15 @@ class Estimate:
 
 
 class Bootstrap:
-    """Means over lists, with the lists drawn again and again.
+    """Means over resampled lists.
 
     Every resample draws as many lists as there are, with replacement and within each stratum (the
-    folds of a study). The same draws serve every call, so that whatever is computed from the
-    resampled means (differences, hypervolumes, Δm) is paired over lists; and so for other tasks on
-    the same lists. A draw with no list that counts for some task is drawn again, by itself.
+    folds of a study). Every call uses the same draws, so whatever is computed from the resampled
+    means (differences, hypervolumes, Δm) is paired over lists, also between task sets. A draw
+    without a list that counts for some task is replaced by another.
 
-    Runs that differ in their seed are to be averaged per list before: their lists are the same, and
-    to draw them seed by seed would count each list several times as if it were another one.
+    Average runs that differ only in their seed per list first: they share their lists, and drawing
+    them seed by seed would count each list several times.
 
     Args:
         counted: (task, query), whether a list counts for a task.
@@ -54,7 +54,7 @@ class Bootstrap:
         >>> bool(abs(means.std() / (values.std() / 20) - 1) < 0.1)    # the error is s/√n
         True
 
-    Reference:
+    References:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, sections 6 and 16.
     """
 
@@ -79,30 +79,27 @@ class Bootstrap:
             raise ValueError("`counted` must have a list that counts for every task")
 
     def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Means over the lists of each draw, as one product of matrices.
+        """Return the means over the lists of each draw, by one matrix product.
 
         Args:
-            values: (..., task, query); what stands where a list does not count is not read.
+            values: (..., task, query); values of lists that do not count are ignored.
 
         Returns:
             (resample, ..., task).
         """
-        lead, (tasks, queries) = values.shape[:-2], values.shape[-2:]
-        if (tasks, queries) != self.counted.shape:
+        if values.shape[-2:] != self.counted.shape:
             raise ValueError(
                 f"`values` must end with {self.counted.shape}, got shape {values.shape}"
             )
-        filled = np.where(self.counted, values, 0.0)
-        columns = filled.reshape(-1, queries).T  # (query, ... and task)
+        columns = np.where(self.counted, values, 0.0).reshape(-1, values.shape[-1]).T
         parts = []
         for counts in self._draws():
-            sizes = counts @ self.counted.T
-            sums = (counts @ columns).reshape(len(counts), *lead, tasks)
-            parts.append(sums / sizes.reshape(len(counts), *(1 for _ in lead), tasks))
-        return np.concatenate(parts)
+            sums = (counts @ columns).reshape(len(counts), -1, len(self.counted))
+            parts.append(sums / (counts @ self.counted.T)[:, None])
+        return np.concatenate(parts).reshape(-1, *values.shape[:-1])
 
     def _draws(self) -> Iterator[NDArray[np.float64]]:
-        """(resample, query) how often each list was drawn, a chunk of resamples at a time."""
+        """Count how often each list was drawn, (resample, query), chunk by chunk."""
         rng, again = np.random.default_rng(self.seed), np.random.default_rng((self.seed, 1))
         queries = self.counted.shape[1]
         size = max(1, _CHUNK // queries)
@@ -126,11 +123,11 @@ class Bootstrap:
 def basic_interval(
     estimate: ArrayLike, resampled: NDArray[np.float64], level: float = 0.95
 ) -> NDArray[np.float64]:
-    """The basic bootstrap interval [2t − q₁₋ₐ, 2t − qₐ], with q the quantiles of the resamples.
+    """Return the basic bootstrap interval [2t − q₁₋ₐ, 2t − qₐ] of the resamples' quantiles q.
 
     For a mean it is nearly the percentile interval. A hypervolume of noisy points is biased
-    upwards, and that of resampled points once more: the percentile interval then misses to the one
-    side where this one corrects. (Ten points of equal quality with correlated noise over 300 lists:
+    upwards, and that of resampled points even more: this interval corrects the bias, which the
+    percentile interval doubles. (Ten points of equal quality with correlated noise over 300 lists:
     95 % percentile intervals covered the true hypervolume 82 % of the time, basic ones 96 %.)
 
     Args:
@@ -145,7 +142,7 @@ def basic_interval(
         >>> basic_interval(1.0, np.linspace(0.0, 3.0, 301), level=0.9).round(2).tolist()
         [-0.85, 1.85]
 
-    Reference:
+    References:
         Davison and Hinkley, Bootstrap Methods and their Application, 1997, equation 5.6.
     """
     tail = (1 - level) / 2
@@ -155,7 +152,7 @@ def basic_interval(
 
 
 def shift_p_value(estimate: ArrayLike, resampled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Two-sided p-value of "the quantity is 0" by the bootstrap: (1 + #{|t* − t| ≥ |t|})/(1 + B).
+    """Compute two-sided p-values of "the quantity is 0": (1 + #{|t* − t| ≥ |t|})/(1 + B).
 
     Args:
         estimate: t, of any shape.
@@ -168,7 +165,7 @@ def shift_p_value(estimate: ArrayLike, resampled: NDArray[np.float64]) -> NDArra
         >>> shift_p_value([0.0, 9.0], np.array([[0.1, 8.0], [-0.1, 10.0], [0.0, 9.5]])).tolist()
         [1.0, 0.25]
 
-    Reference:
+    References:
         Davison and Hinkley, 1997, section 4.4 (equation 4.11 with t* − t for the null).
     """
     centre = np.asarray(estimate, dtype=np.float64)
@@ -184,8 +181,8 @@ def estimates(
     by_seed: Sequence[Sequence[float]] | None = None,
     *,
     floor: float = -np.inf,
-) -> tuple[Estimate, ...]:
-    """Numbers with their basic intervals and their spread over seeds.
+) -> tuple[IntervalEstimate, ...]:
+    """Return numbers with their basic intervals and their spread over seeds.
 
     Args:
         values: (number,).
@@ -197,11 +194,23 @@ def estimates(
     intervals = np.maximum(basic_interval(values, resampled, level), floor)
     seeds = [()] * len(values) if by_seed is None else by_seed
     return tuple(
-        Estimate(float(v), float(low), float(high), spread(one))
+        IntervalEstimate(float(v), float(low), float(high), spread(one))
         for v, (low, high), one in zip(values, intervals, seeds, strict=True)
     )
 
 
+def estimate(
+    value: float,
+    resampled: NDArray[np.float64],
+    level: float,
+    by_seed: Sequence[float] = (),
+    *,
+    floor: float = -np.inf,
+) -> IntervalEstimate:
+    """Return one number as `estimates` does; `resampled` is (resample,)."""
+    return estimates(np.array([value]), resampled[:, None], level, [by_seed], floor=floor)[0]
+
+
 def spread(by_seed: Sequence[float]) -> float | None:
-    """Standard deviation over seeds; None with fewer than two."""
+    """Return the standard deviation over seeds; None with fewer than two."""
     return float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None

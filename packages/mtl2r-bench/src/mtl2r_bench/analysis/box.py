@@ -1,6 +1,5 @@
 """In what hypervolumes are measured."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtl_optim.pareto import hypervolume, hypervolume_samples
 
-from .points import Point
+from .points import PointSet
 from .results import standard_error
 
 
@@ -33,7 +32,7 @@ class Box:
 
     @classmethod
     def of(cls, payoff: NDArray[np.float64] | None, random_order: NDArray[np.float64]) -> Self:
-        """The box of a payoff table (baseline, task)."""
+        """Return the box of a payoff table (baseline, task)."""
         if payoff is not None:
             ideal, nadir = payoff.diagonal().copy(), payoff.min(axis=0)
             if (ideal > nadir).all():
@@ -41,45 +40,25 @@ class Box:
         return cls(random_order, None)
 
     def volume(self, values: NDArray[np.float64]) -> float:
-        """The hypervolume of points (point, task), larger metrics being better."""
+        """Compute the hypervolume of points (point, task), larger metrics being better."""
         return hypervolume(values, self.reference, maximize=True, ideal=self.ideal)
 
     def volumes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(set,) the hypervolumes of sets of points (set, point, task)."""
+        """Compute the hypervolumes (set,) of sets of points (set, point, task)."""
         return hypervolume_samples(values, self.reference, maximize=True, ideal=self.ideal)
 
-    def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Metrics (..., task) in units of the box, 0 at the reference; as they are without one."""
-        if self.ideal is None:
-            return values
-        scaled: NDArray[np.float64] = (values - self.reference) / (self.ideal - self.reference)
-        return scaled
 
-
-def payoff(points: Sequence[Point], tasks: tuple[str, ...]) -> list[int] | None:
-    """Where the single-task baseline of each task is among the points; None unless all are there.
-
-    Row k of `points[places]` is the baseline of task k: with its metrics of all tasks, the payoff
-    table.
-    """
-    places = {point.method: i for i, point in enumerate(points) if point.is_baseline}
-    names = [f"stl {task}" for task in tasks]
-    return [places[name] for name in names] if all(name in places for name in names) else None
-
-
-def narrow_sides(
-    points: Sequence[Point], tasks: tuple[str, ...]
-) -> tuple[tuple[str, float, float], ...]:
-    """The tasks in which the baselines that span a box cannot be told apart.
+def narrow_sides(measured: PointSet) -> tuple[tuple[str, float, float], ...]:
+    """Find the tasks whose side of the box is within the noise.
 
     Returns:
-        Task, how far its own baseline is above the worst of the others, and the standard error of
-        that over lists, where the first is less than twice the second.
+        Task, by how much its own baseline exceeds the worst of the others, and the standard error
+        of that over lists, where the first is less than twice the second.
     """
-    places = payoff(points, tasks)
+    places = measured.baselines or ()
     found = []
-    for k, task in enumerate(tasks if places is not None else ()):
-        queries = np.stack([points[place].queries[k] for place in places or ()])
+    for k, task in enumerate(measured.tasks if places else ()):
+        queries = np.stack([measured.points[place].queries[k] for place in places])
         gaps = queries[k] - queries
         widest = gaps[np.nanmean(gaps, axis=1).argmax()]
         width, error = float(np.nanmean(widest)), float(standard_error(widest))

@@ -9,41 +9,41 @@ from .analyse import Analysis
 from .points import Point
 
 ALONE = 0.99
-"""A task with this share of the weight, from the first epoch to the last, was trained alone."""
+"""A task with at least this share of the weight in every epoch was trained alone."""
 
 REMEDY = "average = 0.99, mu = 1.0"
 """Options of ``soft_wc`` that put losses into units of their running means."""
 
-_CHEBYSHEV = ("wc", "soft_wc")
-
 
 def collapses(analysis: Analysis) -> tuple[str, ...]:
-    """A sentence for each Chebyshev method of which half the preferences trained one task alone.
+    """Describe each Chebyshev method that trained one task alone at half of its preferences.
 
-    The weights are r_k on the task with the largest r_k L_k, or r_k softmax(r L / μ)_k: where the
-    losses are of different size, and their difference is large against μ, the same task is the
-    largest from the first step to the last. Such runs are single-task trainings, and the sweep is
-    the ends of the front. That is what the method is, not a fault of the run.
+    The weights are r_k on the task with the largest r_k L_k, or r_k softmax(r L / μ)_k. Where the
+    losses differ much in size (against μ), the same task leads in every step. Such runs are
+    single-task trainings, and the sweep is the ends of the front: a property of the method, not a
+    fault of the run.
     """
     found = []
     for row in analysis.methods:
         points = [analysis.points[i] for i in row.points if analysis.points[i].has_epochs]
-        name = points[0].runs[0].record["method"]["name"] if points else ""
-        alone = [point for point in points if name in _CHEBYSHEV and _trains_one(point)]
+        if not points:
+            continue
+        method = points[0].runs[0].record["method"]
+        trait = METHODS[method["name"]]
+        alone = [point for point in points if trait.weighs_largest and _trains_one(point)]
         if len(alone) < 2 or 2 * len(alone) < len(points):
             continue
         middle = min(alone, key=lambda point: max(point.preference or (1.0,)))
         losses = ", ".join(f"{task} {middle.losses[task]:.3g}" for task in analysis.tasks)
         at = " ".join(f"{r:.3g}" for r in middle.preference or ())
-        options = points[0].runs[0].record["method"]["options"]
-        mu = options.get("mu", METHODS["soft_wc"].options["mu"])
+        options = {**trait.options, **method["options"]}
         unit = "them" if options.get("average") is None else "their spread, in units of their means"
-        small = f" and μ = {mu:g} is small against {unit}" if name == "soft_wc" else ""
+        small = f", and μ = {options['mu']:g} is small against {unit}" if "mu" in options else ""
         found.append(
             f"{row.method} trained one task alone at {len(alone)} of its {len(points)} preferences "
-            f"(over {ALONE:.0%} of the weight in every epoch): r·L is led by one task throughout, "
-            f"the losses at {at} being {losses}{small}. soft_wc with the options {REMEDY} takes "
-            "losses in units of their running means."
+            f"(over {ALONE:.0%} of the weight in every epoch): its r·L is the largest throughout. "
+            f"The losses at {at} are {losses}{small}. Use soft_wc with the options {REMEDY}: it "
+            "divides losses by their running means."
         )
     return tuple(found)
 
@@ -53,7 +53,7 @@ def _trains_one(point: Point) -> bool:
 
 
 def _largest_shares(log: Sequence[dict[str, dict[str, float]]]) -> float:
-    """The least share, over the epochs, of the task that has most of the weight in the first."""
+    """Return the least share over the epochs of the task that leads in the first."""
     weights = np.array([list(line["weight"].values()) for line in log])
     shares = weights / weights.sum(axis=1, keepdims=True)
     return float(shares[:, shares[0].argmax()].min())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .bootstrap import basic_interval, shift_p_value
 from .significance import holm, paired_randomization
 
-LEVEL = 0.05
+SIGNIFICANCE = 0.05
 """A difference counts where Holm's adjusted p-value is below this."""
 
 
@@ -43,8 +43,8 @@ class Family:
 
     Attributes:
         quantity: Its name.
-        larger_is_better: Its sense.
-        test: Which test gave the p-values.
+        larger_is_better: Whether larger values are better.
+        test: The test that gave the p-values.
         comparisons: All pairs.
     """
 
@@ -53,16 +53,20 @@ class Family:
     test: str
     comparisons: tuple[Comparison, ...]
 
+    @property
+    def methods(self) -> set[str]:
+        """The methods that were compared."""
+        return {name for one in self.comparisons for name in (one.first, one.second)}
+
     def beaten_by(self, method: str) -> list[str]:
-        """The methods that are worse than this one beyond `LEVEL`."""
+        """Return the methods that are worse than this one beyond `SIGNIFICANCE`."""
         found = []
         for one in self.comparisons:
-            if one.adjusted < LEVEL and method in (one.first, one.second):
-                first_is_better = (one.difference > 0) == self.larger_is_better
-                winner, loser = (
-                    (one.first, one.second) if first_is_better else (one.second, one.first)
-                )
-                found += [loser] if winner == method else []
+            winner, loser = one.first, one.second
+            if (one.difference > 0) != self.larger_is_better:
+                winner, loser = loser, winner
+            if winner == method and one.adjusted < SIGNIFICANCE:
+                found.append(loser)
         return found
 
 
@@ -76,16 +80,17 @@ def compare(
     larger_is_better: bool,
     level: float = 0.95,
 ) -> Family:
-    """All pairs: intervals by the paired bootstrap, p-values by it or by a randomisation test.
+    """Compare all pairs: intervals by the paired bootstrap, p-values by it or by randomisation.
 
     Args:
         quantity: Its name.
         names: The methods.
         values: (method,) the quantity.
         resampled: (resample, method), from the same draws of lists.
-        scores: (method, query), where the quantity is a sum over lists: what each list adds, up to
-            what all methods share. The test is then the paired randomisation test.
-        larger_is_better: The quantity's sense.
+        scores: (method, query) contributions of the lists, where the quantity is a sum over lists;
+            a part that all methods share may be missing. The test is then the paired
+            randomisation test.
+        larger_is_better: Whether larger values are better.
         level: Of the intervals.
     """
     test = "paired bootstrap" if scores is None else "paired randomisation test"
@@ -100,13 +105,7 @@ def compare(
         permutations = max(9_999, 100 * len(pairs) - 1)
         p_values = paired_randomization(scores, pairs, permutations=permutations)
     intervals = basic_interval(differences, redrawn, level)
-    rows = zip(pairs, differences, intervals, p_values, holm(p_values), strict=True)
-    return Family(
-        quantity,
-        larger_is_better,
-        test,
-        tuple(
-            Comparison(names[i], names[j], float(d), float(low), float(high), float(p), float(q))
-            for (i, j), d, (low, high), p, q in rows
-        ),
-    )
+    columns = [differences, *intervals.T, p_values, holm(p_values)]
+    rows = zip(pairs, np.stack(columns, axis=1).tolist(), strict=True)
+    found = tuple(Comparison(names[i], names[j], *numbers) for (i, j), numbers in rows)
+    return Family(quantity, larger_is_better, test, found)

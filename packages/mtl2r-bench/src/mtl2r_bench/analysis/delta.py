@@ -9,7 +9,7 @@ from .points import Point
 
 
 def delta_m(values: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Δm% over the last axis, that of `mtl_optim.pareto.delta_m` for metrics: lower is better.
+    """Compute Δm% over the last axis (lower is better), as `mtl_optim.pareto.delta_m` does.
 
     Args:
         values: (..., task).
@@ -23,17 +23,11 @@ def delta_m(values: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[n
     return delta
 
 
-def own_baselines(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., 1, task) each baseline's metric of its own task, from payoff tables."""
-    own: NDArray[np.float64] = np.diagonal(tables, axis1=-2, axis2=-1)[..., None, :]
-    return own
-
-
 def delta_by_seed(point: Point, base: Sequence[Point]) -> list[float]:
-    """Δm% for each seed, against the baselines (one per task) of that seed.
+    """Compute Δm% for each seed, against the baselines (one per task) of that seed.
 
-    Where they were not trained with it (methods may be repeated), against their means over seeds;
-    where one is 0, none.
+    A baseline that was not trained with the seed has its mean over seeds. A seed for which some
+    baseline is 0 is left out.
     """
     found = []
     for seed, values in point.by_seed.items():

@@ -20,11 +20,11 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Overview:
-    """What stands at the head of a report.
+    """The head of a report.
 
     Attributes:
         title: Labels and data.
-        sentences: Sizes, how the epoch was chosen, which split, and what to be careful about.
+        sentences: Sizes, how the epoch was chosen, which split, and caveats.
         unfinished: Runs without a result.
         made_with: Versions, machine, revision, data.
     """
@@ -42,14 +42,14 @@ def overview(
     references: References,
     split: str,
 ) -> Overview:
-    """The head of a study's report.
+    """Describe a study for the head of its report.
 
     Args:
         folder: The study's.
         study: Its config.
         results: Its finished runs.
         references: Of the folds that are reported.
-        split: Which split the numbers are of.
+        split: The split that the numbers are of.
     """
     labels = tuple(results[0].record["labels"])
     data = references.data
@@ -58,18 +58,19 @@ def overview(
         for name in data["queries"]
     )
     metric = f"ndcg@{study.evaluation.select_cutoff}"
+    folds = data["folds"]
+    over = f", the mean over the lists of {folds} folds" if folds > 1 else ""
     sentences = [
         "; ".join([sizes, f"{data['features']} inputs", *_parameters(results)]) + ".",
         (
-            f"{_choice(study)} The numbers are **{metric} on {split}**, larger is better"
-            + _folds(references)
-            + f" {_empty(study)}"
+            f"{_choice(study)} The numbers are **{metric} on {split}**, larger is better{over}. "
+            f"{_empty(study)}"
         ),
     ]
     if split == "validation":
         sentences.append(
-            "**There is no test split**: the epoch was chosen on the very lists that are reported, "
-            "so the numbers are optimistic, and intervals and tests do not account for that."
+            "**There is no test split**: the reported lists also chose the epoch, so the numbers "
+            "are optimistic; intervals and tests do not account for that."
         )
     if study.baselines and any(result.variant is not None for result in results):
         sentences.append(
@@ -79,26 +80,21 @@ def overview(
     seeds = {result.seed for result in results}
     if len(seeds) == 1:
         sentences.append(
-            "**One seed**: nothing is said of how far a result would move with another one."
+            "**One seed**: the results do not show how much another seed would change them."
         )
     unfinished, planned = _unfinished(folder, results)
     if unfinished:
         sentences.append(
-            f"**{len(unfinished)} of {planned} runs are not finished**; a point is "
-            "the mean of those of its runs that are."
+            f"**{len(unfinished)} of {planned} runs are not finished**; a point is the mean of "
+            "its finished runs."
         )
-    return Overview(
-        f"{', '.join(labels[:-1])} and {labels[-1]} on {data['source']}"
-        if len(labels) > 1
-        else f"{labels[0]} on {data['source']}",
-        tuple(sentences),
-        unfinished,
-        _made_with(results),
-    )
+    named = " and ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)
+    title = f"{named} on {data['source']}"
+    return Overview(title, tuple(sentences), unfinished, _made_with(results))
 
 
 def _parameters(results: Sequence[Result]) -> list[str]:
-    """How many parameters the rankers have, by variant; several where tasks have scores each."""
+    """Return the numbers of parameters by variant; several where tasks have a score each."""
     networks: dict[str | None, set[int]] = {}
     for result in results:
         if result.record["loss"]:  # trees have none
@@ -114,17 +110,10 @@ def _parameters(results: Sequence[Result]) -> list[str]:
 def _choice(study: StudyConfig) -> str:
     if study.evaluation.select_tasks == "last":
         return "Every run is reported at its last epoch."
-    by = (
-        "the first task"
-        if study.evaluation.select_tasks == "main"
-        else "the tasks weighted by the run's preference (alike where there is none)"
-    )
+    by = "the tasks weighted by the run's preference (equally if it has none)"
+    if study.evaluation.select_tasks == "main":
+        by = "the first task"
     return f"Validation chose the epoch, by {by}."
-
-
-def _folds(references: References) -> str:
-    folds = references.data["folds"]
-    return f", the mean over the lists of {folds} folds." if folds > 1 else "."
 
 
 def _empty(study: StudyConfig) -> str:
@@ -137,7 +126,7 @@ def _empty(study: StudyConfig) -> str:
 def _unfinished(
     folder: StudyFolder, results: Sequence[Result]
 ) -> tuple[tuple[Unfinished, ...], int]:
-    """The runs without a result, and how many runs there are to be."""
+    """Return the runs without a result, and the number of planned runs."""
     finished = {result.name for result in results}
     found = study_status(folder.path)
     return tuple(

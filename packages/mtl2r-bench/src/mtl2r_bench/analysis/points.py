@@ -21,11 +21,12 @@ class Point:
         preference: None for methods that take none.
         queries: (task, query) means over seeds, the lists of all folds one after the other; NaN
             where a list does not count for a task.
-        position: Where it stands along its method's sweep: the weight of the first of two tasks.
+        position: Its place in its method's sweep: the weight of the first of two tasks.
         validation: (task,) means of the same metric over validation lists.
         by_seed: (task,) means over lists for each seed that has a run in every fold.
         metrics: The values like `queries` for every metric that was measured.
         runs: The runs.
+        baseline_of: The task of a single-task baseline; None for a method.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Point:
     by_seed: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
     metrics: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     runs: tuple[Result, ...] = ()
+    baseline_of: str | None = None
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -56,11 +58,11 @@ class Point:
     @property
     def is_baseline(self) -> bool:
         """Whether it was trained on a single task."""
-        return self.method.startswith("stl ")
+        return self.baseline_of is not None
 
     @property
     def losses(self) -> Mapping[str, float]:
-        """Training losses at the chosen epochs by task, those that were trained: means of runs."""
+        """Training losses at the chosen epochs by trained task: means of runs."""
         names = self.runs[0].record["loss"] if self.runs else ()
         return {task: float(np.mean([r.record["loss"][task] for r in self.runs])) for task in names}
 
@@ -69,17 +71,9 @@ class Point:
         """Mean time of a run."""
         return float(np.mean([run.record["seconds"] for run in self.runs])) if self.runs else 0.0
 
-    @property
-    def seed_spread(self) -> NDArray[np.float64] | None:
-        """(task,) standard deviation of `by_seed`; None with fewer than two seeds."""
-        if len(self.by_seed) < 2:
-            return None
-        spread: NDArray[np.float64] = np.std(list(self.by_seed.values()), axis=0, ddof=1)
-        return spread
-
 
 @dataclass(frozen=True)
-class Measured:
+class PointSet:
     """The points of one task set on one split.
 
     Attributes:
@@ -105,11 +99,28 @@ class Measured:
         """(task, query), whether a list counts for a task."""
         return ~np.isnan(self.points[0].queries)
 
+    def places(self, method: str) -> list[int]:
+        """Return where the points of a method are among the points."""
+        return [i for i, point in enumerate(self.points) if point.method == method]
+
+    @property
+    def baselines(self) -> list[int] | None:
+        """Where each task's single-task baseline is among the points; None unless all are there.
+
+        Row k of `points[baselines]` is the baseline of task k: with its metrics of all tasks, the
+        payoff table.
+        """
+        places = {point.baseline_of: i for i, point in enumerate(self.points)}
+        return [places[task] for task in self.tasks] if set(self.tasks) <= set(places) else None
+
+
+_Key: TypeAlias = tuple[str, tuple[float, ...] | None, float | None]  # method, preference, position
+
 
 def gather(
     results: Sequence[Result], tasks: tuple[str, ...], evaluation: EvaluationConfig, split: str
-) -> Measured:
-    """The points of a task set: its methods, and the baselines of its tasks.
+) -> PointSet:
+    """Collect the points of a task set: its methods, and the baselines of its tasks.
 
     A fold takes part when at least half as many points have a run in it as in the fold with the
     most; a point takes part when it has a run in each of these.
@@ -126,26 +137,26 @@ def gather(
     """
     groups: dict[_Key, list[Result]] = {}
     for result in results:
-        fits = result.tasks[0] in tasks if result.is_baseline else result.tasks == tasks
+        fits = result.tasks == tasks if result.baseline_of is None else result.tasks[0] in tasks
         if fits:
             key = (result.method, result.preference, result.position)
             groups.setdefault(key, []).append(result)
     folds = _folds(groups.values())
     lists: dict[int | None, NDArray[np.str_]] = {}
     points, left_out = [], []
-    for key, runs in groups.items():
+    for (method, preference, _), runs in groups.items():
         missing = [fold for fold in folds if fold not in {run.fold for run in runs}]
         if missing:
-            vector = "" if key[1] is None else f" {key[1]}"
-            left_out.append(f"{key[0]}{vector} (no run in fold {', '.join(map(str, missing))})")
+            vector = "" if preference is None else f" {preference}"
+            left_out.append(f"{method}{vector} (no run in fold {', '.join(map(str, missing))})")
             continue
         by_fold = [
             _fold([run for run in runs if run.fold == fold], lists, tasks, evaluation, split)
             for fold in folds
         ]
         kept = tuple(run for run in runs if run.fold in folds)
-        points.append(_point(key, kept, by_fold, tasks, f"ndcg@{evaluation.select_cutoff}"))
-    return Measured(
+        points.append(_point(kept, by_fold, tasks, f"ndcg@{evaluation.select_cutoff}"))
+    return PointSet(
         tasks,
         split,
         f"ndcg@{evaluation.select_cutoff}",
@@ -156,24 +167,41 @@ def gather(
     )
 
 
-_Key: TypeAlias = tuple[str, tuple[float, ...] | None, float | None]  # method, preference, position
-
-
 def _folds(groups: Iterable[Sequence[Result]]) -> tuple[int | None, ...]:
-    """The folds that take part."""
+    """Return the folds that take part."""
     having = Counter(fold for runs in groups for fold in {run.fold for run in runs})
     most = max(having.values(), default=0)
     return tuple(sorted((f for f, n in having.items() if 2 * n >= most), key=lambda f: f or 0))
 
 
+def _fold(
+    runs: Sequence[Result],
+    lists: dict[int | None, NDArray[np.str_]],
+    tasks: tuple[str, ...],
+    evaluation: EvaluationConfig,
+    split: str,
+) -> dict[str, dict[int, NDArray[np.float64]]]:
+    """Return the values (task, query) of one point in one fold, by metric and seed."""
+    found: dict[str, dict[int, NDArray[np.float64]]] = {}
+    for run in runs:
+        names, metrics = run.measured(split, tasks, evaluation.empty)
+        if not np.array_equal(lists.setdefault(run.fold, names), names):
+            raise ValueError(
+                f"{run.name}: measured on other lists than the runs beside it; were the data "
+                f"changed? Remove {run.folder.path} to train it again"
+            )
+        for name, values in metrics.items():
+            found.setdefault(name, {})[run.seed] = values
+    return found
+
+
 def _point(
-    key: _Key,
     runs: tuple[Result, ...],
     by_fold: Sequence[Mapping[str, Mapping[int, NDArray[np.float64]]]],
     tasks: tuple[str, ...],
     metric: str,
 ) -> Point:
-    """A point from the values of its runs, by fold, metric and seed."""
+    """Make a point from the values of its runs, by fold, metric and seed."""
     metrics = {
         name: np.concatenate(
             [np.mean(list(fold[name].values()), axis=0) for fold in by_fold], axis=-1
@@ -188,39 +216,15 @@ def _point(
         seed: np.nanmean(np.concatenate([f[metric][seed] for f in by_fold], axis=-1), axis=-1)
         for seed in sorted(seeds)
     }
-    method, preference, position = key
-    validation = _validation(runs, metric, tasks)
-    return Point(method, preference, metrics[metric], position, validation, by_seed, metrics, runs)
-
-
-def _fold(
-    runs: Sequence[Result],
-    lists: dict[int | None, NDArray[np.str_]],
-    tasks: tuple[str, ...],
-    evaluation: EvaluationConfig,
-    split: str,
-) -> dict[str, dict[int, NDArray[np.float64]]]:
-    """By metric and seed the values (task, query) of one fold's runs of one point."""
-    found: dict[str, dict[int, NDArray[np.float64]]] = {}
-    for run in runs:
-        names, metrics = run.measured(split)
-        known = lists.setdefault(run.fold, names)
-        if not np.array_equal(known, names):
-            raise ValueError(
-                f"{run.name}: measured on other lists than the runs beside it; were the data "
-                f"changed? Remove {run.folder.path} to train it again"
-            )
-        rows = [list(run.record["labels"]).index(task) for task in tasks]
-        for name, values in metrics.items():
-            chosen = values[rows]
-            if not isinstance(evaluation.empty, str):
-                chosen = np.where(np.isnan(chosen), evaluation.empty, chosen)
-            found.setdefault(name, {})[run.seed] = chosen
-    return found
-
-
-def _validation(runs: Sequence[Result], metric: str, tasks: tuple[str, ...]) -> NDArray[np.float64]:
-    """(task,) means over runs."""
-    rows = [[run.record["metrics"]["validation"][metric][task] for task in tasks] for run in runs]
-    means: NDArray[np.float64] = np.mean(rows, axis=0)
-    return means
+    recorded = [run.record["metrics"]["validation"][metric] for run in runs]
+    return Point(
+        method=runs[0].method,
+        preference=runs[0].preference,
+        queries=metrics[metric],
+        position=runs[0].position,
+        validation=np.mean([[one[task] for task in tasks] for one in recorded], axis=0),
+        by_seed=by_seed,
+        metrics=metrics,
+        runs=runs,
+        baseline_of=runs[0].baseline_of,
+    )

@@ -1,4 +1,4 @@
-"""What any ranker must beat, as a study stored it, over the folds that are reported."""
+"""The references of a study (random order, best single feature), over the reported folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,33 +19,33 @@ class References:
     """A random order and the best single feature of each label, and the data's size.
 
     Attributes:
-        values: By name (`NAMES`), split, metric and label; the mean over folds, each with the
-            weight of its lists.
-        features: By label, the features that were chosen, one per fold, as text.
+        values: By name (`NAMES`), split, metric and label; the mean over folds, each weighted
+            by its lists.
         data: Source, inputs, lists and documents by split, summed over folds.
     """
 
     values: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
-    features: Mapping[str, str]
     data: Mapping[str, Any]
 
 
 def load_references(
     folder: StudyFolder, study: StudyConfig, folds: Sequence[int | None]
 ) -> References:
-    """Those of the given folds."""
+    """Read the references of the given folds."""
     if study.folds is None:
         folds = [None]  # One set of data, whichever fold of a root it is.
     found: list[dict[str, Any]] = [
         read_json(folder.references_of(fold), "data", "random", "features") for fold in folds
     ]
     first = found[0]
-    splits = [split for split in first["data"]["queries"] if split != "train"]
 
     def mean(name: str, split: str, metric: str, label: str) -> float:
         sizes = [one["data"]["queries"][split] for one in found]
         values = [one[name][split][metric][label] for one in found]
         return float(np.average(values, weights=sizes))
+
+    def total(what: str) -> dict[str, int]:
+        return {name: sum(one["data"][what][name] for one in found) for name in first["data"][what]}
 
     return References(
         values={
@@ -54,28 +54,16 @@ def load_references(
                     metric: {label: mean(name, split, metric, label) for label in labels}
                     for metric, labels in first[name][split].items()
                 }
-                for split in splits
+                for split in first["data"]["queries"]
+                if split != "train"
             }
             for name, _ in NAMES
-        },
-        features={
-            label: " / ".join(dict.fromkeys(_feature(one["features"][label]) for one in found))
-            for label in first["features"]
         },
         data={
             "source": first["data"]["source"],
             "features": first["data"]["features"],
             "folds": len(found),
-            **{
-                what: {
-                    split: sum(one["data"][what][split] for one in found)
-                    for split in first["data"][what]
-                }
-                for what in ("queries", "documents")
-            },
+            "queries": total("queries"),
+            "documents": total("documents"),
         },
     )
-
-
-def _feature(chosen: Mapping[str, Any]) -> str:
-    return f"{chosen['feature_id']}{'' if chosen['sign'] > 0 else ' (small values first)'}"

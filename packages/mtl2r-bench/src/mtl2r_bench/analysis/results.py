@@ -35,7 +35,7 @@ class Result:
 
     @property
     def variant(self) -> str | None:
-        """What tells it from the same method with the study's model; records may lack it."""
+        """Its difference from the method with the study's model; records may lack it."""
         variant = self.record["method"].get("variant")
         return None if variant is None else str(variant)
 
@@ -47,7 +47,7 @@ class Result:
 
     @property
     def position(self) -> float | None:
-        """Where it stands along its method's sweep: the weight of the first of two tasks."""
+        """Its place in its method's sweep: the weight of the first of two tasks."""
         position = self.record["position"]
         return None if position is None else float(position)
 
@@ -57,48 +57,49 @@ class Result:
         return tuple(self.record["tasks"])
 
     @property
-    def is_baseline(self) -> bool:
-        """Whether it was trained on a single task."""
-        return bool(self.record["method"]["name"] == "stl")
+    def baseline_of(self) -> str | None:
+        """The task of a single-task baseline; None for a method."""
+        task = self.record["method"]["task"]
+        return None if task is None else str(task)
 
     @property
     def fold(self) -> int | None:
-        """Which fold of the data, where the study says so."""
+        """The fold of the data, where the study names folds."""
         fold = self.record["fold"]
         return None if fold is None else int(fold)
 
     @property
     def seed(self) -> int:
-        """Of the training."""
+        """The seed of the training."""
         return int(self.record["seed"])
 
-    def query_values(self, split: str, metric: str) -> NDArray[np.float64]:
-        """(label, query) values of a metric; NaN where a list has no relevant document."""
-        return self.measured(split)[1][metric]
+    def measured(
+        self, split: str, tasks: Sequence[str], empty: str | float
+    ) -> tuple[NDArray[np.str_], dict[str, NDArray[np.float64]]]:
+        """Read the lists of a split, and by metric the values (task, query).
 
-    def measured(self, split: str) -> tuple[NDArray[np.str_], dict[str, NDArray[np.float64]]]:
-        """The lists of a split, and by metric the values (label, query)."""
+        Args:
+            split: Which split.
+            tasks: Some of the labels.
+            empty: The value of a list without a relevant document; NaN for ``"skip"``.
+        """
         table = pq.read_table(self.folder.queries, filters=[("split", "==", split)])
-        labels = self.record["labels"]
-        values = {
-            metric: np.stack(
-                [
-                    table.filter(
-                        pc.and_(pc.equal(table["metric"], metric), pc.equal(table["task"], label))
-                    )["value"]
-                    .to_numpy()
-                    .astype(np.float64)
-                    for label in labels
-                ]
-            )
+
+        def values(metric: str, task: str) -> NDArray[np.float64]:
+            rows = pc.and_(pc.equal(table["metric"], metric), pc.equal(table["task"], task))
+            found = table.filter(rows)["value"].to_numpy().astype(np.float64)
+            return found if isinstance(empty, str) else np.where(np.isnan(found), empty, found)
+
+        metrics = {
+            metric: np.stack([values(metric, task) for task in tasks])
             for metric in self.record["metrics"][split]
         }
-        names = table["query"][: next(iter(values.values())).shape[1]].to_numpy()
-        return names.astype(np.str_), values
+        queries = next(iter(metrics.values())).shape[1]
+        return table["query"][:queries].to_numpy().astype(np.str_), metrics
 
 
 def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the mean over the last axis, NaN left out."""
+    """Compute the standard error of the mean over the last axis, without NaN."""
     count = (~np.isnan(values)).sum(axis=-1)
     spread = np.nanstd(values, axis=-1, ddof=1)
     error: NDArray[np.float64] = spread / np.sqrt(count)
@@ -106,7 +107,7 @@ def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def collect(folder: StudyFolder) -> list[Result]:
-    """All finished runs, ordered by tasks, method, preference, fold and seed.
+    """Read all finished runs, ordered by tasks, method, preference, fold and seed.
 
     Raises:
         FileNotFoundError: When there is no study, or no finished run.
@@ -145,7 +146,7 @@ def collect(folder: StudyFolder) -> list[Result]:
 
 
 def table(results: Sequence[Result]) -> pa.Table:
-    """Every number of every run in long form, as results.parquet holds it."""
+    """Return every number of every run in long form, as results.parquet holds it."""
     rows = [
         {
             "run": result.name,
@@ -167,21 +168,16 @@ def table(results: Sequence[Result]) -> pa.Table:
         for metric, values in metrics.items()
         for task, value in values.items()
     ]
-    schema = pa.schema(
-        [
-            ("run", pa.string()),
-            ("tasks", pa.list_(pa.string())),
-            ("method", pa.string()),
-            ("preference", pa.list_(pa.float64())),
-            ("fold", pa.int64()),
-            ("seed", pa.int64()),
-            ("epoch", pa.int64()),
-            ("split", pa.string()),
-            ("task", pa.string()),
-            ("metric", pa.string()),
-            ("value", pa.float64()),
-            ("standard_error", pa.float64()),
-            ("seconds", pa.float64()),
-        ]
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
+    text, number, count = pa.string(), pa.float64(), pa.int64()
+    types = {
+        "run": text,
+        "tasks": pa.list_(text),
+        "method": text,
+        "preference": pa.list_(number),
+        "fold": count,
+        "seed": count,
+        "epoch": count,
+        **dict.fromkeys(("split", "task", "metric"), text),
+        **dict.fromkeys(("value", "standard_error", "seconds"), number),
+    }
+    return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _CHUNK = 4_000_000
-"""How many signs are in memory at a time."""
+"""Signs in memory at a time."""
 
 
 def paired_randomization(
@@ -16,15 +16,15 @@ def paired_randomization(
     permutations: int = 9_999,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Two-sided p-values of the paired randomisation test (Fisher's) for sums over lists.
+    """Compute two-sided p-values of the paired randomisation test (Fisher's) for sums over lists.
 
     Where two methods do not differ, a list's two scores may be swapped. A swap turns the sign of
     their difference, so the statistic T = |Σ_q d_q| is compared with |Σ_q s_q d_q| for random signs
-    s: p = (1 + #{T* ≥ T})/(1 + permutations). The same signs serve all pairs.
+    s: p = (1 + #{T* ≥ T})/(1 + permutations). All pairs share the signs.
 
     Args:
-        scores: (method, query): what a list adds to the sum or mean that is compared.
-        pairs: Which methods to compare, by their places.
+        scores: (method, query), the contribution of each list to what is compared.
+        pairs: The methods to compare, by index.
         permutations: How many random signs; p is 1/(1 + permutations) at least.
         seed: Of the signs.
 
@@ -38,7 +38,7 @@ def paired_randomization(
         >>> bool(abs(p[0] - 2 / 8) < 0.02)
         True
 
-    Reference:
+    References:
         Smucker, Allan and Carterette, A Comparison of Statistical Significance Tests for
         Information Retrieval Evaluation, CIKM 2007.
     """
@@ -60,7 +60,7 @@ def paired_randomization(
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's adjusted p-values: the chance of one false finding among all stays below the level.
+    """Adjust p-values by Holm: the chance of one false finding among all stays below the level.
 
     With p sorted upwards, p̃_i = max_{j ≤ i} min(1, (m − j + 1) p_j).
 
@@ -74,7 +74,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
         >>> holm([0.01, 0.04, 0.03]).round(6).tolist()
         [0.03, 0.06, 0.06]
 
-    Reference:
+    References:
         Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
     """
     p = np.asarray(p_values, dtype=np.float64)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import Estimate, estimates
-from .box import Box, payoff
+from ..table import BASELINES
+from .bootstrap import IntervalEstimate, estimate
+from .box import Box
 from .delta import delta_m
-from .points import Measured, Point
+from .points import PointSet
+from .resampled import Resampled
 
 
 @dataclass(frozen=True)
@@ -20,107 +22,94 @@ class MethodSummary:
         method: As in legends.
         points: Places of its points in `Analysis.points`.
         hypervolume: Of its points, in the units of the analysis' box.
-        improvement: How much hypervolume its points add to the named set's, see `Analysis.against`;
-            None where that set is not there.
+        improvement: How much hypervolume its points add to those of `Analysis.against`; None where
+            these are missing.
         chosen: Place of the point that validation prefers: the smallest Δm there, or the largest
             mean metric without baselines.
         delta_m: Δm% of that point; None without baselines.
         seconds: Mean time of a run.
-        improvements: (resample,) `improvement` of each draw of lists; None as that is.
+        hypervolumes: (resample,) `hypervolume` of each draw of lists.
+        improvements: (resample,) `improvement` of each draw; None as that is.
         deltas: (resample,) `delta_m` of each draw; None as that is.
     """
 
     method: str
     points: tuple[int, ...]
-    hypervolume: Estimate
-    improvement: Estimate | None
+    hypervolume: IntervalEstimate
+    improvement: IntervalEstimate | None
     chosen: int
-    delta_m: Estimate | None
+    delta_m: IntervalEstimate | None
     seconds: float
+    hypervolumes: NDArray[np.float64]
     improvements: NDArray[np.float64] | None
     deltas: NDArray[np.float64] | None
 
 
-def summarise(
-    measured: Measured,
-    values: NDArray[np.float64],
-    redrawn: NDArray[np.float64],
-    deltas: Sequence[Estimate],
-    redrawn_deltas: NDArray[np.float64] | None,
-    box: Box,
-    against: str,
-    level: float,
-) -> tuple[tuple[MethodSummary, ...], dict[str, NDArray[np.float64]]]:
-    """One per method, and the hypervolumes of its resampled points."""
-    points = measured.points
-    named = [
-        i
-        for i, p in enumerate(points)
-        if (p.is_baseline if against == "stl" else p.method == against)
-    ]
-    floor = box.volume(values[named]) if named else 0.0
-    floors = box.volumes(redrawn[:, named]) if named else np.zeros(len(redrawn))
-    rows, volumes = [], {}
+def method_summaries(found: Resampled, box: Box, against: str) -> tuple[MethodSummary, ...]:
+    """Summarise each method, in the order of `Analysis.methods`.
+
+    Args:
+        found: The points, resampled.
+        box: In what hypervolumes are measured.
+        against: See `Analysis`.
+    """
+    measured = found.measured
+    points, values, drawn = measured.points, found.values, found.drawn
+    named = measured.places(against)
+    if against == BASELINES:
+        named = [i for i, point in enumerate(points) if point.is_baseline]
+    floor, floors = 0.0, np.zeros(len(drawn))
+    if named:
+        floor, floors = box.volume(values[named]), box.volumes(drawn[:, named])
+    rows = []
     for method in dict.fromkeys(point.method for point in points if not point.is_baseline):
-        mine = [i for i, point in enumerate(points) if point.method == method]
-        volumes[method] = box.volumes(redrawn[:, mine])
-        seeds = set.intersection(*(set(points[i].by_seed) for i in mine))
-        by_seed = [
-            box.volume(np.stack([points[i].by_seed[s] for i in mine])) for s in sorted(seeds)
-        ]
-        (volume,) = estimates(
-            np.array([box.volume(values[mine])]),
-            volumes[method][:, None],
-            level,
-            [by_seed],
-            floor=0.0,
-        )
+        mine = measured.places(method)
+        volumes = box.volumes(drawn[:, mine])
+        seeds = sorted(set.intersection(*(set(points[i].by_seed) for i in mine)))
+        by_seed = [box.volume(np.stack([points[i].by_seed[s] for i in mine])) for s in seeds]
         improvement = improvements = None
         if named:
             both = [*mine, *named]
-            improvements = box.volumes(redrawn[:, both]) - floors
-            (improvement,) = estimates(
-                np.array([box.volume(values[both]) - floor]),
-                improvements[:, None],
-                level,
-                floor=0.0,
-            )
-        chosen = _chosen(points, mine, measured.tasks)
+            improvements = box.volumes(drawn[:, both]) - floors
+            added = box.volume(values[both]) - floor
+            improvement = estimate(added, improvements, found.level, floor=0.0)
+        chosen = _chosen(measured, mine)
         rows.append(
             MethodSummary(
                 method=method,
                 points=tuple(mine),
-                hypervolume=volume,
+                hypervolume=estimate(
+                    box.volume(values[mine]), volumes, found.level, by_seed, floor=0.0
+                ),
                 improvement=improvement,
                 chosen=chosen,
-                delta_m=deltas[chosen] if deltas else None,
+                delta_m=found.deltas[chosen] if found.deltas else None,
                 seconds=float(np.mean([points[i].seconds for i in mine])),
+                hypervolumes=volumes,
                 improvements=improvements,
-                deltas=None if redrawn_deltas is None else redrawn_deltas[:, chosen],
+                deltas=None if found.drawn_deltas is None else found.drawn_deltas[:, chosen],
             )
         )
-    rows.sort(key=_order)
-    return tuple(rows), volumes
+    return tuple(sorted(rows, key=_order))
 
 
 def _order(row: MethodSummary) -> tuple[bool, float]:
-    """Fronts first, the largest hypervolume first; then the others by Δm."""
+    """Sort fronts first, by hypervolume; then the others by Δm."""
     single = len(row.points) == 1
     by_delta = single and row.delta_m is not None
     return single, row.delta_m.value if by_delta and row.delta_m else -row.hypervolume.value
 
 
-def _chosen(points: Sequence[Point], mine: Sequence[int], tasks: tuple[str, ...]) -> int:
-    """The point that validation prefers."""
-    base = payoff(points, tasks)
-    own = [points[place].validation for place in base or ()]
+def _chosen(measured: PointSet, mine: Sequence[int]) -> int:
+    """Find the point that validation prefers."""
+    own = [measured.points[place].validation for place in measured.baselines or ()]
     scale = np.array([one[k] for k, one in enumerate(own) if one is not None])
 
     def merit(i: int) -> float:
-        validation = points[i].validation
+        validation = measured.points[i].validation
         if validation is None:
             return 0.0
-        if len(scale) == len(tasks) and (scale > 0).all():
+        if len(scale) == len(measured.tasks) and (scale > 0).all():
             return -float(delta_m(validation, scale))
         return float(validation.mean())
 

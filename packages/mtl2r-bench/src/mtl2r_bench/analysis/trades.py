@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from .points import Measured
+from .points import PointSet
 from .results import standard_error
 
 
@@ -35,21 +35,27 @@ class Trade:
     drop_error: float
 
     @property
+    def drops(self) -> bool:
+        """Whether the metric drops anywhere."""
+        return self.largest_drop != 0
+
+    @property
     def is_monotone(self) -> bool:
         """Whether no drop is larger than two standard errors."""
         return self.largest_drop <= 2 * self.drop_error
 
 
-def trades(measured: Measured) -> list[Trade]:
-    """One per method with several preferences and task, where there are two tasks.
+def trades(measured: PointSet) -> list[Trade]:
+    """Describe the sweeps of all methods by task; none with more than two tasks.
 
-    With more tasks the vectors have no order.
+    The preference vectors have no order then.
     """
     found: list[Trade] = []
     if len(measured.tasks) != 2:
         return found
     for method in dict.fromkeys(point.method for point in measured.points):
-        mine = [p for p in measured.points if p.method == method and p.position is not None]
+        points = [measured.points[i] for i in measured.places(method)]
+        mine = [point for point in points if point.position is not None]
         mine.sort(key=lambda point: point.position or 0.0)
         if len(mine) < 2:
             continue
@@ -78,7 +84,7 @@ def trades(measured: Measured) -> list[Trade]:
 
 
 def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Spearman's ρ; 0 where one of the two does not vary.
+    """Compute Spearman's ρ; 0 where one of the two does not vary.
 
     Examples:
         >>> rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.7, 0.8]))

@@ -1,4 +1,4 @@
-"""`mtl2r-bench navigate`: moves along the Pareto front from a finished run."""
+"""`mtl2r-bench navigate`: move along the Pareto front from a finished run."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,47 +18,46 @@ from ..navigate.commands import Places, schema
 from ..navigate.jsonl import serve
 from ..navigate.opening import begin
 from ..navigate.problem import DOCUMENTS
-from ..navigate.session import about
+from ..navigate.saved import about
 from ..navigate.terminal import talk
-from ..navigate.waiting import Lines, Spinner
+from ..navigate.waiting import Spinner
 from ..runs.disk import writable
 from .options import console
 
 app = typer.Typer()
 
-_HINT = "Ctrl-C begins at the ranker as it was trained, however far from the front"
+_PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False}
+
+_HINT = "Ctrl-C begins at the ranker as it was trained, without moving it onto the front"
 
 
 @app.command()
 def navigate(
     run: Annotated[Path | None, typer.Argument(help="The folder of a finished run.")] = None,
     resume: Annotated[
-        str | None, typer.Option(help="A saved navigation: its name, or its folder.")
+        str | None, typer.Option(help="The name or folder of a saved navigation.")
     ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(help="The smooth loss whose front is followed; the run's own, or listnet."),
+        typer.Option(help="The smooth loss to follow; by default the run's own, or listnet."),
     ] = None,
     documents: Annotated[
-        int, typer.Option(min=1, help="Training documents that losses and curvature are taken on.")
+        int, typer.Option(min=1, help="Largest number of documents for losses and curvature.")
     ] = DOCUMENTS,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:n.")] = "cpu",
     as_trained: Annotated[
-        bool,
-        typer.Option(
-            "--as-trained", help="Begin at the ranker as it is, however far from the front."
-        ),
+        bool, typer.Option("--as-trained", help="Begin at the ranker without moving it.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="A JSON command per line in, an answer per line out.")
+        bool, typer.Option("--json", help="Read a JSON command per line, write an answer per line.")
     ] = False,
-    web: Annotated[bool, typer.Option("--web", help="A page in the browser.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: any.")] = 0,
+    web: Annotated[bool, typer.Option("--web", help="Serve a page for the browser.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: any.")] = 0,
     show_schema: Annotated[
-        bool, typer.Option("--schema", help="Print the commands that --json takes, and end.")
+        bool, typer.Option("--schema", help="Print the commands of --json, and exit.")
     ] = False,
 ) -> None:
-    """Moves along the front from a finished run: wishes, previews, steps, a new ranker."""
+    """Move along the front from a finished run: wishes, previews, steps, a new ranker."""
     if show_schema:
         typer.echo(json.dumps(schema(), indent=2))
         return
@@ -66,6 +65,8 @@ def navigate(
         raise ValueError("`RUN` is missing: the folder of a finished run")
     if as_json and web:
         raise ValueError("`--json` and `--web` exclude one another")
+    if resume is not None and as_trained:
+        raise ValueError("`--resume` and `--as-trained` exclude one another")
     if web:
         _need_page()
     places = Places(run / "navigations")
@@ -73,13 +74,10 @@ def navigate(
     if saved is not None:
         kept = about(saved)
         loss, documents = loss or kept["loss"], kept["documents"]
-    if resume is not None and as_trained:
-        raise ValueError("`--resume` and `--as-trained` exclude one another")
     seen = Console(stderr=True) if as_json else console
     spinner = Spinner(seen)
-    tell = spinner.tell if seen.is_terminal else Lines(seen, first=5.0 if as_json else 0.0).tell
-    hint = "" if saved is not None or as_trained else _HINT
-    with spinner(f"opening {run}", hint):
+    with spinner(f"opening {run}", "" if saved is not None or as_trained else _HINT):
+        tell = spinner.teller(first=5.0 if as_json else 0.0)
         tell(f"opening {run}")
         problem = open_run(run, loss=loss, documents=documents, device=device)
         if saved is not None:
@@ -98,7 +96,7 @@ def navigate(
 
 
 def _need_page() -> None:
-    """Raises ImportError where the extra is missing, before anything is computed."""
+    """Raise ImportError if the extra is missing, before anything is computed."""
     try:
         import dash  # noqa: F401 - whether it is there
     except ImportError as error:
@@ -112,10 +110,9 @@ def _serve_page(session: Session, run: Path, port: int) -> None:
 
     page = Page(session, run, port=port)
     console.print(
-        f"The page is at {page.address}\nOnly who has this address can use it. Ctrl-C ends it; "
-        f"from elsewhere, kill {os.getpid()}.",
-        soft_wrap=True,
-        highlight=False,
+        f"The page is at {page.address}\nOnly this address opens it. Ctrl-C ends it; from another "
+        f"terminal, kill {os.getpid()}.",
+        **_PLAIN,
     )
     with _ended_by_signals() as signals:
         saved = [*page.run()]
@@ -125,20 +122,19 @@ def _serve_page(session: Session, run: Path, port: int) -> None:
         console.print(
             f"Saved: {folder}\nTo go on: mtl2r-bench navigate {shlex.quote(str(run))} --resume "
             f"{shlex.quote(folder.name)} --web",
-            soft_wrap=True,
-            highlight=False,
+            **_PLAIN,
         )
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[list[str]]:
-    """Lets the first signal to end raise `KeyboardInterrupt`, and no other disturb what follows.
+    """Let the first signal raise `KeyboardInterrupt`, and ignore later ones.
 
-    SIGINT is taken also where it was ignored, as shells have it for what runs in the background: a
-    page has nothing else to do, and its walks are saved. A hang-up is not, as for `nohup`.
+    SIGINT is handled even if it was ignored, as it is in background jobs of a shell: a page has
+    nothing else to do, and its walks are saved. An ignored hang-up stays ignored, as for `nohup`.
 
     Yields:
-        The name of the signal that came.
+        The list that receives the name of the signal.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows
@@ -164,10 +160,5 @@ def _warn_where_nothing_can_be_saved(places: Places) -> None:
     try:
         writable(places.home, "RUN", folder=True)
     except OSError as error:
-        console.print(
-            f"note: {error}; this walk will not be saved there",
-            style="yellow",
-            markup=False,
-            soft_wrap=True,
-            highlight=False,
-        )
+        note = f"note: {error}; this walk will not be saved there"
+        console.print(note, style="yellow", markup=False, **_PLAIN)

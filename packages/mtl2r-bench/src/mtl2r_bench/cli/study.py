@@ -9,7 +9,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from ..analysis.bootstrap import Estimate
+from ..analysis.bootstrap import IntervalEstimate
 from ..analysis.select import choose, parse_bound, parse_preference
 from ..config import RunConfig, StudyConfig, load_study, validate
 from ..data.splits import load_splits
@@ -274,7 +274,7 @@ def select(
     console.print(f"Ranker: {out or choice.result.folder.ranker}", soft_wrap=True, highlight=False)
 
 
-def _interval(estimate: Estimate, form: str = ".4f") -> str:
+def _interval(estimate: IntervalEstimate, form: str = ".4f") -> str:
     return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
 
 

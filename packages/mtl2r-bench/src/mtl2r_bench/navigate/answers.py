@@ -1,4 +1,4 @@
-"""Answers of a navigation as plain JSON values, the tasks by their names."""
+"""Answers of a navigation as plain JSON values, with the tasks' names as keys."""
 
 import math
 from collections.abc import Iterable
@@ -12,37 +12,30 @@ from mtl_optim.pareto import Point, Preview
 from .session import Session
 
 
-def here(session: Session) -> dict[str, Any]:
-    """Where the navigation stands."""
-    return {"point": _point(session, session.point)}
+def at(session: Session, point: Point) -> dict[str, Any]:
+    """Describe a point."""
+    return {"point": _point(session, point)}
 
 
 def local(session: Session) -> dict[str, Any]:
-    """The trade-offs at the current point.
+    """Describe the trade-offs at the current point.
 
     ``exchange[a][b]`` is the change of a's loss per unit of b's, along the front;
     ``can_fall`` how far a task's loss can still fall, None where no end is in sight.
     """
-    found, tasks = session.local(), session.problem.tasks
-    slopes = found.metric_slopes
+    found = session.local()
     return {
-        **here(session),
-        "exchange": {
-            a: {b: _number(found.exchange[i, j]) for j, b in enumerate(tasks)}
-            for i, a in enumerate(tasks)
-        },
+        **at(session, session.point),
+        "exchange": _matrix(session, found.exchange),
         "can_fall": _by_task(session, found.ends),
         "curvature": _by_task(session, found.curvature),
-        "metric_per_loss": {
-            a: {b: None if slopes is None else _number(slopes[i, j]) for j, b in enumerate(tasks)}
-            for i, a in enumerate(tasks)
-        },
+        "metric_per_loss": _matrix(session, found.metric_slopes),
         "notes": list(session.notes),
     }
 
 
 def preview(session: Session, found: Preview) -> dict[str, Any]:
-    """What a step would change, with the half-widths of its bands."""
+    """Describe what a step would change, with the half-widths of its bands."""
     return {
         "from": found.point,
         "wish": found.wish,
@@ -57,7 +50,7 @@ def preview(session: Session, found: Preview) -> dict[str, Any]:
 
 
 def step(session: Session, taken: Preview) -> dict[str, Any]:
-    """The new point, and how it compares with what was predicted."""
+    """Describe the new point, and compare it with the prediction."""
     point, before = session.point, session.points[taken.point]
     change, error = session.gain(point, before)
     return {
@@ -76,7 +69,7 @@ def step(session: Session, taken: Preview) -> dict[str, Any]:
 
 
 def _predicted(session: Session, found: Preview) -> dict[str, Any]:
-    """Changes with the half-widths of their bands, and the place they lead to."""
+    """Describe changes with the half-widths of their bands, and where they lead."""
     at = session.points[found.point]
     return {
         "loss_change": _by_task(session, found.change),
@@ -89,7 +82,7 @@ def _predicted(session: Session, found: Preview) -> dict[str, Any]:
 
 
 def points(session: Session) -> dict[str, Any]:
-    """The tree of visited points."""
+    """Describe the tree of visited points."""
     return {
         "current": session.point.id,
         "points": [_point(session, point) for point in session.points],
@@ -97,7 +90,7 @@ def points(session: Session) -> dict[str, Any]:
 
 
 def front(session: Session, *, losses: bool) -> dict[str, Any]:
-    """The runs of the study, as trained: metrics on validation, losses on the sample if wanted."""
+    """Describe the runs of the study by metrics and, if wanted, losses."""
     problem = session.problem
     return {
         "losses": losses,
@@ -116,7 +109,7 @@ def front(session: Session, *, losses: bool) -> dict[str, Any]:
 
 
 def _point(session: Session, point: Point) -> dict[str, Any]:
-    """A point of the tree; ``since_start`` is paired over the validation queries."""
+    """Describe a point of the tree; ``since_start`` is paired over the validation queries."""
     gain, error = session.gain(point, session.points[0])
     return {
         "id": point.id,
@@ -145,11 +138,25 @@ def _by_task(
     }
 
 
+def _matrix(session: Session, values: Tensor | None) -> dict[str, dict[str, float | None]]:
+    tasks = session.problem.tasks
+    rows: Iterable[Any] = [None] * len(tasks) if values is None else values
+    return {task: _by_task(session, row) for task, row in zip(tasks, rows, strict=True)}
+
+
 def _number(value: Any) -> float | None:
-    """A float that JSON holds; None for what is not finite."""
+    """Return a float, or None where it is not finite: JSON has no infinity."""
     number = float(value)
     return number if math.isfinite(number) else None
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return None if a is None or b is None else a + b
+
+
+def plus_minus(value: float | None, error: float | None, *, sign: str = "", digits: int = 4) -> str:
+    """Format a number and its standard error or band; a dash for None."""
+    if value is None:
+        return "–"
+    shown = f"{value:{sign}.{digits}f}"
+    return shown if error is None else f"{shown} ± {error:.{digits}f}"

@@ -1,7 +1,7 @@
 """The commands of a navigation: one table for the terminal, for JSON and for the web page.
 
 A command is a dictionary with ``"command"`` and its fields, an answer one of plain JSON values. The
-models below say what the fields are; ``mtl2r-bench navigate --schema`` prints it.
+models below describe the fields; ``mtl2r-bench navigate --schema`` prints them.
 """
 
 import itertools
@@ -12,54 +12,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from ..table import did_you_mean
+from ..config import Config, validate
+from ..table import lookup
 from . import answers
 from .session import Session
 from .wishes import Wish
 
 
-class _Command(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Nothing(_Command):
+class Nothing(Config):
     """A command without fields."""
 
 
-class Go(_Command):
-    """To a visited point.
+class Go(Config):
+    """Go to a visited point.
 
     Attributes:
-        point: Its number, or the name it was given.
+        point: Its number or name.
     """
 
     point: int | str
 
 
-class Front(_Command):
-    """The runs of the study.
+class Front(Config):
+    """Show the runs of the study.
 
     Attributes:
-        losses: Whether their losses are wanted too, which takes a forward pass each.
+        losses: Whether to compute their losses, which takes a forward pass each.
     """
 
     losses: bool = False
 
 
-class Name(_Command):
-    """Names the current point.
+class Name(Config):
+    """Name the current point.
 
     Attributes:
-        name: To go back by.
+        name: The name.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
 
 
-class Export(_Command):
-    """Writes the current point's ranker.
+class Export(Config):
+    """Write the current point's ranker.
 
     Attributes:
         folder: A new one.
@@ -68,12 +65,12 @@ class Export(_Command):
     folder: Annotated[str, Field(min_length=1)]
 
 
-class Save(_Command):
-    """Writes the whole navigation.
+class Save(Config):
+    """Write the whole navigation.
 
     Attributes:
-        folder: A mere name is a folder in the run's ``navigations``; None is where this navigation
-            was saved last or came from, or a new one.
+        folder: A plain name is a folder in the run's ``navigations``; None is where this navigation
+            was last saved or loaded from, or else a new one.
     """
 
     folder: Annotated[str, Field(min_length=1)] | None = None
@@ -84,9 +81,9 @@ class Places:
     """Where a navigation's files go.
 
     Attributes:
-        home: Where navigations with a mere name are: the run's ``navigations``.
-        saved: The folder of this navigation, once it was saved or where it came from.
-        exports: Where rankers go, and then only mere names are allowed, of navigations too; None
+        home: The folder of navigations with a plain name: the run's ``navigations``.
+        saved: The folder of this navigation, once it was saved or loaded.
+        exports: The folder of rankers; rankers and navigations must then have plain names. None
             allows any path, from the working directory.
     """
 
@@ -95,7 +92,7 @@ class Places:
     exports: Path | None = None
 
     def navigation(self, name: str | None) -> Path:
-        """The folder to save in, or to open; without a name, where it is, or a new one."""
+        """Return the folder to save in or load from; by default the current one, or a new one."""
         if name is None:
             return self.saved or _unused(self.home / time.strftime("%Y-%m-%d-%H%M"))
         if self.exports is not None or _is_plain(name):
@@ -103,17 +100,14 @@ class Places:
         return Path(name).expanduser()
 
     def export(self, name: str) -> Path:
-        """The folder that a ranker is written to."""
+        """Return the folder to write a ranker to."""
         return Path(name).expanduser() if self.exports is None else self.exports / _plain(name)
 
 
 def _unused(path: Path) -> Path:
-    """The path, with a number behind it where it is taken."""
-    for number in itertools.count(2):
-        if not path.exists():
-            break
-        path = path.with_name(f"{path.name.partition('+')[0]}+{number}")
-    return path
+    """Append a number to a path that is taken."""
+    names = itertools.chain([path.name], (f"{path.name}+{number}" for number in itertools.count(2)))
+    return next(new for name in names if not (new := path.with_name(name)).exists())
 
 
 def _is_plain(name: str) -> bool:
@@ -131,43 +125,16 @@ def _plain(name: str) -> str:
 Handler = Callable[[Session, Places, Any], dict[str, Any]]
 
 
-def _local(session: Session, places: Places, _: Nothing) -> dict[str, Any]:
-    return answers.local(session)
-
-
-def _preview(session: Session, places: Places, wish: Wish) -> dict[str, Any]:
+def _preview(session: Session, _: Places, wish: Wish) -> dict[str, Any]:
     if wish.empty:
         raise ValueError("`preview` needs a wish: improve, change or toward")
     return answers.preview(session, session.preview(wish))
 
 
-def _step(session: Session, places: Places, wish: Wish) -> dict[str, Any]:
+def _step(session: Session, _: Places, wish: Wish) -> dict[str, Any]:
     started = time.perf_counter()
     taken = session.step(None if wish.empty else wish)
     return answers.step(session, taken) | {"seconds": round(time.perf_counter() - started, 2)}
-
-
-def _undo(session: Session, places: Places, _: Nothing) -> dict[str, Any]:
-    session.undo()
-    return answers.here(session)
-
-
-def _go(session: Session, places: Places, command: Go) -> dict[str, Any]:
-    session.go(command.point)
-    return answers.here(session)
-
-
-def _name(session: Session, places: Places, command: Name) -> dict[str, Any]:
-    session.name(command.name)
-    return answers.here(session)
-
-
-def _points(session: Session, places: Places, _: Nothing) -> dict[str, Any]:
-    return answers.points(session)
-
-
-def _front(session: Session, places: Places, command: Front) -> dict[str, Any]:
-    return answers.front(session, losses=command.losses)
 
 
 def _export(session: Session, places: Places, command: Export) -> dict[str, Any]:
@@ -186,15 +153,15 @@ def _save(session: Session, places: Places, command: Save) -> dict[str, Any]:
     return {"folder": str(places.saved), "points": len(session.points)}
 
 
-COMMANDS: Mapping[str, tuple[type[BaseModel], Handler]] = {
-    "local": (Nothing, _local),
+COMMANDS: Mapping[str, tuple[type[Config], Handler]] = {
+    "local": (Nothing, lambda session, *_: answers.local(session)),
     "preview": (Wish, _preview),
     "step": (Wish, _step),
-    "undo": (Nothing, _undo),
-    "go": (Go, _go),
-    "name": (Name, _name),
-    "points": (Nothing, _points),
-    "front": (Front, _front),
+    "undo": (Nothing, lambda session, *_: answers.at(session, session.undo())),
+    "go": (Go, lambda session, _, go: answers.at(session, session.go(go.point))),
+    "name": (Name, lambda session, _, name: answers.at(session, session.name(name.name))),
+    "points": (Nothing, lambda session, *_: answers.points(session)),
+    "front": (Front, lambda session, _, front: answers.front(session, losses=front.losses)),
     "export": (Export, _export),
     "save": (Save, _save),
 }
@@ -202,12 +169,12 @@ COMMANDS: Mapping[str, tuple[type[BaseModel], Handler]] = {
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of every command's fields."""
+    """Return the JSON schema of every command's fields."""
     return {name: kind.model_json_schema() for name, (kind, _) in COMMANDS.items()}
 
 
-def execute(session: Session, places: Places, command: Mapping[str, Any]) -> dict[str, Any]:
-    """Does what a command says.
+def run_command(session: Session, places: Places, command: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a command.
 
     Args:
         session: The navigation.
@@ -218,28 +185,13 @@ def execute(session: Session, places: Places, command: Mapping[str, Any]) -> dic
         The answer, of plain JSON values.
 
     Raises:
-        ValueError: For an unknown command or field, with the nearest; a value of a wrong kind; or
-            what the session refuses. Nothing has changed then.
+        ValueError: For an unknown command or field, with the nearest known one; a wrong value; or
+            a command that the session refuses. Nothing has changed then.
         OSError: When a file cannot be written.
     """
     name = command.get("command")
-    if not isinstance(name, str) or name not in COMMANDS:
-        raise ValueError(f"unknown command {name!r}; {did_you_mean(str(name), list(COMMANDS))}")
-    kind, handler = COMMANDS[name]
+    if not isinstance(name, str):
+        raise ValueError(f"`command` must be a name, got {name!r}")
+    kind, handler = lookup(COMMANDS, name, "command")
     fields = {key: value for key, value in command.items() if key != "command"}
-    for field in fields:
-        if field not in kind.model_fields:
-            known = list(kind.model_fields) or ["(none)"]
-            raise ValueError(f"unknown field {field!r} of {name!r}; {did_you_mean(field, known)}")
-    try:
-        wanted = kind.model_validate(fields)
-    except ValidationError as error:
-        raise ValueError("; ".join(_explain(dict(item)) for item in error.errors())) from error
-    return {"command": name, **handler(session, places, wanted)}
-
-
-def _explain(item: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "missing":
-        return f"`{where}` is missing"
-    return f"`{where}`: {item['msg']}, got {item['input']!r}"
+    return {"command": name, **handler(session, places, validate(kind, fields, name))}

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from ..runs.disk import explain
-from .commands import Places, execute
+from .commands import Places, run_command
 from .session import Session
 
 
 def serve(session: Session, places: Places, lines: Iterable[str], out: TextIO) -> int:
-    """Answers every line until they end or ``{"command": "quit"}``.
+    """Answer every line until they end or ``{"command": "quit"}``.
 
     An answer has ``"ok"``; where it is false, ``"error"`` says why, and nothing has changed.
 
     Returns:
-        How many commands failed.
+        The number of failed commands.
     """
     failures = 0
     for line in lines:
@@ -31,14 +31,14 @@ def serve(session: Session, places: Places, lines: Iterable[str], out: TextIO) -
 
 
 def answer(session: Session, places: Places, line: str) -> dict[str, Any]:
-    """The answer to one line."""
+    """Answer one line."""
     try:
         command = json.loads(line)
         if not isinstance(command, dict):
             raise ValueError(f'expected an object like {{"command": "local"}}, got {line.strip()}')
         if command == {"command": "quit"}:
             return {"ok": True, "command": "quit"}
-        return {"ok": True, **execute(session, places, command)}
+        return {"ok": True, **run_command(session, places, command)}
     except json.JSONDecodeError as error:
         return {"ok": False, "error": f"not JSON: {error}"}
     except ValueError as error:

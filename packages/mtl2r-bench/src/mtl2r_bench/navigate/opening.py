@@ -1,15 +1,14 @@
-"""The start of a walk: from the ranker onto the front, once for all walks of a run."""
+"""The start of a walk: the ranker is moved onto the front, once for all walks of a run."""
 
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from .problem import Problem
 from .session import Session
 
 START = "navigation-start"
-"""In a run's folder: where its walks begin, by loss and number of documents."""
+"""A folder in a run's folder: the start of its walks, by loss and number of documents."""
 
 
 def begin(
@@ -19,21 +18,23 @@ def begin(
     as_trained: bool = False,
     interruptible: bool = False,
 ) -> Session:
-    """A session at the problem's ranker, moved onto the front where it is far from it.
+    """Begin a session at the problem's ranker, moved onto the front if it is far from it.
 
-    That move takes most of an opening: tens of Hessian-vector products. Its end is therefore kept
-    in the run's folder, where that can be written to.
+    The move takes tens of Hessian-vector products, most of the time of an opening. Its result is
+    therefore kept in the run's folder, if that is writable.
 
     Args:
-        problem: What is navigated.
-        progress: Told what is being done.
-        as_trained: Whether to begin at the ranker as it is, however far from the front.
-        interruptible: Whether an interrupt of the move begins at the ranker as it is; otherwise it
-            is an interrupt.
+        problem: The problem to navigate.
+        progress: Receives what is being done.
+        as_trained: Whether to begin at the ranker without moving it.
+        interruptible: Whether an interrupt of the move begins at the unmoved ranker instead of
+            ending the program.
     """
     if as_trained:
         return Session.start(problem, progress, correct=False)
-    kept = _kept(problem)
+    kept = None
+    if problem.path is not None:
+        kept = problem.path / START / f"{problem.loss}-{problem.documents}"
     if kept is not None and kept.is_dir():
         try:
             return Session.resume(problem, kept, progress)
@@ -46,12 +47,6 @@ def begin(
             raise
         return Session.start(problem, progress, correct=False)
     if kept is not None and session.moved:
-        with suppress(OSError):  # that nothing can be written there is said elsewhere
+        with suppress(OSError):  # the command reports that nothing can be written there
             session.save(kept)
     return session
-
-
-def _kept(problem: Problem) -> Path | None:
-    if problem.path is None:
-        return None
-    return problem.path / START / f"{problem.loss}-{problem.documents}"

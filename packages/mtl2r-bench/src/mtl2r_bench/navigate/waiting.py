@@ -1,4 +1,4 @@
-"""What a person sees while something is computed."""
+"""Progress at a terminal: a spinner, or lines."""
 
 import contextlib
 import time
@@ -10,10 +10,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Spinner:
-    """Shows in a terminal what is being done, and for how long; give `tell` to a session.
+    """A spinner with what is being done and for how long; give `tell` to a session.
 
     Args:
-        console: Where; nothing is shown where it is no terminal.
+        console: Shows the spinner if it is a terminal.
     """
 
     def __init__(self, console: Console) -> None:
@@ -21,16 +21,21 @@ class Spinner:
         self._tell: Callable[[str], None] = lambda _: None
 
     def tell(self, what: str) -> None:
-        """Says what is being done."""
+        """Show what is being done."""
         self._tell(what)
+
+    def teller(self, *, first: float = 0.0) -> Callable[[str], None]:
+        """Return `tell`, or that of `Lines` where there is no terminal."""
+        console = self._console
+        return self.tell if console.is_terminal else Lines(console, first=first).tell
 
     @contextlib.contextmanager
     def __call__(self, what: str, hint: str = "") -> Iterator[None]:
-        """Turns while the block runs.
+        """Show the spinner while the block runs.
 
         Args:
-            what: Shown until more is told.
-            hint: Shown below all the while.
+            what: The first text.
+            hint: Shown below the text.
         """
         below = f"\n  [dim]{escape(hint)}[/]" if hint else ""
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -48,12 +53,12 @@ class Spinner:
 
 
 class Lines:
-    """Says in lines what is being done, where there is no terminal, now and then.
+    """Lines that say now and then what is being done, where there is no terminal.
 
     Args:
-        console: Where.
+        console: Where to print.
         first: Seconds before the first line.
-        every: Seconds from line to line.
+        every: Seconds between lines.
     """
 
     def __init__(self, console: Console, *, first: float = 0.0, every: float = 10.0) -> None:
@@ -63,7 +68,7 @@ class Lines:
         self._next = self._began + first
 
     def tell(self, what: str) -> None:
-        """Says what is being done, unless something was said just now."""
+        """Print what is being done, unless a line was printed just now."""
         now = time.monotonic()
         if now < self._next:
             return

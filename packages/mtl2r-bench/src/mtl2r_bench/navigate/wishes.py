@@ -1,48 +1,46 @@
 """What a person wants of the next step, as data and as a sentence."""
 
-import math
 import shlex
-from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+import torch
+from pydantic import Field
 
-from ..table import did_you_mean
+from ..config import Config, validate
+from ..table import lookup
 
 Unit: TypeAlias = Literal["loss", "metric"]
-"""What amounts are counted in: the smooth loss, or the validation metric."""
+"""The unit of amounts: the smooth loss, or the validation metric."""
 
-VERBS = ("improve", "move", "toward")
-"""What a wish begins with."""
+VERBS: Mapping[str, str] = {"improve": "improve", "move": "change", "toward": "toward"}
+"""The first word of a wish, and the field of `Wish` that it sets."""
 
 FILLERS = frozenset({"and", "up", "at", "most", "by", "the", "=", "to", "towards"})
-"""Words that make a sentence of a wish and mean nothing."""
-
+"""Words without a meaning of their own."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Wish(BaseModel):
-    """What is wanted; at most one of `improve`, `change` and `toward`.
+class Wish(Config):
+    """What a step should do; at most one of `improve`, `change` and `toward`.
 
     Attributes:
-        improve: The task that shall improve.
+        improve: The task to improve.
         by: By how much; None for as much as one step and `give` allow.
-        give: Per task the most that it may lose. Where there is one, tasks that are not named lose
-            nothing, unless `protect` says which these are.
-        protect: Tasks that shall lose nothing.
-        change: Per task the change of its loss (negative is better), or of its metric; the tasks
-            left out are free.
-        toward: Per task its share of the losses: the ray whose point of the front is aimed at.
-        unit: What the amounts are counted in.
+        give: The largest loss allowed by task. If there is one, the other tasks lose nothing,
+            unless `protect` names those that lose nothing.
+        protect: Tasks that lose nothing.
+        change: The change of the loss (negative is better) or the metric by task; other tasks are
+            free.
+        toward: The share of the losses by task: the ray that the step aims at.
+        unit: The unit of the amounts.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     improve: str | None = None
     by: Amount | None = None
-    give: dict[str, Amount] = {}
+    give: dict[str, Amount] = Field(default={})
     protect: tuple[str, ...] = ()
     change: dict[str, Finite] | None = None
     toward: dict[str, Amount] | None = None
@@ -50,46 +48,69 @@ class Wish(BaseModel):
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is said."""
+        """Whether the wish says nothing."""
         return not self.model_dump(exclude_defaults=True, exclude={"unit"})
 
     def check(self, tasks: Sequence[str]) -> None:
-        """Raises ValueError where it contradicts itself or names what is not among the tasks."""
-        kinds = {"improve": self.improve, "change": self.change, "toward": self.toward}
-        said = [name for name, value in kinds.items() if value is not None]
+        """Raise ValueError where the wish contradicts itself or names an unknown task."""
+        said = [name for name in VERBS.values() if getattr(self, name) is not None]
         if len(said) > 1:
-            named = " and ".join(said)
-            raise ValueError(f"expected one of improve, change and toward, got {named}")
+            raise ValueError(
+                f"expected one of improve, change and toward, got {' and '.join(said)}"
+            )
         if self.improve is None and (self.by is not None or self.give or self.protect):
             raise ValueError("`by`, `give` and `protect` need a task to `improve`")
-        aims = [] if self.improve is None else [self.improve]
-        for name in (*aims, *self.give, *self.protect, *(self.change or {}), *(self.toward or {})):
-            if name not in tasks:
-                raise ValueError(f"unknown task {name!r}; {did_you_mean(name, list(tasks))}")
-        both = [name for name in aims if name in self.give or name in self.protect]
-        both += [name for name in self.give if name in self.protect]
-        if both:
-            raise ValueError(f"task {both[0]!r} is named twice, with different wishes")
+        parts = [[self.improve] if self.improve else [], self.give, self.protect]
+        named = [name for part in parts for name in part]
+        for name in (*named, *(self.change or {}), *(self.toward or {})):
+            lookup(dict.fromkeys(tasks), name, "task")
+        for name in named:
+            if sum(name in part for part in parts) > 1:
+                raise ValueError(f"task {name!r} is named twice, with different wishes")
         if self.change is not None and not self.change:
-            raise ValueError("`change` needs a task and a number")
-        missing = [task for task in tasks if self.toward is not None and task not in self.toward]
-        if missing:
-            raise ValueError(f"`toward` needs a share of every task, {missing[0]!r} has none")
-        if self.toward is not None and self.unit == "metric":
-            raise ValueError("`toward` is in proportions of the losses, not of the metric")
+            raise ValueError("`change` needs tasks and numbers")
+        if self.toward is not None:
+            missing = [task for task in tasks if task not in self.toward]
+            if missing:
+                raise ValueError(f"`toward` needs a share of every task, {missing[0]!r} has none")
+            if self.unit == "metric":
+                raise ValueError("`toward` is in proportions of the losses, not of the metric")
+
+    def arguments(self, tasks: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+        """Return the arguments of `mtl_optim.pareto.ParetoNavigator.preview`.
+
+        Args:
+            tasks: Names of the tasks.
+            names: The navigator's names of the tasks' losses or metrics, whichever is the unit.
+        """
+        self.check(tasks)
+        name = dict(zip(tasks, names, strict=True))
+        if self.toward is not None:
+            shares = [self.toward[task] for task in tasks]
+            return {"toward": torch.tensor(shares, dtype=torch.float64)}
+        if self.change is not None:
+            return {"change": {name[task]: by for task, by in self.change.items()}}
+        if self.improve is None:
+            raise ValueError("the wish is empty: expected improve, change or toward")
+        kept = self.protect or (tasks if self.give else ())
+        return {
+            "improve": name[self.improve] if self.by is None else {name[self.improve]: self.by},
+            "give_up": {name[task]: by for task, by in self.give.items()} or None,
+            "protect": [name[t] for t in kept if t != self.improve and t not in self.give],
+        }
 
 
 def parse_wish(text: str, tasks: Sequence[str]) -> Wish:
-    """A wish from a sentence.
+    """Parse a wish from a sentence.
 
     Args:
         text: ``improve TASK [AMOUNT] give TASK AMOUNT ... protect TASK ...``, or
             ``move TASK CHANGE ...``, or ``toward TASK SHARE ...``.
-        tasks: Their names; one with a space in it is quoted.
+        tasks: Names of the tasks; quote one with a space in it.
 
     Raises:
-        ValueError: For a word that is none of these or of `tasks`, with the nearest; or an amount
-            that is no number above 0.
+        ValueError: For an unknown word, with the nearest known one; or an amount that is not a
+            positive number.
 
     Examples:
         >>> tasks = ("relevance", "click", "quality")
@@ -105,54 +126,42 @@ def parse_wish(text: str, tasks: Sequence[str]) -> Wish:
     words, unit = _unit(_words(text, tasks))
     if not words:
         raise ValueError(f"expected a wish, like: improve {tasks[0]}")
-    head, rest = words[0], words[1:]
-    if head == "improve":
-        wish = _improve(rest, tasks, unit)
-    elif head == "move":
-        wish = Wish(change=_numbers(rest, tasks, head), unit=unit)
-    elif head == "toward":
-        shares = _numbers(rest, tasks, head)
-        for task, share in shares.items():
-            if share <= 0:
-                raise ValueError(f"the share of {task} must be above 0, got {share:g}")
-        wish = Wish(toward=shares, unit=unit)
+    verb, *rest = words
+    field = lookup(VERBS, verb, "wish")
+    if verb == "improve":
+        fields = _improve(rest, tasks)
     else:
-        raise ValueError(f"unknown wish {head!r}; {did_you_mean(head, list(VERBS))}")
+        fields = {field: _amounts(rest, tasks, verb, number=True)}
+    wish = validate(Wish, {**fields, "unit": unit}, verb)
     wish.check(tasks)
     return wish
 
 
-def _unit(words: list[str]) -> tuple[list[str], Unit]:
-    """The words without an ending like "in metric", and what it says."""
+def _unit(words: list[str]) -> tuple[list[str], str]:
+    """Split an ending like "in metric" off."""
     if len(words) < 2 or words[-2].lower() != "in":
         return words, "loss"
-    unit = words[-1].lower()
-    for known in get_args(Unit):
-        if unit in (known, f"{known}s", f"{known}es"):
-            return words[:-2], known
-    raise ValueError(f"unknown unit {unit!r}; {did_you_mean(unit, list(get_args(Unit)))}")
+    plurals = {word: unit for unit in get_args(Unit) for word in (unit, f"{unit}s", f"{unit}es")}
+    return words[:-2], lookup(plurals, words[-1].lower(), "unit")
 
 
 def _words(text: str, tasks: Sequence[str]) -> list[str]:
-    """Words and quoted words; commas and fillers fall away."""
+    """Split a text into words and quoted words, without commas and fillers."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
     lexer.whitespace += ",="
     lexer.whitespace_split = True
     lexer.commenters = ""
     try:
-        words = list(lexer)
+        first, *others = [*lexer] or [""]
     except ValueError as error:
         raise ValueError(f"a quotation mark is open in {text!r}") from error
-    # "towards" where it begins the wish is the verb.
-    if words and words[0].lower() == "towards":
-        words[0] = "toward"
-    heard = [word for word in words[1:] if word in tasks or word.lower() not in FILLERS]
-    kept = [*words[:1], *heard]
-    return [kept[0].lower(), *kept[1:]] if kept else []
+    verb = "toward" if first.lower() == "towards" else first.lower()  # elsewhere it is a filler
+    kept = [word for word in others if word in tasks or word.lower() not in FILLERS]
+    return [verb, *kept] if verb else []
 
 
-def _improve(words: Sequence[str], tasks: Sequence[str], unit: Unit) -> Wish:
-    """What follows "improve"."""
+def _improve(words: Sequence[str], tasks: Sequence[str]) -> dict[str, Any]:
+    """Parse what follows "improve"."""
     parts: dict[str, list[str]] = {"improve": [], "give": [], "protect": []}
     part, due = "improve", True
     for word in words:
@@ -162,60 +171,52 @@ def _improve(words: Sequence[str], tasks: Sequence[str], unit: Unit) -> Wish:
         else:
             parts[part].append(word)
             due = False
-    aims, given, protected = (_amounts(parts[name], tasks) for name in parts)
+    aims = _amounts(parts["improve"], tasks, "improve")
     if len(aims) != 1:
         raise ValueError(f"`improve` takes one task, got {len(aims)} in {' '.join(words)!r}")
-    for name, amount in [*aims.items(), *given.items()]:
-        if amount is not None and amount <= 0:
-            raise ValueError(f"the amount of {name} must be above 0, got {amount:g}")
-    for name, amount in protected.items():
-        if amount is not None:
-            raise ValueError(f"`protect {name}` takes no amount, got {amount:g}")
-    give: dict[str, float] = {}
-    for name, amount in given.items():
-        if amount is None:
-            raise ValueError(f"`give {name}` needs the most it may lose, like: give {name} 0.01")
-        give[name] = amount
     ((task, by),) = aims.items()
-    return Wish(improve=task, by=by, give=give, protect=tuple(protected), unit=unit)
+    return {
+        "improve": task,
+        "by": by,
+        "give": _amounts(parts["give"], tasks, "give", number=True),
+        "protect": (*_amounts(parts["protect"], tasks, "protect", number=False),),
+    }
 
 
-def _numbers(words: Sequence[str], tasks: Sequence[str], verb: str) -> dict[str, float]:
-    """Tasks, each with a number."""
-    found: dict[str, float] = {}
-    for name, amount in _amounts(words, tasks).items():
-        if amount is None:
-            raise ValueError(f"`{verb} {name}` needs a number, like: {verb} {name} 0.01")
-        found[name] = amount
-    if not found:
-        raise ValueError(f"`{verb}` needs tasks and numbers, like: {verb} {tasks[0]} 0.01")
-    return found
+def _amounts(
+    words: Sequence[str], tasks: Sequence[str], verb: str, *, number: bool | None = None
+) -> dict[str, float | None]:
+    """Parse tasks, each with the number that follows it, None where none does.
 
-
-def _amounts(words: Sequence[str], tasks: Sequence[str]) -> dict[str, float | None]:
-    """Tasks, each with the number that follows it, None where none does."""
+    Args:
+        words: Names and numbers.
+        tasks: Names of the tasks.
+        verb: The word before them.
+        number: Whether each task needs a number; None leaves it open.
+    """
     found: dict[str, float | None] = {}
     name: str | None = None
     for word in words:
-        number = None if word in tasks else _number(word)
-        if number is None:
-            if word not in tasks:
-                raise ValueError(f"unknown task {word!r}; {did_you_mean(word, list(tasks))}")
+        amount = None if word in tasks else _number(word)
+        if amount is None:
+            lookup(dict.fromkeys(tasks), word, "task")
             if word in found:
                 raise ValueError(f"task {word!r} is named twice")
             name, found[word] = word, None
         elif name is None:
             raise ValueError(f"expected the name of a task before {word}")
         else:
-            found[name], name = number, None
+            found[name], name = amount, None
+    for name, amount in found.items():
+        if number is True and amount is None:
+            raise ValueError(f"`{verb} {name}` needs a number, like: {verb} {name} 0.01")
+        if number is False and amount is not None:
+            raise ValueError(f"`{verb} {name}` takes no amount, got {amount:g}")
     return found
 
 
 def _number(word: str) -> float | None:
     try:
-        number = float(word)
+        return float(word)
     except ValueError:
         return None
-    if not math.isfinite(number):
-        raise ValueError(f"expected a finite number, got {word}")
-    return number

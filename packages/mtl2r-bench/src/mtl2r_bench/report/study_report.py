@@ -11,6 +11,7 @@ from ..analysis.results import Result, collect
 from ..config import StudyConfig, load_study, validate
 from ..runs.study_folder import StudyFolder
 from ..study.plan import task_sets
+from ..table import BASELINES
 from .text.paper import paper_table
 from .text.sections import Section, section
 from .text.table import Table
@@ -38,14 +39,14 @@ class StudyReport:
 
 
 def study_report(
-    path: str | Path, *, against: str = "stl", resamples: int = 1_000, level: float = 0.95
+    path: str | Path, *, against: str = BASELINES, resamples: int = 1_000, level: float = 0.95
 ) -> StudyReport:
-    """Compares the finished runs of a study; nothing is trained or evaluated anew.
+    """Compare the finished runs of a study; nothing is trained or evaluated again.
 
     Args:
         path: The study's folder.
-        against: Method over whose points the hypervolume is to improve; "stl" are the single-task
-            baselines.
+        against: Method over whose points the hypervolume is to improve; `BASELINES` are the
+            single-task baselines.
         resamples: Draws of the bootstrap over lists.
         level: Of the intervals.
 
@@ -63,11 +64,10 @@ def study_report(
         measured = gather(results, tasks, study.evaluation, split)
         if not measured.points:
             continue
-        known = dict.fromkeys(point.method for point in measured.points if not point.is_baseline)
-        if against != "stl" and against not in known:
-            raise ValueError(
-                f"`against` must be one of {', '.join(['stl', *known])}, got {against!r}"
-            )
+        methods = [point.method for point in measured.points if not point.is_baseline]
+        known = dict.fromkeys([BASELINES, *methods])
+        if against not in known:
+            raise ValueError(f"`against` must be one of {', '.join(known)}, got {against!r}")
         references = load_references(folder, study, measured.folds)
         random_order = references.values["random"][split][measured.metric]
         if not set(tasks) <= set(random_order):
@@ -76,14 +76,10 @@ def study_report(
                 f"references {', '.join(random_order)}: they are of different data"
             )
         analysis = analyse(
-            measured,
-            random_order,
-            against=against,
-            resamples=resamples,
-            level=level,
+            measured, random_order, against=against, resamples=resamples, level=level
         )
         sections.append(section(analysis, references))
-    folds = {fold for one in sections for fold in one.analysis.measured.folds}
+    folds = {fold for one in sections for fold in one.analysis.folds}
     references = load_references(folder, study, sorted(folds, key=lambda fold: fold or 0))
     return StudyReport(
         folder,

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -11,6 +11,7 @@ from ltr_data.files import atomic_write
 
 from ..analysis.results import table
 from ..runs.files import write_parquet
+from ..table import BASELINES
 from .figures.curves import delta_m_curves, validation_curves
 from .figures.front import front, losses, validation
 from .figures.style import FEW, save
@@ -26,13 +27,13 @@ FIGURE_CUTOFF = 30
 
 
 def write_report(
-    path: str | Path, *, against: str = "stl", resamples: int = 1_000, level: float = 0.95
+    path: str | Path, *, against: str = BASELINES, resamples: int = 1_000, level: float = 0.95
 ) -> StudyReport:
-    """Writes a study's report from its finished runs; nothing is trained or evaluated anew.
+    """Write a study's report from its finished runs; nothing is trained or evaluated again.
 
     Args:
         path: The study's folder.
-        against: See `study_report`.
+        against: See `study_report`, like the other options.
         resamples: Draws of the bootstrap over lists.
         level: Of the intervals.
 
@@ -52,12 +53,10 @@ def write_report(
         prefix = "" if found.study.task_sets is None else _slug(section.analysis.tasks) + "-"
         for one in [*section.tables, *section.long_tables]:
             _write_table(one, folder.tables / f"{prefix}{one.name}")
-        drawn = _figures(section, found.study.evaluation.cutoffs)
-        for name, _, figure in drawn:
+        captions.append(list[tuple[str, str]]())
+        for name, caption, figure in _figures(section, found.study.evaluation.cutoffs):
             save(figure, folder.figures / f"{prefix}{name}")
-        captions.append(
-            [(f"{folder.figures.name}/{prefix}{name}.png", caption) for name, caption, _ in drawn]
-        )
+            captions[-1].append((f"{folder.figures.name}/{prefix}{name}.png", caption))
     if found.paper is not None:
         _write_table(found.paper, folder.tables / found.paper.name)
     write_parquet(folder.results, table(found.results))
@@ -68,54 +67,32 @@ def write_report(
     return found
 
 
-def _figures(section: Section, cutoffs: Sequence[int]) -> list[tuple[str, str, Figure]]:
-    """Name, caption and figure."""
+def _figures(section: Section, cutoffs: Sequence[int]) -> Iterator[tuple[str, str, Figure]]:
+    """Draw the figures; yields name, caption and figure."""
     analysis = section.analysis
-    metric, split = analysis.metric, analysis.split
+    metric = analysis.metric
     cutoff = FIGURE_CUTOFF if FIGURE_CUTOFF in cutoffs else max(cutoffs)
     late = f"ndcg@{cutoff}"
     repeated = any(len(point.by_seed) > 1 for point in analysis.points if not point.is_baseline)
     by_seed = "; of methods with one point, a marker per seed" if repeated else ""
-    found = []
     if analysis.methods and len(analysis.tasks) > 1:
         random_order = dict(zip(analysis.tasks, section.random_order[metric], strict=True))
-        found = [
-            (
-                "front",
-                f"{metric} on {split}, larger is better, with {analysis.level:.0%} intervals.",
-                front(analysis, random_order),
-            ),
-            (
-                "losses",
-                f"Training losses at the chosen epochs{by_seed}.",
-                losses(analysis),
-            ),
-            (
-                "validation",
-                f"{late} on validation at the chosen epochs{by_seed}.",
-                validation(analysis, late),
-            ),
-        ]
-        if analysis.delta_m:
-            found.append(
-                (
-                    "delta_m",
-                    (
-                        f"Δm of {late} on validation over epochs: mean over a method's "
-                        "preferences, and their range. Lower is better."
-                    ),
-                    delta_m_curves(analysis, late),
-                )
-            )
-    if len(analysis.methods) <= FEW:
-        found.append(
-            (
-                "curves",
-                f"{metric} on validation over epochs, a line for each preference.",
-                validation_curves(analysis, metric),
-            )
+        caption = (
+            f"{metric} on {analysis.split}, larger is better, with {analysis.level:.0%} intervals."
         )
-    return found
+        yield "front", caption, front(analysis, random_order)
+        yield "losses", f"Training losses at the chosen epochs{by_seed}.", losses(analysis)
+        caption = f"{late} on validation at the chosen epochs{by_seed}."
+        yield "validation", caption, validation(analysis, late)
+        if analysis.delta_m:
+            caption = (
+                f"Δm of {late} on validation over epochs: mean over a method's preferences, and "
+                "their range. Lower is better."
+            )
+            yield "delta_m", caption, delta_m_curves(analysis, late)
+    if len(analysis.methods) <= FEW:
+        caption = f"{metric} on validation over epochs, a line for each preference."
+        yield "curves", caption, validation_curves(analysis, metric)
 
 
 def _slug(tasks: Sequence[str]) -> str:

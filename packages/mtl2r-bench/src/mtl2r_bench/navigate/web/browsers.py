@@ -1,7 +1,7 @@
-"""A navigation of its own for every tab, and no more of them than memory allows.
+"""A navigation for every tab, and no more of them than memory allows.
 
-Two tabs of one browser are two walks: a step takes what was previewed last, which in a shared walk
-may be the other tab's, and each would show where it stood before the other's step.
+Two tabs of one browser have two walks. In a shared walk, a step could take the other tab's preview,
+and each tab would show an outdated point after the other's step.
 """
 
 import contextlib
@@ -13,28 +13,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..commands import Places, execute
+from ..commands import Places, run_command
 from ..session import Session
 
 LIMIT = 8
-"""Tabs at a time. Each holds a model and its visited points."""
+"""The largest number of tabs. Each holds a model and its visited points."""
 
 IDLE_SECONDS = 1_800.0
-"""After so long without a sign of it, a tab may lose its place to another; it is saved then."""
+"""After this time without activity, a tab may lose its seat to another; it is saved first."""
 
 
 @dataclass
 class Activity:
-    """What is being done at the moment, in words.
+    """What is being done, in words.
 
     Attributes:
-        text: Empty where nothing is.
+        text: Empty when idle.
     """
 
     text: str = ""
 
     def tell(self, what: str) -> None:
-        """Says what is being done."""
+        """Set what is being done."""
         self.text = what
 
 
@@ -46,10 +46,10 @@ class Seat:
         session: Its navigation.
         places: Where its files go.
         activity: What is being done.
-        computing: Held while anything is computed, shared by all seats: which kernel attention
-            takes is a setting of the whole process, and processors are not gained by taking turns.
-        seen: When it was last heard of.
-        kept: How many of its points are on disk.
+        computing: A lock that all seats share while they compute: attention's kernel is a setting
+            of the whole process, and taking turns within a computation gains nothing.
+        seen: The time of its last activity.
+        kept: The number of its points on disk.
     """
 
     session: Session
@@ -62,13 +62,13 @@ class Seat:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """One command at a time; those of other tabs are waited for.
+        """Hold the seat for one command, after those of other tabs.
 
         Raises:
             ValueError: While another command of the same tab runs.
         """
         if not self._lock.acquire(blocking=False):
-            raise ValueError("another command of this tab is being computed; wait for it")
+            raise ValueError("another command of this tab is running; wait for it")
         try:
             self.activity.tell("waiting for another tab's step")
             with self.computing:
@@ -79,9 +79,9 @@ class Seat:
             self.seen = time.monotonic()
             self._lock.release()
 
-    def execute(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """`mtl2r_bench.navigate.commands.execute` on this navigation."""
-        answer = execute(self.session, self.places, command)
+    def run(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a command of `mtl2r_bench.navigate.commands` on this navigation."""
+        answer = run_command(self.session, self.places, command)
         if answer["command"] == "save":
             self.kept = answer["points"]
         return answer
@@ -92,7 +92,7 @@ class Seat:
         return self._lock.locked()
 
     def save(self) -> Path | None:
-        """Writes what is not on disk yet, after what runs, and says where."""
+        """Write what is not on disk yet, after the running command; returns the folder."""
         with self._lock:
             if len(self.session.points) <= self.kept:
                 return None
@@ -102,13 +102,13 @@ class Seat:
 
 
 class Browsers:
-    """The seats, by the value of a browser's cookie and the name of its tab.
+    """The seats by a browser's cookie and the name of its tab.
 
     Args:
-        origin: Where every navigation begins; it is never moved itself.
+        origin: The start of every navigation; it never moves itself.
         run: The run's folder, where files go.
-        limit: The most seats there are.
-        idle: Seconds after which a seat may be given to another tab.
+        limit: The largest number of seats.
+        idle: Seconds without activity after which another tab may take a seat.
     """
 
     def __init__(
@@ -123,10 +123,10 @@ class Browsers:
         self._computing = threading.Lock()
 
     def seat(self, key: str) -> Seat:
-        """The seat of a tab, made where it has none.
+        """Return the seat of a tab; make one if needed.
 
         Raises:
-            ValueError: When all seats are taken by tabs that are in use.
+            ValueError: When active tabs have all seats.
         """
         with self._lock:
             if key not in self._seats:
@@ -136,16 +136,16 @@ class Browsers:
             return self._seats[key]
 
     def leave(self, key: str) -> None:
-        """A tab was closed, or is loaded anew: others may have its seat if it does not return."""
+        """Free the seat of a tab that closes or reloads: others may take it until it returns."""
         with self._lock:
             if key in self._seats:
                 self._seats[key].seen = float("-inf")
 
     def save(self) -> Iterator[Path]:
-        """Saves every seat that has something new; where to.
+        """Save every seat that has something new; yields the folders.
 
         Raises:
-            OSError: When one could not be saved; the others are, before.
+            OSError: When one could not be saved, after the others.
         """
         failed = None
         with self._lock:
@@ -162,7 +162,7 @@ class Browsers:
 
     @staticmethod
     def new_key() -> str:
-        """A key for a browser that has none."""
+        """Make a key for a browser that has none."""
         return uuid.uuid4().hex
 
     def _new(self) -> Seat:
@@ -177,8 +177,7 @@ class Browsers:
         key, oldest = min(self._seats.items(), key=lambda item: item[1].seen)
         if oldest.busy or time.monotonic() - oldest.seen < self._idle:
             raise ValueError(
-                f"{self._limit} tabs navigate already, and that is the most there can be; "
-                "close one, and load this page again"
+                f"too many open tabs (limit {self._limit}): close one, and reload this page"
             )
         oldest.save()
         del self._seats[key]

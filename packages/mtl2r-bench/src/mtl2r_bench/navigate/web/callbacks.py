@@ -1,84 +1,57 @@
-"""What the page does: every press of a button or key is a command of its tab's navigation."""
+"""The page's callbacks: which inputs of the page lead to which action, and what they change."""
 
 import logging
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
-from flask import request
 
-from ...runs.disk import explain
 from ..problem import Problem
-from ..sentences import parse
-from .browsers import Browsers, Seat
-from .figure import figure
+from .actions import Actions, Answer
+from .figure import View, figure
 from .layout import slider_id
-from .reach import reach
 from .views import outlook, points_table
 
-COOKIE = "mtl2r"
-
 _TAB = State("tab", "data")
+_MESSAGE = Output("message", "children", allow_duplicate=True)
+_FORECAST = Output("forecast", "data", allow_duplicate=True)
+_STATE = [Output("state", "data", allow_duplicate=True), _FORECAST, _MESSAGE]
 
-_STATE = [
-    Output("state", "data", allow_duplicate=True),
-    Output("forecast", "data", allow_duplicate=True),
-    Output("message", "children", allow_duplicate=True),
-]
+_WORK: dict[str, Any] = {
+    "running": [
+        (Output("tick", "disabled"), False, True),
+        (Output("page", "className"), "busy", ""),
+    ],
+    "prevent_initial_call": True,
+}
+"""For callbacks that compute: the page says what is being done."""
 
 
-def register(app: Dash, problem: Problem, browsers: Browsers) -> None:
-    """Connects the page of a problem to the tabs' navigations."""
-
-    def seat(tab: str) -> Seat:
-        browser = request.cookies.get(COOKIE)
-        if not browser:
-            raise ValueError(
-                "this page needs a cookie of its own: allow it, and load the page again"
-            )
-        return browsers.seat(seat_key(browser, tab))
-
+def register(app: Dash, problem: Problem, actions: Actions) -> None:
+    """Connect the page of a problem to the tabs' navigations."""
     _clientside(app)
-    _open(app, problem, seat)
-    _wishes(app, problem, seat)
-    _walk(app, problem, seat)
-    _keep(app, seat)
-    _show(app, problem)
-
-    @app.callback(
-        Output("doing", "children"), Input("tick", "n_intervals"), _TAB, prevent_initial_call=True
-    )
-    def doing(_: int, tab: str | None) -> str:
-        return "" if tab is None else seat(tab).activity.text
-
-
-def seat_key(browser: str, tab: str) -> str:
-    """The key of a tab's seat.
-
-    Raises:
-        ValueError: For what is no name of a tab; only the page's script gives them.
-    """
-    if not re.fullmatch(r"[0-9a-f]{32}", tab):
-        raise ValueError("this is no name of a tab; load the page again")
-    return f"{browser}/{tab}"
+    _opening(app, actions)
+    _moves(app, actions)
+    _pictures(app, problem)
 
 
 def fault(error: Exception) -> None:
-    """What the page says where this program has a fault; the terminal has the traceback."""
+    """Show a fault of this program on the page; the terminal has the traceback."""
     logging.getLogger(__name__).error("a fault in a callback of the page", exc_info=error)
     set_props("message", {"children": f"⚠ A fault of this program: {error!r}; see the terminal."})
 
 
 def _clientside(app: Dash) -> None:
-    app.clientside_callback(  # type: ignore[no-untyped-call]  # dash's own
-        ClientsideFunction("navigate", "theme"), Output("theme", "data"), Input("page", "id")
-    )
-    app.clientside_callback(  # type: ignore[no-untyped-call]
-        ClientsideFunction("navigate", "tab"), Output("tab", "data"), Input("page", "id")
-    )
-    app.clientside_callback(  # type: ignore[no-untyped-call]
-        ClientsideFunction("navigate", "couple"),
+    """Connect what the page's script does alone."""
+
+    def connect(name: str, *arguments: Any) -> None:
+        function = ClientsideFunction("navigate", name)
+        app.clientside_callback(function, *arguments)  # type: ignore[no-untyped-call]  # dash's own
+
+    connect("theme", Output("theme", "data"), Input("page", "id"))
+    connect("tab", Output("tab", "data"), Input("page", "id"))
+    connect(
+        "couple",
         Output(slider_id(ALL), "value"),
         Output({"kind": "wanted", "task": ALL}, "children"),
         Input(slider_id(ALL), "value"),
@@ -89,43 +62,16 @@ def _clientside(app: Dash) -> None:
     )
 
 
-def _state(seat: Seat, problem: Problem) -> dict[str, Any]:
-    """What the page shows of where one stands; computes the trade-offs where they are not known."""
-    local = seat.execute({"command": "local"})
-    tree = seat.execute({"command": "points"})
-    return {"local": local, "tree": tree, **reach(local, problem.tasks)}
+def _opening(app: Dash, actions: Actions) -> None:
+    """Connect what is asked for when the page opens, and what is asked regularly."""
 
-
-Answer = tuple[Any, Any, Any]
-
-
-def _try(what: Callable[[], Answer]) -> Answer:
-    """The outputs of an action, or its mistake as a message."""
-    try:
-        return what()
-    except (ValueError, OSError) as error:
-        return no_update, no_update, _refused(error)
-
-
-def _refused(error: Exception) -> str:
-    return f"⚠ {explain(error) if isinstance(error, OSError) else error}"
-
-
-def _open(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
-    @app.callback(*_STATE, Input("tab", "data"), running=_busy(), prevent_initial_call=True)
+    @app.callback(*_STATE, Input("tab", "data"), **_WORK)
     def open_page(tab: str) -> Answer:
-        def begin() -> Answer:
-            mine = seat(tab)
-            with mine.alone():
-                state = _state(mine, problem)
-            said = [*problem.notes, mine.session.point.message]
-            return state, None, " ".join(_sentence(text) for text in said if text)
-
-        return _try(begin)
+        return actions.open(tab)
 
     @app.callback(
         Output("front", "data"),
-        Output("message", "children", allow_duplicate=True),
+        _MESSAGE,
         Input("quantity", "value"),
         Input("tab", "data"),
         State("front", "data"),
@@ -135,66 +81,33 @@ def _open(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
     def find_front(
         quantity: str, tab: str | None, known: Mapping[str, Any] | None
     ) -> tuple[Any, Any]:
-        """The losses of the study's runs take a while: they are asked for when they are shown."""
+        """Find the study's runs; their losses take a while and are computed when shown."""
         losses = quantity == "loss"
         if tab is None or (known is not None and (known["losses"] or not losses)):
             return no_update, no_update
-
-        def look() -> Answer:
-            mine = seat(tab)
-            command = {"command": "front", "losses": losses}
-            with mine.computing:  # not `alone`: it may go with what else this tab does
-                return mine.execute(command), None, no_update
-
-        found = _try(look)
-        return found[0], found[2]
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
-
-
-def _wishes(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
-    """Previews, of the sliders and of what is typed."""
-
-    @app.callback(*_STATE[1:], Input("wish", "data"), _TAB, prevent_initial_call=True)
-    def slide(wish: Mapping[str, Any] | None, tab: str) -> tuple[Any, Any]:
-        def look() -> Answer:
-            if wish is None:
-                return no_update, None, ""
-            mine = seat(tab)
-            with mine.alone():
-                command = {"command": "preview", "change": wish["change"]}
-                return no_update, mine.execute(command), ""
-
-        return _try(look)[1:]
+        front, _, message = actions.front(tab, losses=losses)
+        return front, message
 
     @app.callback(
-        *_STATE,
-        Output("say", "value"),
-        Input("say", "n_submit"),
-        State("say", "value"),
-        _TAB,
-        running=_busy(),
-        prevent_initial_call=True,
+        Output("doing", "children"), Input("tick", "n_intervals"), _TAB, prevent_initial_call=True
     )
-    def say(_: int, text: str | None, tab: str) -> tuple[Any, ...]:
-        def obey() -> Answer:
-            command = parse(text or "", problem.tasks)
-            if command["command"] in ("help", "quit"):
-                raise ValueError(
-                    f"the buttons do that here; say a wish, such as: improve {problem.tasks[0]}"
-                )
-            mine = seat(tab)
-            with mine.alone():
-                return _do(mine, problem, command)
-
-        outputs = _try(obey)
-        return *outputs, no_update
+    def doing(_: int, tab: str | None) -> str:
+        return "" if tab is None else actions.seat(tab).activity.text
 
 
-def _walk(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
-    """Steps, and going back and elsewhere."""
+def _moves(app: Dash, actions: Actions) -> None:
+    """Connect wishes, steps, going back, and what is written."""
+
+    @app.callback(_FORECAST, _MESSAGE, Input("wish", "data"), _TAB, prevent_initial_call=True)
+    def slide(wish: Mapping[str, Any] | None, tab: str) -> tuple[Any, Any]:
+        if wish is None:
+            return None, ""
+        _, forecast, message = actions.run(tab, {"command": "preview", "change": wish["change"]})
+        return forecast, message
+
+    @app.callback(*_STATE, Input("say", "n_submit"), State("say", "value"), _TAB, **_WORK)
+    def say(_: int, text: str | None, tab: str) -> Answer:
+        return actions.say(tab, text or "")
 
     @app.callback(
         *_STATE,
@@ -203,58 +116,25 @@ def _walk(app: Dash, problem: Problem, seat: Callable[[str], Seat]) -> None:
         Input({"kind": "go", "point": ALL}, "n_clicks"),
         Input("chosen", "data"),
         _TAB,
-        running=_busy(),
-        prevent_initial_call=True,
+        **_WORK,
     )
     def walk(*given: Any) -> Answer:
         if not ctx.triggered or not ctx.triggered[0]["value"]:
             return no_update, no_update, no_update  # a button was drawn, not pressed
         pressed = ctx.triggered_id
-        if pressed == "chosen":
-            command = {"command": "go", "point": ctx.triggered[0]["value"]["point"]}
-        elif isinstance(pressed, str):
-            command = {"command": pressed}
-        else:
-            command = {"command": "go", "point": pressed["point"]}
-
-        def move() -> Answer:
-            mine = seat(given[-1])
-            with mine.alone():
-                return _do(mine, problem, command)
-
-        return _try(move)
+        if pressed in ("step", "undo"):
+            return actions.run(given[-1], {"command": pressed})
+        chosen = ctx.triggered[0]["value"] if pressed == "chosen" else pressed
+        return actions.run(given[-1], {"command": "go", "point": chosen["point"]})
 
     @app.callback(Output("chosen", "data"), Input("graph", "clickData"), prevent_initial_call=True)
     def choose(click: Mapping[str, Any]) -> Any:
-        """A click on a visited point of the figure goes there."""
+        """Go to a visited point that is clicked in the figure."""
         point = click["points"][0].get("customdata")
         return no_update if point is None else {"point": point}
 
-
-def _do(mine: Seat, problem: Problem, command: Mapping[str, Any]) -> Answer:
-    """Executes a command that may move; what is planned is shown until something else is."""
-    answer = mine.execute(command)
-    if answer["command"] == "preview":
-        return no_update, answer, ""
-    taken = answer if answer["command"] == "step" else None
-    return _state(mine, problem), taken, _said(answer)
-
-
-def _said(answer: Mapping[str, Any]) -> str:
-    """What was done, in words."""
-    if answer["command"] in ("export", "save"):
-        return f"Written: {answer['folder']}"
-    if "point" not in answer:
-        return ""
-    point = answer["point"]["name"] or answer["point"]["id"]
-    if answer["command"] == "step":
-        return f"Step taken, to point {point}, in {answer['seconds']:.1f} s."
-    return f"At point {point}."
-
-
-def _keep(app: Dash, seat: Callable[[str], Seat]) -> None:
     @app.callback(
-        Output("message", "children", allow_duplicate=True),
+        _MESSAGE,
         Input("export", "n_clicks"),
         Input("save", "n_clicks"),
         Input("export-name", "n_submit"),
@@ -262,65 +142,43 @@ def _keep(app: Dash, seat: Callable[[str], Seat]) -> None:
         State("export-name", "value"),
         State("save-name", "value"),
         _TAB,
-        running=_busy(),
-        prevent_initial_call=True,
+        **_WORK,
     )
-    def keep(*given: Any) -> str:
+    def keep(*given: Any) -> Any:
         export, save, tab = given[-3:]
-        what = str(ctx.triggered_id).partition("-")[0]
-        command: dict[str, Any] = {"command": what}
-        if what == "export":
-            command["folder"] = export or ""
-        elif save:
-            command["folder"] = save
-        try:
-            if what == "export" and not export:
-                raise ValueError("give the ranker a name first")
-            mine = seat(tab)
-            with mine.alone():
-                return _said(mine.execute(command))
-        except (ValueError, OSError) as error:
-            return _refused(error)
+        if str(ctx.triggered_id).startswith("save"):
+            return actions.run(tab, {"command": "save", "folder": save or None})[-1]
+        if not export:
+            return "⚠ give the ranker a name first"
+        return actions.run(tab, {"command": "export", "folder": export})[-1]
 
 
-def _show(app: Dash, problem: Problem) -> None:
-    """Everything that is drawn, from what is known."""
+def _pictures(app: Dash, problem: Problem) -> None:
+    """Connect everything that is drawn from what is known."""
     names = {"metric": problem.metric, "loss": f"{problem.loss} loss"}
 
     @app.callback(
-        Output("graph", "figure"),
-        Input("state", "data"),
-        Input("front", "data"),
-        Input("forecast", "data"),
-        Input("quantity", "value"),
-        Input("across", "value"),
-        Input("up", "value"),
-        Input("window", "value"),
-        Input("theme", "data"),
+        output=Output("graph", "figure"),
+        inputs={
+            "known": {name: Input(name, "data") for name in ("state", "front", "forecast")},
+            "view": {name: Input(name, "value") for name in ("quantity", "across", "up", "window")},
+            "theme": Input("theme", "data"),
+        },
         prevent_initial_call=True,
     )
-    def draw(
-        state: Mapping[str, Any] | None,
-        front: Mapping[str, Any] | None,
-        forecast: Mapping[str, Any] | None,
-        quantity: str,
-        across: str,
-        up: str,
-        window: str,
-        theme: str,
-    ) -> Any:
-        if state is None:
+    def draw(known: Mapping[str, Any], view: Mapping[str, str], theme: str) -> Any:
+        if known["state"] is None:
             return no_update
-        return figure(
-            state["tree"],
-            front or {"runs": []},
-            forecast,
-            quantity=quantity,
-            axes=(across, up),
-            name=names[quantity],
-            whole=window == "front",
+        shown = View(
+            quantity=view["quantity"],
+            x=view["across"],
+            y=view["up"],
+            name=names[view["quantity"]],
+            whole=view["window"] == "front",
             dark=theme == "dark",
         )
+        runs = (known["front"] or {"runs": []})["runs"]
+        return figure(known["state"]["tree"], runs, known["forecast"], shown)
 
     @app.callback(
         Output("points", "children"),
@@ -347,8 +205,3 @@ def _show(app: Dash, problem: Problem) -> None:
         root = state is None or state["local"]["point"]["parent"] is None
         ready = planned and forecast is not None and forecast["feasible"]
         return outlook(forecast, problem.tasks, problem.metric), not ready, root
-
-
-def _busy() -> list[tuple[Output, Any, Any]]:
-    """While a command runs: words of what it does, and a page that says so."""
-    return [(Output("tick", "disabled"), False, True), (Output("page", "className"), "busy", "")]

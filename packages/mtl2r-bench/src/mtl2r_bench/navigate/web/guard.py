@@ -1,11 +1,11 @@
-"""Who may use the page: whoever has its address, from a page that this server gave out.
+"""Who may use the page: whoever has its address, from a page of this server.
 
 The server listens on 127.0.0.1, where every user and every program of the machine can reach it, and
 every web page that is open in a browser there can try. Hence
 
 * the first part of the path is a random token, compared in constant time;
-* the Host header must name this server, so that a name of somebody else's that is made to point to
-  127.0.0.1 (DNS rebinding) gets nothing;
+* the Host header must name this server, so that a foreign name that points to 127.0.0.1 (DNS
+  rebinding) gets nothing;
 * a request that changes something must come from a page of this server (Origin);
 * the page loads nothing from elsewhere and cannot be framed (Content-Security-Policy).
 """
@@ -20,15 +20,15 @@ _SAFE = ("GET", "HEAD")
 
 
 def new_token() -> str:
-    """A token that cannot be guessed."""
+    """Make a token that cannot be guessed."""
     return secrets.token_urlsafe(24)
 
 
 def protect(server: Flask, token: str, port: int, script_hashes: Sequence[str]) -> None:
-    """Refuses what is not from the page itself, with 403, and sends the headers that confine it.
+    """Refuse requests that are not from the page with 403, and send headers that confine it.
 
     Args:
-        server: Whose requests are checked.
+        server: The server to protect.
         token: The first part of every path.
         port: Where the server listens.
         script_hashes: Of the inline scripts that the page may run.
@@ -67,7 +67,7 @@ def protect(server: Flask, token: str, port: int, script_hashes: Sequence[str]) 
 
 
 def _refusal(asked: Request, token: str, hosts: set[str]) -> str | None:
-    """Why a request is refused; None where it is not."""
+    """Return why a request is refused, or None."""
     host = asked.headers.get("Host", "")
     if host not in hosts:
         return "this server does not go by that name"
@@ -75,5 +75,5 @@ def _refusal(asked: Request, token: str, hosts: set[str]) -> str | None:
         return "the request is not from this server's page"
     given = asked.path.split("/")[1]
     if not hmac.compare_digest(given.encode(), token.encode()):
-        return "the address lacks its token; take the one that mtl2r-bench printed"
+        return "the address has no valid token: use the one that mtl2r-bench printed"
     return None

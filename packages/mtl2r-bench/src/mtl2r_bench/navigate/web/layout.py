@@ -1,5 +1,6 @@
-"""What the page consists of."""
+"""The elements of the page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dash import dcc, html
@@ -25,15 +26,28 @@ _NOTHING = {
 
 
 def slider_id(task: int | Any) -> dict[str, Any]:
-    """The id of a task's slider; give `dash.ALL` for all of them."""
+    """Return the id of a task's slider, or of all with `dash.ALL`."""
     return {"kind": "slider", "task": task}
 
 
 def layout(problem: Problem) -> html.Div:
-    """The page of a problem, before anything is known of where one stands."""
+    """Lay out the page of a problem, before its first point is known."""
+    points = _card("Visited points", html.Div(id="points"), className="card points")
+    keep = _card(
+        "Keep",
+        _named("export", "Export the ranker", "name of the ranker"),
+        _named("save", "Save the navigation", "name, or nothing"),
+        className="card keep",
+    )
     return html.Div(
         [
-            *_stores(problem),
+            dcc.Store(id="tasks", data=list(problem.tasks)),
+            dcc.Store(id="theme", data="light"),
+            *(
+                dcc.Store(id=name)
+                for name in ("tab", "state", "front", "wish", "forecast", "chosen")
+            ),
+            dcc.Interval(id="tick", interval=400),
             html.Header(
                 [
                     html.H1(["Navigate ", html.Span(problem.name)]),
@@ -46,8 +60,8 @@ def layout(problem: Problem) -> html.Div:
             ),
             html.Main(
                 [
-                    html.Div([_picture(problem), _table()], className="column"),
-                    html.Div([_controls(problem), _keep()], className="column"),
+                    html.Div([_picture(problem), points], className="column"),
+                    html.Div([_controls(problem), keep], className="column"),
                 ]
             ),
             html.Div("Finding the trade-offs here ...", id="message", role="status"),
@@ -57,61 +71,40 @@ def layout(problem: Problem) -> html.Div:
     )
 
 
-def _stores(problem: Problem) -> list[Any]:
-    return [
-        dcc.Store(id="tasks", data=list(problem.tasks)),
-        dcc.Store(id="tab"),
-        dcc.Store(id="state"),
-        dcc.Store(id="front"),
-        dcc.Store(id="wish"),
-        dcc.Store(id="forecast"),
-        dcc.Store(id="theme", data="light"),
-        dcc.Store(id="chosen"),
-        dcc.Interval(id="tick", interval=400),
-    ]
-
-
 def _picture(problem: Problem) -> html.Section:
     tasks = list(problem.tasks)
     quantities = [
         {"label": problem.metric, "value": "metric"},
         {"label": f"{problem.loss} loss", "value": "loss"},
     ]
-    return html.Section(
+    windows = [
+        {"label": "around the walk", "value": "walk"},
+        {"label": "whole front", "value": "front"},
+    ]
+    window = "walk" if len(problem.neighbours) > 1 else "front"
+    axes = html.Div(
         [
-            html.Div(
-                [
-                    html.H2("The front"),
-                    dcc.RadioItems(quantities, "metric", id="quantity", inline=True),
-                    dcc.RadioItems(
-                        [
-                            {"label": "around the walk", "value": "walk"},
-                            {"label": "whole front", "value": "front"},
-                        ],
-                        "walk" if len(problem.neighbours) > 1 else "front",
-                        id="window",
-                        inline=True,
-                    ),
-                    html.Div(
-                        [
-                            html.Label("across", htmlFor="across"),
-                            dcc.Dropdown(tasks, tasks[0], id="across", clearable=False),
-                            html.Label("up", htmlFor="up"),
-                            dcc.Dropdown(tasks, tasks[1], id="up", clearable=False),
-                        ],
-                        className="axes",
-                        hidden=len(tasks) == 2,
-                    ),
-                ],
-                className="bar",
-            ),
-            dcc.Graph(
-                figure=_NOTHING,
-                id="graph",
-                config={"displaylogo": False, "displayModeBar": False, "responsive": True},
-                responsive=True,
-                style={"height": "300px" if len(tasks) == 2 else "264px"},
-            ),
+            html.Label("across", htmlFor="across"),
+            dcc.Dropdown(tasks, tasks[0], id="across", clearable=False),
+            html.Label("up", htmlFor="up"),
+            dcc.Dropdown(tasks, tasks[1], id="up", clearable=False),
+        ],
+        className="axes",
+        hidden=len(tasks) == 2,
+    )
+    return _card(
+        "The front",
+        dcc.Graph(
+            figure=_NOTHING,
+            id="graph",
+            config={"displaylogo": False, "displayModeBar": False, "responsive": True},
+            responsive=True,
+            style={"height": "300px" if len(tasks) == 2 else "264px"},
+        ),
+        beside=[
+            dcc.RadioItems(quantities, "metric", id="quantity", inline=True),
+            dcc.RadioItems(windows, window, id="window", inline=True),
+            axes,
         ],
         className="card",
         id="picture",
@@ -119,49 +112,36 @@ def _picture(problem: Problem) -> html.Section:
     )
 
 
-def _table() -> html.Section:
-    return html.Section(
-        [html.Div(html.H2("Visited points"), className="bar"), html.Div(id="points")],
-        className="card points",
-    )
+def _card(title: str, *children: Any, beside: Sequence[Any] = (), **more: Any) -> html.Section:
+    """Make a card with a heading, and with elements beside it."""
+    bar = html.Div([html.H2(title), *beside], className="bar")
+    return html.Section([bar, *children], **more)
 
 
 def _controls(problem: Problem) -> html.Section:
-    return html.Section(
-        [
-            html.Div(
-                [
-                    html.H2("The next step"),
-                    html.P(
-                        "Right is better; the numbers are changes of the loss.", className="hint"
-                    ),
-                ],
-                className="bar",
-            ),
-            *(_slider(problem, i) for i in range(len(problem.tasks))),
-            html.Div(
-                [
-                    html.Label("Or say it", htmlFor="say"),
-                    dcc.Input(
-                        id="say",
-                        type="text",
-                        autoComplete="off",
-                        placeholder=f"improve {problem.tasks[-1]} give {problem.tasks[0]} 0.01",
-                    ),
-                ],
-                className="say",
-            ),
-            html.Div(id="outlook"),
-            html.Div(
-                [
-                    html.Button("Take the step", id="step", className="primary", disabled=True),
-                    html.Button("Undo", id="undo"),
-                    html.Button("Reset", id="reset"),
-                    html.Span(id="doing", **aria(live="polite")),
-                ],
-                className="buttons",
-            ),
-        ],
+    hint = html.P("Right is better; the numbers are changes of the loss.", className="hint")
+    example = f"improve {problem.tasks[-1]} give {problem.tasks[0]} 0.01"
+    return _card(
+        "The next step",
+        *(_slider(problem, i) for i in range(len(problem.tasks))),
+        html.Div(
+            [
+                html.Label("Or type a wish", htmlFor="say"),
+                dcc.Input(id="say", type="text", autoComplete="off", placeholder=example),
+            ],
+            className="say",
+        ),
+        html.Div(id="outlook"),
+        html.Div(
+            [
+                html.Button("Take the step", id="step", className="primary", disabled=True),
+                html.Button("Undo", id="undo"),
+                html.Button("Reset", id="reset"),
+                html.Span(id="doing", **aria(live="polite")),
+            ],
+            className="buttons",
+        ),
+        beside=[hint],
         className="card controls",
     )
 
@@ -193,17 +173,6 @@ def _slider(problem: Problem, task: int) -> html.Div:
             html.Div(lock, hidden=len(problem.tasks) == 2, className="hold"),
         ],
         className="slide",
-    )
-
-
-def _keep() -> html.Section:
-    return html.Section(
-        [
-            html.Div(html.H2("Keep"), className="bar"),
-            _named("export", "Export the ranker", "name of the ranker"),
-            _named("save", "Save the navigation", "name, or nothing"),
-        ],
-        className="card keep",
     )
 
 

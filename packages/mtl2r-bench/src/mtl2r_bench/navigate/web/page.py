@@ -9,8 +9,9 @@ from flask import Response, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ..session import Session
+from .actions import COOKIE, Actions, seat_key
 from .browsers import Browsers
-from .callbacks import COOKIE, fault, register, seat_key
+from .callbacks import fault, register
 from .guard import new_token, protect
 from .layout import INDEX, layout
 
@@ -51,7 +52,7 @@ class Page:
             on_error=fault,
         )
         app.layout = layout(problem)
-        register(app, problem, self.browsers)
+        register(app, problem, Actions(problem, self.browsers))
         self._server = make_server(HOST, port, app.server, threaded=True, request_handler=_Quiet)
         self.port = int(self._server.server_port)
         self.address = f"http://{HOST}:{self.port}/{token}/"
@@ -61,7 +62,7 @@ class Page:
         app.server.add_url_rule(f"/{token}/leave", "leave", self._leave, methods=["POST"])
 
     def run(self) -> Iterator[Path]:
-        """Serves until interrupted, then saves what is not on disk; the folders written."""
+        """Serve until interrupted, then save what is not on disk; yields the folders written."""
         try:
             self._server.serve_forever()
         except KeyboardInterrupt:
@@ -72,18 +73,18 @@ class Page:
         yield from saved
 
     def stop(self) -> None:
-        """Ends `run`, from another thread."""
+        """End `run` from another thread."""
         self._server.shutdown()
 
     def _leave(self) -> Response:
-        """Told by a tab that goes; it may be of nobody."""
+        """Free the seat of a tab that closes; it may have none."""
         self.browsers.leave(
             seat_key(request.cookies.get(COOKIE, ""), request.get_data(as_text=True))
         )
         return Response(status=204)
 
     def _seat(self, response: Response) -> Response:
-        """Gives a browser its key, with the page."""
+        """Give a browser its key, with the page."""
         if response.mimetype == "text/html" and COOKIE not in request.cookies:
             response.set_cookie(
                 COOKIE,
@@ -96,7 +97,7 @@ class Page:
 
 
 class _Quiet(WSGIRequestHandler):
-    """Logs no requests: their paths hold the token."""
+    """A handler that logs no requests: their paths hold the token."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing."""
+        """Log nothing."""

@@ -5,20 +5,22 @@ from typing import Any
 
 from dash import html
 
+from ..answers import plus_minus
+
 
 def aria(**names: str) -> dict[str, Any]:
-    """Attributes for those who cannot see the page: ``label``, ``live``."""
+    """Return attributes for screen readers: ``label``, ``live``."""
     return {f"aria-{name}": value for name, value in names.items()}
 
 
 def points_table(
     answer: Mapping[str, Any], tasks: Sequence[str], quantity: str, name: str
 ) -> html.Table:
-    """The visited points, the newest first, each with a button that goes there.
+    """Tabulate the visited points, the newest first, each with a button that goes there.
 
     Args:
-        answer: To the command ``points``.
-        tasks: Their names.
+        answer: The answer to the command ``points``.
+        tasks: Names of the tasks.
         quantity: ``"metric"``, with the change since the start, or ``"loss"``.
         name: Of the quantity.
     """
@@ -27,8 +29,8 @@ def points_table(
         html.Th("point"),
         html.Th("from"),
         *(html.Th(f"{name} {task}", colSpan=2 if quantity == "metric" else 1) for task in tasks),
-        html.Th("weights", title="α: retrain with these for a ranker at this point"),
-        html.Th("KKT", title="the relative KKT residual: how far from the front it is"),
+        html.Th("weights", title="α: train with these weights for a ranker at this point"),
+        html.Th("KKT", title="the relative KKT residual: the distance from the front"),
     ]
     rows = [_row(point, tasks, quantity, answer["current"]) for point in answer["points"][::-1]]
     return html.Table([html.Thead(html.Tr(head)), html.Tbody(rows)])
@@ -69,18 +71,17 @@ def _since_start(point: Mapping[str, Any], task: str) -> html.Td:
 
 
 def _mark(change: float | None, error: float | None) -> str:
-    """Whether a change is beyond two standard errors, and which way."""
+    """Mark a change beyond two standard errors as better or worse."""
     if change is None or error is None or abs(change) <= 2 * error:
         return "change"
     return "change better" if change > 0 else "change worse"
 
 
 def outlook(forecast: Mapping[str, Any] | None, tasks: Sequence[str], metric: str) -> html.Div:
-    """What is predicted, or what a step realised beside what was predicted."""
+    """Show what is predicted, or what a step realised beside its prediction."""
     if forecast is None:
         return html.Div(
-            html.P("Move a slider, or say what you want, to see where a step would lead."),
-            className="hint",
+            html.P("Move a slider or type a wish to see where a step would lead."), className="hint"
         )
     taken = forecast["command"] == "step"
     kinds = ("predicted", "realised") if taken else ("predicted",)
@@ -119,14 +120,11 @@ def _remarks(forecast: Mapping[str, Any]) -> list[html.P]:
 
 
 def _change(forecast: Mapping[str, Any], kind: str, quantity: str, task: str) -> str:
-    """A change of the metric or the loss; with its error, unless what was realised says more."""
+    """Format a change of the metric or the loss; a prediction of the past has no error."""
     past = kind == "predicted" and forecast["command"] == "step"
     error = None if past else forecast[kind][f"{quantity}_error"][task]
     return _pm(forecast[kind][f"{quantity}_change"][task], error, sign="+")
 
 
-def _pm(value: float | None, error: float | None, *, sign: str = "", digits: int = 4) -> str:
-    if value is None:
-        return "–"
-    shown = f"{value:{sign}.{digits}f}".replace("-", "−")
-    return shown if error is None else f"{shown} ± {error:.{digits}f}"
+def _pm(value: float | None, error: float | None, *, sign: str = "") -> str:
+    return plus_minus(value, error, sign=sign).replace("-", "−")

@@ -1,4 +1,4 @@
-"""What happens over the epochs: the validation metrics, and Δm."""
+"""Curves over the epochs: the validation metrics, and Δm."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,12 +20,13 @@ from .style import (
     legend,
     numbers,
     panels_side_by_side,
+    shared_labels,
     small_multiples,
 )
 
 
 def validation_curves(analysis: Analysis, metric: str) -> Figure:
-    """The validation metric over epochs, one panel a task, one line a point (mean of its runs)."""
+    """Draw the validation metric over epochs: one panel a task, one line a point (mean of runs)."""
     figure, panels = panels_side_by_side(len(analysis.tasks))
     methods = [row.method for row in analysis.methods]
     places = numbers(methods)
@@ -44,23 +45,15 @@ def validation_curves(analysis: Analysis, metric: str) -> Figure:
 
 
 def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
-    """Δm% of a validation metric over epochs, mean over a method's points; the range is shaded.
+    """Draw Δm% of a validation metric over epochs: mean over a method's points, range shaded.
 
     Figure 5 of DeepMTL2R. The baselines are at their chosen epochs.
     """
-    base = np.array(
-        [
-            np.mean(
-                [
-                    run.record["metrics"]["validation"][metric][task]
-                    for point in analysis.points
-                    if point.method == f"stl {task}"
-                    for run in point.runs
-                ]
-            )
-            for task in analysis.tasks
-        ]
-    )
+    own = [
+        [run.record["metrics"]["validation"][metric][task] for run in analysis.points[i].runs]
+        for task, i in zip(analysis.tasks, analysis.baselines or (), strict=True)
+    ]
+    base = np.array([np.mean(values) for values in own])
     found: dict[str, NDArray[np.float64]] = {}
     for row in analysis.methods:
         mine = [
@@ -86,7 +79,7 @@ def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
 
 
 def _multiples(found: Mapping[str, NDArray[np.float64]], metric: str) -> Figure:
-    """A panel per method, the means of the others in grey."""
+    """Draw a panel per method, the means of the others in grey."""
     figure, panels = small_multiples(list(found))
     for axes, curves in zip(panels, found.values(), strict=True):
         for other in found.values():
@@ -95,13 +88,12 @@ def _multiples(found: Mapping[str, NDArray[np.float64]], metric: str) -> Figure:
         _range(axes, curves, COLOURS[0])
         _zero(axes, found.values())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.supxlabel("epoch", fontsize=8.5)
-    figure.supylabel(f"Δm % of {metric} (validation), lower is better", fontsize=8.5)
+    shared_labels(figure, "epoch", f"Δm % of {metric} (validation), lower is better")
     return figure
 
 
 def _validation(point: Point, metric: str, tasks: Sequence[str]) -> NDArray[np.float64]:
-    """(epoch, task) means over a point's runs."""
+    """Average over a point's runs: (epoch, task)."""
     logs = [run.folder.epochs() for run in point.runs]
     epochs = min(len(log) for log in logs)
     values = [
@@ -138,7 +130,7 @@ def _range(axes: Axes, curves: NDArray[np.float64], colour: str) -> None:
 
 
 def _zero(axes: Axes, found: Iterable[NDArray[np.float64]]) -> None:
-    """The baselines' line, unless it is so far off that it would flatten all the others."""
+    """Draw the baselines' line, unless it is so far off that it would flatten the others."""
     low = min(float(curves.min()) for curves in found)
     high = max(float(curves.max()) for curves in found)
     if low - (high - low) / 2 > 0:

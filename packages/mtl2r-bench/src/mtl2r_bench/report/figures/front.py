@@ -10,9 +10,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...analysis.analyse import Analysis
-from ...analysis.points import Point
 from ...analysis.results import Result
-from .style import COLOURS, FEW, GREY, legend, numbers, panels_side_by_side, small_multiples, style
+from .style import (
+    COLOURS,
+    FEW,
+    GREY,
+    legend,
+    numbers,
+    panels_side_by_side,
+    shared_labels,
+    small_multiples,
+    style,
+)
 
 
 @dataclass(frozen=True)
@@ -22,57 +31,101 @@ class _Series:
     name: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    errors: NDArray[np.float64] | None  # (2, low and high, point)
+    errors: tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]
     line: str
 
-
-Landmarks = Callable[[Axes, int, int], None]
 
 Shown = Sequence[NDArray[np.float64]]
 """Per point of the analysis, (marker, task, 1) values, or (marker, task, 3) with intervals."""
 
 
-def front(analysis: Analysis, random_order: Mapping[str, float]) -> Figure:
-    """The metric that is reported, with its intervals; larger is better on both axes."""
-    tasks = analysis.tasks
-    values = [np.array([[[e.value, e.low, e.high] for e in row]]) for row in analysis.values]
+@dataclass(frozen=True)
+class _Picture:
+    """What the planes of a figure show.
 
-    def landmarks(axes: Axes, x: int, y: int) -> None:
+    Attributes:
+        analysis: The task set.
+        values: What stands for each point.
+        label: Of the axis of a task, with a place for its name.
+        baselines: Whether the single-task baselines are shown.
+        random_order: The expected metrics of a random order by task, where they are shown.
+    """
+
+    analysis: Analysis
+    values: Shown
+    label: str
+    baselines: bool = True
+    random_order: Mapping[str, float] | None = None
+
+    def labels(self, x: int, y: int) -> tuple[str, str]:
+        """Return the labels of the axes of two tasks."""
+        tasks = self.analysis.tasks
+        return self.label.format(tasks[x]), self.label.format(tasks[y])
+
+    def landmarks(self, axes: Axes, x: int, y: int) -> None:
+        """Draw what does not belong to a method."""
+        pair = [self.analysis.tasks[k] for k in (x, y)]
+        if self.random_order is not None:
+            at = (self.random_order[task] for task in pair)
+            axes.plot(*at, "k+", markersize=8, label="random order", zorder=1)
+        if not self.baselines:
+            return
+        stars = [
+            mine[:, :, 0].mean(axis=0)
+            for mine, point in zip(self.values, self.analysis.points, strict=True)
+            if point.baseline_of in pair
+        ]
         axes.plot(
-            random_order[tasks[x]],
-            random_order[tasks[y]],
-            "k+",
-            markersize=8,
-            label="random order",
-            zorder=1,
+            [star[x] for star in stars],
+            [star[y] for star in stars],
+            linestyle="none",
+            marker="*",
+            markersize=11,
+            markerfacecolor="white",
+            markeredgecolor="black",
+            label="single-task baseline" if stars else None,
+            zorder=5,
         )
-        _baselines(axes, analysis, values, x, y)
 
-    def label(k: int) -> str:
-        return f"{analysis.metric} {tasks[k]} ({analysis.split})"
+    def series(self, x: int, y: int) -> Sequence[_Series]:
+        """Return the methods' points in a plane, the largest hypervolumes first."""
+        analysis = self.analysis
+        found = []
+        for row in analysis.methods:
+            points = [(analysis.points[i], self.values[i]) for i in row.points]
+            points.sort(key=lambda one: (one[0].position or 0.0, one[0].preference or ()))
+            mine = np.concatenate([values for _, values in points])
+            errors: tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None] = None, None
+            if mine.shape[-1] == 3:
+                middle, low, high = mine[:, (x, y)].transpose(2, 1, 0)
+                errors = tuple(np.stack([middle - low, high - middle], axis=1))
+            # With more than two tasks the vectors have no order.
+            line = "-" if len(points) > 1 and len(analysis.tasks) == 2 else "none"
+            found.append(_Series(row.method, mine[:, x, 0], mine[:, y, 0], errors, line))
+        return found
 
-    return _planes(analysis, values, label, landmarks)
+
+def front(analysis: Analysis, random_order: Mapping[str, float]) -> Figure:
+    """Draw the reported metric with its intervals; larger is better on both axes."""
+    values = [np.array([[[e.value, e.low, e.high] for e in row]]) for row in analysis.values]
+    label = f"{analysis.metric} {{}} ({analysis.split})"
+    return _planes(_Picture(analysis, values, label, random_order=random_order))
 
 
 def losses(analysis: Analysis) -> Figure:
-    """Training losses at the chosen epochs; smaller is better. Figure 3 of DeepMTL2R."""
+    """Draw training losses at the chosen epochs; smaller is better. Figure 3 of DeepMTL2R."""
     values = _by_run(analysis, lambda run, task: run.record["loss"].get(task, np.nan))
-    return _planes(analysis, values, lambda k: f"training loss {analysis.tasks[k]}", _nothing)
+    return _planes(_Picture(analysis, values, "training loss {}", baselines=False))
 
 
 def validation(analysis: Analysis, metric: str) -> Figure:
-    """A metric on validation at the chosen epochs. Figure 4 of DeepMTL2R."""
+    """Draw a metric on validation at the chosen epochs. Figure 4 of DeepMTL2R."""
     values = _by_run(analysis, lambda run, task: run.record["metrics"]["validation"][metric][task])
-    return _planes(
-        analysis,
-        values,
-        lambda k: f"{metric} {analysis.tasks[k]} (validation)",
-        lambda axes, x, y: _baselines(axes, analysis, values, x, y),
-    )
+    return _planes(_Picture(analysis, values, f"{metric} {{}} (validation)"))
 
 
 def _by_run(analysis: Analysis, value: Callable[[Result, str], float]) -> Shown:
-    """A marker per point, the mean of its runs; of a method's only point one per seed."""
+    """Return a marker per point, the mean of its runs; of a method's only point one per seed."""
     fronts = {row.method for row in analysis.pareto}
     found = []
     for point in analysis.points:
@@ -87,83 +140,41 @@ def _by_run(analysis: Analysis, value: Callable[[Result, str], float]) -> Shown:
     return found
 
 
-def _nothing(axes: Axes, x: int, y: int) -> None:
-    """No landmarks."""
-
-
-def _baselines(axes: Axes, analysis: Analysis, values: Shown, x: int, y: int) -> None:
-    names = [f"stl {analysis.tasks[k]}" for k in (x, y)]
-    stars = [
-        mine[:, :, 0].mean(axis=0)
-        for mine, point in zip(values, analysis.points, strict=True)
-        if point.method in names
-    ]
-    axes.plot(
-        [star[x] for star in stars],
-        [star[y] for star in stars],
-        linestyle="none",
-        marker="*",
-        markersize=11,
-        markerfacecolor="white",
-        markeredgecolor="black",
-        label="single-task baseline" if stars else None,
-        zorder=5,
-    )
-
-
-def _planes(
-    analysis: Analysis,
-    values: Shown,
-    label: Callable[[int], str],
-    landmarks: Landmarks,
-) -> Figure:
-    """A panel per pair of tasks; with two tasks and many methods a panel per method.
-
-    Args:
-        analysis: The task set.
-        values: What stands for each point.
-        label: Of an axis.
-        landmarks: Draws what does not belong to a method.
-    """
-    pairs = list(combinations(range(len(analysis.tasks)), 2))
-    names = [row.method for row in analysis.methods]
+def _planes(picture: _Picture) -> Figure:
+    """Draw a panel per pair of tasks; with two tasks and many methods a panel per method."""
+    pairs = list(combinations(range(len(picture.analysis.tasks)), 2))
+    names = [row.method for row in picture.analysis.methods]
     if len(pairs) == 1 and len(names) > FEW:
-        return _multiples(analysis, values, label, landmarks)
+        return _multiples(picture)
     places = numbers(names)
     figure, panels = panels_side_by_side(len(pairs))
     for axes, (x, y) in zip(panels, pairs, strict=True):
-        landmarks(axes, x, y)
-        for series in _series(analysis, values, x, y):
+        picture.landmarks(axes, x, y)
+        for series in picture.series(x, y):
             number = places[series.name]
             if number < FEW:
                 _draw(axes, series, number)
             else:
                 axes.plot(series.x, series.y, "o", color=GREY, markersize=3, zorder=0)
-        axes.set_xlabel(label(x))
-        axes.set_ylabel(label(y))
+        across, up = picture.labels(x, y)
+        axes.set(xlabel=across, ylabel=up)
     legend(figure, panels)
     return figure
 
 
-def _multiples(
-    analysis: Analysis,
-    values: Shown,
-    label: Callable[[int], str],
-    landmarks: Landmarks,
-) -> Figure:
-    """A panel per method, the points of the others in grey."""
-    found = _series(analysis, values, 0, 1)
+def _multiples(picture: _Picture) -> Figure:
+    """Draw a panel per method, the points of the others in grey."""
+    found = picture.series(0, 1)
     figure, panels = small_multiples([series.name for series in found])
     for axes, series in zip(panels, found, strict=True):
         for other in found:
             if other is not series:
                 axes.plot(other.x, other.y, "o", color=GREY, markersize=1.8, zorder=0)
-        landmarks(axes, 0, 1)
+        picture.landmarks(axes, 0, 1)
         for line in axes.lines:
             line.set_markersize(min(line.get_markersize(), 6.0))
         _draw(axes, series, 0, labelled=False)
-    figure.supxlabel(label(0), fontsize=8.5)
-    figure.supylabel(label(1), fontsize=8.5)
+    shared_labels(figure, *picture.labels(0, 1))
     panels[0].plot([], [], "o", color=COLOURS[0], markersize=5, label="the panel's method")
     panels[0].plot([], [], "o", color=GREY, markersize=3, label="the other methods")
     legend(figure, panels)
@@ -171,11 +182,12 @@ def _multiples(
 
 
 def _draw(axes: Axes, series: _Series, number: int, *, labelled: bool = True) -> None:
+    x_errors, y_errors = series.errors
     axes.errorbar(
         series.x,
         series.y,
-        xerr=None if series.errors is None else series.errors[0],
-        yerr=None if series.errors is None else series.errors[1],
+        xerr=x_errors,
+        yerr=y_errors,
         label=series.name if labelled else None,
         linestyle=series.line,
         linewidth=1.2 if labelled else 0.9,
@@ -183,30 +195,3 @@ def _draw(axes: Axes, series: _Series, number: int, *, labelled: bool = True) ->
         zorder=3,
         **(style(number) | ({} if labelled else {"markersize": 3.5})),
     )
-
-
-def _series(analysis: Analysis, values: Shown, x: int, y: int) -> Sequence[_Series]:
-    """The methods' points, the largest hypervolumes first."""
-    found = []
-    for row in analysis.methods:
-        places = sorted(row.points, key=lambda i: _place(analysis.points[i]))
-        mine = np.concatenate([values[i] for i in places])
-        errors = None
-        if mine.shape[-1] == 3:
-            middle, low, high = mine[:, (x, y)].transpose(2, 1, 0)
-            errors = np.stack([middle - low, high - middle], axis=1)
-        found.append(
-            _Series(
-                row.method,
-                mine[:, x, 0],
-                mine[:, y, 0],
-                errors,
-                # With more than two tasks the vectors have no order.
-                "-" if len(places) > 1 and len(analysis.tasks) == 2 else "none",
-            )
-        )
-    return found
-
-
-def _place(point: Point) -> tuple[float, tuple[float, ...]]:
-    return (point.position or 0.0, point.preference or ())

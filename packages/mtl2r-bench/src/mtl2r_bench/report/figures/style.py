@@ -18,14 +18,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 GREY = "#B8B8B8"
 FEW = len(COLOURS)
-"""So many methods are told apart by colour and marker together; more have a panel each."""
+"""Up to this number of methods, colour and marker distinguish them; more have a panel each."""
 
 _TITLE = 22
-"""Letters that the title of a small panel has room for."""
+"""Letters per line of a small panel's title."""
 
 
 def numbers(methods: Sequence[str]) -> dict[str, int]:
-    """Which colour and marker a method has: the same in all figures where there are few methods.
+    """Assign numbers to methods: few have the same colour and marker in all figures.
 
     Args:
         methods: The first of these have a colour where there are many.
@@ -35,12 +35,12 @@ def numbers(methods: Sequence[str]) -> dict[str, int]:
 
 
 def style(number: int) -> dict[str, Any]:
-    """Colour and marker of the method of a number; neither occurs twice among `FEW`."""
+    """Return colour and marker of a method by its number; neither occurs twice among `FEW`."""
     return {"color": COLOURS[number], "marker": MARKERS[number], "markersize": 5}
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG and as PDF, each beside its place and renamed.
+    """Write a figure as PNG and as PDF, each beside its place and renamed.
 
     Args:
         figure: The figure.
@@ -60,7 +60,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def panels_side_by_side(panels: int) -> tuple[Figure, list[Axes]]:
-    """A figure of panels with axes of their own."""
+    """Make a figure of panels with axes of their own."""
     columns = min(panels, 3)
     lines = -(-panels // columns)
     figure = Figure(figsize=(5.6 * columns, 4.6 * lines), layout="constrained")
@@ -71,7 +71,7 @@ def panels_side_by_side(panels: int) -> tuple[Figure, list[Axes]]:
 
 
 def small_multiples(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """A figure of small panels that share their axes, as wide as a page."""
+    """Make a figure of small panels that share their axes, as wide as a page."""
     columns = min(len(titles), 5)
     lines = -(-len(titles) // columns)
     figure = Figure(figsize=(1.56 * columns, 1.48 * lines + 0.4), layout="constrained")
@@ -92,13 +92,19 @@ def small_multiples(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     return figure, found
 
 
+def shared_labels(figure: Figure, across: str, up: str) -> None:
+    """Label the axes that small panels share."""
+    figure.supxlabel(across, fontsize=8.5)
+    figure.supylabel(up, fontsize=8.5)
+
+
 def _plain(axes: Axes) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend for all panels, above them, where it hides nothing; as wide as there is room."""
+    """Add one legend for all panels above them, as wide as there is room."""
     entries: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

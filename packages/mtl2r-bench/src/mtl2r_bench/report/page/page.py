@@ -1,4 +1,4 @@
-"""report.html: one file with everything inside, that asks no server for anything."""
+"""report.html: one file with everything inside, which needs no server."""
 
 import html
 import json
@@ -11,7 +11,7 @@ _SCRIPTS = ("format.js", "table.js", "detail.js", "chart.js", "main.js")
 
 
 def page(data: dict[str, Any]) -> str:
-    """The page of a report.
+    """Build the page of a report.
 
     Args:
         data: From `mtl2r_bench.report.page.payload.payload`.

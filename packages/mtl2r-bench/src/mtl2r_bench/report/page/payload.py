@@ -1,16 +1,16 @@
-"""What the page shows, as data: report.json, and the same inside report.html."""
+"""The data of the page: report.json, also inside report.html."""
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from ...analysis.analyse import Analysis
-from ...analysis.bootstrap import Bootstrap, Estimate, basic_interval
+from ...analysis.bootstrap import Bootstrap, IntervalEstimate, basic_interval
 from ...analysis.points import Point
 from ...analysis.results import Result
-from ...config import StudyConfig
 from ...runs.study_folder import StudyFolder
 from ...table import METHODS
 from ..study_report import StudyReport
@@ -20,7 +20,7 @@ from ..text.table import Number, Table
 
 
 def payload(report: StudyReport) -> dict[str, Any]:
-    """Everything the page needs, of types that JSON has."""
+    """Collect everything the page needs, of types that JSON has."""
     overview = report.overview
     return {
         "title": overview.title,
@@ -28,7 +28,7 @@ def payload(report: StudyReport) -> dict[str, Any]:
         "unfinished": [asdict(run) for run in overview.unfinished],
         "made_with": overview.made_with,
         "folder": str(report.folder.path),
-        "settings": _settings(report.study),
+        "settings": list(_settings(report.study.model_dump(mode="json"))),
         "paper": None if report.paper is None else _table(report.paper),
         "sets": [
             _set(report.folder, section, named=len(report.sections) > 1)
@@ -39,37 +39,26 @@ def payload(report: StudyReport) -> dict[str, Any]:
 
 def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any]:
     analysis = section.analysis
-    measured = analysis.measured
     metrics = _metrics(analysis)
     return {
         "name": " + ".join(analysis.tasks),
-        "tasks": list(analysis.tasks),
-        "split": analysis.split,
-        "metric": analysis.metric,
-        "level": analysis.level,
-        "resamples": analysis.resamples,
-        "box": {
-            "reference": analysis.box.reference.tolist(),
-            "ideal": None if analysis.box.ideal is None else analysis.box.ideal.tolist(),
-        },
+        **_fields(analysis, "tasks", "split", "metric", "level", "resamples"),
+        "box": _fields(analysis.box, "reference", "ideal"),
         "box_text": box_text(analysis),
         "random": {name: list(values) for name, values in section.random_order.items()},
-        "left_out": list(measured.left_out),
+        "left_out": analysis.left_out,
         "methods": [
             {
                 "name": row.method,
                 "summary": _summary(row.method),
-                "points": list(row.points),
-                "hypervolume": asdict(row.hypervolume),
-                "improvement": None if row.improvement is None else asdict(row.improvement),
-                "delta_m": None if row.delta_m is None else asdict(row.delta_m),
+                **_fields(row, "points", "hypervolume", "improvement", "delta_m"),
             }
             for row in analysis.methods
         ],
         "points": [
-            _point(folder, analysis, i, {name: one[i] for name, one in metrics.items()})
-            | {"select": _select(folder, analysis, analysis.points[i], named=named)}
-            for i in range(len(analysis.points))
+            _point(folder, analysis, i, metrics)
+            | {"select": _select(folder, analysis, point, named=named)}
+            for i, point in enumerate(analysis.points)
         ],
         "tables": [
             _table(table)
@@ -79,9 +68,8 @@ def _set(folder: StudyFolder, section: Section, *, named: bool) -> dict[str, Any
 
 
 def _metrics(analysis: Analysis) -> dict[str, Any]:
-    """By metric, (point, task, 3): value and interval, from the draws of the analysis."""
-    measured = analysis.measured
-    bootstrap = Bootstrap(measured.counted, measured.strata, resamples=analysis.resamples)
+    """Return (point, task, 3) by metric: value and interval, from the draws of the analysis."""
+    bootstrap = Bootstrap(analysis.counted, analysis.strata, resamples=analysis.resamples)
     found = {}
     for name in analysis.points[0].metrics:
         queries = np.stack([point.metrics[name] for point in analysis.points])
@@ -98,22 +86,32 @@ def _point(
     folder: StudyFolder, analysis: Analysis, i: int, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     point = analysis.points[i]
-    validation = point.validation
+    spreads = [value.seed_spread for value in analysis.values[i]]
     return {
         "id": i,
         "method": point.method,
         "baseline": point.is_baseline,
-        "preference": None if point.preference is None else list(point.preference),
-        "position": point.position,
-        "metrics": {name: values.tolist() for name, values in metrics.items()},
-        "validation": None if validation is None else validation.tolist(),
+        **_fields(point, "preference", "position"),
+        "metrics": {name: values[i].tolist() for name, values in metrics.items()},
+        **_fields(point, "validation"),
         "losses": [point.losses.get(task) for task in analysis.tasks],
-        "seed_spread": None if point.seed_spread is None else point.seed_spread.tolist(),
+        "seed_spread": None if None in spreads else spreads,
         "delta_m": asdict(analysis.delta_m[i]) if analysis.delta_m else None,
         "optimal": analysis.optimal[i],
         "probability_optimal": analysis.probability_optimal[i],
         "runs": [_run(folder, run) for run in point.runs],
     }
+
+
+def _fields(item: object, *names: str) -> dict[str, Any]:
+    """Return attributes of these names, of types that JSON has."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        return asdict(value) if isinstance(value, IntervalEstimate) else value
+
+    return {name: plain(getattr(item, name)) for name in names}
 
 
 def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
@@ -123,10 +121,7 @@ def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
         "name": run.name,
         "seed": run.seed,
         "fold": run.fold,
-        "epoch": run.record["epoch"],
-        "epochs": run.record["epochs"],
-        "seconds": run.record["seconds"],
-        "parameters": run.record["parameters"],
+        **{key: run.record[key] for key in ("epoch", "epochs", "seconds", "parameters")},
         "options": run.record["method"]["options"],
         "bounds": run.record.get("bounds"),
         "certificate": run.record.get("certificate"),
@@ -138,16 +133,15 @@ def _run(folder: StudyFolder, run: Result) -> dict[str, Any]:
 
 
 def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: bool) -> str | None:
-    """The command that chooses one of the point's runs by bounds on validation.
+    """Return the command that chooses one of the point's runs by bounds on validation.
 
-    None where in each fold a run of another point is no worse in any task there, so that bounds
-    keep it too.
+    None if, in each fold, a run of another point is no worse in any task: bounds keep it, too.
 
     Args:
         folder: The study's.
         analysis: Of the task set.
         point: One of its points.
-        named: Whether the task set has to be named.
+        named: Whether the command has to name the task set.
     """
     if point.is_baseline:
         return None
@@ -168,7 +162,7 @@ def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: boo
         ):
             words = ["mtl2r-bench", "select", str(folder.path)]
             words += ["--tasks", ",".join(analysis.tasks)] if named else []
-            words += ["--fold", str(run.fold)] if len(analysis.measured.folds) > 1 else []
+            words += ["--fold", str(run.fold)] if len(analysis.folds) > 1 else []
             for task, bound in bounds.items():
                 words += ["--bound", f"{task}>={bound:.4f}"]
             return shlex.join([*words, "--out", "ranker"])
@@ -180,39 +174,24 @@ def _summary(method: str) -> str:
     return METHODS[name].summary.replace("`", "") if name in METHODS else ""
 
 
-def _settings(study: StudyConfig) -> list[list[str]]:
-    """Name and value of everything the study sets, flat."""
-
-    def flat(tables: dict[str, Any], prefix: str = "") -> list[list[str]]:
-        found = []
-        for key, value in tables.items():
-            if isinstance(value, dict):
-                found += flat(value, f"{prefix}{key}.")
-            elif value is not None:
-                found.append([prefix + key, str(value)])
-        return found
-
-    return flat(study.model_dump(mode="json"))
+def _settings(tables: dict[str, Any], prefix: str = "") -> Iterator[list[str]]:
+    """Yield name and value of everything the study sets, flat."""
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            yield from _settings(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield [prefix + key, str(value)]
 
 
 def _table(table: Table) -> dict[str, Any]:
-    return {
-        "name": table.name,
-        "title": table.title,
-        "note": table.note,
-        "header": list(table.header),
-        "rows": [[_cell(cell) for cell in row] for row in table.rows],
-    }
+    rows = [[_cell(cell) for cell in row] for row in table.rows]
+    return _fields(table, "name", "title", "note", "header") | {"rows": rows}
 
 
 def _cell(cell: str | Number | None) -> Any:
-    """Text, or a number with what to show of it, so that the page can sort."""
+    """Return text, or a number with what to show of it, so that the page can sort."""
     if not isinstance(cell, Number):
         return cell or ""
-    value = cell.value.value if isinstance(cell.value, Estimate) else cell.value
-    shown: dict[str, Any] = {"value": value, "text": cell.text(value)}
-    if isinstance(cell.value, Estimate):
-        shown["interval"] = f"[{cell.text(cell.value.low)}, {cell.text(cell.value.high)}]"
-        if cell.value.seed_spread is not None:
-            shown["spread"] = f"± {cell.value.seed_spread:.{cell.decimals}f}"
-    return shown
+    shown = {"value": cell.point, "text": cell.text(cell.point)}
+    more = {"interval": cell.interval, "spread": cell.spread}
+    return shown | {name: text for name, text in more.items() if text}

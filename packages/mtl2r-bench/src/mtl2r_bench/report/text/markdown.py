@@ -1,4 +1,4 @@
-"""The report's text: tables and what they mean, in Markdown."""
+"""report.md: the tables and what they mean, in Markdown."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from .table import Table, to_markdown
 
 
 def markdown(report: StudyReport, captions: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """The whole report.
+    """Write the whole report.
 
     Args:
         report: What it says.
@@ -34,8 +34,8 @@ def markdown(report: StudyReport, captions: Sequence[Sequence[tuple[str, str]]])
             parts += _table(table, level)
             if table.name == "methods":
                 parts.append(box_text(section.analysis))
-        if section.analysis.measured.left_out:
-            left_out = "; ".join(section.analysis.measured.left_out)
+        if section.analysis.left_out:
+            left_out = "; ".join(section.analysis.left_out)
             parts.append(f"Left out, since not measured on all lists: {left_out}.")
         parts.append(f"{level} Figures")
         parts += [f"![{caption}]({file})\n\n{caption}" for file, caption in figures]
@@ -48,7 +48,7 @@ def _table(table: Table, level: str) -> list[str]:
 
 
 def box_text(analysis: Analysis) -> str:
-    """In what the hypervolumes were measured."""
+    """Describe the box that the hypervolumes were measured in."""
     box = analysis.box
     where = ", ".join(
         f"{task} {value:.4f}" for task, value in zip(analysis.tasks, box.reference, strict=True)
@@ -64,15 +64,15 @@ def box_text(analysis: Analysis) -> str:
     return (
         f"The hypervolume is the share of the box between the reference point ({where}) and the "
         f"single-task baselines ({ideal}); the reference point lies a tenth of the range below the "
-        "worst that a baseline of another task does, and both are held in the resamples. A method "
-        "with more points has more chances: compare methods with equally many. Noise makes the "
-        "hypervolume of several points optimistic; the interval is corrected for that, so the "
-        "number may lie near its upper end." + _narrow(analysis) + _outside(analysis)
+        "worst value of another task's baseline. Both are fixed in the resamples. More points have "
+        "more chances: compare methods with the same number of points. Noise makes the hypervolume "
+        "of several points optimistic; the interval corrects for that, so the number may lie near "
+        "its upper end." + _narrow(analysis) + _outside(analysis)
     )
 
 
 def _narrow(analysis: Analysis) -> str:
-    """Where the baselines that span the box cannot be told apart."""
+    """Name the tasks whose baselines differ by less than the noise."""
     found = [f"{task} ({width:.4f} ± {error:.4f})" for task, width, error in analysis.narrow]
     if not found:
         return ""
@@ -83,7 +83,7 @@ def _narrow(analysis: Analysis) -> str:
 
 
 def _outside(analysis: Analysis) -> str:
-    """Which methods have points that the hypervolume does not see."""
+    """Name the methods with points that add nothing to the hypervolume."""
     found = []
     for row in analysis.methods:
         values = np.stack([analysis.points[i].values for i in row.points])
@@ -93,6 +93,6 @@ def _outside(analysis: Analysis) -> str:
     if not found:
         return ""
     return (
-        " Points that are worse than the reference point in some task count nothing: "
+        " Points that are worse than the reference point in some task add nothing: "
         f"{', '.join(found)}."
     )

@@ -1,18 +1,22 @@
-"""The table of all methods over all task sets, as Table 1 of DeepMTL2R."""
+"""The table of all methods over all task sets, like Table 1 of DeepMTL2R."""
 
 import functools
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.analyse import Analysis
-from ...analysis.bootstrap import Estimate, estimates
+from ...analysis.bootstrap import IntervalEstimate, estimate
 from .table import Cell, Number, Table
+
+_Found: TypeAlias = tuple[IntervalEstimate | None, NDArray[np.float64] | None]
+"""An indicator of a method in a task set, and its draws."""
 
 
 def paper_table(analyses: Sequence[Analysis]) -> Table | None:
-    """HVI for the methods that find a front, Δm for the others; one column a task set.
+    """Tabulate HVI for the methods that find a front, Δm for the others; one column a task set.
 
     Args:
         analyses: One per task set.
@@ -27,28 +31,24 @@ def paper_table(analyses: Sequence[Analysis]) -> Table | None:
     fronts = {name for name in names if any(len(m[name].points) > 1 for m in by_name if name in m)}
     narrow = [" + ".join(analysis.tasks) for analysis in analyses if analysis.narrow]
     rows: list[tuple[Cell, ...]] = []
-    for is_front in (True, False):
-        for name in names:
-            if (name in fronts) is not is_front:
-                continue
-            found = [methods.get(name) for methods in by_name]
-            known = [None if r is None else r.improvement if is_front else r.delta_m for r in found]
-            decimals = 4 if is_front else 2
-            shown: list[Estimate | float | None] = [*known]
-            if len(analyses) > 1 and is_front and narrow:
-                shown.append(None)
-            elif len(analyses) > 1:
-                drawn = [
-                    None if r is None else r.improvements if is_front else r.deltas for r in found
-                ]
-                shown.append(_mean(analyses, known, drawn, floor=0.0 if is_front else -np.inf))
-            cells: list[Cell] = [
-                None if one is None else Number(one, decimals, signed=not is_front) for one in shown
-            ]
-            rows.append((name, "HVI" if is_front else "Δm %", *cells))
-    sets = [" + ".join(analysis.tasks) for analysis in analyses]
-    over = "the single-task baselines" if analyses[0].against == "stl" else analyses[0].against
-    first = analyses[0]
+    for name in sorted(names, key=lambda name: name not in fronts):
+        is_front = name in fronts
+        found: list[_Found] = [(None, None)] * len(analyses)
+        for i, row in enumerate(methods.get(name) for methods in by_name):
+            if row is not None:
+                front, single = (row.improvement, row.improvements), (row.delta_m, row.deltas)
+                found[i] = front if is_front else single
+        shown: list[IntervalEstimate | float | None] = [one for one, _ in found]
+        if len(analyses) > 1:
+            floor = 0.0 if is_front else -np.inf
+            shown.append(None if is_front and narrow else _mean(analyses, found, floor=floor))
+        numbers = (
+            None if one is None else Number(one, 4 if is_front else 2, signed=not is_front)
+            for one in shown
+        )
+        rows.append((name, "HVI" if is_front else "Δm %", *numbers))
+    sets, first = [" + ".join(analysis.tasks) for analysis in analyses], analyses[0]
+    over = "the single-task baselines" if first.over_baselines else first.against
     return Table(
         "table1",
         "All methods",
@@ -66,7 +66,7 @@ def paper_table(analyses: Sequence[Analysis]) -> Table | None:
 
 
 def _unmeant(narrow: Sequence[str]) -> str:
-    """Why hypervolumes have no mean: of a box as narrow as the noise they would outweigh all."""
+    """Say why hypervolumes have no mean: those of a box within the noise would dominate it."""
     if not narrow:
         return ""
     return (
@@ -76,27 +76,23 @@ def _unmeant(narrow: Sequence[str]) -> str:
 
 
 def _mean(
-    analyses: Sequence[Analysis],
-    found: Sequence[Estimate | None],
-    drawn: Sequence[NDArray[np.float64] | None],
-    *,
-    floor: float,
-) -> Estimate | float | None:
-    """The mean over task sets; None where it is of one of them not known.
+    analyses: Sequence[Analysis], found: Sequence[_Found], *, floor: float
+) -> IntervalEstimate | float | None:
+    """Average over task sets; None where one of them is missing.
 
     The lists are the same in all task sets, so a draw of lists is one draw for all, and the
     interval is that of the mean of each draw: sets that share lists and baselines are not
     independent. Where some set lacks a fold, the lists differ, and there is no interval.
     """
-    known = [one for one in found if one is not None]
-    resampled = [one for one in drawn if one is not None]
+    known = [one for one, _ in found if one is not None]
+    resampled = [drawn for _, drawn in found if drawn is not None]
     if len(known) < len(analyses) or len(resampled) < len(analyses):
         return None
     value = float(np.mean([one.value for one in known]))
-    strata = [analysis.measured.strata for analysis in analyses]
+    strata = [analysis.strata for analysis in analyses]
     if not all(np.array_equal(one, strata[0]) for one in strata):
         return value
     draws = functools.reduce(np.intersect1d, [analysis.draws for analysis in analyses])
     of_sets = zip(resampled, analyses, strict=True)
     means = np.mean([one[np.isin(analysis.draws, draws)] for one, analysis in of_sets], axis=0)
-    return estimates(np.array([value]), means[:, None], analyses[0].level, floor=floor)[0]
+    return estimate(value, means, analyses[0].level, floor=floor)

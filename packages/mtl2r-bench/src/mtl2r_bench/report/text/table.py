@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeAlias
 
-from ...analysis.bootstrap import Estimate
+from ...analysis.bootstrap import IntervalEstimate
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,34 @@ class Number:
         signed: Whether a plus sign is shown.
     """
 
-    value: float | Estimate
+    value: float | IntervalEstimate
     decimals: int = 4
     signed: bool = False
 
+    @property
+    def estimate(self) -> IntervalEstimate | None:
+        """The value where it has an interval."""
+        return self.value if isinstance(self.value, IntervalEstimate) else None
+
+    @property
+    def point(self) -> float:
+        """The number without its interval."""
+        return self.value.value if isinstance(self.value, IntervalEstimate) else self.value
+
+    @property
+    def interval(self) -> str:
+        """The interval as text; empty without one."""
+        one = self.estimate
+        return "" if one is None else f"[{self.text(one.low)}, {self.text(one.high)}]"
+
+    @property
+    def spread(self) -> str:
+        """The spread over seeds as text; empty without one."""
+        spread = None if self.estimate is None else self.estimate.seed_spread
+        return "" if spread is None else f"± {spread:.{self.decimals}f}"
+
     def text(self, value: float) -> str:
-        """A value in this form, with a real minus sign."""
+        """Format a value in this form, with a real minus sign."""
         sign = "+" if self.signed else ""
         return f"{value:{sign}.{self.decimals}f}".replace("-", "−")
 
@@ -39,7 +62,7 @@ class Table:
 
     Attributes:
         name: Of its files.
-        title: What it is.
+        title: What it shows.
         header: Names of the columns.
         rows: Cells by row.
         note: How to read it.
@@ -52,7 +75,7 @@ class Table:
     note: str = ""
 
     def plain(self, *, intervals: bool = True) -> list[list[str]]:
-        """Header and rows as text.
+        """Return header and rows as text.
 
         Args:
             intervals: Whether to show them.
@@ -62,39 +85,32 @@ class Table:
 
 
 def to_markdown(table: Table) -> str:
-    """As a pipe table."""
-    header, *rows = map(_pipes, table.plain())
-    return "\n".join([header, "|" + " --- |" * len(table.header), *rows])
+    """Format a table as a pipe table."""
+    bar = chr(92) + "|"
+    lines = [f"| {' | '.join(c.replace('|', bar) for c in row)} |" for row in table.plain()]
+    return "\n".join([lines[0], "|" + " --- |" * len(table.header), *lines[1:]])
 
 
 def to_csv(table: Table) -> str:
-    """As CSV at full precision; an interval is three columns, a spread over seeds one more."""
-    widths = [
-        max((len(_values(row[i])) for row in table.rows), default=1)
-        for i in range(len(table.header))
-    ]
+    """Format as CSV at full precision; an interval has three columns, a spread over seeds one."""
     suffixes = ("", " low", " high", " seed sd")
+    columns: list[tuple[str, ...]] = []
+    for i, name in enumerate(table.header):
+        cells = zip_longest(("",), *(_values(row[i]) for row in table.rows), fillvalue="")
+        columns += [
+            (name + suffix, *values) for suffix, (_, *values) in zip(suffixes, cells, strict=False)
+        ]
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        [name + suffixes[i] for name, w in zip(table.header, widths, strict=True) for i in range(w)]
-    )
-    for row in table.rows:
-        cells: list[str] = []
-        for cell, width in zip(row, widths, strict=True):
-            values = _values(cell)
-            cells += values + [""] * (width - len(values))
-        writer.writerow(cells)
+    csv.writer(file, lineterminator="\n").writerows(zip(*columns, strict=True))
     return file.getvalue()
 
 
 def to_latex(table: Table) -> str:
-    """As a `table` environment with the rules of the package booktabs."""
+    """Format as a `table` environment with the rules of the package booktabs."""
     columns = "".join(
         "l" if all(isinstance(row[i], str | None) for row in table.rows) else "r"
         for i in range(len(table.header))
     )
-    body = "\n".join(" & ".join(_latex(cell) for cell in row) + r" \\" for row in table.rows)
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
@@ -106,7 +122,7 @@ def to_latex(table: Table) -> str:
             r"    \toprule",
             "    " + " & ".join(_escape(name) for name in table.header) + r" \\",
             r"    \midrule",
-            *(f"    {line}" for line in body.splitlines()),
+            *("    " + " & ".join(map(_latex, row)) + r" \\" for row in table.rows),
             r"    \bottomrule",
             r"  \end{tabular}",
             r"\end{table}",
@@ -115,40 +131,26 @@ def to_latex(table: Table) -> str:
     )
 
 
-def _pipes(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
 def _plain(cell: Cell, *, intervals: bool = True) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, str):
-        return cell
-    if not isinstance(cell.value, Estimate):
-        return cell.text(cell.value)
-    text = cell.text(cell.value.value)
-    if not intervals:
-        return text
-    text += f" [{cell.text(cell.value.low)}, {cell.text(cell.value.high)}]"
-    if cell.value.seed_spread is not None:
-        text += f" ± {cell.value.seed_spread:.{cell.decimals}f}"
-    return text
+    if not isinstance(cell, Number):
+        return cell or ""
+    shown = [cell.text(cell.point), *([cell.interval, cell.spread] if intervals else [])]
+    return " ".join(filter(None, shown))
 
 
-def _values(cell: Cell) -> list[str]:
-    if cell is None:
-        return [""]
-    if isinstance(cell, str):
-        return [cell]
-    if not isinstance(cell.value, Estimate):
-        return [repr(float(cell.value))]
-    one = cell.value
-    values = [one.value, one.low, one.high, *([] if one.seed_spread is None else [one.seed_spread])]
-    return [repr(float(value)) for value in values]
+def _values(cell: Cell) -> Iterator[str]:
+    if not isinstance(cell, Number):
+        yield cell or ""
+        return
+    yield repr(float(cell.point))
+    if (one := cell.estimate) is not None:
+        for value in (one.low, one.high, one.seed_spread):
+            if value is not None:
+                yield repr(float(value))
 
 
 def _latex(cell: Cell) -> str:
-    if cell is None or isinstance(cell, str):
+    if not isinstance(cell, Number):
         return _escape(cell or "")
     text = _plain(cell).replace("−", "-").replace(" ± ", r" \pm ").replace(" [", r"\;[")
     return f"${text}$"
@@ -156,13 +158,7 @@ def _latex(cell: Cell) -> str:
 
 _LATEX = str.maketrans(
     {
-        "&": r"\&",
-        "%": r"\%",
-        "#": r"\#",
-        "_": r"\_",
-        "$": r"\$",
-        "{": r"\{",
-        "}": r"\}",
+        **{sign: rf"\{sign}" for sign in "&%#_${}"},
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "\\": r"\textbackslash{}",

@@ -1,4 +1,4 @@
-"""How the weights that the methods gave the tasks moved."""
+"""The table of the weights that the methods gave the tasks."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from .table import Cell, Number, Table
 
 
 def weights_table(analysis: Analysis) -> Table:
-    """One row a method: how the first task's share of the weights moves over the epochs."""
+    """Show how each method's share of weight for the first task changes over the epochs."""
     first = analysis.tasks[0]
     rows: list[tuple[Cell, ...]] = []
     drawn: list[str] = []
@@ -44,9 +44,9 @@ def weights_table(analysis: Analysis) -> Table:
         ("method", "preference", "first epoch", "last epoch", "smallest", "largest"),
         tuple(rows),
         (
-            f"The share of {first} in the weights (in size) that the method gave the tasks, mean "
-            "of an epoch and over runs; with preferences, at the one nearest to equal. Methods "
-            "that take the gradients apart entry by entry have none."
+            f"The share of {first} in the absolute weights of the tasks, the mean over an epoch "
+            "and over runs; for a method with preferences, at the one nearest to equal. Methods "
+            "that combine gradients entry by entry have no weights."
             + "".join(
                 f" {name} is left out: it is trained at preferences that are drawn anew for each "
                 "batch; what its ranker does at the one asked for is in the tables above."

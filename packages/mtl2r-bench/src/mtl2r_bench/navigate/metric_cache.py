@@ -1,4 +1,4 @@
-"""A validation metric, measured once per set of parameters, and paired changes of it."""
+"""A validation metric, measured once per set of parameters, and its paired changes."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from .problem import Problem
 
 REMEMBERED = 256
-"""Measurements that are kept; an older one is made again where it is asked for."""
+"""The largest number of measurements kept; older ones are repeated on request."""
 
 
-class Measured:
-    """The metric (task, query) of a model, by what its parameters are.
+class MetricCache:
+    """The metric (task, query) of a model, cached by its parameters.
 
     Args:
-        problem: Has the metric.
+        problem: The problem with the metric.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -26,7 +26,7 @@ class Measured:
         self._values: dict[str, NDArray[np.float64]] = {}
 
     def __call__(self, model: nn.Module) -> NDArray[np.float64]:
-        """Measures, where that was not done before."""
+        """Return the metric of a model; measure it if needed."""
         key = digest(dict(model.named_parameters()))
         if key not in self._values:
             while len(self._values) >= REMEMBERED:
@@ -35,14 +35,14 @@ class Measured:
         return self._values[key]
 
     def learn(self, other: Self) -> None:
-        """Takes over what another one knows."""
+        """Copy the measurements of another cache."""
         self._values.update(other._values)
 
 
 def paired_change(
     before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean change (task,) over the queries, and its standard error; NaN where nothing is known.
+    """Compute the mean change (task,) over the queries and its standard error; NaN if unknown.
 
     Args:
         before: (task, query), NaN where a list has no value.
@@ -63,7 +63,7 @@ def paired_change(
 
 
 def digest(parameters: Mapping[str, Tensor]) -> str:
-    """SHA-256 of parameters, their names with them."""
+    """Compute the SHA-256 of parameters and their names."""
     found = hashlib.sha256()
     for name in sorted(parameters):
         found.update(name.encode())
