@@ -489,7 +489,7 @@ def test_the_problem_of_a_run(run, run_config):
     for name in ("listnet", "ranknet", "softmax"):
         found = open_run(run, loss=name).losses(problem.ranker.model).mean(dim=-1)
         scores = problem.ranker(batch.features, batch.mask)
-        expected = LOSSES[name](scores, batch.labels, mask=task_mask(batch))
+        expected = LOSSES[name].function(scores, batch.labels, mask=task_mask(batch))
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     # The metric is the one of the record.
     record = json.loads((run / "record.json").read_text())
@@ -508,7 +508,7 @@ def test_smooth_losses_have_second_derivatives(name):
 
     def gradient(at):
         at = at.clone().requires_grad_()
-        (found,) = torch.autograd.grad(LOSSES[name](at, labels), at, create_graph=True)
+        (found,) = torch.autograd.grad(LOSSES[name].function(at, labels), at, create_graph=True)
         return at, found
 
     at, first = gradient(scores)
