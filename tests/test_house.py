@@ -21,7 +21,10 @@ FUNCTIONS_OF_MANY = 12
 """So many functions may have so many parameters; public losses and commands are not counted."""
 
 WRITERS = {
-    "ltr_data/files.py": "the one home for writing files",
+    "ltr_data/files/_atomic.py": "the one home for writing files",
+    "ltr_data/mapped/_cache_file.py": "goes back in the temporary file of `atomic_write`",
+    "ltr_losses/catalogue.py": "writes the generated lists of a checkout's documentation",
+    "mtl2r_models/catalogue.py": "the same",
     "ltr_data/datasets/_download.py": "appends to a download that resumes",
     "mtl_optim/pareto/navigation/storage.py": "a leaf that shares no code: its own atomic write",
     "mtl2r_bench/runs/run_folder.py": "appends a line to a run's log",

@@ -18,7 +18,6 @@ METHODS_LEFT_OUT = {
     "Constant": "weights that sum to 1 are a preference: ls",
     "CRMOGM": "a wrapper",
     "CrossGramianWeighting": "a kind of method",
-    "EpochEnd": "a protocol",
     "EpsilonConstraint": "ec names the tasks of its bounds",
     "GramianWeighting": "a kind of method",
     "JacobianAggregator": "a kind of method",

@@ -139,13 +139,13 @@ class NetworkConfig(Config):
 
 
 def _layer(config: Mapping[str, Any]) -> str:
-    """A feature layer in a label: its kind, and its options where it has any."""
+    """Describe a feature layer in a label: its kind, and its options if any."""
     options = " ".join(f"{key}={value}" for key, value in config.items() if key != "kind")
     return f"{config['kind']}({options})" if options else str(config["kind"])
 
 
 def _own_first(kind: type[NetworkConfig]) -> list[str]:
-    """The fields of an architecture in the order of labels and records."""
+    """Return the names of the fields, an architecture's own first, as labels have them."""
     return sorted(kind.model_fields, key=NetworkConfig.model_fields.__contains__)
 
 
@@ -178,7 +178,7 @@ def _with_architecture(value: Any) -> Any:
 
 
 def default_model() -> NetworkConfig:
-    """The WEB30K study's transformer (810,497 parameters)."""
+    """Return the WEB30K study's transformer (810,497 parameters)."""
     return ARCHITECTURES["transformer"].model_validate({})
 
 
