@@ -16,8 +16,6 @@ class Trade:
     """How one task's metric moves along a method's preferences for it.
 
     Attributes:
-        method: As in legends.
-        task: The task.
         rank_correlation: Spearman's, between the preference for the task and its metric.
         gain: Its metric at the largest preference for it less that at the smallest.
         gain_error: Standard error of `gain`, paired over queries.

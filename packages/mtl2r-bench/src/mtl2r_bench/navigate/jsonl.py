@@ -10,12 +10,9 @@ from .session import Session
 
 
 def serve(session: Session, places: Places, lines: Iterable[str], out: TextIO) -> int:
-    """Answer every line until they end or ``{"command": "quit"}``.
+    """Answer every line until they end or ``{"command": "quit"}``; return the number of failures.
 
     An answer has ``"ok"``; where it is false, ``"error"`` says why, and nothing has changed.
-
-    Returns:
-        The number of failed commands.
     """
     failures = 0
     for line in lines:

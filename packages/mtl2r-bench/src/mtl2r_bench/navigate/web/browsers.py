@@ -25,11 +25,7 @@ IDLE_SECONDS = 1_800.0
 
 @dataclass
 class Activity:
-    """What is being done, in words.
-
-    Attributes:
-        text: Empty when idle.
-    """
+    """What is being done, in words; empty when idle."""
 
     text: str = ""
 
@@ -43,9 +39,6 @@ class Seat:
     """One tab's navigation.
 
     Attributes:
-        session: Its navigation.
-        places: Where its files go.
-        activity: What is being done.
         computing: A lock that all seats share while they compute: attention's kernel is a setting
             of the whole process, and taking turns within a computation gains nothing.
         seen: The time of its last activity.
@@ -62,11 +55,7 @@ class Seat:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the seat for one command, after those of other tabs.
-
-        Raises:
-            ValueError: While another command of the same tab runs.
-        """
+        """Hold the seat for one command; refuse while another command of the same tab runs."""
         if not self._lock.acquire(blocking=False):
             raise ValueError("another command of this tab is running; wait for it")
         try:
@@ -106,8 +95,6 @@ class Browsers:
 
     Args:
         origin: The start of every navigation; it never moves itself.
-        run: The run's folder, where files go.
-        limit: The largest number of seats.
         idle: Seconds without activity after which another tab may take a seat.
     """
 
@@ -123,11 +110,7 @@ class Browsers:
         self._computing = threading.Lock()
 
     def seat(self, key: str) -> Seat:
-        """Return the seat of a tab; make one if needed.
-
-        Raises:
-            ValueError: When active tabs have all seats.
-        """
+        """Return the seat of a tab; make one if needed, and if active tabs leave room."""
         with self._lock:
             if key not in self._seats:
                 self._make_room()

@@ -19,19 +19,10 @@ HOST = "127.0.0.1"
 
 
 class Page:
-    """A server of the page, bound to a port of 127.0.0.1.
-
-    Args:
-        session: Where every tab's navigation begins.
-        run: The run's folder; navigations and rankers are written into it.
-        port: 0 takes a free one.
-        browsers: The navigations; made from `session` where it is None.
+    """A server of the page, bound to a port of 127.0.0.1; port 0 takes a free one.
 
     Attributes:
         address: Of the page, its token included.
-
-    Raises:
-        OSError: When the port is taken.
     """
 
     def __init__(

@@ -44,10 +44,7 @@ class _Picture:
     """What the planes of a figure show.
 
     Attributes:
-        analysis: The task set.
-        values: What stands for each point.
         label: Of the axis of a task, with a place for its name.
-        baselines: Whether the single-task baselines are shown.
         random_order: The expected metrics of a random order by task, where they are shown.
     """
 

@@ -10,12 +10,7 @@ from .table import Table, to_markdown
 
 
 def markdown(report: StudyReport, captions: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """Write the whole report.
-
-    Args:
-        report: What it says.
-        captions: By section, its figures: file (relative to the report) and caption.
-    """
+    """Write the whole report; each section has its figures as (file, caption)."""
     overview = report.overview
     several = len(report.sections) > 1
     parts = [f"# {overview.title}", *overview.sentences]

@@ -18,8 +18,6 @@ class Section:
     """A task set's part of the report.
 
     Attributes:
-        analysis: What it shows.
-        tables: In the order they are shown.
         long_tables: Those that are too long for the text.
         warnings: What to know before believing the tables, see `collapses`.
         random_order: The expected values of a random order by metric, one per task.

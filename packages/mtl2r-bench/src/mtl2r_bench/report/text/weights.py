@@ -48,8 +48,8 @@ def weights_table(analysis: Analysis) -> Table:
             "and over runs; for a method with preferences, at the one nearest to equal. Methods "
             "that combine gradients entry by entry have no weights."
             + "".join(
-                f" {name} is left out: it is trained at preferences that are drawn anew for each "
-                "batch; what its ranker does at the one asked for is in the tables above."
+                f" {name} is left out: it is trained at preferences that are drawn for every "
+                "step; what its ranker does at the one asked for is in the tables above."
                 for name in drawn
             )
         ),
