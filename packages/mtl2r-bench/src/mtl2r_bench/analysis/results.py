@@ -117,17 +117,13 @@ def collect(folder: StudyFolder) -> list[Result]:
                 f"{', '.join(first.record['labels'])}, those of {result.name} "
                 f"{', '.join(result.record['labels'])}"
             )
-    return sorted(
-        results,
-        key=lambda r: (
-            r.tasks,
-            r.method,
-            r.preference or (),
-            r.position or 0.0,
-            r.fold or 0,
-            r.seed,
-        ),
-    )
+    return sorted(results, key=_order)
+
+
+def _order(run: Result) -> tuple[Any, ...]:
+    """The sort key of `collect`."""
+    numbers = run.position or 0.0, run.fold or 0, run.seed
+    return run.tasks, run.method, run.preference or (), *numbers
 
 
 def table(results: Sequence[Result]) -> pa.Table:

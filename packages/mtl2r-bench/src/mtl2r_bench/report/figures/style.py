@@ -30,7 +30,7 @@ def numbers(methods: Sequence[str]) -> dict[str, int]:
     return {method: number for number, method in enumerate(ordered)}
 
 
-def style(number: int) -> dict[str, Any]:
+def mark(number: int) -> dict[str, Any]:
     """Return colour and marker of a method by its number; neither occurs twice among `FEW`."""
     return {"color": COLOURS[number], "marker": MARKERS[number], "markersize": 5}
 
