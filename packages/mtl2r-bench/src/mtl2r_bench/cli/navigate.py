@@ -88,7 +88,11 @@ def navigate(
     if as_json:
         sys.exit(1 if serve(session, places, sys.stdin, sys.stdout) else 0)
     places.saved = saved
-    _warn_where_nothing_can_be_saved(places)
+    try:
+        writable(places.home, "RUN", folder=True)
+    except OSError as error:
+        note = f"note: {error}; this walk will not be saved there"
+        console.print(note, style="yellow", markup=False, **_PLAIN)
     if web:
         _serve_page(session, run, port)
     else:
@@ -151,11 +155,3 @@ def _ended_by_signals() -> Iterator[list[str]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def _warn_where_nothing_can_be_saved(places: Places) -> None:
-    try:
-        writable(places.home, "RUN", folder=True)
-    except OSError as error:
-        note = f"note: {error}; this walk will not be saved there"
-        console.print(note, style="yellow", markup=False, **_PLAIN)

@@ -38,7 +38,5 @@ def answer(session: Session, places: Places, line: str) -> dict[str, Any]:
         return {"ok": True, **run_command(session, places, command)}
     except json.JSONDecodeError as error:
         return {"ok": False, "error": f"not JSON: {error}"}
-    except ValueError as error:
-        return {"ok": False, "error": str(error)}
-    except OSError as error:
-        return {"ok": False, "error": explain(error)}
+    except (ValueError, OSError) as error:
+        return {"ok": False, "error": explain(error) if isinstance(error, OSError) else str(error)}

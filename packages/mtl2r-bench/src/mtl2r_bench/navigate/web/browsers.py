@@ -7,7 +7,6 @@ and each tab would show an outdated point after the other's step.
 import contextlib
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,11 +141,6 @@ class Browsers:
                         yield path
         if failed is not None:
             raise failed
-
-    @staticmethod
-    def new_key() -> str:
-        """Make a key for a browser that has none."""
-        return uuid.uuid4().hex
 
     def _new(self) -> Seat:
         places = Places(home=self._run / "navigations", exports=self._run / "rankers")

@@ -1,6 +1,7 @@
 """The web page: a local server, and the Dash application that it serves."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +80,7 @@ class Page:
         if response.mimetype == "text/html" and COOKIE not in request.cookies:
             response.set_cookie(
                 COOKIE,
-                self.browsers.new_key(),
+                uuid.uuid4().hex,
                 path=f"/{self._token}/",
                 httponly=True,
                 samesite="Strict",

@@ -31,13 +31,8 @@ def weights_table(analysis: Analysis) -> Table:
         ]
         if np.isnan(shares).any():
             continue
-        rows.append(
-            (
-                method.method,
-                middle.vector,
-                *(Number(v) for v in (shares[0], shares[-1], min(shares), max(shares))),
-            )
-        )
+        shown = map(Number, (shares[0], shares[-1], min(shares), max(shares)))
+        rows.append((method.method, middle.vector, *shown))
     return Table(
         "weights",
         f"The weight of {first}",
