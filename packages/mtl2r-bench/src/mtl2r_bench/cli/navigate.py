@@ -88,11 +88,7 @@ def navigate(
     if as_json:
         sys.exit(1 if serve(session, places, sys.stdin, sys.stdout) else 0)
     places.saved = saved
-    try:
-        writable(places.home, "RUN", folder=True)
-    except OSError as error:
-        note = f"note: {error}; this walk will not be saved there"
-        console.print(note, style="yellow", markup=False, **_PLAIN)
+    _warn_where_nothing_can_be_saved(places)
     if web:
         _serve_page(session, run, port)
     else:
@@ -155,3 +151,11 @@ def _ended_by_signals() -> Iterator[list[str]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def _warn_where_nothing_can_be_saved(places: Places) -> None:
+    try:
+        writable(places.home, "RUN", folder=True)
+    except OSError as error:
+        note = f"note: {error}; this walk will not be saved there"
+        console.print(note, style="yellow", markup=False, **_PLAIN)
