@@ -133,7 +133,8 @@ def test_a_study_reports_it_as_one_more_method(tables, tmp_path):
     assert any(line.startswith("| conditioned | 3 |") for line in report.splitlines())
     weights = report.partition("The weight of relevance")[2].partition("\n#")[0]
     assert not any(line.startswith("| conditioned") for line in weights.splitlines())
-    assert "conditioned is left out: it is trained at preferences that are drawn anew" in weights
+    left_out = "conditioned is left out: it is trained at preferences that are drawn for every step"
+    assert left_out in weights
     runs = StudyFolder(tmp_path).runs
     with pytest.raises(FileNotFoundError, match=r"share, no run itself.*conditioned-r0"):
         open_run(shared(runs))

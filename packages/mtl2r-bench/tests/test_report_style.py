@@ -12,11 +12,11 @@ from mtl2r_bench.report.figures.style import (
     FEW,
     MARKERS,
     legend,
+    mark,
     numbers,
     panels_side_by_side,
     save,
     small_multiples,
-    style,
 )
 
 # Viénot, Brettel and Mollon 1999: linear RGB to what is seen without one kind of cones.
@@ -35,7 +35,7 @@ def test_colours_differ_for_colour_blind_readers():
 
 
 def test_no_two_methods_share_a_marker_or_a_colour():
-    looks = [style(number) for number in range(FEW)]
+    looks = [mark(number) for number in range(FEW)]
     assert len({look["marker"] for look in looks}) == FEW == len(MARKERS)
     assert len({look["color"] for look in looks}) == FEW
     assert numbers(["wc", "ls"]) == {"ls": 0, "wc": 1}  # whatever came first
@@ -46,7 +46,7 @@ def test_no_two_methods_share_a_marker_or_a_colour():
 def test_a_small_picture_keeps_its_colours(tmp_path):
     figure, (axes,) = panels_side_by_side(1)
     for number in range(FEW):
-        axes.plot([number], [number], **style(number))
+        axes.plot([number], [number], **mark(number))
     save(figure, tmp_path / "marks")
     with Image.open(tmp_path / "marks.png") as image:
         assert image.mode == "P"

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from mtl2r_bench.analysis.bootstrap import Estimate
+from mtl2r_bench.analysis.bootstrap import IntervalEstimate
 from mtl2r_bench.report.text.table import Number, Table, to_csv, to_latex, to_markdown
 
 TABLE = Table(
@@ -13,8 +13,8 @@ TABLE = Table(
     "Δm of a_b",
     ("method", "Δm %", "share"),
     (
-        ("ls|x", Number(Estimate(-1.234, -2.0, -0.5, 0.25), 2, signed=True), Number(0.5)),
-        ("wc", Number(Estimate(3.0, 1.0, 5.0), 2, signed=True), None),
+        ("ls|x", Number(IntervalEstimate(-1.234, -2.0, -0.5, 0.25), 2, signed=True), Number(0.5)),
+        ("wc", Number(IntervalEstimate(3.0, 1.0, 5.0), 2, signed=True), None),
     ),
     "50 % & more",
 )

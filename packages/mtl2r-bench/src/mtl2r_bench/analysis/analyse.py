@@ -23,20 +23,16 @@ class Analysis(PointSet):
     """The points of a task set and what follows from them. Larger metrics are better.
 
     Attributes:
-        box: In what the hypervolume is measured, the same for all methods.
         against: Method whose points `MethodSummary.improvement` is over; `BASELINES` are the
             single-task baselines.
         values: (point, task) metrics, as estimates.
         delta_m: Δm% per point; empty without baselines.
-        optimal: Whether a point is dominated by no other.
         probability_optimal: In how many of the resamples it was dominated by no other, 0 to 1.
         methods: One summary a method, baselines left out: those with several points first, the
             largest hypervolume first, then the others by Δm.
         families: Which methods differ: in hypervolume, those that have several points, and in Δm,
             all, each at its chosen point.
-        trades: One per method with several preferences and task.
         draws: (resample,) which draws of the bootstrap were used, counted from 0.
-        level: Of the intervals.
     """
 
     box: Box
@@ -89,13 +85,6 @@ def analyse(
 
     The box and its reference point are held at what the baselines give on the lists there are;
     everything else is computed again for each draw of lists, from the same draws.
-
-    Args:
-        measured: From `mtl2r_bench.analysis.points.gather`.
-        random_order: The expected metric of a random order by task.
-        against: Method over whose points hypervolume is to improve.
-        resamples: Draws of the bootstrap.
-        level: Of the intervals.
     """
     found = Resampled.of(measured, resamples, level)
     base = measured.baselines

@@ -49,11 +49,9 @@ class Box:
 
 
 def narrow_sides(measured: PointSet) -> tuple[tuple[str, float, float], ...]:
-    """Find the tasks whose side of the box is within the noise.
+    """Find the tasks whose side of the box is within the noise, with its width and standard error.
 
-    Returns:
-        Task, by how much its own baseline exceeds the worst of the others, and the standard error
-        of that over lists, where the first is less than twice the second.
+    The width is by how much the task's own baseline exceeds the worst of the others.
     """
     places = measured.baselines or ()
     found = []

@@ -16,14 +16,10 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two methods.
+    """Two methods, with the interval of their difference.
 
     Attributes:
-        first: A method.
-        second: Another.
         difference: The quantity of the first less that of the second.
-        low: Lower end of its interval.
-        high: Upper end.
         p: Two-sided p-value of "no difference".
         adjusted: Holm's, over the comparisons of the family.
     """
@@ -39,14 +35,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Family:
-    """The comparisons of one quantity.
-
-    Attributes:
-        quantity: Its name.
-        larger_is_better: Whether larger values are better.
-        test: The test that gave the p-values.
-        comparisons: All pairs.
-    """
+    """The comparisons of all pairs of methods in one quantity, and the test they used."""
 
     quantity: str
     larger_is_better: bool
@@ -82,16 +71,9 @@ def compare(
 ) -> Family:
     """Compare all pairs: intervals by the paired bootstrap, p-values by it or by randomisation.
 
-    Args:
-        quantity: Its name.
-        names: The methods.
-        values: (method,) the quantity.
-        resampled: (resample, method), from the same draws of lists.
-        scores: (method, query) contributions of the lists, where the quantity is a sum over lists;
-            a part that all methods share may be missing. The test is then the paired
-            randomisation test.
-        larger_is_better: Whether larger values are better.
-        level: Of the intervals.
+    `values` are (method,), `resampled` (resample, method) from the same draws of lists. `scores`
+    (method, query) are contributions of the lists, where the quantity is a sum over lists; a part
+    that all methods share may be missing. The test is then the paired randomisation test.
     """
     test = "paired bootstrap" if scores is None else "paired randomisation test"
     pairs = list(combinations(range(len(names)), 2))

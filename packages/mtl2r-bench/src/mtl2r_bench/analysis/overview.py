@@ -20,14 +20,7 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Overview:
-    """The head of a report.
-
-    Attributes:
-        title: Labels and data.
-        sentences: Sizes, how the epoch was chosen, which split, and caveats.
-        unfinished: Runs without a result.
-        made_with: Versions, machine, revision, data.
-    """
+    """The head of a report."""
 
     title: str
     sentences: tuple[str, ...]
@@ -42,15 +35,7 @@ def overview(
     references: References,
     split: str,
 ) -> Overview:
-    """Describe a study for the head of its report.
-
-    Args:
-        folder: The study's.
-        study: Its config.
-        results: Its finished runs.
-        references: Of the folds that are reported.
-        split: The split that the numbers are of.
-    """
+    """Describe a study for the head of its report."""
     labels = tuple(results[0].record["labels"])
     data = references.data
     sizes = ", ".join(

@@ -17,15 +17,12 @@ class Point:
     """A method at a preference: its runs over folds and seeds.
 
     Attributes:
-        method: As in legends.
-        preference: None for methods that take none.
         queries: (task, query) means over seeds, the lists of all folds one after the other; NaN
             where a list does not count for a task.
         position: Its place in its method's sweep: the weight of the first of two tasks.
         validation: (task,) means of the same metric over validation lists.
         by_seed: (task,) means over lists for each seed that has a run in every fold.
         metrics: The values like `queries` for every metric that was measured.
-        runs: The runs.
         baseline_of: The task of a single-task baseline; None for a method.
     """
 
@@ -77,9 +74,6 @@ class PointSet:
     """The points of one task set on one split.
 
     Attributes:
-        tasks: Names.
-        split: Which split.
-        metric: Which metric.
         points: Baselines among them.
         strata: (query,) the number of the fold a list belongs to.
         folds: The folds, in that order.
@@ -124,12 +118,6 @@ def gather(
 
     A fold takes part when at least half as many points have a run in it as in the fold with the
     most; a point takes part when it has a run in each of these.
-
-    Args:
-        results: Finished runs of the study, of any task set.
-        tasks: The task set.
-        evaluation: The study's.
-        split: Which split.
 
     Raises:
         ValueError: When two runs of a fold were measured on different lists, or no list counts for

@@ -15,8 +15,6 @@ class Resampled:
     """Metrics and Δm of the points, with the same draws of lists for all of them.
 
     Attributes:
-        measured: The points.
-        level: Of the intervals.
         values: (point, task) metrics on the lists there are.
         drawn: (draw, point, task) metrics on the lists of each draw.
         draws: (draw,) which draws of the bootstrap were used, counted from 0. A draw in which some

@@ -16,13 +16,7 @@ from ..runs.study_folder import StudyFolder
 
 @dataclass(frozen=True)
 class Result:
-    """One finished run.
-
-    Attributes:
-        name: Its folder's name.
-        record: What `mtl2r_bench.training.run.train` returned.
-        folder: Where it is.
-    """
+    """One finished run: its name, its folder, and the record that `training.run.train` returned."""
 
     name: str
     record: Mapping[str, Any]
@@ -78,10 +72,7 @@ class Result:
     ) -> tuple[NDArray[np.str_], dict[str, NDArray[np.float64]]]:
         """Read the lists of a split, and by metric the values (task, query).
 
-        Args:
-            split: Which split.
-            tasks: Some of the labels.
-            empty: The value of a list without a relevant document; NaN for ``"skip"``.
+        A list without a relevant document has the value `empty`; NaN for ``"skip"``.
         """
         table = pq.read_table(self.folder.queries, filters=[("split", "==", split)])
 
@@ -107,13 +98,7 @@ def standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def collect(folder: StudyFolder) -> list[Result]:
-    """Read all finished runs, ordered by tasks, method, preference, fold and seed.
-
-    Raises:
-        FileNotFoundError: When there is no study, or no finished run.
-        DamagedError: When a record is damaged.
-        ValueError: When runs are of data with other labels.
-    """
+    """Read all finished runs, ordered by tasks, method, preference, fold and seed."""
     if not folder.study.is_file():
         raise FileNotFoundError(f"{folder.path}: expected a study's folder, found no study.toml")
     results = []
@@ -132,17 +117,13 @@ def collect(folder: StudyFolder) -> list[Result]:
                 f"{', '.join(first.record['labels'])}, those of {result.name} "
                 f"{', '.join(result.record['labels'])}"
             )
-    return sorted(
-        results,
-        key=lambda r: (
-            r.tasks,
-            r.method,
-            r.preference or (),
-            r.position or 0.0,
-            r.fold or 0,
-            r.seed,
-        ),
-    )
+    return sorted(results, key=_order)
+
+
+def _order(run: Result) -> tuple[Any, ...]:
+    """The sort key of `collect`."""
+    numbers = run.position or 0.0, run.fold or 0, run.seed
+    return run.tasks, run.method, run.preference or (), *numbers
 
 
 def table(results: Sequence[Result]) -> pa.Table:

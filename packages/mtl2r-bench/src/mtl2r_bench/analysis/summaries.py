@@ -19,7 +19,6 @@ class MethodSummary:
     """A method's points as a whole.
 
     Attributes:
-        method: As in legends.
         points: Places of its points in `Analysis.points`.
         hypervolume: Of its points, in the units of the analysis' box.
         improvement: How much hypervolume its points add to those of `Analysis.against`; None where
@@ -27,7 +26,6 @@ class MethodSummary:
         chosen: Place of the point that validation prefers: the smallest Δm there, or the largest
             mean metric without baselines.
         delta_m: Δm% of that point; None without baselines.
-        seconds: Mean time of a run.
         hypervolumes: (resample,) `hypervolume` of each draw of lists.
         improvements: (resample,) `improvement` of each draw; None as that is.
         deltas: (resample,) `delta_m` of each draw; None as that is.
@@ -46,13 +44,7 @@ class MethodSummary:
 
 
 def method_summaries(found: Resampled, box: Box, against: str) -> tuple[MethodSummary, ...]:
-    """Summarise each method, in the order of `Analysis.methods`.
-
-    Args:
-        found: The points, resampled.
-        box: In what hypervolumes are measured.
-        against: See `Analysis`.
-    """
+    """Summarise each method, in the order of `Analysis.methods`."""
     measured = found.measured
     points, values, drawn = measured.points, found.values, found.drawn
     named = measured.places(against)

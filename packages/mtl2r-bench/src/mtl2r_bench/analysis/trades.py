@@ -1,5 +1,6 @@
 """Whether a sweep over preferences trades one task for the other."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,8 +17,6 @@ class Trade:
     """How one task's metric moves along a method's preferences for it.
 
     Attributes:
-        method: As in legends.
-        task: The task.
         rank_correlation: Spearman's, between the preference for the task and its metric.
         gain: Its metric at the largest preference for it less that at the smallest.
         gain_error: Standard error of `gain`, paired over queries.
@@ -45,14 +44,13 @@ class Trade:
         return self.largest_drop <= 2 * self.drop_error
 
 
-def trades(measured: PointSet) -> list[Trade]:
+def trades(measured: PointSet) -> Iterator[Trade]:
     """Describe the sweeps of all methods by task; none with more than two tasks.
 
     The preference vectors have no order then.
     """
-    found: list[Trade] = []
     if len(measured.tasks) != 2:
-        return found
+        return
     for method in dict.fromkeys(point.method for point in measured.points):
         points = [measured.points[i] for i in measured.places(method)]
         mine = [point for point in points if point.position is not None]
@@ -66,30 +64,22 @@ def trades(measured: PointSet) -> list[Trade]:
             means = [float(np.nanmean(step)) for step in steps]
             worst = int(np.argmin(means))
             whole = values[-1] - values[0]
-            found.append(
-                Trade(
-                    method=method,
-                    task=task,
-                    rank_correlation=rank_correlation(
-                        np.arange(len(ordered), dtype=np.float64),
-                        np.array([point.values[index] for point in ordered]),
-                    ),
-                    gain=float(np.nanmean(whole)),
-                    gain_error=float(standard_error(whole)),
-                    largest_drop=max(0.0, -means[worst]),
-                    drop_error=float(standard_error(steps[worst])),
-                )
+            yield Trade(
+                method=method,
+                task=task,
+                rank_correlation=rank_correlation(
+                    np.arange(len(ordered), dtype=np.float64),
+                    np.array([point.values[index] for point in ordered]),
+                ),
+                gain=float(np.nanmean(whole)),
+                gain_error=float(standard_error(whole)),
+                largest_drop=max(0.0, -means[worst]),
+                drop_error=float(standard_error(steps[worst])),
             )
-    return found
 
 
 def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Compute Spearman's ρ; 0 where one of the two does not vary.
-
-    Examples:
-        >>> rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.7, 0.8]))
-        1.0
-    """
+    """Compute Spearman's ρ; 0 where one of the two does not vary."""
     ranks = np.stack([rankdata(a), rankdata(b)])
     ranks -= ranks.mean(axis=1, keepdims=True)
     scale = float(np.sqrt((ranks**2).sum(axis=1).prod()))

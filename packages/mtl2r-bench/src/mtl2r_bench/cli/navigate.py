@@ -128,13 +128,10 @@ def _serve_page(session: Session, run: Path, port: int) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[list[str]]:
-    """Let the first signal raise `KeyboardInterrupt`, and ignore later ones.
+    """Let the first signal raise `KeyboardInterrupt`, with its name in the list; ignore later ones.
 
     SIGINT is handled even if it was ignored, as it is in background jobs of a shell: a page has
     nothing else to do, and its walks are saved. An ignored hang-up stays ignored, as for `nohup`.
-
-    Yields:
-        The list that receives the name of the signal.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows

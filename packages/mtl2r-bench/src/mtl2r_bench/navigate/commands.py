@@ -26,41 +26,25 @@ class Nothing(Config):
 
 
 class Go(Config):
-    """Go to a visited point.
-
-    Attributes:
-        point: Its number or name.
-    """
+    """Go to a visited point, by its number or name."""
 
     point: int | str
 
 
 class Front(Config):
-    """Show the runs of the study.
-
-    Attributes:
-        losses: Whether to compute their losses, which takes a forward pass each.
-    """
+    """Show the runs of the study; their losses, if wanted, take a forward pass each."""
 
     losses: bool = False
 
 
 class Name(Config):
-    """Name the current point.
-
-    Attributes:
-        name: The name.
-    """
+    """Name the current point."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
 
 
 class Export(Config):
-    """Write the current point's ranker.
-
-    Attributes:
-        folder: A new one.
-    """
+    """Write the current point's ranker into a new folder."""
 
     folder: Annotated[str, Field(min_length=1)]
 

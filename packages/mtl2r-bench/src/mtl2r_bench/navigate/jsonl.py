@@ -10,12 +10,9 @@ from .session import Session
 
 
 def serve(session: Session, places: Places, lines: Iterable[str], out: TextIO) -> int:
-    """Answer every line until they end or ``{"command": "quit"}``.
+    """Answer every line until they end or ``{"command": "quit"}``; return the number of failures.
 
     An answer has ``"ok"``; where it is false, ``"error"`` says why, and nothing has changed.
-
-    Returns:
-        The number of failed commands.
     """
     failures = 0
     for line in lines:
@@ -41,7 +38,5 @@ def answer(session: Session, places: Places, line: str) -> dict[str, Any]:
         return {"ok": True, **run_command(session, places, command)}
     except json.JSONDecodeError as error:
         return {"ok": False, "error": f"not JSON: {error}"}
-    except ValueError as error:
-        return {"ok": False, "error": str(error)}
-    except OSError as error:
-        return {"ok": False, "error": explain(error)}
+    except (ValueError, OSError) as error:
+        return {"ok": False, "error": explain(error) if isinstance(error, OSError) else str(error)}

@@ -15,11 +15,7 @@ REMEMBERED = 256
 
 
 class MetricCache:
-    """The metric (task, query) of a model, cached by its parameters.
-
-    Args:
-        problem: The problem with the metric.
-    """
+    """The metric (task, query) of a model, cached by its parameters."""
 
     def __init__(self, problem: Problem) -> None:
         self._measure = problem.measure
@@ -44,9 +40,7 @@ def paired_change(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compute the mean change (task,) over the queries and its standard error; NaN if unknown.
 
-    Args:
-        before: (task, query), NaN where a list has no value.
-        after: The same queries.
+    The metrics are (task, query), NaN where a list has no value.
 
     Examples:
         >>> before, after = np.array([[0.1, 0.2, np.nan]]), np.array([[0.2, 0.4, np.nan]])

@@ -23,12 +23,8 @@ def begin(
     The move takes tens of Hessian-vector products, most of the time of an opening. Its result is
     therefore kept in the run's folder, if that is writable.
 
-    Args:
-        problem: The problem to navigate.
-        progress: Receives what is being done.
-        as_trained: Whether to begin at the ranker without moving it.
-        interruptible: Whether an interrupt of the move begins at the unmoved ranker instead of
-            ending the program.
+    With `interruptible`, an interrupt of the move begins at the unmoved ranker instead of ending
+    the program.
     """
     if as_trained:
         return Session.start(problem, progress, correct=False)

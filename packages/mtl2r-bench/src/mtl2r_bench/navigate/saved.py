@@ -14,12 +14,7 @@ FORMAT = "mtl2r-navigation"
 
 
 def about(folder: str | Path) -> dict[str, Any]:
-    """Read what a saved navigation is of: loss, size of the sample, checksums.
-
-    Raises:
-        FileNotFoundError: When there is none.
-        ValueError: When the file is damaged.
-    """
+    """Read what a saved navigation is of: loss, size of the sample, checksums."""
     path = Path(folder) / ABOUT
     if not path.is_file():
         raise FileNotFoundError(f"{folder}: no saved navigation there (expected {ABOUT})")
@@ -33,12 +28,7 @@ def about(folder: str | Path) -> dict[str, Any]:
 
 
 def check_saved(folder: str | Path, problem: Problem) -> None:
-    """Check that a saved navigation is of this problem.
-
-    Raises:
-        FileNotFoundError: When there is none.
-        ValueError: When it is damaged, or one of another ranker, loss or sample.
-    """
+    """Check that a saved navigation is of this problem."""
     saved = about(folder)
     for key, value in _about(problem).items():
         if key != "run" and saved.get(key) != value:  # a run's folder may have been renamed

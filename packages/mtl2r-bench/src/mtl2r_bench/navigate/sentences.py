@@ -46,9 +46,6 @@ def parse(text: str, tasks: Sequence[str]) -> dict[str, Any]:
 
     ``help`` and ``quit`` are returned like commands, but are not commands of a navigation.
 
-    Raises:
-        ValueError: For an unknown word, with the nearest known one; or for a missing argument.
-
     Examples:
         >>> parse("go 3", ["click"])
         {'command': 'go', 'point': 3}

@@ -55,10 +55,7 @@ class Session:
     ) -> Self:
         """Begin at the problem's ranker; if it is far from the front, move it there.
 
-        Args:
-            problem: The problem to navigate.
-            progress: Receives what is being done.
-            correct: Whether to move the ranker.
+        `progress` receives what is being done.
         """
         model, measured = copy.deepcopy(problem.ranker.model), MetricCache(problem)
         navigator = ParetoNavigator(model, **_arguments(problem, measured, progress))

@@ -27,12 +27,7 @@ def talk(
 ) -> None:
     """Show the current point and run what is typed; on leaving, save what is new.
 
-    Args:
-        session: The navigation.
-        places: Where its files go.
-        console: Where to print.
-        spinner: The session's progress.
-        read: Asks for a line; EOFError and KeyboardInterrupt end the navigation.
+    EOFError and KeyboardInterrupt of `read` end the navigation.
     """
     prompt = _Prompt(session, places, console, spinner)
     console.print(_standing(answers.at(session, session.point)["point"], session))  # known at once

@@ -10,11 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Spinner:
-    """A spinner with what is being done and for how long; give `tell` to a session.
-
-    Args:
-        console: Shows the spinner if it is a terminal.
-    """
+    """A spinner with what is being done and for how long; give `tell` to a session."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -31,12 +27,7 @@ class Spinner:
 
     @contextlib.contextmanager
     def __call__(self, what: str, hint: str = "") -> Iterator[None]:
-        """Show the spinner while the block runs.
-
-        Args:
-            what: The first text.
-            hint: Shown below the text.
-        """
+        """Show the spinner while the block runs, with a hint below its text."""
         below = f"\n  [dim]{escape(hint)}[/]" if hint else ""
         columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         shown = Progress(
@@ -55,10 +46,7 @@ class Spinner:
 class Lines:
     """Lines that say now and then what is being done, where there is no terminal.
 
-    Args:
-        console: Where to print.
-        first: Seconds before the first line.
-        every: Seconds between lines.
+    The first comes after `first` seconds, the others at least `every` seconds apart.
     """
 
     def __init__(self, console: Console, *, first: float = 0.0, every: float = 10.0) -> None:

@@ -79,9 +79,7 @@ class Wish(Config):
     def arguments(self, tasks: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
         """Return the arguments of `mtl_optim.pareto.ParetoNavigator.preview`.
 
-        Args:
-            tasks: Names of the tasks.
-            names: The navigator's names of the tasks' losses or metrics, whichever is the unit.
+        `names` are the navigator's names of the tasks' losses or metrics, whichever is the unit.
         """
         self.check(tasks)
         name = dict(zip(tasks, names, strict=True))
@@ -188,11 +186,7 @@ def _amounts(
 ) -> dict[str, float | None]:
     """Parse tasks, each with the number that follows it, None where none does.
 
-    Args:
-        words: Names and numbers.
-        tasks: Names of the tasks.
-        verb: The word before them.
-        number: Whether each task needs a number; None leaves it open.
+    Whether each task needs a number is `number`; None leaves it open.
     """
     found: dict[str, float | None] = {}
     name: str | None = None

@@ -31,18 +31,7 @@ def write_report(
 ) -> StudyReport:
     """Write a study's report from its finished runs; nothing is trained or evaluated again.
 
-    Args:
-        path: The study's folder.
-        against: See `study_report`, like the other options.
-        resamples: Draws of the bootstrap over lists.
-        level: Of the intervals.
-
-    Returns:
-        What was written.
-
-    Raises:
-        FileNotFoundError: When there is no study or no finished run in the folder.
-        ValueError: When runs were measured on different lists, or no method is called `against`.
+    Options and errors are those of `study_report`.
     """
     found = study_report(path, against=against, resamples=resamples, level=level)
     folder = found.folder

@@ -23,12 +23,7 @@ Answer: TypeAlias = tuple[Any, Any, Any]
 
 
 class Actions:
-    """The actions of a page; mistakes are returned as messages.
-
-    Args:
-        problem: The problem of the page.
-        browsers: The tabs' navigations.
-    """
+    """The actions of a page on its tabs' navigations; mistakes are returned as messages."""
 
     def __init__(self, problem: Problem, browsers: Browsers) -> None:
         self._problem = problem
@@ -122,11 +117,7 @@ def reach(local: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, Any]:
 
 
 def seat_key(browser: str, tab: str) -> str:
-    """Return the key of a tab's seat.
-
-    Raises:
-        ValueError: For an invalid name of a tab; only the page's script gives names.
-    """
+    """Return the key of a tab's seat; only the page's script gives names to tabs."""
     if not re.fullmatch(r"[0-9a-f]{32}", tab):
         raise ValueError("invalid name of a tab; reload the page")
     return f"{browser}/{tab}"

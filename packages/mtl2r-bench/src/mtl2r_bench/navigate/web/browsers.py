@@ -7,7 +7,6 @@ and each tab would show an outdated point after the other's step.
 import contextlib
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +24,7 @@ IDLE_SECONDS = 1_800.0
 
 @dataclass
 class Activity:
-    """What is being done, in words.
-
-    Attributes:
-        text: Empty when idle.
-    """
+    """What is being done, in words; empty when idle."""
 
     text: str = ""
 
@@ -43,9 +38,6 @@ class Seat:
     """One tab's navigation.
 
     Attributes:
-        session: Its navigation.
-        places: Where its files go.
-        activity: What is being done.
         computing: A lock that all seats share while they compute: attention's kernel is a setting
             of the whole process, and taking turns within a computation gains nothing.
         seen: The time of its last activity.
@@ -62,11 +54,7 @@ class Seat:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the seat for one command, after those of other tabs.
-
-        Raises:
-            ValueError: While another command of the same tab runs.
-        """
+        """Hold the seat for one command; refuse while another command of the same tab runs."""
         if not self._lock.acquire(blocking=False):
             raise ValueError("another command of this tab is running; wait for it")
         try:
@@ -106,8 +94,6 @@ class Browsers:
 
     Args:
         origin: The start of every navigation; it never moves itself.
-        run: The run's folder, where files go.
-        limit: The largest number of seats.
         idle: Seconds without activity after which another tab may take a seat.
     """
 
@@ -123,11 +109,7 @@ class Browsers:
         self._computing = threading.Lock()
 
     def seat(self, key: str) -> Seat:
-        """Return the seat of a tab; make one if needed.
-
-        Raises:
-            ValueError: When active tabs have all seats.
-        """
+        """Return the seat of a tab; make one if needed, and if active tabs leave room."""
         with self._lock:
             if key not in self._seats:
                 self._make_room()
@@ -159,11 +141,6 @@ class Browsers:
                         yield path
         if failed is not None:
             raise failed
-
-    @staticmethod
-    def new_key() -> str:
-        """Make a key for a browser that has none."""
-        return uuid.uuid4().hex
 
     def _new(self) -> Seat:
         places = Places(home=self._run / "navigations", exports=self._run / "rankers")

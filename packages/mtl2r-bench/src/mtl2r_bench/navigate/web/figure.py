@@ -21,11 +21,8 @@ class View:
 
     Attributes:
         quantity: ``"metric"`` or ``"loss"``.
-        x: The task across.
-        y: The task up.
         name: Of the quantity, for the axes.
         whole: Whether to show all runs, or the surroundings of the walk.
-        dark: Whether the page is dark.
     """
 
     quantity: str
@@ -56,14 +53,7 @@ def figure(
     forecast: Mapping[str, Any] | None,
     view: View,
 ) -> dict[str, Any]:
-    """Make a plotly figure from answers of the navigation.
-
-    Args:
-        tree: The answer to ``points``.
-        runs: The runs of the answer to ``front``.
-        forecast: The answer to ``preview`` or ``step``; None for neither.
-        view: What to show.
-    """
+    """Make a plotly figure of the answers to ``points``, ``front`` and ``preview`` or ``step``."""
     colours = view.colours
     better = "better →" if view.quantity == "metric" else "← better"
 

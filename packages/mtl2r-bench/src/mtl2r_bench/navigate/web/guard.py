@@ -25,14 +25,7 @@ def new_token() -> str:
 
 
 def protect(server: Flask, token: str, port: int, script_hashes: Sequence[str]) -> None:
-    """Refuse requests that are not from the page with 403, and send headers that confine it.
-
-    Args:
-        server: The server to protect.
-        token: The first part of every path.
-        port: Where the server listens.
-        script_hashes: Of the inline scripts that the page may run.
-    """
+    """Refuse requests that are not from the page with 403, and send headers that confine it."""
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
     policy = "; ".join(
         [

@@ -1,6 +1,7 @@
 """The web page: a local server, and the Dash application that it serves."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,19 +20,10 @@ HOST = "127.0.0.1"
 
 
 class Page:
-    """A server of the page, bound to a port of 127.0.0.1.
-
-    Args:
-        session: Where every tab's navigation begins.
-        run: The run's folder; navigations and rankers are written into it.
-        port: 0 takes a free one.
-        browsers: The navigations; made from `session` where it is None.
+    """A server of the page, bound to a port of 127.0.0.1; port 0 takes a free one.
 
     Attributes:
         address: Of the page, its token included.
-
-    Raises:
-        OSError: When the port is taken.
     """
 
     def __init__(
@@ -88,7 +80,7 @@ class Page:
         if response.mimetype == "text/html" and COOKIE not in request.cookies:
             response.set_cookie(
                 COOKIE,
-                self.browsers.new_key(),
+                uuid.uuid4().hex,
                 path=f"/{self._token}/",
                 httponly=True,
                 samesite="Strict",

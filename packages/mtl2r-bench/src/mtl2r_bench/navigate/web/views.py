@@ -18,11 +18,7 @@ def points_table(
 ) -> html.Table:
     """Tabulate the visited points, the newest first, each with a button that goes there.
 
-    Args:
-        answer: The answer to the command ``points``.
-        tasks: Names of the tasks.
-        quantity: ``"metric"``, with the change since the start, or ``"loss"``.
-        name: Of the quantity.
+    The quantity is ``"metric"``, with the change since the start, or ``"loss"``.
     """
     head = [
         html.Th(html.Span("go", className="unseen")),

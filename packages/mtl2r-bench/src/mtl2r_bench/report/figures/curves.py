@@ -11,25 +11,14 @@ from numpy.typing import NDArray
 from ...analysis.analyse import Analysis
 from ...analysis.delta import delta_m
 from ...analysis.points import Point
-from .style import (
-    COLOURS,
-    FEW,
-    GREY,
-    LINES,
-    MARKERS,
-    legend,
-    numbers,
-    panels_side_by_side,
-    shared_labels,
-    small_multiples,
-)
+from . import style
 
 
 def validation_curves(analysis: Analysis, metric: str) -> Figure:
     """Draw the validation metric over epochs: one panel a task, one line a point (mean of runs)."""
-    figure, panels = panels_side_by_side(len(analysis.tasks))
+    figure, panels = style.panels_side_by_side(len(analysis.tasks))
     methods = [row.method for row in analysis.methods]
-    places = numbers(methods)
+    places = style.numbers(methods)
     baselines = sorted({point.method for point in analysis.points} - set(methods))
     places |= {method: len(places) + i for i, method in enumerate(baselines)}
     points = [point for point in analysis.points if point.has_epochs]
@@ -40,7 +29,7 @@ def validation_curves(analysis: Analysis, metric: str) -> Figure:
                 _line(axes, curve, number, method if nth == 0 else None)
         axes.set_ylabel(f"{metric} {analysis.tasks[index]} (validation)")
         _epochs(axes)
-    legend(figure, panels)
+    style.legend(figure, panels)
     return figure
 
 
@@ -65,30 +54,30 @@ def delta_m_curves(analysis: Analysis, metric: str) -> Figure:
             continue
         epochs = min(len(curve) for curve in mine)
         found[row.method] = np.stack([curve[:epochs] for curve in mine])
-    if len(found) > FEW:
+    if len(found) > style.FEW:
         return _multiples(found, metric)
-    figure, panels = panels_side_by_side(1)
-    for method, number in numbers(list(found)).items():
+    figure, panels = style.panels_side_by_side(1)
+    for method, number in style.numbers(list(found)).items():
         _line(panels[0], found[method].mean(axis=0), number, method)
-        _range(panels[0], found[method], COLOURS[number])
+        _range(panels[0], found[method], style.COLOURS[number])
     _zero(panels[0], found.values())
     panels[0].set_ylabel(f"Δm % of {metric} (validation), lower is better")
     _epochs(panels[0])
-    legend(figure, panels)
+    style.legend(figure, panels)
     return figure
 
 
 def _multiples(found: Mapping[str, NDArray[np.float64]], metric: str) -> Figure:
     """Draw a panel per method, the means of the others in grey."""
-    figure, panels = small_multiples(list(found))
+    figure, panels = style.small_multiples(list(found))
     for axes, curves in zip(panels, found.values(), strict=True):
         for other in found.values():
-            axes.plot(*_xy(other.mean(axis=0)), color=GREY, linewidth=0.5, zorder=0)
-        axes.plot(*_xy(curves.mean(axis=0)), color=COLOURS[0], linewidth=1.5)
-        _range(axes, curves, COLOURS[0])
+            axes.plot(*_xy(other.mean(axis=0)), color=style.GREY, linewidth=0.5, zorder=0)
+        axes.plot(*_xy(curves.mean(axis=0)), color=style.COLOURS[0], linewidth=1.5)
+        _range(axes, curves, style.COLOURS[0])
         _zero(axes, found.values())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    shared_labels(figure, "epoch", f"Δm % of {metric} (validation), lower is better")
+    style.shared_labels(figure, "epoch", f"Δm % of {metric} (validation), lower is better")
     return figure
 
 
@@ -109,12 +98,12 @@ def _xy(curve: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float
 
 
 def _line(axes: Axes, curve: NDArray[np.float64], number: int, label: str | None) -> None:
-    number, coloured = number % FEW, number < FEW
+    number, coloured = number % style.FEW, number < style.FEW
     axes.plot(
         *_xy(curve),
-        color=COLOURS[number] if coloured else GREY,
-        linestyle=LINES[number],
-        marker=MARKERS[number],
+        color=style.COLOURS[number] if coloured else style.GREY,
+        linestyle=style.LINES[number],
+        marker=style.MARKERS[number],
         markersize=4,
         markevery=max(1, len(curve) // 8),
         linewidth=1.1,

@@ -11,17 +11,7 @@ from numpy.typing import NDArray
 
 from ...analysis.analyse import Analysis
 from ...analysis.results import Result
-from .style import (
-    COLOURS,
-    FEW,
-    GREY,
-    legend,
-    numbers,
-    panels_side_by_side,
-    shared_labels,
-    small_multiples,
-    style,
-)
+from . import style
 
 
 @dataclass(frozen=True)
@@ -44,10 +34,7 @@ class _Picture:
     """What the planes of a figure show.
 
     Attributes:
-        analysis: The task set.
-        values: What stands for each point.
         label: Of the axis of a task, with a place for its name.
-        baselines: Whether the single-task baselines are shown.
         random_order: The expected metrics of a random order by task, where they are shown.
     """
 
@@ -144,40 +131,40 @@ def _planes(picture: _Picture) -> Figure:
     """Draw a panel per pair of tasks; with two tasks and many methods a panel per method."""
     pairs = list(combinations(range(len(picture.analysis.tasks)), 2))
     names = [row.method for row in picture.analysis.methods]
-    if len(pairs) == 1 and len(names) > FEW:
+    if len(pairs) == 1 and len(names) > style.FEW:
         return _multiples(picture)
-    places = numbers(names)
-    figure, panels = panels_side_by_side(len(pairs))
+    places = style.numbers(names)
+    figure, panels = style.panels_side_by_side(len(pairs))
     for axes, (x, y) in zip(panels, pairs, strict=True):
         picture.landmarks(axes, x, y)
         for series in picture.series(x, y):
             number = places[series.name]
-            if number < FEW:
+            if number < style.FEW:
                 _draw(axes, series, number)
             else:
-                axes.plot(series.x, series.y, "o", color=GREY, markersize=3, zorder=0)
+                axes.plot(series.x, series.y, "o", color=style.GREY, markersize=3, zorder=0)
         across, up = picture.labels(x, y)
         axes.set(xlabel=across, ylabel=up)
-    legend(figure, panels)
+    style.legend(figure, panels)
     return figure
 
 
 def _multiples(picture: _Picture) -> Figure:
     """Draw a panel per method, the points of the others in grey."""
     found = picture.series(0, 1)
-    figure, panels = small_multiples([series.name for series in found])
+    figure, panels = style.small_multiples([series.name for series in found])
     for axes, series in zip(panels, found, strict=True):
         for other in found:
             if other is not series:
-                axes.plot(other.x, other.y, "o", color=GREY, markersize=1.8, zorder=0)
+                axes.plot(other.x, other.y, "o", color=style.GREY, markersize=1.8, zorder=0)
         picture.landmarks(axes, 0, 1)
         for line in axes.lines:
             line.set_markersize(min(line.get_markersize(), 6.0))
         _draw(axes, series, 0, labelled=False)
-    shared_labels(figure, *picture.labels(0, 1))
-    panels[0].plot([], [], "o", color=COLOURS[0], markersize=5, label="the panel's method")
-    panels[0].plot([], [], "o", color=GREY, markersize=3, label="the other methods")
-    legend(figure, panels)
+    style.shared_labels(figure, *picture.labels(0, 1))
+    panels[0].plot([], [], "o", color=style.COLOURS[0], markersize=5, label="the panel's method")
+    panels[0].plot([], [], "o", color=style.GREY, markersize=3, label="the other methods")
+    style.legend(figure, panels)
     return figure
 
 
@@ -193,5 +180,5 @@ def _draw(axes: Axes, series: _Series, number: int, *, labelled: bool = True) ->
         linewidth=1.2 if labelled else 0.9,
         elinewidth=0.7,
         zorder=3,
-        **(style(number) | ({} if labelled else {"markersize": 3.5})),
+        **(style.mark(number) | ({} if labelled else {"markersize": 3.5})),
     )

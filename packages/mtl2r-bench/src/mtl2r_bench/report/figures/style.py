@@ -25,27 +25,18 @@ _TITLE = 22
 
 
 def numbers(methods: Sequence[str]) -> dict[str, int]:
-    """Assign numbers to methods: few have the same colour and marker in all figures.
-
-    Args:
-        methods: The first of these have a colour where there are many.
-    """
+    """Assign numbers to methods, best first: few have the same colour and marker in all figures."""
     ordered = sorted(methods) if len(methods) <= FEW else methods
     return {method: number for number, method in enumerate(ordered)}
 
 
-def style(number: int) -> dict[str, Any]:
+def mark(number: int) -> dict[str, Any]:
     """Return colour and marker of a method by its number; neither occurs twice among `FEW`."""
     return {"color": COLOURS[number], "marker": MARKERS[number], "markersize": 5}
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and as PDF, each beside its place and renamed.
-
-    Args:
-        figure: The figure.
-        path: Without its ending.
-    """
+    """Write a figure as PNG and as PDF; the path is without its ending."""
     # Without a date, so that the same numbers give the same file.
     pdf, raw, png = BytesIO(), BytesIO(), BytesIO()
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})

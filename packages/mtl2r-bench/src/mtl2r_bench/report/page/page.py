@@ -11,14 +11,7 @@ _SCRIPTS = ("format.js", "table.js", "detail.js", "chart.js", "main.js")
 
 
 def page(data: dict[str, Any]) -> str:
-    """Build the page of a report.
-
-    Args:
-        data: From `mtl2r_bench.report.page.payload.payload`.
-
-    Returns:
-        HTML with its styles, scripts (plotly.js among them) and data inside.
-    """
+    """Build the page of a payload: HTML with its styles, scripts (also plotly.js) and data."""
     from plotly.offline import get_plotlyjs  # not when the command line starts: it takes a while
 
     return Template(_read("page.html")).substitute(

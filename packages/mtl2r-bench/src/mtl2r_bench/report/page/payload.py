@@ -137,11 +137,7 @@ def _select(folder: StudyFolder, analysis: Analysis, point: Point, *, named: boo
 
     None if, in each fold, a run of another point is no worse in any task: bounds keep it, too.
 
-    Args:
-        folder: The study's.
-        analysis: Of the task set.
-        point: One of its points.
-        named: Whether the command has to name the task set.
+    With `named`, the command names the task set.
     """
     if point.is_baseline:
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...analysis.analyse import Analysis
 from ..study_report import StudyReport
@@ -10,12 +11,7 @@ from .table import Table, to_markdown
 
 
 def markdown(report: StudyReport, captions: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """Write the whole report.
-
-    Args:
-        report: What it says.
-        captions: By section, its figures: file (relative to the report) and caption.
-    """
+    """Write the whole report; each section has its figures as (file, caption)."""
     overview = report.overview
     several = len(report.sections) > 1
     parts = [f"# {overview.title}", *overview.sentences]
@@ -50,24 +46,24 @@ def _table(table: Table, level: str) -> list[str]:
 def box_text(analysis: Analysis) -> str:
     """Describe the box that the hypervolumes were measured in."""
     box = analysis.box
-    where = ", ".join(
-        f"{task} {value:.4f}" for task, value in zip(analysis.tasks, box.reference, strict=True)
-    )
+
+    def corner(values: NDArray[np.float64]) -> str:
+        named = zip(analysis.tasks, values, strict=True)
+        return ", ".join(f"{task} {value:.4f}" for task, value in named)
+
+    where = corner(box.reference)
     if box.ideal is None:
         return (
             f"The reference point of the hypervolume is the expected {analysis.metric} of a random "
             f"order ({where}); nothing is scaled.{_outside(analysis)}"
         )
-    ideal = ", ".join(
-        f"{task} {value:.4f}" for task, value in zip(analysis.tasks, box.ideal, strict=True)
-    )
     return (
         f"The hypervolume is the share of the box between the reference point ({where}) and the "
-        f"single-task baselines ({ideal}); the reference point lies a tenth of the range below the "
-        "worst value of another task's baseline. Both are fixed in the resamples. More points have "
-        "more chances: compare methods with the same number of points. Noise makes the hypervolume "
-        "of several points optimistic; the interval corrects for that, so the number may lie near "
-        "its upper end." + _narrow(analysis) + _outside(analysis)
+        f"single-task baselines ({corner(box.ideal)}); the reference point lies a tenth of the "
+        "range below the worst value of another task's baseline. Both are fixed in the resamples. "
+        "More points have more chances: compare methods with the same number of points. Noise "
+        "makes the hypervolume of several points optimistic; the interval corrects for that, so "
+        "the number may lie near its upper end." + _narrow(analysis) + _outside(analysis)
     )
 
 

@@ -18,11 +18,7 @@ _Found: TypeAlias = tuple[IntervalEstimate | None, NDArray[np.float64] | None]
 def paper_table(analyses: Sequence[Analysis]) -> Table | None:
     """Tabulate HVI for the methods that find a front, Δm for the others; one column a task set.
 
-    Args:
-        analyses: One per task set.
-
-    Returns:
-        The table; None where no task set has a method.
+    None where no task set has a method.
     """
     names = list(dict.fromkeys(row.method for a in analyses for row in a.methods))
     if not names:

@@ -18,8 +18,6 @@ class Section:
     """A task set's part of the report.
 
     Attributes:
-        analysis: What it shows.
-        tables: In the order they are shown.
         long_tables: Those that are too long for the text.
         warnings: What to know before believing the tables, see `collapses`.
         random_order: The expected values of a random order by metric, one per task.
@@ -99,18 +97,17 @@ def _points(analysis: Analysis, references: References) -> Table:
         values = references.values[name][analysis.split][analysis.metric]
         rows.append((title, "", *(Number(values[task]) for task in tasks), None, None, ""))
     order = sorted(range(len(analysis.points)), key=lambda i: not analysis.points[i].is_baseline)
-    for i in order:
-        point = analysis.points[i]
-        rows.append(
-            (
-                point.method,
-                point.vector,
-                *map(Number, analysis.values[i]),
-                Number(analysis.delta_m[i], 2, signed=True) if analysis.delta_m else None,
-                Number(analysis.probability_optimal[i], 2),
-                "yes" if analysis.optimal[i] else "",
-            )
+    rows += [
+        (
+            analysis.points[i].method,
+            analysis.points[i].vector,
+            *map(Number, analysis.values[i]),
+            Number(analysis.delta_m[i], 2, signed=True) if analysis.delta_m else None,
+            Number(analysis.probability_optimal[i], 2),
+            "yes" if analysis.optimal[i] else "",
         )
+        for i in order
+    ]
     return Table(
         "points",
         f"Points: {analysis.metric} on {analysis.split}",

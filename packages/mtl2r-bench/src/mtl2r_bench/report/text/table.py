@@ -12,13 +12,7 @@ from ...analysis.bootstrap import IntervalEstimate
 
 @dataclass(frozen=True)
 class Number:
-    """A number and how many decimals to show of it.
-
-    Attributes:
-        value: The number, or one with an interval.
-        decimals: How many.
-        signed: Whether a plus sign is shown.
-    """
+    """A number, perhaps with an interval, and how to show it."""
 
     value: float | IntervalEstimate
     decimals: int = 4
@@ -58,15 +52,7 @@ Cell: TypeAlias = str | Number | None
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    Attributes:
-        name: Of its files.
-        title: What it shows.
-        header: Names of the columns.
-        rows: Cells by row.
-        note: How to read it.
-    """
+    """A table; its name is that of its files, its note says how to read it."""
 
     name: str
     title: str
@@ -75,11 +61,7 @@ class Table:
     note: str = ""
 
     def plain(self, *, intervals: bool = True) -> list[list[str]]:
-        """Return header and rows as text.
-
-        Args:
-            intervals: Whether to show them.
-        """
+        """Return header and rows as text, with or without intervals."""
         rows = [[_plain(cell, intervals=intervals) for cell in row] for row in self.rows]
         return [list(self.header), *rows]
 

@@ -31,13 +31,8 @@ def weights_table(analysis: Analysis) -> Table:
         ]
         if np.isnan(shares).any():
             continue
-        rows.append(
-            (
-                method.method,
-                middle.vector,
-                *(Number(v) for v in (shares[0], shares[-1], min(shares), max(shares))),
-            )
-        )
+        shown = map(Number, (shares[0], shares[-1], min(shares), max(shares)))
+        rows.append((method.method, middle.vector, *shown))
     return Table(
         "weights",
         f"The weight of {first}",
@@ -48,8 +43,8 @@ def weights_table(analysis: Analysis) -> Table:
             "and over runs; for a method with preferences, at the one nearest to equal. Methods "
             "that combine gradients entry by entry have no weights."
             + "".join(
-                f" {name} is left out: it is trained at preferences that are drawn anew for each "
-                "batch; what its ranker does at the one asked for is in the tables above."
+                f" {name} is left out: it is trained at preferences that are drawn for every "
+                "step; what its ranker does at the one asked for is in the tables above."
                 for name in drawn
             )
         ),
