@@ -16,17 +16,11 @@ End = Literal["solved", "iterations", "negative curvature", "radius"]
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """What the conjugate gradients found.
+    """What the conjugate gradients found."""
 
-    Attributes:
-        w: (param,), in the null space of Qᵀ.
-        Hw: H w (param,), which comes along for free.
-        end: Why they stopped.
-    """
-
-    w: Tensor
-    Hw: Tensor
-    end: End
+    w: Tensor  # (param,), in the null space of Qᵀ
+    Hw: Tensor  # H w (param,), which comes along for free
+    end: End  # why they stopped
 
 
 def told(product: Product, tell: Callable[[str], None], what: str, most: int) -> Product:

@@ -21,30 +21,20 @@ Product = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Losses or metrics at a place.
+    """Losses or metrics at a place."""
 
-    Attributes:
-        means: (row,), float64, on the CPU.
-        samples: (row, sample) that they are the means of, or None; NaN where there is no value.
-    """
-
-    means: Tensor
+    means: Tensor  # (row,), float64, on the CPU
+    # (row, sample) that they are the means of, or None; NaN where there is no value
     samples: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """The losses to first order at a place.
+    """The losses to first order at a place."""
 
-    Attributes:
-        theta: θ (param,).
-        losses: ℓ, scaled, with their samples.
-        J: Their Jacobian (task, param), in the dtype of θ.
-    """
-
-    theta: Tensor
-    losses: Values
-    J: Tensor
+    theta: Tensor  # θ (param,)
+    losses: Values  # ℓ, scaled, with their samples
+    J: Tensor  # their Jacobian (task, param), in the dtype of θ
 
 
 class Objective:
@@ -131,11 +121,7 @@ class Objective:
         }
 
     def begin(self, theta: Tensor) -> int:
-        """Take the losses at θ as the units s from now on, if all are positive.
-
-        Returns:
-            The number of losses.
-        """
+        """Take the losses at θ as the units s, if all are positive; return how many there are."""
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         self.scales = torch.ones(1, dtype=torch.float64)
         losses = self.losses(theta).means
@@ -149,12 +135,7 @@ class Objective:
         return len(losses)
 
     def losses(self, theta: Tensor, *, finite: bool = True) -> Values:
-        """Compute the scaled losses at θ, without gradients.
-
-        Args:
-            theta: θ (param,).
-            finite: Whether losses that are not finite are an error.
-        """
+        """Compute the scaled losses at θ, without gradients; not finite is an error by default."""
         self.write(theta)
         self.cost += Cost(forwards=1)
         with torch.no_grad(), evaluating(self.model):

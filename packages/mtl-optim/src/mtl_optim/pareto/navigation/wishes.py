@@ -78,23 +78,15 @@ class Names:
 
 @dataclass(frozen=True, eq=False)
 class Wish:
-    """A checked wish, in rows; one of `improve`, `change`, `direction` and `toward` is set.
+    """A checked wish, in rows; one of `improve`, `change`, `direction` and `toward` is set."""
 
-    Attributes:
-        given: The wish as it was given, in JSON's types.
-        improve: Wanted amount by row; None is as much as possible.
-        caps: Most that may be lost, by row.
-        change: Changes by row.
-        direction: (task,), unscaled.
-        toward: (task,), unscaled.
-    """
-
-    given: dict[str, Any]
+    given: dict[str, Any]  # the wish as it was given, in JSON's types
+    # wanted amount by row; None is as much as possible
     improve: Mapping[int, float | None] | None = None
-    caps: Mapping[int, float] | None = None
-    change: Mapping[int, float] | None = None
-    direction: Tensor | None = None
-    toward: Tensor | None = None
+    caps: Mapping[int, float] | None = None  # most that may be lost, by row
+    change: Mapping[int, float] | None = None  # changes by row
+    direction: Tensor | None = None  # (task,), unscaled
+    toward: Tensor | None = None  # (task,), unscaled
 
 
 def as_wish(
