@@ -72,8 +72,8 @@ def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
     """Compute G = J Jᵀ for a Jacobian given as one sequence of blocks per task.
 
     The blocks pass in chunks through one buffer that stays in the cache, and the sums over chunks
-    are float64, as the result on the device of the first block is, whatever the products are.
-    `jacobian[k][b]` is block b of the gradient of task k, of any shape; None is zero.
+    are float64 whatever the products are. `jacobian[k][b]` is block b of the gradient of task k, of
+    any shape; None is zero. G (task, task) is float64, on the device of the first block.
     """
     return _products(jacobian, len(jacobian), dtype)
 

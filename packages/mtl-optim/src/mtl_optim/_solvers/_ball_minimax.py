@@ -27,7 +27,7 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     For a given support of y the level is the root of a quadratic: least-squares problems, which
     find the support, and roots alternate. A bracketed search takes over where they do not end.
 
-    Return the weights v ≥ 0 (task,) of the shortest solution d = Jᵀ v, and α (task,) on the simplex.
+    The result is v ≥ 0 (task,), d = Jᵀ v the shortest solution, and α (task,) on the simplex.
 
     References:
         Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23, for the least-distance

@@ -41,17 +41,9 @@ class Objective:
     """θ ↦ ℓ(θ) = L(θ) / s and its derivatives, for the trainable parameters θ of a model.
 
     The model is evaluated in eval mode, so that dropout is off and batch norm keeps its statistics,
-    and with the mathematical kernel of attention, which alone can be differentiated twice.
-
-    Args:
-        model: Any module; its parameters are read and written in place.
-        losses: Takes the model and the data; gives (task,), or (task, sample) to be averaged.
-        data: What `losses` takes.
-        curvature_data: What `losses` takes for Hessian-vector products: one fixed sample.
-        second_order: Whether there are Hessian-vector products.
-
-    Raises:
-        ValueError: The model has no trainable parameter.
+    and with the mathematical kernel of attention, which alone can be differentiated twice. Its
+    parameters are read and written in place. `losses` gives (task,), or (task, sample) to be
+    averaged; Hessian-vector products take one fixed sample, `curvature_data`.
     """
 
     def __init__(

@@ -18,13 +18,7 @@ from ._points import Metrics
 class Names:
     """The names of tasks and metrics, as the rows 0, 1, … that wishes are computed with.
 
-    Args:
-        tasks: Names of the losses; None until `fix_tasks`.
-        metrics: The metrics, or None.
-
-    Raises:
-        TypeError: `metrics` is not a Metrics, a name is not a string, or a sense is not a bool.
-        ValueError: A name occurs twice, or there is not one sense per metric.
+    Tasks without names get theirs from `fix_tasks`.
     """
 
     def __init__(self, tasks: Sequence[str] | None, metrics: Metrics | None) -> None:
