@@ -1,7 +1,10 @@
 """Every method keeps the contract of `mtl_optim.testing`; a method joins by one line."""
 
+import inspect
+
 import pytest
 
+import mtl_optim
 from mtl_optim import (
     COSMOS,
     CRMOGM,
@@ -108,6 +111,28 @@ CASES = {
     "RescaledWeights(PCGrad)": Case(lambda K: RescaledWeights(PCGrad()), random=True),
     "UpdateEvery(CAGrad)": Case(lambda K: UpdateEvery(CAGrad(), steps=2)),
 }
+
+
+# Methods that `weights(losses, gramian)` alone does not describe, and why.
+EXEMPT = {
+    "Method": "the base of all kinds, with no weights",
+    "GradDrop": "combines the gradients themselves: it has no weights",
+    "ExcessMTL": "is shown the gradients by `track` before it has weights",
+}
+
+
+def test_every_public_method_has_a_case():
+    public = {name: getattr(mtl_optim, name) for name in mtl_optim.__all__}
+    methods = {
+        name
+        for name, found in public.items()
+        if inspect.isclass(found)
+        and issubclass(found, mtl_optim.Method)
+        and not inspect.isabstract(found)
+    }
+    covered = {name.split("(")[0] for name in CASES}
+    assert covered.isdisjoint(EXEMPT)
+    assert covered | EXEMPT.keys() == methods
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -51,9 +51,6 @@ def resolved(gramian: Tensor) -> bool:
     nor where the unit gradients are dependent up to float32 rounding: the smallest eigenvalue of
     their cosines is below 2¹² K ε. The check of K×K numbers costs microseconds; the exact products
     after it are the exception.
-
-    Args:
-        gramian: Gramian (task, task), float64, on the CPU.
     """
     G = gramian.numpy()
     least = _ROUNDINGS * len(G) * np.finfo(np.float32).eps
@@ -75,14 +72,8 @@ def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
     """Compute G = J Jᵀ for a Jacobian given as one sequence of blocks per task.
 
     The blocks pass in chunks through one buffer that stays in the cache, and the sums over chunks
-    are float64 whatever the products are.
-
-    Args:
-        jacobian: `jacobian[k][b]` is block b of the gradient of task k, of any shape; None is zero.
-        dtype: Of the products: float64, or float32 where `resolved` tells that it was enough.
-
-    Returns:
-        Gramian (task, task), float64, on the device of the first block.
+    are float64 whatever the products are. `jacobian[k][b]` is block b of the gradient of task k, of
+    any shape; None is zero. G (task, task) is float64, on the device of the first block.
     """
     return _products(jacobian, len(jacobian), dtype)
 

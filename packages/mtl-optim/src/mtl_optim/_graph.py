@@ -9,12 +9,7 @@ from ._gradients import Block
 
 
 def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) -> list[Tensor]:
-    """Find the leaf tensors that `backward` from `outputs` would give a gradient.
-
-    Args:
-        outputs: Tensors with a graph.
-        stop: Tensors behind which the search does not go; they are not returned.
-    """
+    """Find the leaves that `backward` from `outputs` reaches; not those at `stop` or behind it."""
     stop = list(stop)
     seen = {tensor.grad_fn for tensor in stop}
     not_wanted = {id(tensor) for tensor in stop}
@@ -41,10 +36,8 @@ class Cut:
     """While it lasts, gradients that arrive at tensors end there.
 
     `torch.autograd.grad` with respect to features and to parameters would follow the graph behind
-    the features too, where a parameter is reached on both ways, and count that way twice.
-
-    Args:
-        tensors: Where the graph is cut; a leaf has nothing behind it.
+    the features too, where a parameter is reached on both ways, and count that way twice. A leaf
+    has nothing behind it.
     """
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:

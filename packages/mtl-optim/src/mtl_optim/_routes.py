@@ -31,21 +31,13 @@ from ._step import Step
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """What every route gets from a call of `backward`.
+    """What every route gets from a call of `backward`."""
 
-    Attributes:
-        tasks: The losses.
-        second: The losses on the second batch, for a method that looks at two.
-        reduce: Averages a tensor over the processes.
-        scaled: Whether a gradient scaler looks for overflow: then it is no error here.
-        retain_graph: Whether the graph is kept for another backward.
-    """
-
-    tasks: TaskLosses
-    second: TaskLosses | None
-    reduce: Reduce | None
-    scaled: bool
-    retain_graph: bool
+    tasks: TaskLosses  # the losses
+    second: TaskLosses | None  # the losses on the second batch, for a method that looks at two
+    reduce: Reduce | None  # averages a tensor over the processes
+    scaled: bool  # whether a gradient scaler looks for overflow: then it is no error here
+    retain_graph: bool  # whether the graph is kept for another backward
 
     def values(self) -> Tensor:
         """Return the losses (task,), float64, on the CPU."""

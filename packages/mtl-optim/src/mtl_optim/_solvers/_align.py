@@ -11,10 +11,8 @@ def align(gramian: Array) -> tuple[Array, Array]:
     """Find the singular values σ > 0 (rank,) and vectors V (task, rank) with G = V σ² Vᵀ.
 
     Found on A S, where C = AᵀA and S holds the norms: small components keep the digits that a
-    decomposition of G loses by squaring. The rank is that of the cosines, whatever the norms.
-
-    Returns:
-        Values and vectors; of rank 0 where all gradients vanish.
+    decomposition of G loses by squaring. The rank is that of the cosines, whatever the norms;
+    it is 0 where all gradients vanish.
     """
     cosines, norms = unit_diagonal(gramian)
     moves = np.flatnonzero(norms > 0)

@@ -27,14 +27,7 @@ def ball_minimax(gramian: Array, losses: Array, radius: float) -> tuple[Array, A
     For a given support of y the level is the root of a quadratic: least-squares problems, which
     find the support, and roots alternate. A bracketed search takes over where they do not end.
 
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
-        losses: l (task,).
-        radius: u ≥ 0.
-
-    Returns:
-        The weights of the shortest solution, d = Jᵀ v (task,), v ≥ 0, and α (task,), α ≥ 0,
-        Σ α = 1.
+    The result is v ≥ 0 (task,), d = Jᵀ v the shortest solution, and α (task,) on the simplex.
 
     References:
         Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23, for the least-distance

@@ -42,11 +42,7 @@ def factor_of(cosines: Array, *, roundings: float = 16.0) -> Array:
     """Factor C = AᵀA, A (rank, task), for cosines C (task, task) of dependent gradients too.
 
     An eigenvalue that rounding alone can leave of a 0 is one: its root, 1e-8, would be a direction
-    that the gradients do not have.
-
-    Args:
-        cosines: C (task, task).
-        roundings: Eigenvalues up to so many K ε are 0.
+    that the gradients do not have. Those up to `roundings` K ε are 0.
     """
     triangle = cholesky(cosines)
     if triangle is not None:

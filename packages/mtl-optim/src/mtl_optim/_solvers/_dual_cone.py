@@ -18,12 +18,7 @@ def project_onto_dual_cone(gramian: Array, combinations: Array) -> Array:
     ‖Jᵀ (u + v)‖². With G = S C S and C = AᵀA that is a non-negative least squares in S v on the
     factor A, whatever the norms.
 
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
-        combinations: Rows u (row, task) of the combinations Jᵀ u to project.
-
-    Returns:
-        Weights u + v (row, task); 0 where a gradient vanishes.
+    The rows of `combinations` are u, those of the result u + v, 0 where a gradient vanishes.
     """
     cosines, norms = unit_diagonal(gramian)
     moves = norms > 0

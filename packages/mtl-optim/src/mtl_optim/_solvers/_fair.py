@@ -14,15 +14,10 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
 
     It is the stationarity of the strictly convex ½ wᵀ G w − Σ ∫ w^(−p). With G = S C S the unknown
     is β, w_k = β_k s_k^(−2/(1+p)), so that each task alone has β = 1; Newton steps in β, bounded
-    by half of it and halved while the potential rises.
+    by half of it and halved while the potential rises. α = 1 is the Nash bargain.
 
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
-        alpha: α > 0; 1 is the Nash bargain.
-
-    Returns:
-        w (task,), resolved for norms within six decades (any, at α = 1). A task whose gradient
-        vanishes has 0, and so have all where no direction serves all, up to rounding.
+    w (task,) is resolved for norms within six decades (any, at α = 1). A task whose gradient
+    vanishes has 0, and so have all where no direction serves all, up to rounding.
     """
     cosines, norms = unit_diagonal(gramian)
     w = np.zeros(len(norms))

@@ -16,13 +16,8 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
     factor of C. The largest entry of a keeps aᵀ u in [1/2, 1], so that no norm ratio and no rank
     makes the system ill-scaled. Two gradients have a closed form (Désidéri, 2012).
 
-    Args:
-        gramian: G (task, task), positive semi-definite up to rounding.
-        normal: n (task,), n ≥ 0 and not 0; None is 1.
-
-    Returns:
-        w (task,), w ≥ 0, scaled to Σ w = 1 whatever n is. Where gradients of tasks with n > 0
-        vanish, w is uniform on those tasks: the least norm is 0 and theirs.
+    n (task,) ≥ 0 is not 0, and w (task,) is scaled to Σ w = 1 whatever n is. Where gradients of
+    tasks with n > 0 vanish, w is uniform on those tasks: the least norm is 0 and theirs.
     """
     if len(gramian) == 2 and normal is None:
         one, other = gramian.diagonal().tolist()

@@ -12,12 +12,7 @@ def nnls(matrix: Array, target: Array) -> Array:
     An active-set method (Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23):
     exact up to rounding and finite, since no set of active constraints comes back.
 
-    Args:
-        matrix: A (row, column).
-        target: b (row,).
-
-    Raises:
-        RuntimeError: Rounding made the method cycle: more than 50 passes per column.
+    Where rounding makes it cycle, more than 50 passes per column, it raises RuntimeError.
     """
     solution, _ = optimize.nnls(matrix, target, maxiter=50 * matrix.shape[1])
     return np.asarray(solution, dtype=np.float64)

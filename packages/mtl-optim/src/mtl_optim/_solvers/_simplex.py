@@ -8,9 +8,6 @@ from .._checks import Array
 def project_onto_simplex(vector: Array) -> Array:
     """Find the nearest point of {x ≥ 0, Σ x = 1}: max(v − τ, 0) with the τ that makes the sum 1.
 
-    Args:
-        vector: v (task,).
-
     References:
         Held, Wolfe and Crowder, Validation of subgradient optimization, Mathematical Programming 6,
         1974.

@@ -12,18 +12,11 @@ from .wishes import Names
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What every computation of a navigation needs.
+    """What every computation of a navigation needs."""
 
-    Attributes:
-        objective: The losses.
-        measure: Measures the metrics at θ (param,); None without metrics.
-        names: Names of tasks and metrics.
-        settings: How to compute.
-        tell: Is told what is being computed.
-    """
-
-    objective: Objective
+    objective: Objective  # the losses
+    # measures the metrics at θ (param,); None without metrics
     measure: Callable[[Tensor], Values] | None
-    names: Names
-    settings: Settings
-    tell: Callable[[str], None]
+    names: Names  # names of tasks and metrics
+    settings: Settings  # how to compute
+    tell: Callable[[str], None]  # is told what is being computed

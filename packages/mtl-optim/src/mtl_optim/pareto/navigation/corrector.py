@@ -18,42 +18,25 @@ _INACTIVE = 1e-9  # a multiplier below this share of the largest is 0
 
 @dataclass(frozen=True, eq=False)
 class Aim:
-    """Where the corrector should end, and how well: least τ with ℓ ≤ target + τ u.
+    """Where the corrector should end, and how well: least τ with ℓ ≤ target + τ u."""
 
-    Attributes:
-        target: ℓ (task,), scaled.
-        free: u (task,).
-        accuracy: Distance from the line target + τ u to reach, in scaled losses.
-        tolerance: Relative KKT residual to reach.
-        corrections: Most steps.
-    """
-
-    target: Tensor
-    free: Tensor
-    accuracy: float
-    tolerance: float
-    corrections: int
+    target: Tensor  # ℓ (task,), scaled
+    free: Tensor  # u (task,)
+    accuracy: float  # distance from the line target + τ u to reach, in scaled losses
+    tolerance: float  # relative KKT residual to reach
+    corrections: int  # most steps
 
 
 @dataclass(frozen=True, eq=False)
 class Corrected:
-    """Where the corrector ended.
+    """Where the corrector ended."""
 
-    Attributes:
-        here: Losses and gradients there.
-        at: The frame there, for the free direction that was used.
-        radius: Trust radius to begin with next time.
-        missed: Largest distance (a scaled loss) from the target, but for the free direction.
-        reached: Whether it reached the target and the tolerance.
-        ended: Whether the front ended before the target: a multiplier vanished within its cap.
-    """
-
-    here: Expansion
-    at: Frame
-    radius: float
-    missed: float
-    reached: bool
-    ended: bool
+    here: Expansion  # losses and gradients there
+    at: Frame  # the frame there, for the free direction that was used
+    radius: float  # trust radius to begin with next time
+    missed: float  # largest distance (a scaled loss) from the target, but for the free direction
+    reached: bool  # whether it reached the target and the tolerance
+    ended: bool  # whether the front ended before the target: a multiplier vanished within its cap
 
 
 def correct(context: Context, here: Expansion, aim: Aim, radius: float) -> Corrected:
@@ -67,14 +50,7 @@ def correct(context: Context, here: Expansion, aim: Aim, radius: float) -> Corre
     vanishes is released: the front ends there. Where the KKT residual is small already, the step is
     Q c alone, which costs no products.
 
-    Args:
-        context: What every computation needs.
-        here: Losses and gradients at the start.
-        aim: Where to end.
-        radius: Trust radius of the first step.
-
-    Returns:
-        The place reached, which is the start if no step was better.
+    The place reached is the start if no step was better.
 
     References:
         Das and Dennis, Normal-Boundary Intersection, SIAM J. Optim. 8(3), 1998; Nocedal and Wright,

@@ -16,17 +16,11 @@ End = Literal["solved", "iterations", "negative curvature", "radius"]
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """What the conjugate gradients found.
+    """What the conjugate gradients found."""
 
-    Attributes:
-        w: (param,), in the null space of Qᵀ.
-        Hw: H w (param,), which comes along for free.
-        end: Why they stopped.
-    """
-
-    w: Tensor
-    Hw: Tensor
-    end: End
+    w: Tensor  # (param,), in the null space of Qᵀ
+    Hw: Tensor  # H w (param,), which comes along for free
+    end: End  # why they stopped
 
 
 def told(product: Product, tell: Callable[[str], None], what: str, most: int) -> Product:
@@ -61,14 +55,9 @@ def solve_across(
     direction of negative curvature ends them, and so does the trust radius, as in Steihaug's
     method: both leave the best step so far.
 
-    Args:
-        product: v ↦ H v.
-        rhs: b (param,).
-        Q: Orthonormal columns (param, direction) that span the gradient differences.
-        settings: `damping` is λ in units of the curvature bᵀ H b / bᵀ b along P b; `iterations` and
-            the relative `residual` end the solve.
-        radius: Most ‖w‖.
-        enough: Residual, not relative, at which to stop as well.
+    The columns of Q (param, direction) are orthonormal and span the gradient differences. The
+    `damping` is λ in units of the curvature bᵀ H b / bᵀ b along P b. The solve ends after
+    `iterations`, at the relative `residual`, at the residual `enough`, or at ‖w‖ = `radius`.
 
     References:
         Steihaug, The conjugate gradient method and trust regions in large scale optimization,

@@ -19,40 +19,24 @@ _LEVEL = 1e-6  # αᵀ u below which the front is not met along u
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """What was measured at a point.
+    """What was measured at a point."""
 
-    Attributes:
-        here: θ, the scaled losses and their gradients.
-        metrics: The metrics, with their samples, or None.
-        at: The frame.
-    """
-
-    here: Expansion
-    metrics: Values | None
-    at: Frame
+    here: Expansion  # θ, the scaled losses and their gradients
+    metrics: Values | None  # the metrics, with their samples, or None
+    at: Frame  # the frame
 
 
 @dataclass(frozen=True, eq=False)
 class LocalModel:
-    """A place, its tangents, and how losses and metrics change along them.
+    """A place, its tangents, and how losses and metrics change along them."""
 
-    Attributes:
-        context: What every computation needs.
-        place: What was measured.
-        front: The tangents.
-        losses: Slopes of the scaled losses, for their noise; None without samples.
-        metrics: Slopes of the metrics, or None.
-        scales: s (task,), units of the scaled losses.
-        cost: What solving took.
-    """
-
-    context: Context
-    place: Place
-    front: Tangents
-    losses: Slopes | None
-    metrics: Slopes | None
-    scales: Tensor
-    cost: Cost
+    context: Context  # what every computation needs
+    place: Place  # what was measured
+    front: Tangents  # the tangents
+    losses: Slopes | None  # slopes of the scaled losses, for their noise; None without samples
+    metrics: Slopes | None  # slopes of the metrics, or None
+    scales: Tensor  # s (task,), units of the scaled losses
+    cost: Cost  # what solving took
 
     @classmethod
     def explore(cls, context: Context, place: Place, near: Tensor | None) -> Self:

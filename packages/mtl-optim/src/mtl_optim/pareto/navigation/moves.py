@@ -22,36 +22,22 @@ _HERE = 0.01  # of a move: not worth a step
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """A move along the front.
+    """A move along the front."""
 
-    Attributes:
-        z: Coordinates (direction,) in the tangents.
-        share: Of the wish, in [0, 1].
-        free: (task,): the direction in loss space that stays free when the move is corrected.
-        messages: What there is to know.
-    """
-
-    z: Tensor
-    share: float
-    free: Tensor
-    messages: tuple[str, ...] = ()
+    z: Tensor  # coordinates (direction,) in the tangents
+    share: float  # of the wish, in [0, 1]
+    free: Tensor  # (task,): the direction in loss space that stays free when the move is corrected
+    messages: tuple[str, ...] = ()  # what there is to know
 
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """What wishes may name, and how it changes along the front.
+    """What wishes may name, and how it changes along the front."""
 
-    Attributes:
-        names: One per row: the tasks, then the metrics.
-        slopes: (row, direction): change per unit of z, in the row's own unit.
-        signs: (row,): 1 where larger is worse, −1 where it is better.
-        scales: (row,): a unit to compare rows by.
-    """
-
-    names: tuple[str, ...]
-    slopes: Tensor
-    signs: Tensor
-    scales: Tensor
+    names: tuple[str, ...]  # one per row: the tasks, then the metrics
+    slopes: Tensor  # (row, direction): change per unit of z, in the row's own unit
+    signs: Tensor  # (row,): 1 where larger is worse, −1 where it is better
+    scales: Tensor  # (row,): a unit to compare rows by
 
     def worse(self) -> Array:
         """Return how much worse each row becomes (row, direction), in its own unit."""
@@ -60,17 +46,11 @@ class Terms:
 
 @dataclass(frozen=True, eq=False)
 class Ahead:
-    """The front that lies ahead of a point.
+    """The front that lies ahead of a point."""
 
-    Attributes:
-        front: The tangents.
-        alpha: α (task,).
-        largest: Most change of a scaled loss in one move.
-    """
-
-    front: Tangents
-    alpha: Tensor
-    largest: float
+    front: Tangents  # the tangents
+    alpha: Tensor  # α (task,)
+    largest: float  # most change of a scaled loss in one move
 
     def limited(self, move: Move) -> Move:
         """Limit a move to the largest step, and to where the front ends."""
@@ -99,12 +79,7 @@ def trade(
 
     where a_j is the wanted amount and then σ ≤ 1, or the row's scale and σ is free. Among the moves
     that reach the best σ, the one is taken by which the other tasks lose least.
-
-    Args:
-        terms: What can be named.
-        ahead: The front.
-        improve: Wanted amount by row, or None for as much as possible.
-        caps: What may be given up by row; 0 protects it.
+    A cap of 0 protects its row.
     """
     front, largest = ahead.front, ahead.largest
     tasks, directions = front.B.shape
@@ -189,14 +164,7 @@ def along(ahead: Ahead, direction: Tensor) -> Move:
 def toward(ahead: Ahead, losses: Tensor, ray: Tensor, ideal: Tensor) -> Move:
     """Move to where the front's tangent plane meets a ray: αᵀ(z + τ q − ℓ) = 0.
 
-    Args:
-        ahead: The front.
-        losses: ℓ (task,), scaled.
-        ray: q (task,), scaled.
-        ideal: z (task,), scaled.
-
-    Returns:
-        The move. `share` is how much of the way to the ray it goes.
+    Losses ℓ, ray q and ideal point z are (task,), scaled; the share is of the way to the ray.
     """
     tau = (ahead.alpha @ (losses - ideal)) / (ahead.alpha @ ray)
     wanted = ideal + tau * ray - losses

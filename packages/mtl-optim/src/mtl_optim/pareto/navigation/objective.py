@@ -21,47 +21,29 @@ Product = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Losses or metrics at a place.
+    """Losses or metrics at a place."""
 
-    Attributes:
-        means: (row,), float64, on the CPU.
-        samples: (row, sample) that they are the means of, or None; NaN where there is no value.
-    """
-
-    means: Tensor
+    means: Tensor  # (row,), float64, on the CPU
+    # (row, sample) that they are the means of, or None; NaN where there is no value
     samples: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """The losses to first order at a place.
+    """The losses to first order at a place."""
 
-    Attributes:
-        theta: θ (param,).
-        losses: ℓ, scaled, with their samples.
-        J: Their Jacobian (task, param), in the dtype of θ.
-    """
-
-    theta: Tensor
-    losses: Values
-    J: Tensor
+    theta: Tensor  # θ (param,)
+    losses: Values  # ℓ, scaled, with their samples
+    J: Tensor  # their Jacobian (task, param), in the dtype of θ
 
 
 class Objective:
     """θ ↦ ℓ(θ) = L(θ) / s and its derivatives, for the trainable parameters θ of a model.
 
     The model is evaluated in eval mode, so that dropout is off and batch norm keeps its statistics,
-    and with the mathematical kernel of attention, which alone can be differentiated twice.
-
-    Args:
-        model: Any module; its parameters are read and written in place.
-        losses: Takes the model and the data; gives (task,), or (task, sample) to be averaged.
-        data: What `losses` takes.
-        curvature_data: What `losses` takes for Hessian-vector products: one fixed sample.
-        second_order: Whether there are Hessian-vector products.
-
-    Raises:
-        ValueError: The model has no trainable parameter.
+    and with the mathematical kernel of attention, which alone can be differentiated twice. Its
+    parameters are read and written in place. `losses` gives (task,), or (task, sample) to be
+    averaged; Hessian-vector products take one fixed sample, `curvature_data`.
     """
 
     def __init__(
@@ -131,11 +113,7 @@ class Objective:
         }
 
     def begin(self, theta: Tensor) -> int:
-        """Take the losses at θ as the units s from now on, if all are positive.
-
-        Returns:
-            The number of losses.
-        """
+        """Take the losses at θ as the units s, if all are positive; return how many there are."""
         before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         self.scales = torch.ones(1, dtype=torch.float64)
         losses = self.losses(theta).means
@@ -149,12 +127,7 @@ class Objective:
         return len(losses)
 
     def losses(self, theta: Tensor, *, finite: bool = True) -> Values:
-        """Compute the scaled losses at θ, without gradients.
-
-        Args:
-            theta: θ (param,).
-            finite: Whether losses that are not finite are an error.
-        """
+        """Compute the scaled losses at θ, without gradients; not finite is an error by default."""
         self.write(theta)
         self.cost += Cost(forwards=1)
         with torch.no_grad(), evaluating(self.model):

@@ -13,17 +13,11 @@ from .sampling import paired_errors, standard_errors
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Where a step began.
+    """Where a step began."""
 
-    Attributes:
-        point: The record of that place.
-        place: What was measured there.
-        preview: What the step was taken for.
-    """
-
-    point: Point
-    place: Place
-    preview: Preview
+    point: Point  # the record of that place
+    place: Place  # what was measured there
+    preview: Preview  # what the step was taken for
 
 
 def record(

@@ -43,19 +43,13 @@ def measure_metrics(objective: Objective, metrics: Metrics, data: Any, theta: Te
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """How rows change along the tangents, from one step to either side along each.
+    """How rows change along the tangents, from one step to either side along each."""
 
-    Attributes:
-        slopes: (row, direction): change per unit of z.
-        bend: (row, direction): half the second difference over the reach: what is not linear.
-        covariance: (row, direction, direction) of the slopes, over the samples; None without them.
-        reach: (direction,): the steps.
-    """
-
-    slopes: Tensor
-    bend: Tensor
+    slopes: Tensor  # (row, direction): change per unit of z
+    bend: Tensor  # (row, direction): half the second difference over the reach: what is not linear
+    # (row, direction, direction) of the slopes, over the samples; None without them
     covariance: Tensor | None
-    reach: Tensor
+    reach: Tensor  # (direction,): the steps
 
     def model_error(self, z: Tensor) -> Tensor:
         """Return what a move z adds that is not linear (row,)."""
@@ -64,11 +58,8 @@ class Slopes:
     def noise(self, z: Tensor, *, jumps: bool) -> Tensor:
         """Compute the standard errors (row,) of the change that a move z brings; 0 without samples.
 
-        Args:
-            z: The move.
-            jumps: Whether the rows change by jumps, as ranks do: then over a share t < 1 of the
-                reach the changes of single samples are as rare as t, and their standard error falls
-                with √t rather than t.
+        Where the rows change by jumps, as ranks do, the changes of single samples over a share
+        t < 1 of the reach are as rare as t: their standard error falls with √t rather than t.
         """
         if self.covariance is None:
             return torch.zeros(len(self.slopes), dtype=torch.float64)
@@ -82,15 +73,7 @@ def measure_slopes(
 ) -> Slopes:
     """Measure the slopes of rows along the front.
 
-    Args:
-        measure: The rows at given parameters.
-        theta: θ (param,) of the point.
-        here: The rows there.
-        front: The tangents.
-        step: Largest change of a scaled loss over which to measure.
-
-    Returns:
-        The slopes, from 2 evaluations per direction.
+    There are 2 evaluations per direction, where a scaled loss changes by `step` at most.
     """
     reach = step / front.B.abs().max(dim=0).values.clamp_min(1e-300)
     slopes, bends, samples = [], [], []

@@ -85,9 +85,7 @@ def predict(
     The step is halved until the losses change as they should, to half of that change; what the
     second order makes of it is then taken back to the target along the front. The first-order step
     is tried where the tangent leaves a KKT residual above the tolerance.
-
-    Returns:
-        The place, and whether the first-order step led there.
+    Return the place, and whether the first-order step led there.
     """
     theta, at, z = model.place.here.theta, model.place.at, preview.coordinates
     aimed, wanted = frame(model.place.here, preview.free), model.front.B @ z

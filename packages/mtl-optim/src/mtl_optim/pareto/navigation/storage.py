@@ -224,11 +224,7 @@ def _checked(path: Path, digest: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then rename it: a kill leaves the older file or none.
-
-    This is the package's only atomic write, and its own: the packages of this repository that do
-    not know one another share no code.
-    """
+    """Write a file beside its place, then rename it: a kill leaves the older file or none."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:

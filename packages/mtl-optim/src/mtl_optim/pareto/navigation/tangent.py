@@ -17,27 +17,16 @@ _RANK = 1e-7  # singular values below this share of the largest are dependent gr
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """First derivatives at a point, split into along and across the front.
+    """First derivatives at a point, split into along and across the front."""
 
-    Attributes:
-        losses: ℓ (task,), scaled, float64.
-        J: Jacobian (task, param) of ℓ.
-        alpha: α (task,) on the simplex, float64.
-        residual: r = Jᵀ α (param,).
-        kkt: min_{β ∈ Δ} ‖Jᵀβ‖ / max_k ‖g_k‖.
-        D: Orthonormal columns (task, constraint), float64: Dᵀ ℓ is what is constrained.
-        Q: Orthonormal columns (param, direction) that span the gradients' differences.
-        inverse: (direction, task), float64: c = inverse d gives J Q c = d, up to the free
-            direction.
-    """
-
-    losses: Tensor
-    J: Tensor
-    alpha: Tensor
-    residual: Tensor
-    kkt: float
-    D: Tensor
-    Q: Tensor
+    losses: Tensor  # ℓ (task,), scaled, float64
+    J: Tensor  # Jacobian (task, param) of ℓ
+    alpha: Tensor  # α (task,) on the simplex, float64
+    residual: Tensor  # r = Jᵀ α (param,)
+    kkt: float  # min_{β ∈ Δ} ‖Jᵀβ‖ / max_k ‖g_k‖
+    D: Tensor  # orthonormal columns (task, constraint), float64: Dᵀ ℓ is what is constrained
+    Q: Tensor  # orthonormal columns (param, direction) that span the gradients' differences
+    # (direction, task), float64: c = inverse d gives J Q c = d, up to the free direction
     inverse: Tensor
 
 
@@ -49,14 +38,9 @@ def frame(here: Expansion, free: Tensor | None = None, released: Tensor | None =
     orthonormal basis of what is constrained, A = Dᵀ J = U S Qᵀ: Q spans the changes of parameters
     that change it, and c = S⁻¹ Uᵀ Dᵀ d.
 
-    Args:
-        here: Losses and gradients there.
-        free: u (task,); None is (1, …, 1), so that Q spans the differences of the gradients. The
-            least-norm r is orthogonal to these.
-        released: Mask (task,) of the tasks that are not constrained; None constrains all.
-
-    Returns:
-        The frame. Dependent gradients leave Q with fewer columns.
+    Without `free`, u is (1, …, 1): Q spans the differences of the gradients, and the least-norm r
+    is orthogonal to these. Dependent gradients leave Q with fewer columns. `released` is the mask
+    (task,) of the tasks that are not constrained.
     """
     losses, J = here.losses.means, here.J
     wide = J.double()
@@ -80,19 +64,12 @@ def frame(here: Expansion, free: Tensor | None = None, released: Tensor | None =
 
 @dataclass(frozen=True, eq=False)
 class Tangents:
-    """One tangent per direction along the front; a move is V z. All but V are float64, on the CPU.
+    """One tangent per direction along the front; a move is V z. All but V: float64, on the CPU."""
 
-    Attributes:
-        V: (param, direction): the change of parameters, with its part across the front.
-        B: J V (task, direction): the change of the scaled losses.
-        M: Vᵀ H V (direction, direction): the second derivative of αᵀ ℓ along the front.
-        dalpha: (task, direction): the change of α.
-    """
-
-    V: Tensor
-    B: Tensor
-    M: Tensor
-    dalpha: Tensor
+    V: Tensor  # (param, direction): the change of parameters, with its part across the front
+    B: Tensor  # J V (task, direction): the change of the scaled losses
+    M: Tensor  # Vᵀ H V (direction, direction): the second derivative of αᵀ ℓ along the front
+    dalpha: Tensor  # (task, direction): the change of α
 
     @property
     def directions(self) -> int:
@@ -117,13 +94,6 @@ def tangents(
     A tangent need not be better than the point: over a typical step the part of P H v that is left
     may add half as much to the KKT residual as is there. Where the tangents of a point nearby are
     known, their part across the front is where the solve starts, with half of the iterations.
-
-    Args:
-        at: The frame at the point.
-        product: v ↦ H v.
-        settings: As `solve_across`; `probe` is the change of a loss in a typical step.
-        near: V (param, direction) of a point nearby, or None.
-        tell: Is told what is being solved for.
 
     Raises:
         NavigationError: A product is not finite.

@@ -18,13 +18,7 @@ from ._points import Metrics
 class Names:
     """The names of tasks and metrics, as the rows 0, 1, … that wishes are computed with.
 
-    Args:
-        tasks: Names of the losses; None until `fix_tasks`.
-        metrics: The metrics, or None.
-
-    Raises:
-        TypeError: `metrics` is not a Metrics, a name is not a string, or a sense is not a bool.
-        ValueError: A name occurs twice, or there is not one sense per metric.
+    Tasks without names get theirs from `fix_tasks`.
     """
 
     def __init__(self, tasks: Sequence[str] | None, metrics: Metrics | None) -> None:
@@ -78,23 +72,15 @@ class Names:
 
 @dataclass(frozen=True, eq=False)
 class Wish:
-    """A checked wish, in rows; one of `improve`, `change`, `direction` and `toward` is set.
+    """A checked wish, in rows; one of `improve`, `change`, `direction` and `toward` is set."""
 
-    Attributes:
-        given: The wish as it was given, in JSON's types.
-        improve: Wanted amount by row; None is as much as possible.
-        caps: Most that may be lost, by row.
-        change: Changes by row.
-        direction: (task,), unscaled.
-        toward: (task,), unscaled.
-    """
-
-    given: dict[str, Any]
+    given: dict[str, Any]  # the wish as it was given, in JSON's types
+    # wanted amount by row; None is as much as possible
     improve: Mapping[int, float | None] | None = None
-    caps: Mapping[int, float] | None = None
-    change: Mapping[int, float] | None = None
-    direction: Tensor | None = None
-    toward: Tensor | None = None
+    caps: Mapping[int, float] | None = None  # most that may be lost, by row
+    change: Mapping[int, float] | None = None  # changes by row
+    direction: Tensor | None = None  # (task,), unscaled
+    toward: Tensor | None = None  # (task,), unscaled
 
 
 def as_wish(
