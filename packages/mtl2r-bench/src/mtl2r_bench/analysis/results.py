@@ -121,7 +121,7 @@ def collect(folder: StudyFolder) -> list[Result]:
 
 
 def _order(run: Result) -> tuple[Any, ...]:
-    """The sort key of `collect`."""
+    """Return the sort key of `collect`."""
     numbers = run.position or 0.0, run.fold or 0, run.seed
     return run.tasks, run.method, run.preference or (), *numbers
 
