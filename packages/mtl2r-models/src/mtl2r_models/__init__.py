@@ -1,38 +1,8 @@
 """Rankers over lists, and checkpoints that carry their feature transforms."""
 
+from . import networks, ranker
 from .__about__ import __version__
-from .networks import (
-    ARCHITECTURES,
-    Argument,
-    LatentCross,
-    ListTransformer,
-    MLPScorer,
-    Network,
-    NetworkOptions,
-    PreferenceConditioned,
-    Scorer,
-    SetTransformer,
-    arguments,
-    stratified_preferences,
-)
-from .ranker import Ranker, Ranking, export_onnx, export_program
+from .networks import *  # noqa: F403  its `__all__` is the index of the networks
+from .ranker import *  # noqa: F403
 
-__all__ = [
-    "ARCHITECTURES",
-    "Argument",
-    "LatentCross",
-    "ListTransformer",
-    "MLPScorer",
-    "Network",
-    "NetworkOptions",
-    "PreferenceConditioned",
-    "Ranker",
-    "Ranking",
-    "Scorer",
-    "SetTransformer",
-    "__version__",
-    "arguments",
-    "export_onnx",
-    "export_program",
-    "stratified_preferences",
-]
+__all__ = [*networks.__all__, *ranker.__all__, "__version__"]

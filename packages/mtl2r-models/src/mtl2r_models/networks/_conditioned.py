@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..checks import as_options, check_number, check_sizes, nearest
+from . import CLASSES
 from ._network import Network
 from ._scorer import Scorer
-from ._table import CLASSES
 
 _SUM_TOLERANCE = 1e-4
 
