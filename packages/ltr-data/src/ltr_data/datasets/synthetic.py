@@ -42,14 +42,19 @@ from .._checks import check_at_least
 from .._table import RankingTable
 from ._synthetic_model import (
     CORRELATION,
+    FAMILIES,
     NUM_FACTORS,
     NUM_LABEL_COLUMNS,
+    RELEVANCE_SHARES,
+    TASKS,
     draw_documents,
     feature_columns,
     label_columns,
     square_root,
     utility_quantiles,
 )
+
+__all__ = ["CORRELATION", "FAMILIES", "RELEVANCE_SHARES", "TASKS", "generate", "splits"]
 
 _MIN_FEATURES = 2 * NUM_FACTORS + NUM_LABEL_COLUMNS
 _LENGTH_SHAPE = 2.6
