@@ -63,12 +63,18 @@ def check_tensor(name: str, value: object) -> None:
         raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
 
 
-def as_options(name: str, value: object) -> dict[str, Any]:
-    """Return a copy of a dict of options.
+def check_mask(mask: Tensor, features: Tensor) -> None:
+    """Raise unless it is the mask of a batch of lists."""
+    if mask.dtype != torch.bool:
+        raise TypeError(f"`mask` must be bool, True at a document, got {mask.dtype}")
+    if mask.shape != features.shape[:2]:
+        raise ValueError(
+            f"`mask` must be (batch, list) = {tuple(features.shape[:2])}, got {tuple(mask.shape)}"
+        )
 
-    Raises:
-        TypeError: For anything else.
-    """
+
+def as_options(name: str, value: object) -> dict[str, Any]:
+    """Return a copy of a dict of options; raise TypeError for anything else."""
     if not isinstance(value, Mapping):
         raise TypeError(f"`{name}` must be a dict of options, got {_shown(value)}")
     return dict(value)

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from ..checks import as_options, check_tensor
+from ..checks import as_options, check_mask, check_tensor
 from ..feature_layers import FeatureLayer, FeatureLayers
 from ..layers import Head, MemberHead, Members, make_head
 from ._arguments import arguments
@@ -80,7 +80,7 @@ class Network(Scorer):
             self.head = MemberHead(self.width, self.num_tasks, members, experts)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases.
+        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zero the biases.
 
         All that was trained is lost; what was fitted to documents stays.
         """
@@ -128,18 +128,12 @@ class Network(Scorer):
             self._check_type(features)
         if mask is not None:
             check_tensor("mask", mask)
-        if mask is not None and mask.dtype != torch.bool:
-            raise TypeError(f"`mask` must be bool, True at a document, got {mask.dtype}")
-        if mask is not None and mask.shape != features.shape[:2]:
-            raise ValueError(
-                f"`mask` must be (batch, list) = {tuple(features.shape[:2])}, "
-                f"got {tuple(mask.shape)}"
-            )
-        if mask is not None and _all_documents(mask):
-            mask = None
-        if mask is not None:
-            # A masked key has the weight 0, but 0 times NaN is NaN.
-            features = features.masked_fill(~mask[..., None], 0.0)
+            check_mask(mask, features)
+            if _all_documents(mask):
+                mask = None
+            else:
+                # A masked key has the weight 0, but 0 times NaN is NaN.
+                features = features.masked_fill(~mask[..., None], 0.0)
         inputs = self.inputs(features)
         if self.members is None:
             return self._hidden(inputs, mask)

@@ -1,12 +1,12 @@
 """The model card of a saved ranker."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from ltr_data import FeatureTransform
+from typing import TYPE_CHECKING, Any
 
 from ..networks import Scorer
-from ._columns import Columns
+
+if TYPE_CHECKING:
+    from ._ranker import Ranker
 
 _EXAMPLE = """```python
 import numpy as np
@@ -18,30 +18,16 @@ scores, order = ranker.rank(documents)
 ```"""
 
 
-def model_card(
-    model: Scorer,
-    *,
-    transform: FeatureTransform | None,
-    columns: Columns,
-    tasks: Sequence[str],
-    metadata: Mapping[str, Any],
-) -> str:
-    """Return the text of README.md, in Markdown, with the header that model hubs read.
-
-    Args:
-        model: The network.
-        transform: The feature transform, or None.
-        columns: The inputs.
-        tasks: The tasks that it was trained on.
-        metadata: Each entry becomes a section, a table if it has rows, e.g. metrics by task.
-    """
+def model_card(model: Scorer, ranker: "Ranker") -> str:
+    """Return the text of README.md, in Markdown, with the header that model hubs read."""
+    transform, columns = ranker.transform, ranker.columns
     parameters = sum(parameter.numel() for parameter in model.parameters())
     score = "one score per task" if model.num_tasks else "one score for all tasks"
     facts = {
         "Architecture": type(model).__name__,
         "Parameters": f"{parameters:,}",
         "Scores": score,
-        "Tasks": ", ".join(tasks) or "not named",
+        "Tasks": ", ".join(ranker.tasks) or "not named",
         "Inputs": str(columns),
         "Transform": "none" if transform is None else _inline(_settings(transform.config())),
     }
@@ -64,7 +50,7 @@ def model_card(
         "",
         _block(model.config()),
     ]
-    for name, value in metadata.items():
+    for name, value in ranker.metadata.items():
         parts += [f"## {_title(name)}", "", _block(value)]
     if columns.feature_names:
         named = zip(columns.feature_ids, columns.feature_names, strict=True)
