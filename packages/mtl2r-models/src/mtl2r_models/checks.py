@@ -99,12 +99,7 @@ def check_options(kind: type, options: Iterable[str]) -> None:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the nearest known one, if any.
-
-    Examples:
-        >>> nearest("layer", ["hidden", "layers"])
-        "; did you mean 'layers'?"
-    """
+    """Return the end of a message about an unknown name: the nearest known one, if any."""
     near = difflib.get_close_matches(str(name), known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

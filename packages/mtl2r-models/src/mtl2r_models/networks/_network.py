@@ -68,7 +68,7 @@ class Network(Scorer):
         if experts is not None:
             as_options("experts", experts)
         super().__init__(num_features, num_tasks)
-        self.inputs = FeatureLayers(num_features, _layers(feature_layers))
+        self.inputs = FeatureLayers(num_features, feature_layers)
         self.members = Members(self.inputs.width, members) if members > 1 else None
 
     def _complete(self) -> None:
@@ -96,13 +96,15 @@ class Network(Scorer):
 
     def fit_features(self, features: Tensor) -> None:
         """Fit the feature layers to training documents, see `Scorer.fit_features`."""
-        check_tensor("features", features)
-        if features.dim() != 2 or features.shape[1] != self.num_features:
-            raise ValueError(
-                f"`features` must be (document, {self.num_features}), got {tuple(features.shape)}"
-            )
+        self._check_shape(features, "document")
         self._check_type(features)
         self.inputs.fit(features)
+
+    def _check_shape(self, features: Tensor, *axes: str) -> None:
+        check_tensor("features", features)
+        if features.dim() != len(axes) + 1 or features.shape[-1] != self.num_features:
+            shape = f"({', '.join(axes)}, {self.num_features})"
+            raise ValueError(f"`features` must be {shape}, got {tuple(features.shape)}")
 
     def _check_type(self, features: Tensor) -> None:
         wanted = next(self.parameters()).dtype
@@ -118,12 +120,7 @@ class Network(Scorer):
 
     def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return hidden states of the documents in their list, see `Scorer.encode`."""
-        check_tensor("features", features)
-        if features.dim() != 3 or features.shape[-1] != self.num_features:
-            raise ValueError(
-                f"`features` must be (batch, list, {self.num_features}), "
-                f"got {tuple(features.shape)}"
-            )
+        self._check_shape(features, "batch", "list")
         if not torch.is_autocast_enabled(features.device.type):
             self._check_type(features)
         if mask is not None:
@@ -148,15 +145,6 @@ class Network(Scorer):
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
         """Return the parameters of one task, or of all tasks, see `Scorer.task_parameters`."""
         return self.head.task_parameters(task)
-
-
-def _layers(configs: object) -> list[dict[str, Any]]:
-    """Return copies of the configs of feature layers."""
-    if isinstance(configs, str | Mapping) or not isinstance(configs, Sequence):
-        raise TypeError(
-            f"`feature_layers` must be a list of dicts, e.g. [{{'kind': 'noise'}}], got {configs!r}"
-        )
-    return [as_options(f"feature_layers[{i}]", layer) for i, layer in enumerate(configs)]
 
 
 def _all_documents(mask: Tensor) -> bool:

@@ -20,7 +20,9 @@ scores, order = ranker.rank(documents)
 
 def model_card(model: Scorer, ranker: "Ranker") -> str:
     """Return the text of README.md, in Markdown, with the header that model hubs read."""
-    transform, columns = ranker.transform, ranker.columns
+    columns, transform = ranker.columns, ranker.transform
+    settings = {} if transform is None else transform.config()
+    settings = {name: value for name, value in settings.items() if name != "feature_ids"}
     parameters = sum(parameter.numel() for parameter in model.parameters())
     score = "one score per task" if model.num_tasks else "one score for all tasks"
     facts = {
@@ -29,7 +31,7 @@ def model_card(model: Scorer, ranker: "Ranker") -> str:
         "Scores": score,
         "Tasks": ", ".join(ranker.tasks) or "not named",
         "Inputs": str(columns),
-        "Transform": "none" if transform is None else _inline(_settings(transform.config())),
+        "Transform": "none" if transform is None else _inline(settings),
     }
     parts = [
         "---",
@@ -51,20 +53,12 @@ def model_card(model: Scorer, ranker: "Ranker") -> str:
         _block(model.config()),
     ]
     for name, value in ranker.metadata.items():
-        parts += [f"## {_title(name)}", "", _block(value)]
+        title = _cell(name.replace("_", " "))
+        parts += [f"## {title[:1].upper()}{title[1:]}", "", _block(value)]
     if columns.feature_names:
         named = zip(columns.feature_ids, columns.feature_names, strict=True)
         parts += ["## Input names", "", _table(["column", "name"], named)]
     return "\n".join(parts).rstrip() + "\n"
-
-
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name != "feature_ids"}
-
-
-def _title(name: str) -> str:
-    text = _cell(name.replace("_", " "))
-    return text[:1].upper() + text[1:]
 
 
 def _block(value: object) -> str:

@@ -168,9 +168,8 @@ _ENTRIES: Mapping[str, type | tuple[type, ...]] = {
 
 def _check_free(folder: Path) -> None:
     """Raise if a folder has files that are not a ranker's: they would be lost."""
-    others = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
-    others = [name for name in others if name not in (CONFIG, WEIGHTS, CARD)]
-    if others:
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if others := sorted(found - {CONFIG, WEIGHTS, CARD}):
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise FileExistsError(
             f"{folder}: expected a new folder or a ranker's, found {others[0]}{more} in it"

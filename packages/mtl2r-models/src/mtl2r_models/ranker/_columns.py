@@ -76,12 +76,7 @@ def check_distinct(name: str, values: Sequence[int | str]) -> None:
 
 
 def describe(feature_ids: Sequence[int]) -> str:
-    """Return numbers of columns as text, with runs shortened.
-
-    Examples:
-        >>> describe((1, 2, 3, 5, 8, 9))
-        '1..3, 5, 8..9'
-    """
+    """Return numbers of columns as text, with runs shortened: ``1..3, 5, 8..9``."""
     runs: list[list[int]] = []
     for feature_id in feature_ids:
         if runs and feature_id == runs[-1][-1] + 1:
