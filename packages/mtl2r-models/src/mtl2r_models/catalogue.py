@@ -34,11 +34,7 @@ def catalogue() -> str:
 
 
 def written(page: str) -> str:
-    """Return a page with the block between its marks made new.
-
-    Raises:
-        ValueError: When the page lacks the marks.
-    """
+    """Return a page with the table between its marks, which it must have."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

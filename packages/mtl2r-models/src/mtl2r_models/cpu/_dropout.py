@@ -100,12 +100,9 @@ def _times_noise(
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor, probability: float, seed: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, probability: float, seed: int) -> Tensor:
+        ctx.probability, ctx.seed = probability, seed
         return _times_noise(x, Noise(probability, seed))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float, int], output: Tensor) -> None:
-        _, ctx.probability, ctx.seed = inputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
@@ -114,12 +111,9 @@ class _Dropout(torch.autograd.Function):
 
 class _AddedDropout(torch.autograd.Function):
     @staticmethod
-    def forward(residual: Tensor, x: Tensor, probability: float, seed: int) -> Tensor:
+    def forward(ctx: Any, residual: Tensor, x: Tensor, probability: float, seed: int) -> Tensor:
+        ctx.probability, ctx.seed = probability, seed
         return _times_noise(x, Noise(probability, seed), plus=residual)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float, int], output: Tensor) -> None:
-        _, _, ctx.probability, ctx.seed = inputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
