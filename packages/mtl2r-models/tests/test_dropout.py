@@ -222,3 +222,9 @@ def test_training_compiles_to_one_graph():
     assert not torch.equal(first, second)
     torch.set_rng_state(state)
     assert torch.equal(compiled(draw(2, 6, 5)), first)
+
+
+def test_a_seed_repeats_its_noise_and_the_mean_is_what_passes():
+    one, two = (Noise(0.5, seed=7).fill_(torch.empty(9)) for _ in range(2))
+    assert torch.equal(one, two)
+    assert round(float(Noise(0.3, seed=7).fill_(torch.empty(100_000)).mean()), 2) == 0.7

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from ltr_data import LogStandardize
 from mtl2r_models import ListTransformer, MLPScorer, Ranker
+from mtl2r_models.checks import nearest
+from mtl2r_models.ranker._columns import describe
 
 IDS = (1, 2, 3, 7)
 NAMES = ("bm25", "length", "clicks", "age")
@@ -247,3 +249,11 @@ def test_without_a_transform_the_features_are_the_inputs():
     with torch.no_grad():
         expected = model(torch.from_numpy(documents)[None])[0]
     torch.testing.assert_close(Ranker(model, feature_ids=IDS).scores(documents), expected)
+
+
+def test_numbers_of_columns_are_shown_as_runs():
+    assert describe((1, 2, 3, 5, 8, 9)) == "1..3, 5, 8..9"
+
+
+def test_the_nearest_known_name_ends_a_message():
+    assert nearest("layer", ["hidden", "layers"]) == "; did you mean 'layers'?"

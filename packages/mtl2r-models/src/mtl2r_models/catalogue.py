@@ -27,17 +27,14 @@ def catalogue() -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for name, kind in ARCHITECTURES.items():
-        cells = _line(kind, "Scores depend on"), _line(kind, "Time"), _first(kind)
+        first = (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
+        cells = _line(kind, "Scores depend on"), _line(kind, "Time"), first
         lines.append(f"| `{kind.__name__}` | `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def written(page: str) -> str:
-    """Return a page with the block between its marks made new.
-
-    Raises:
-        ValueError: When the page lacks the marks.
-    """
+    """Return a page with the table between its marks, which it must have."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -51,10 +48,6 @@ def _line(kind: type[Network], title: str) -> str:
     if not found:
         raise ValueError(f"the docstring of {kind.__name__} must have a line {title!r}, found none")
     return found[1]
-
-
-def _first(kind: type[Network]) -> str:
-    return (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
 
 
 if __name__ == "__main__":

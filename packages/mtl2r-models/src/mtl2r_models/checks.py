@@ -63,12 +63,18 @@ def check_tensor(name: str, value: object) -> None:
         raise TypeError(f"`{name}` must be a tensor, got {type(value).__name__}")
 
 
-def as_options(name: str, value: object) -> dict[str, Any]:
-    """Return a copy of a dict of options.
+def check_mask(mask: Tensor, features: Tensor) -> None:
+    """Raise unless it is the mask of a batch of lists."""
+    if mask.dtype != torch.bool:
+        raise TypeError(f"`mask` must be bool, True at a document, got {mask.dtype}")
+    if mask.shape != features.shape[:2]:
+        raise ValueError(
+            f"`mask` must be (batch, list) = {tuple(features.shape[:2])}, got {tuple(mask.shape)}"
+        )
 
-    Raises:
-        TypeError: For anything else.
-    """
+
+def as_options(name: str, value: object) -> dict[str, Any]:
+    """Return a copy of a dict of options; raise TypeError for anything else."""
     if not isinstance(value, Mapping):
         raise TypeError(f"`{name}` must be a dict of options, got {_shown(value)}")
     return dict(value)
@@ -93,12 +99,7 @@ def check_options(kind: type, options: Iterable[str]) -> None:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the nearest known one, if any.
-
-    Examples:
-        >>> nearest("layer", ["hidden", "layers"])
-        "; did you mean 'layers'?"
-    """
+    """Return the end of a message about an unknown name: the nearest known one, if any."""
     near = difflib.get_close_matches(str(name), known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -12,12 +12,4 @@ from ._feedforward import feedforward
 from ._plain import plain
 from ._products import linear
 
-__all__ = [
-    "add_dropout",
-    "attend",
-    "dropout",
-    "feedforward",
-    "linear",
-    "plain",
-    "relu_dropout",
-]
+__all__ = ["add_dropout", "attend", "dropout", "feedforward", "linear", "plain", "relu_dropout"]

@@ -14,6 +14,7 @@ from ._dropout import Noise
 from ._plain import apply, is_plain
 
 _BLOCK = 1 << 18  # attention weights at a time and thread: what the cache holds
+_Parts = tuple[Tensor, Tensor, Tensor]
 
 
 def attend(
@@ -35,7 +36,8 @@ def attend(
         (batch, n, head, width).
     """
     query, key, value = _unpack(first, second)
-    if _is_attended_here(query, key):
+    fast = is_plain(query) and is_plain(key) and query.dtype != torch.float64
+    if fast and query.numel() and key.numel():
         # torch has no fused kernel with dropout on the CPU, and its own has no second derivative.
         if dropout:
             return apply(_Dropped, first, second, mask, scale, Noise(dropout))
@@ -48,13 +50,7 @@ def attend(
     ).transpose(1, 2)
 
 
-def _is_attended_here(query: Tensor, key: Tensor) -> bool:
-    if not (is_plain(query) and is_plain(key)) or query.dtype == torch.float64:
-        return False
-    return bool(query.numel() and key.numel())
-
-
-def _unpack(first: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _unpack(first: Tensor, second: Tensor | None) -> _Parts:
     """Return queries (batch, n, head, width), keys and values (batch, m, head, width)."""
     query, *others = first.unbind(2)
     key, value = others if second is None else second.unbind(2)
@@ -90,7 +86,7 @@ class _Fused(torch.autograd.Function):
         first, second, mask, added, out, sums = ctx.saved_tensors
         parts = _unpack(first, second)
         if torch.is_grad_enabled() or not is_plain(grad):
-            gradients = _differentiable(*parts, mask, ctx.scale, None, grad)
+            gradients = _differentiable(parts, mask, ctx.scale, None, grad)
         else:
             given = (x.transpose(1, 2) for x in (grad.contiguous(), *parts, out))
             found = fused_attention_backward(*given, sums, mask=added, scale=ctx.scale)
@@ -117,7 +113,7 @@ class _Dropped(torch.autograd.Function):
     ) -> Tensor:
         parts = _unpack(first, second)
         out = torch.empty_like(parts[0], memory_format=torch.contiguous_format)
-        for block in _blocks(*parts, mask, scale, noise):
+        for block in _blocks(parts, mask, scale, noise):
             block.put(_bmm(block.kept, block.value, block.gain), out)
         ctx.save_for_backward(first, second, mask, out)
         ctx.scale, ctx.noise = scale, noise
@@ -129,14 +125,14 @@ class _Dropped(torch.autograd.Function):
         parts = _unpack(first, second)
         noise = ctx.noise.again()
         if torch.is_grad_enabled() or not is_plain(grad):
-            gradients = _differentiable(*parts, mask, ctx.scale, noise, grad)
+            gradients = _differentiable(parts, mask, ctx.scale, noise, grad)
             return *_pack(gradients, first, second), None, None, None
         for_first = torch.empty_like(first)
         for_second = None if second is None else torch.empty_like(second)
         for_query, for_key, for_value = _unpack(for_first, for_second)
         products = (grad * out).float().sum(-1, keepdim=True)
         buffer: Tensor | None = None
-        for block in _blocks(*parts, mask, ctx.scale, noise):
+        for block in _blocks(parts, mask, ctx.scale, noise):
             incoming, weights = block.take(grad), block.weights
             if buffer is None or buffer.shape[1:] != weights.shape[1:]:
                 buffer = torch.empty_like(weights)
@@ -150,16 +146,10 @@ class _Dropped(torch.autograd.Function):
 
 
 def _differentiable(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    scale: float,
-    noise: Noise | None,
-    grad: Tensor,
+    parts: _Parts, mask: Tensor | None, scale: float, noise: Noise | None, grad: Tensor
 ) -> list[Tensor]:
     """Compute the gradients of the attention in operations that are differentiable again."""
-    query, key, value, incoming = (x.transpose(1, 2) for x in (query, key, value, grad))
+    query, key, value, incoming = (x.transpose(1, 2) for x in (*parts, grad))
     logits = query @ key.mT * scale
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf)
@@ -174,10 +164,7 @@ def _differentiable(
 
 
 class _Block(NamedTuple):
-    """Some queries of some heads of some lists, (lists × head, ·, ·) each.
-
-    Valid until the next block is made.
-    """
+    """Some queries of some heads of some lists, (lists × head, ·, ·); valid until the next one."""
 
     lists: slice
     heads: slice
@@ -186,10 +173,8 @@ class _Block(NamedTuple):
     key: Tensor
     value: Tensor
     weights: Tensor
-    kept: Tensor
-    """The weights times the noise."""
-    gain: float
-    """The scale of the noise."""
+    kept: Tensor  # the weights times the noise
+    gain: float  # the scale of the noise
 
     def take(self, x: Tensor) -> Tensor:
         """Return the block's queries of (batch, list, head, width)."""
@@ -203,20 +188,12 @@ class _Block(NamedTuple):
     def add(self, values: Tensor, x: Tensor) -> None:
         """Write what belongs to the keys, or add it to that of the queries before."""
         place = x[self.lists, :, self.heads].transpose(1, 2)
-        if self.queries.start:
-            place.add_(values.view(place.shape))
-        else:
-            place.copy_(values.view(place.shape))
+        write = place.add_ if self.queries.start else place.copy_
+        write(values.view(place.shape))
 
 
-def _blocks(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    scale: float,
-    noise: Noise,
-) -> Iterator[_Block]:
+def _blocks(parts: _Parts, mask: Tensor | None, scale: float, noise: Noise) -> Iterator[_Block]:
+    query, key, value = parts
     batch, queries, heads, _ = query.shape
     keys = key.shape[1]
     size = _BLOCK * torch.get_num_threads()

@@ -22,17 +22,8 @@ _BLOCK = 1 << 18  # elements at a time: what the cache holds
 class Noise:
     """A stream of independent numbers, 0 with a probability and 1 else.
 
-    Args:
-        probability: Of a zero, rounded to a multiple of 2⁻¹⁶; `scale` is 1 / (1 − the rounded one),
-            so that the expectation of number times scale is exactly 1.
-        seed: Of the stream; None draws one from torch's generator.
-
-    Examples:
-        >>> one, two = (Noise(0.5, seed=7).fill_(torch.empty(9)) for _ in range(2))
-        >>> torch.equal(one, two)
-        True
-        >>> round(float(Noise(0.3, seed=7).fill_(torch.empty(100_000)).mean()), 2)
-        0.7
+    The probability is rounded to a multiple of 2⁻¹⁶; `scale` is 1 / (1 − the rounded one), so that
+    the expectation of number times scale is exactly 1. Without a seed torch's generator draws one.
     """
 
     def __init__(self, probability: float, seed: int | None = None) -> None:
@@ -109,12 +100,9 @@ def _times_noise(
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor, probability: float, seed: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, probability: float, seed: int) -> Tensor:
+        ctx.probability, ctx.seed = probability, seed
         return _times_noise(x, Noise(probability, seed))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float, int], output: Tensor) -> None:
-        _, ctx.probability, ctx.seed = inputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
@@ -123,12 +111,9 @@ class _Dropout(torch.autograd.Function):
 
 class _AddedDropout(torch.autograd.Function):
     @staticmethod
-    def forward(residual: Tensor, x: Tensor, probability: float, seed: int) -> Tensor:
+    def forward(ctx: Any, residual: Tensor, x: Tensor, probability: float, seed: int) -> Tensor:
+        ctx.probability, ctx.seed = probability, seed
         return _times_noise(x, Noise(probability, seed), plus=residual)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float, int], output: Tensor) -> None:
-        _, _, ctx.probability, ctx.seed = inputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:

@@ -37,12 +37,7 @@ class Periodic(FeatureLayer):
     """
 
     def __init__(
-        self,
-        num_features: int,
-        *,
-        frequencies: int = 16,
-        sigma: float = 0.1,
-        embedding: int = 8,
+        self, num_features: int, *, frequencies: int = 16, sigma: float = 0.1, embedding: int = 8
     ) -> None:
         check_sizes(frequencies=frequencies, embedding=embedding)
         check_number("sigma", sigma)

@@ -45,10 +45,16 @@ class FeatureLayers(nn.Sequential):
     """
 
     def __init__(self, num_features: int, configs: Sequence[Mapping[str, Any]] = ()) -> None:
+        if isinstance(configs, str | Mapping) or not isinstance(configs, Sequence):
+            raise TypeError(
+                "`feature_layers` must be a list of dicts, e.g. [{'kind': 'noise'}], "
+                f"got {configs!r}"
+            )
+        options = [as_options(f"feature_layers[{i}]", config) for i, config in enumerate(configs)]
         layers: list[FeatureLayer] = []
         width = num_features
-        for config in configs:
-            layers.append(_build(width, config))
+        for of_one in options:
+            layers.append(_build(width, of_one))
             width = layers[-1].width
         super().__init__(*layers)
         self.width = width
@@ -75,8 +81,7 @@ class FeatureLayers(nn.Sequential):
         return [layer for layer in self if isinstance(layer, FeatureLayer)]
 
 
-def _build(width: int, config: Mapping[str, Any]) -> FeatureLayer:
-    options = as_options("feature_layers", config)
+def _build(width: int, options: dict[str, Any]) -> FeatureLayer:
     kind = options.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(

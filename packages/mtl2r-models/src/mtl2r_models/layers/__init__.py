@@ -3,8 +3,7 @@
 from ._attention import Attention, AttentionScale, attention_mask
 from ._basics import Dropout, Linear, ReLUDropout
 from ._blocks import Blocks, FeedForward, InducedBlock, Norm, TransformerBlock
-from ._experts import MixtureOfExperts
-from ._heads import Head, PerTaskScore, SharedScore, make_head
+from ._heads import Head, MixtureOfExperts, PerTaskScore, SharedScore, make_head
 from ._members import MemberHead, Members
 from ._positions import LearnedPositions, Positions, SinusoidalPositions, make_positions
 

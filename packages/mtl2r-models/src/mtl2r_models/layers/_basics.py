@@ -15,7 +15,7 @@ class Linear(nn.Linear):
 
 
 class Dropout(nn.Module):
-    """Zeroes elements in training and scales the others, as `torch.nn.Dropout`.
+    """Zeroing of elements in training, and scaling of the others, as `torch.nn.Dropout`.
 
     Args:
         probability: Of a zero, in [0, 1).

@@ -15,15 +15,7 @@ Positions = Literal["none", "sinusoidal", "learned"]
 
 
 def initial_rank(hidden: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the rank of each document in its list: the number of documents before it.
-
-    Args:
-        hidden: (batch, list, hidden).
-        mask: (batch, list), or None where there is no padding.
-
-    Returns:
-        (list,) without a mask, else (batch, list), int64.
-    """
+    """Return the number of documents before each in its list, (list,) or (batch, list)."""
     if mask is None:
         return torch.arange(hidden.shape[1], device=hidden.device)
     return (mask.cumsum(dim=-1) - 1).clamp(min=0)

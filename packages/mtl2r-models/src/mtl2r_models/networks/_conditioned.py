@@ -171,9 +171,7 @@ class PreferenceConditioned(Scorer):
     def at(self, preference: Sequence[float] | Tensor) -> Network:
         """Return the ranker of one preference: the trunk's architecture, without conditioning.
 
-        Raises:
-            ValueError: For a preference of another length or not on the simplex.
-            TypeError: For one that is not numbers.
+        It raises what `prefer` raises.
         """
         before = self.preference.clone()
         self.prefer(preference)

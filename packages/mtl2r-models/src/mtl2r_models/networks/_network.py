@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from ..checks import as_options, check_tensor
+from ..checks import as_options, check_mask, check_tensor
 from ..feature_layers import FeatureLayer, FeatureLayers
 from ..layers import Head, MemberHead, Members, make_head
 from ._arguments import arguments
@@ -68,7 +68,7 @@ class Network(Scorer):
         if experts is not None:
             as_options("experts", experts)
         super().__init__(num_features, num_tasks)
-        self.inputs = FeatureLayers(num_features, _layers(feature_layers))
+        self.inputs = FeatureLayers(num_features, feature_layers)
         self.members = Members(self.inputs.width, members) if members > 1 else None
 
     def _complete(self) -> None:
@@ -80,7 +80,7 @@ class Network(Scorer):
             self.head = MemberHead(self.width, self.num_tasks, members, experts)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases.
+        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zero the biases.
 
         All that was trained is lost; what was fitted to documents stays.
         """
@@ -96,13 +96,15 @@ class Network(Scorer):
 
     def fit_features(self, features: Tensor) -> None:
         """Fit the feature layers to training documents, see `Scorer.fit_features`."""
-        check_tensor("features", features)
-        if features.dim() != 2 or features.shape[1] != self.num_features:
-            raise ValueError(
-                f"`features` must be (document, {self.num_features}), got {tuple(features.shape)}"
-            )
+        self._check_shape(features, "document")
         self._check_type(features)
         self.inputs.fit(features)
+
+    def _check_shape(self, features: Tensor, *axes: str) -> None:
+        check_tensor("features", features)
+        if features.dim() != len(axes) + 1 or features.shape[-1] != self.num_features:
+            shape = f"({', '.join(axes)}, {self.num_features})"
+            raise ValueError(f"`features` must be {shape}, got {tuple(features.shape)}")
 
     def _check_type(self, features: Tensor) -> None:
         wanted = next(self.parameters()).dtype
@@ -118,28 +120,17 @@ class Network(Scorer):
 
     def encode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return hidden states of the documents in their list, see `Scorer.encode`."""
-        check_tensor("features", features)
-        if features.dim() != 3 or features.shape[-1] != self.num_features:
-            raise ValueError(
-                f"`features` must be (batch, list, {self.num_features}), "
-                f"got {tuple(features.shape)}"
-            )
+        self._check_shape(features, "batch", "list")
         if not torch.is_autocast_enabled(features.device.type):
             self._check_type(features)
         if mask is not None:
             check_tensor("mask", mask)
-        if mask is not None and mask.dtype != torch.bool:
-            raise TypeError(f"`mask` must be bool, True at a document, got {mask.dtype}")
-        if mask is not None and mask.shape != features.shape[:2]:
-            raise ValueError(
-                f"`mask` must be (batch, list) = {tuple(features.shape[:2])}, "
-                f"got {tuple(mask.shape)}"
-            )
-        if mask is not None and _all_documents(mask):
-            mask = None
-        if mask is not None:
-            # A masked key has the weight 0, but 0 times NaN is NaN.
-            features = features.masked_fill(~mask[..., None], 0.0)
+            check_mask(mask, features)
+            if _all_documents(mask):
+                mask = None
+            else:
+                # A masked key has the weight 0, but 0 times NaN is NaN.
+                features = features.masked_fill(~mask[..., None], 0.0)
         inputs = self.inputs(features)
         if self.members is None:
             return self._hidden(inputs, mask)
@@ -154,15 +145,6 @@ class Network(Scorer):
     def task_parameters(self, task: int | None = None) -> Iterator[nn.Parameter]:
         """Return the parameters of one task, or of all tasks, see `Scorer.task_parameters`."""
         return self.head.task_parameters(task)
-
-
-def _layers(configs: object) -> list[dict[str, Any]]:
-    """Return copies of the configs of feature layers."""
-    if isinstance(configs, str | Mapping) or not isinstance(configs, Sequence):
-        raise TypeError(
-            f"`feature_layers` must be a list of dicts, e.g. [{{'kind': 'noise'}}], got {configs!r}"
-        )
-    return [as_options(f"feature_layers[{i}]", layer) for i, layer in enumerate(configs)]
 
 
 def _all_documents(mask: Tensor) -> bool:

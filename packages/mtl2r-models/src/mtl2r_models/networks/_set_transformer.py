@@ -63,7 +63,7 @@ class SetTransformer(Network):
         self.final_norm = nn.LayerNorm(hidden)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw all matrices Xavier-uniform, as are the points, and zeroes the biases."""
+        """Draw all matrices and the points Xavier-uniform, and zero the biases."""
         super().reset_parameters(generator)
         for module in self.modules():
             if isinstance(module, InducedBlock):

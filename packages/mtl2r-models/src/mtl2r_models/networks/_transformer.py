@@ -98,7 +98,7 @@ class ListTransformer(Network):
         self.positions = make_positions(positions, hidden, max_length)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zeroes the biases."""
+        """Draw all matrices Xavier-uniform (as allRank and DeepMTL2R) and zero the biases."""
         super().reset_parameters(generator)
         if isinstance(self.positions, LearnedPositions):
             self.positions.reset_parameters(generator)

@@ -1,12 +1,12 @@
 """The model card of a saved ranker."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from ltr_data import FeatureTransform
+from typing import TYPE_CHECKING, Any
 
 from ..networks import Scorer
-from ._columns import Columns
+
+if TYPE_CHECKING:
+    from ._ranker import Ranker
 
 _EXAMPLE = """```python
 import numpy as np
@@ -18,32 +18,20 @@ scores, order = ranker.rank(documents)
 ```"""
 
 
-def model_card(
-    model: Scorer,
-    *,
-    transform: FeatureTransform | None,
-    columns: Columns,
-    tasks: Sequence[str],
-    metadata: Mapping[str, Any],
-) -> str:
-    """Return the text of README.md, in Markdown, with the header that model hubs read.
-
-    Args:
-        model: The network.
-        transform: The feature transform, or None.
-        columns: The inputs.
-        tasks: The tasks that it was trained on.
-        metadata: Each entry becomes a section, a table if it has rows, e.g. metrics by task.
-    """
+def model_card(model: Scorer, ranker: "Ranker") -> str:
+    """Return the text of README.md, in Markdown, with the header that model hubs read."""
+    columns, transform = ranker.columns, ranker.transform
+    settings = {} if transform is None else transform.config()
+    settings = {name: value for name, value in settings.items() if name != "feature_ids"}
     parameters = sum(parameter.numel() for parameter in model.parameters())
     score = "one score per task" if model.num_tasks else "one score for all tasks"
     facts = {
         "Architecture": type(model).__name__,
         "Parameters": f"{parameters:,}",
         "Scores": score,
-        "Tasks": ", ".join(tasks) or "not named",
+        "Tasks": ", ".join(ranker.tasks) or "not named",
         "Inputs": str(columns),
-        "Transform": "none" if transform is None else _inline(_settings(transform.config())),
+        "Transform": "none" if transform is None else _inline(settings),
     }
     parts = [
         "---",
@@ -64,21 +52,13 @@ def model_card(
         "",
         _block(model.config()),
     ]
-    for name, value in metadata.items():
-        parts += [f"## {_title(name)}", "", _block(value)]
+    for name, value in ranker.metadata.items():
+        title = _cell(name.replace("_", " "))
+        parts += [f"## {title[:1].upper()}{title[1:]}", "", _block(value)]
     if columns.feature_names:
         named = zip(columns.feature_ids, columns.feature_names, strict=True)
         parts += ["## Input names", "", _table(["column", "name"], named)]
     return "\n".join(parts).rstrip() + "\n"
-
-
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name != "feature_ids"}
-
-
-def _title(name: str) -> str:
-    text = _cell(name.replace("_", " "))
-    return text[:1].upper() + text[1:]
 
 
 def _block(value: object) -> str:

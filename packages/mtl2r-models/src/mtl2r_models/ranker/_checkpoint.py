@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +19,9 @@ from ltr_data.files import atomic_folder, atomic_write, recover_folder
 from ..checks import nearest
 from ..networks import CLASSES, PreferenceConditioned, Scorer
 from ._card import model_card
-from ._columns import Columns
+
+if TYPE_CHECKING:
+    from ._ranker import Ranker
 
 FORMAT = "mtl2r-ranker"
 FORMAT_VERSION = 1
@@ -36,32 +38,9 @@ SCORERS: Mapping[str, type[Scorer]] = {
 _MOST = 4  # differences in a message
 
 
-def save(
-    folder: str | Path,
-    *,
-    model: nn.Module,
-    transform: FeatureTransform | None,
-    columns: Columns,
-    tasks: tuple[str, ...],
-    metadata: Mapping[str, Any],
-    state: Mapping[str, Tensor],
-) -> None:
-    """Write a ranker's folder, whole or not at all; an older ranker there is replaced.
-
-    Args:
-        folder: Where to write.
-        model: One of `SCORERS`.
-        transform: The feature transform, or None.
-        columns: The inputs.
-        tasks: Their names.
-        metadata: What else travels along.
-        state: The tensors, named ``model.*`` and ``transform.*``.
-
-    Raises:
-        TypeError: For an unknown architecture, or metadata that JSON cannot hold.
-        FileExistsError: When there are other files in the folder.
-    """
-    scorer = _listed(model)
+def save(folder: str | Path, ranker: "Ranker", state: Mapping[str, Tensor]) -> None:
+    """Write a ranker's folder with the tensors of `state`, see `Ranker.save`."""
+    scorer = _listed(ranker.model)
     _check_free(Path(folder))
     weights = save_tensors({name: tensor.contiguous().cpu() for name, tensor in state.items()})
     config: dict[str, Any] = {
@@ -69,18 +48,18 @@ def save(
         "format_version": FORMAT_VERSION,
         "architecture": type(scorer).__name__,
         "model": scorer.config(),
-        "transform": None if transform is None else transform.config(),
-        "feature_ids": list(columns.feature_ids),
-        "feature_names": list(columns.feature_names),
-        "tasks": list(tasks),
-        "metadata": dict(metadata),
+        "transform": None if ranker.transform is None else ranker.transform.config(),
+        "feature_ids": list(ranker.feature_ids),
+        "feature_names": list(ranker.feature_names),
+        "tasks": list(ranker.tasks),
+        "metadata": dict(ranker.metadata),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     try:
         text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     except (TypeError, ValueError) as error:
         raise TypeError(f"`metadata` must be representable in JSON: {error}") from error
-    card = model_card(scorer, transform=transform, columns=columns, tasks=tasks, metadata=metadata)
+    card = model_card(scorer, ranker)
     with atomic_folder(folder) as fresh:
         for name, content in ((WEIGHTS, weights), (CONFIG, text.encode()), (CARD, card.encode())):
             write_file(fresh / name, content)
@@ -95,16 +74,7 @@ def write_file(path: str | os.PathLike[str], content: bytes | memoryview) -> Non
 def load(
     folder: str | Path,
 ) -> tuple[Scorer, FeatureTransform | None, dict[str, Any], dict[str, Tensor]]:
-    """Read a ranker's folder.
-
-    Returns:
-        The model and the transform of the config, on the meta device and so without memory; the
-        rest of the config; and the tensors.
-
-    Raises:
-        FileNotFoundError: When the folder or one of its files is missing.
-        ValueError: When it is damaged, foreign, or of a newer version.
-    """
+    """Return the model and the transform, on the meta device, the config, and the tensors."""
     folder = Path(folder)
     recover_folder(folder)
     for name in (CONFIG, WEIGHTS):
@@ -133,11 +103,7 @@ def load(
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], folder: str | Path) -> None:
-    """Give a module on the meta device its tensors, all of them and no others.
-
-    Raises:
-        ValueError: When names, shapes or types differ; the message says which.
-    """
+    """Give a module on the meta device its tensors, all of them and no others."""
     expected = module.state_dict()
     wrong = [f"{name} is missing" for name in expected if name not in state]
     wrong += [f"{name} is not expected" for name in state if name not in expected]
@@ -202,9 +168,8 @@ _ENTRIES: Mapping[str, type | tuple[type, ...]] = {
 
 def _check_free(folder: Path) -> None:
     """Raise if a folder has files that are not a ranker's: they would be lost."""
-    others = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
-    others = [name for name in others if name not in (CONFIG, WEIGHTS, CARD)]
-    if others:
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if others := sorted(found - {CONFIG, WEIGHTS, CARD}):
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise FileExistsError(
             f"{folder}: expected a new folder or a ranker's, found {others[0]}{more} in it"

@@ -10,17 +10,7 @@ _MOST = 8  # names in a message
 
 
 class Columns:
-    """The inputs of a ranker, in their order.
-
-    Args:
-        feature_ids: Numbers of the columns, 1-based as in the data file.
-        feature_names: Their names, or none.
-
-    Raises:
-        ValueError: When a number is below 1, a number or name occurs twice, or there are not as
-            many names as numbers.
-        TypeError: For a number that is not an int, or a name that is not a string.
-    """
+    """The inputs of a ranker, in their order: numbers (1-based) and names of data columns."""
 
     def __init__(self, feature_ids: Sequence[int], feature_names: Sequence[str] = ()) -> None:
         self.feature_ids = tuple(_number(feature_id) for feature_id in _several(feature_ids))
@@ -41,18 +31,7 @@ class Columns:
         return f"{len(self)} columns ({describe(self.feature_ids)})"
 
     def positions(self, given: Sequence[int | str]) -> list[int]:
-        """Return the positions of the inputs among other columns.
-
-        Args:
-            given: The numbers, or the names, of the columns at hand.
-
-        Returns:
-            (feature,) positions in `given`.
-
-        Raises:
-            ValueError: When an input is missing or occurs twice; the message says which.
-            TypeError: When `given` is not a sequence.
-        """
+        """Return where the inputs stand among the columns at hand, given by number or name."""
         given = _several(given)
         wanted: Sequence[int | str] = self.feature_ids
         if given and isinstance(given[0], str):
@@ -97,12 +76,7 @@ def check_distinct(name: str, values: Sequence[int | str]) -> None:
 
 
 def describe(feature_ids: Sequence[int]) -> str:
-    """Return numbers of columns as text, with runs shortened.
-
-    Examples:
-        >>> describe((1, 2, 3, 5, 8, 9))
-        '1..3, 5, 8..9'
-    """
+    """Return numbers of columns as text, with runs shortened: ``1..3, 5, 8..9``."""
     runs: list[list[int]] = []
     for feature_id in feature_ids:
         if runs and feature_id == runs[-1][-1] + 1:

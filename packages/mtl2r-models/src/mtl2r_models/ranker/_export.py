@@ -62,7 +62,7 @@ def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> "torch.expor
 
 
 def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
-    """Write a ranker as an ONNX model and checks that onnxruntime gives the ranker's scores.
+    """Write a ranker as an ONNX model and check that onnxruntime gives the ranker's scores.
 
     Inputs ``features`` and ``mask``, output ``scores``, axes ``batch`` and ``list``. The columns
     and tasks are in the model's metadata under ``columns``. Half precision parameters become
@@ -166,22 +166,16 @@ def _without_torchs_own_warnings() -> Iterator[None]:
 
 
 def _columns(ranker: Ranker) -> str:
-    return json.dumps(
-        {
-            "feature_ids": ranker.feature_ids,
-            "feature_names": ranker.feature_names,
-            "tasks": ranker.tasks,
-        }
-    )
+    names = ("feature_ids", "feature_names", "tasks")
+    return json.dumps({name: getattr(ranker, name) for name in names})
 
 
 def _required(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(
-            f'`export_onnx` needs {name}: pip install "mtl2r-models[onnx]"'
-        ) from error
+        message = f'`export_onnx` needs {name}: pip install "mtl2r-models[onnx]"'
+        raise ImportError(message) from error
 
 
 _SEARCHSORTED = torch.ops.aten.searchsorted.Tensor

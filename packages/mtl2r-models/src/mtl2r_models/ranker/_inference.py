@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import check_mask
 from ._columns import Columns
 
 Features = NDArray[np.floating] | Tensor
@@ -15,20 +16,7 @@ Features = NDArray[np.floating] | Tensor
 def as_lists(
     features: Features | Sequence[Features], mask: NDArray[np.bool_] | Tensor | None
 ) -> tuple[list[Tensor], bool]:
-    """Return lists of documents, from any of the forms that hold them.
-
-    Args:
-        features: (document, feature): one list; (batch, list, feature), with `mask` where lists are
-            padded; or a sequence of lists (document, feature).
-        mask: (batch, list) bool, True at a document.
-
-    Returns:
-        The lists as float32 tensors (document, feature), and whether a single list was given.
-
-    Raises:
-        ValueError: For another shape, or a mask where there is no batch.
-        TypeError: For features that are not numbers, or a mask that is not bool.
-    """
+    """Return the lists (document, feature) in float32, and whether a single one was given."""
     if isinstance(features, Sequence):
         values = [_tensor(item) for item in features]
         for index, value in enumerate(values):
@@ -54,12 +42,7 @@ def as_lists(
     keep = torch.tensor(mask) if isinstance(mask, np.ndarray) else mask
     if not isinstance(keep, Tensor):
         raise TypeError(f"`mask` must be a NumPy array or tensor, got {type(mask).__name__}")
-    if keep.dtype != torch.bool:
-        raise TypeError(f"`mask` must be bool, True at a document, got {keep.dtype}")
-    if keep.shape != batch.shape[:2]:
-        raise ValueError(
-            f"`mask` must be (batch, list) = {tuple(batch.shape[:2])}, got {tuple(keep.shape)}"
-        )
+    check_mask(keep, batch)
     return [value[kept] for value, kept in zip(values, keep, strict=True)], False
 
 
@@ -88,17 +71,7 @@ def score_lists(
     device: torch.device,
     max_documents: int,
 ) -> list[Tensor]:
-    """Return the scores of each list, independent of the batches they are computed in.
-
-    Args:
-        lists: (document, feature) each.
-        forward: From (batch, list, feature) and a mask to (..., batch, list).
-        device: Where `forward` computes.
-        max_documents: Padded documents per batch; a longer list is a batch of its own.
-
-    Returns:
-        (..., document) each, float32 on `device`, in the order of `lists`.
-    """
+    """Return the float32 scores (..., document) of each list, in batches of like length."""
     result: list[Tensor] = [torch.empty(0)] * len(lists)
     for rows in _batches([len(values) for values in lists], max_documents):
         longest = max(len(lists[row]) for row in rows)

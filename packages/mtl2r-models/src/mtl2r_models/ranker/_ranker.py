@@ -227,15 +227,7 @@ class Ranker(nn.Module):
         state = self.state_dict()
         if dtype is not None:
             state |= {f"model.{name}": t.to(dtype) for name, t in self.model.state_dict().items()}
-        checkpoint.save(
-            folder,
-            model=self.model,
-            transform=self.transform,
-            columns=self.columns,
-            tasks=self.tasks,
-            metadata=self.metadata,
-            state=state,
-        )
+        checkpoint.save(folder, self, state)
 
     @classmethod
     def load(
