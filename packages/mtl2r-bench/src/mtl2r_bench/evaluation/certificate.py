@@ -37,15 +37,8 @@ def certificate(
 
     The residual min_{α ∈ Δ} ‖Jᵀα‖ is over all parameters, with dropout off. Losses are given with
     dropout off and, as in training, with dropout on. Methods bring the losses with dropout onto a
-    ray or below a bound, and other runs derive their bounds from them.
-
-    Args:
-        config: Config of the run.
-        splits: Data of the run.
-        ranker: The trained ranker.
-        loss: A loss of ltr_losses.
-        trained: Indices of the run's tasks among the labels, the main one first.
-        device: Device of the computation.
+    ray or below a bound, and other runs derive their bounds from them. `trained` are the indices of
+    the run's tasks among the labels, the main one first.
 
     Returns:
         Entries of the record: ``lists``; ``losses`` and ``training_losses`` of all labels;

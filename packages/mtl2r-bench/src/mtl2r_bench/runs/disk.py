@@ -45,12 +45,9 @@ def explain(error: OSError) -> str:
 
 
 def writable(path: Path, option: str, *, folder: bool = False) -> None:
-    """Check before the work that its result can be written; leave nothing behind.
+    """Check before the work that a result can be written, and leave nothing behind.
 
-    Args:
-        path: Path of the result.
-        option: Name of the option that gave the path, for the message.
-        folder: Whether the result is a folder. Missing parent folders are then made later.
+    `option` is the one that gave the path. The missing parents of a folder are made later.
 
     Raises:
         OSError: The result cannot be written; the message has the option, path and reason.

@@ -174,14 +174,9 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def gpu_share(gpus: int, runs: int, folder: Path | None = None) -> Iterator[int | None]:
-    """Hold a slot on the least-loaded GPU of this machine.
+    """Hold one of `runs` slots on the least-loaded GPU of this machine, by lock files in a folder.
 
     The result is None if there is no GPU, and the first GPU if all slots are taken.
-
-    Args:
-        gpus: Number of GPUs.
-        runs: Number of slots per GPU.
-        folder: Folder of the lock files that processes share.
     """
     if gpus == 0:
         yield None

@@ -17,11 +17,6 @@ from ..table import LOSSES, METHODS, Method, did_you_mean, lookup
 def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) -> Method:
     """Build the method that a run's config describes.
 
-    Args:
-        config: Name, preference and options.
-        tasks: Names of the tasks.
-        seed: Seed of the methods that draw random numbers.
-
     Raises:
         ValueError: The name or an option is unknown, an option or a preference is missing, or the
             method takes no preference and has one.

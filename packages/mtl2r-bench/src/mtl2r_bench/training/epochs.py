@@ -24,12 +24,6 @@ def train_epochs(engine: Engine, run: RunFolder, judge: Judgement, on_progress: 
 
     After every epoch the ranker is evaluated on validation and saved if it is the best so far. Then
     the log gets a line and the state is saved. A kill between any two of these loses no epoch.
-
-    Args:
-        engine: An engine at the first epoch.
-        run: Folder of the log, the checkpoint and the ranker.
-        judge: Evaluates an epoch.
-        on_progress: Called after every step.
     """
     state, config = engine.state, engine.config
     if run.last.is_file():
