@@ -66,11 +66,7 @@ ALONE = ProcessGroup()
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a config's name; "auto" is a GPU if there is one.
-
-    Raises:
-        ValueError: The name is unknown, or there is no GPU.
-    """
+    """Return the device of a config's name; "auto" is a GPU if there is one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -89,9 +85,6 @@ def process_group(device: torch.device) -> Iterator[ProcessGroup]:
     """Join the group that torchrun describes in the environment, or a group of one process.
 
     NCCL connects GPUs, Gloo everything else.
-
-    Raises:
-        ProcessLostError: The other processes cannot be reached.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:

@@ -101,11 +101,7 @@ class NetworkConfig(Config):
     def build(
         self, num_features: int, num_tasks: int, generator: torch.Generator | None = None
     ) -> Network:
-        """Build the network, its weights drawn from the generator.
-
-        Raises:
-            ValueError: A value is out of its range.
-        """
+        """Build the network, its weights drawn from the generator."""
         return self.network(
             num_features,
             num_tasks=num_tasks if self.head == "per_task" else None,
@@ -139,13 +135,13 @@ class NetworkConfig(Config):
 
 
 def _layer(config: Mapping[str, Any]) -> str:
-    """A feature layer in a label: its kind, and its options where it has any."""
+    """Return a feature layer for a label: its kind, and its options if it has any."""
     options = " ".join(f"{key}={value}" for key, value in config.items() if key != "kind")
     return f"{config['kind']}({options})" if options else str(config["kind"])
 
 
 def _own_first(kind: type[NetworkConfig]) -> list[str]:
-    """The fields of an architecture in the order of labels and records."""
+    """Return the fields of an architecture in the order of labels and records."""
     return sorted(kind.model_fields, key=NetworkConfig.model_fields.__contains__)
 
 
@@ -178,7 +174,7 @@ def _with_architecture(value: Any) -> Any:
 
 
 def default_model() -> NetworkConfig:
-    """The WEB30K study's transformer (810,497 parameters)."""
+    """Return the WEB30K study's transformer (810,497 parameters)."""
     return ARCHITECTURES["transformer"].model_validate({})
 
 

@@ -39,9 +39,6 @@ def training_loader(
 
     The batches are the same for any number of processes. Batches for a GPU are prefetched into
     page-locked memory. A list that is sampled down keeps a relevant document for the task `main`.
-
-    Raises:
-        ValueError: A list is longer than a batch may be, or a batch is smaller than the group.
     """
     long_lists = None
     lengths = dataset.lengths

@@ -13,8 +13,8 @@ from .evaluate import Evaluation
 def trained_tasks(config: RunConfig, labels: tuple[str, ...]) -> list[int]:
     """Return the indices of the trained tasks among the data's labels, the main one first.
 
-    Raises:
-        ValueError: The run's tasks, or its method's task or preference, do not match the labels.
+    Raise ValueError if the run's tasks, or its method's task or preference, do not match the
+    labels.
     """
     method = config.method
     if lookup(METHODS, method.name, "method").is_baseline:

@@ -61,12 +61,7 @@ class Backend:
 
 @contextmanager
 def joined(backend: Backend) -> Iterator[None]:
-    """Connect to the backend's cluster, if it has one, for the duration of the context.
-
-    Raises:
-        ImportError: Ray is not installed.
-        ConnectionError: There is no cluster at the address.
-    """
+    """Connect to the backend's cluster, if it has one, for the duration of the context."""
     if backend.name == "local":
         yield
         return
@@ -88,8 +83,7 @@ def execute(
 ) -> Iterator[T]:
     """Call a function with each tuple of arguments, in any order, in processes of the backend.
 
-    Raises:
-        WorkerLostError: A process was killed. Results so far were yielded, except on Ray.
+    Raise `WorkerLostError` if a process was killed. Results so far were yielded, except on Ray.
     """
     jobs = backend.processes(len(calls))
     place = _Place(os.getpid(), backend)

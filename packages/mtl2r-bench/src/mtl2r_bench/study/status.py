@@ -74,11 +74,7 @@ class StudyWatch:
 
 
 def study_status(path: str | Path) -> list[RunStatus]:
-    """Return the status of every run of a study.
-
-    Raises:
-        FileNotFoundError: No study was begun in the folder.
-    """
+    """Return the status of every run of a study that was begun in the folder."""
     folder = StudyFolder(path)
     study, labels = folder.begun()
     return StudyWatch(folder, all_runs(study, labels, folder)).look()

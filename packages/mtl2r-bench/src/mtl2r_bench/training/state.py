@@ -111,11 +111,7 @@ class TrainingState:
         write(path, payload)
 
     def load(self, path: Path) -> None:
-        """Restore the state that `save` wrote.
-
-        Raises:
-            ValueError: The file is damaged or is not a training state.
-        """
+        """Restore the state that `save` wrote; raise ValueError if the file is invalid."""
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
