@@ -18,12 +18,7 @@ class ProcessGroup:
     """The processes that share a training.
 
     Every process holds the whole model and a share of each batch. The processes exchange sums and
-    means, so that all compute the same weights. Only the first process writes files.
-
-    Attributes:
-        rank: Index of this process, from 0.
-        size: Number of processes.
-        device: Device of the tensors that the processes exchange.
+    means on `device`, so that all compute the same weights. Only the first process writes files.
     """
 
     rank: int = 0
@@ -71,11 +66,7 @@ ALONE = ProcessGroup()
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a config's name; "auto" is a GPU if there is one.
-
-    Raises:
-        ValueError: The name is unknown, or there is no GPU.
-    """
+    """Return the device of a config's name; "auto" is a GPU if there is one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -93,11 +84,7 @@ def pick_device(name: str) -> torch.device:
 def process_group(device: torch.device) -> Iterator[ProcessGroup]:
     """Join the group that torchrun describes in the environment, or a group of one process.
 
-    Args:
-        device: Device of this process; NCCL connects GPUs, Gloo everything else.
-
-    Raises:
-        ProcessLostError: The other processes cannot be reached.
+    NCCL connects GPUs, Gloo everything else.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:

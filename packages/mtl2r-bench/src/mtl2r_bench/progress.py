@@ -9,12 +9,8 @@ from typing import TypeAlias
 class Progress:
     """The progress of a network's training.
 
-    Attributes:
-        epoch: The current epoch, counted from 1.
-        epochs: Number of all epochs.
-        batch: Number of finished batches in this epoch.
-        batches: Number of all batches in an epoch.
-        losses: Mean losses of this epoch so far, one per trained task.
+    Epochs are counted from 1, and batches are those that have finished in this epoch. The losses
+    are means of this epoch so far, one per trained task.
     """
 
     epoch: int
@@ -26,14 +22,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class TreeProgress:
-    """The progress of a boosting.
+    """The progress of a boosting, with the validation metric of the trees so far.
 
-    Attributes:
-        what: Name of the trees, such as a teacher's; empty for those of the run.
-        tree: Number of trees so far.
-        trees: Largest number of trees, without early stopping.
-        metric: Name of the validation metric.
-        value: Value of the metric with these trees.
+    `what` names the trees, such as a teacher's; it is empty for those of the run. `trees` is the
+    largest number, without early stopping.
     """
 
     what: str

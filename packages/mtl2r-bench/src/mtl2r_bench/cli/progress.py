@@ -18,9 +18,6 @@ class TrainingProgress:
 
     A terminal shows a bar. A log, such as a cluster's, gets a line for the first step, for the end
     of every epoch, and once a minute between.
-
-    Args:
-        console: Console for the progress.
     """
 
     def __init__(self, console: Console) -> None:

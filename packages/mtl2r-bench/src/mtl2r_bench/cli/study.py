@@ -1,6 +1,9 @@
 """`mtl2r-bench demo|sweep|plan|status|select|report`: whole studies."""
 
+import functools
+import inspect
 import os
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,10 +79,8 @@ def demo(out: Out = Path("runs/demo"), jobs: Jobs = None, epochs: Epochs = None)
     _sweep(study, out, Backend(jobs=jobs, gpu=_on_gpu(study)))
 
 
-@app.command(name="sweep")
-def sweep_command(
+def _study(
     config: Config = None,
-    out: Out = Path("runs/sweep"),
     data: Data = None,
     tasks: Tasks = None,
     task_sets: TaskSets = None,
@@ -88,6 +89,51 @@ def sweep_command(
     epochs: Epochs = None,
     seeds: Seeds = None,
     folds: Folds = None,
+) -> StudyConfig:
+    """Return a study from its file and the options that override it."""
+    tables = load_study(config) if config is not None else {}
+    override(tables, ("data", "path"), data)
+    override(tables, ("data", "tasks"), names(tasks))
+    sets = task_sets
+    if sets is not None and sets.strip() != "pairs":
+        override(tables, ("task_sets",), [names(one) for one in sets.split(";")])
+    else:
+        override(tables, ("task_sets",), sets)
+    override(tables, ("train", "epochs"), epochs)
+    override(tables, ("methods",), names(methods))
+    override(tables, ("preferences",), vectors(preferences))
+    override(tables, ("seeds",), names(seeds))
+    numbers = names(folds)
+    if numbers is not None and len(numbers) == 1:
+        override(tables, ("data", "fold"), numbers[0])
+        tables.pop("folds", None)
+    else:
+        override(tables, ("folds",), numbers)
+    return validate(StudyConfig, tables, str(config or "options"))
+
+
+def _takes_study(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `_study`, and pass it the study in their place."""
+    shared = inspect.signature(_study).parameters
+    _, *own = inspect.signature(command).parameters.values()
+    parameters = [*shared.values(), *own]
+
+    @functools.wraps(command)
+    def called(**options: Any) -> None:
+        study = _study(**{name: options.pop(name) for name in shared})
+        command(study, **options)
+
+    # typer reads both.
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in parameters}
+    return called
+
+
+@app.command(name="sweep")
+@_takes_study
+def sweep_command(
+    study: StudyConfig,
+    out: Out = Path("runs/sweep"),
     jobs: Jobs = None,
     backend: Annotated[
         BackendName, typer.Option(help="Processes of this machine, or a Ray cluster.")
@@ -98,7 +144,6 @@ def sweep_command(
     runs_per_gpu: RunsPerGpu = 1,
 ) -> None:
     """Train every run of a study and write the report; resume runs that were interrupted."""
-    study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
     place = Backend(
         name="ray" if backend is BackendName.ray else "local",
         jobs=jobs,
@@ -110,21 +155,9 @@ def sweep_command(
 
 
 @app.command(name="plan")
-def plan_command(
-    config: Config = None,
-    data: Data = None,
-    tasks: Tasks = None,
-    task_sets: TaskSets = None,
-    methods: Methods = None,
-    preferences: Preferences = None,
-    epochs: Epochs = None,
-    seeds: Seeds = None,
-    folds: Folds = None,
-    jobs: Jobs = None,
-    runs_per_gpu: RunsPerGpu = 1,
-) -> None:
+@_takes_study
+def plan_command(study: StudyConfig, jobs: Jobs = None, runs_per_gpu: RunsPerGpu = 1) -> None:
     """Estimate the runs, time and disk space of a study from a few steps of each method."""
-    study = _study(config, data, tasks, task_sets, methods, preferences, epochs, seeds, folds)
     splits = load_splits(data_of_folds(study)[0], study.evaluation)
     runs = plan(study, splits.tasks)
     place = Backend(jobs=jobs, runs_per_gpu=runs_per_gpu, gpu=_on_gpu(study))
@@ -168,39 +201,6 @@ def plan_command(
 
 def _on_gpu(study: StudyConfig) -> bool:
     return pick_device(study.train.device).type == "cuda"
-
-
-def _study(
-    config: Path | None,
-    data: Path | None,
-    tasks: str | None,
-    task_sets: str | None,
-    methods: str | None,
-    preferences: str | None,
-    epochs: int | None,
-    seeds: str | None,
-    folds: str | None,
-) -> StudyConfig:
-    """Return a study from its file and the options that override it."""
-    tables = load_study(config) if config is not None else {}
-    override(tables, ("data", "path"), data)
-    override(tables, ("data", "tasks"), names(tasks))
-    sets = task_sets
-    if sets is not None and sets.strip() != "pairs":
-        override(tables, ("task_sets",), [names(one) for one in sets.split(";")])
-    else:
-        override(tables, ("task_sets",), sets)
-    override(tables, ("train", "epochs"), epochs)
-    override(tables, ("methods",), names(methods))
-    override(tables, ("preferences",), vectors(preferences))
-    override(tables, ("seeds",), names(seeds))
-    numbers = names(folds)
-    if numbers is not None and len(numbers) == 1:
-        override(tables, ("data", "fold"), numbers[0])
-        tables.pop("folds", None)
-    else:
-        override(tables, ("folds",), numbers)
-    return validate(StudyConfig, tables, str(config or "options"))
 
 
 @app.command()

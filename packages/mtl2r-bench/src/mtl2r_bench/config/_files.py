@@ -22,10 +22,7 @@ STUDIES: Mapping[str, Path] = {
 
 
 def load_study(study: str | Path) -> dict[str, Any]:
-    """Read the raw tables of a study's TOML file, for `validate`.
-
-    Args:
-        study: A file, or the name of a study that comes with the package.
+    """Read the raw tables of a study's TOML file, or of a study of the package by name.
 
     Raises:
         FileNotFoundError: There is no such file or name.

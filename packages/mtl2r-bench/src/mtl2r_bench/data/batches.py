@@ -37,18 +37,8 @@ def training_loader(
 ) -> Loader:
     """Return a loader of the training batches, of which every process of the group has a share.
 
-    The batches are the same for any number of processes.
-
-    Args:
-        config: Batch sizes, the policy for long lists, static shapes.
-        dataset: The training split.
-        seed: Seed of the order.
-        device: Device of the model; batches for a GPU are prefetched into page-locked memory.
-        group: The processes that share each batch.
-        main: The task for which a list that is sampled down keeps a relevant document.
-
-    Raises:
-        ValueError: A list is longer than a batch may be, or a batch is smaller than the group.
+    The batches are the same for any number of processes. Batches for a GPU are prefetched into
+    page-locked memory. A list that is sampled down keeps a relevant document for the task `main`.
     """
     long_lists = None
     lengths = dataset.lengths

@@ -146,11 +146,8 @@ def open_inputs(
 ) -> RankingDataset:
     """Open a file with the inputs that a ranker was trained on, whatever its labels.
 
-    Args:
-        path: The file.
-        feature_ids: The ranker's columns.
-        cache: Folder for the converted file; None is the user's cache folder.
-        width: Number of columns of the training files, labels included; the file may have fewer.
+    `feature_ids` are the ranker's columns. `width` is the number of columns of the training files,
+    labels included; the file may have fewer.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -203,13 +200,6 @@ def _columns(
 
 def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
     """Read or generate the data of a config; recent configs are cached.
-
-    Args:
-        config: Source and tasks of the data.
-        evaluation: Config of the gain, which limits the labels.
-
-    Returns:
-        The splits.
 
     Raises:
         FileNotFoundError: The folder or a required split is missing.

@@ -114,12 +114,7 @@ def label_scores(
     """Return a function that scores every label, from a ranker that was trained on some of them.
 
     A score that all tasks share ranks for every label. With one score per task, a label that was
-    not trained takes the score of the main task.
-
-    Args:
-        score: Scoring function of the ranker.
-        trained: Indices of its tasks among the labels, the main one first.
-        labels: Number of labels.
+    not trained takes the score of the main task, the first of `trained`.
     """
     source = [trained.index(i) if i in trained else 0 for i in range(labels)]
 
@@ -149,9 +144,6 @@ def evaluate(
         group: The processes that share the work; each gets the whole result.
         ties: ``"stable"`` keeps the file's order of equal scores, ``"average"`` takes the
             expectation over their orders.
-
-    Returns:
-        The values per cut-off, task and query.
 
     Raises:
         ValueError: A score is not finite; the message names the query.

@@ -36,7 +36,7 @@ def predict(
     device: str = "cpu",
     on_progress: Callable[[int, int], None] = lambda done, documents: None,
 ) -> int:
-    """Score every document of a ranking file.
+    """Score every document of a ranking file; return the number of documents.
 
     The file is converted once and mapped into memory, so it may be larger than the memory.
 
@@ -51,9 +51,6 @@ def predict(
         cache: Folder for the converted file; None is the user's cache folder.
         device: Device of the computation.
         on_progress: Called after every batch with the numbers of scored and of all documents.
-
-    Returns:
-        The number of documents.
 
     Raises:
         FileNotFoundError: The model or the file does not exist.

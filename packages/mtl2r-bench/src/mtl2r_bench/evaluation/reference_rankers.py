@@ -20,12 +20,9 @@ TRAINING_QUERIES = 2_000
 
 @dataclass(frozen=True)
 class SingleFeature:
-    """A ranking by one input, ascending or descending.
+    """A ranking by one input, which is a column of the data file.
 
-    Attributes:
-        index: Index among the inputs.
-        feature_id: Column in the data file.
-        sign: 1 ranks large values first, −1 small values.
+    Sign 1 ranks large values first, −1 small values.
     """
 
     index: int

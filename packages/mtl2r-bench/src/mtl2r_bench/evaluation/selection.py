@@ -13,8 +13,8 @@ from .evaluate import Evaluation
 def trained_tasks(config: RunConfig, labels: tuple[str, ...]) -> list[int]:
     """Return the indices of the trained tasks among the data's labels, the main one first.
 
-    Raises:
-        ValueError: The run's tasks, or its method's task or preference, do not match the labels.
+    Raise ValueError if the run's tasks, or its method's task or preference, do not match the
+    labels.
     """
     method = config.method
     if lookup(METHODS, method.name, "method").is_baseline:
@@ -57,11 +57,7 @@ def selection_weights(
 
 
 def selection_value(measured: Evaluation, weights: NDArray[np.float64], config: RunConfig) -> float:
-    """Compute the validation metric that chooses the epoch.
-
-    Raises:
-        ValueError: No validation list has a relevant document for a task with a positive weight.
-    """
+    """Compute the validation metric that chooses the epoch; raise ValueError if there is none."""
     means = measured.at(config.evaluation.select_cutoff)
     used = weights > 0
     if np.isnan(means[used]).any():

@@ -21,12 +21,9 @@ COLUMN = "feature_"
 
 @dataclass(frozen=True)
 class TreeRanker:
-    """A trained booster.
+    """A trained booster of LightGBM, and the seconds that its training took.
 
-    Attributes:
-        booster: LightGBM's booster.
-        count: Number of trees that was best on validation; the later trees are not used.
-        seconds: Seconds that the training took.
+    `count` is the number of trees that was best on validation; the later trees are not used.
     """
 
     booster: Any
@@ -94,11 +91,7 @@ class TreeRanker:
 
 
 def require_lightgbm() -> Any:
-    """Import LightGBM.
-
-    Raises:
-        ImportError: LightGBM (``pip install "mtl2r-bench[gbdt]"``) is not installed.
-    """
+    """Import LightGBM, or raise ImportError with the command that installs it."""
     try:
         return importlib.import_module("lightgbm")
     except ImportError as error:

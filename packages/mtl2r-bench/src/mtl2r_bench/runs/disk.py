@@ -45,15 +45,10 @@ def explain(error: OSError) -> str:
 
 
 def writable(path: Path, option: str, *, folder: bool = False) -> None:
-    """Check before the work that its result can be written; leave nothing behind.
+    """Check before the work that a result can be written, and leave nothing behind.
 
-    Args:
-        path: Path of the result.
-        option: Name of the option that gave the path, for the message.
-        folder: Whether the result is a folder. Missing parent folders are then made later.
-
-    Raises:
-        OSError: The result cannot be written; the message has the option, path and reason.
+    `option` is the one that gave the path; the error names both and the reason. The missing parents
+    of a folder are made later.
 
     Examples:
         >>> writable(Path(__file__, "runs"), "--out", folder=True)  # doctest: +ELLIPSIS

@@ -19,15 +19,7 @@ class DamagedError(ValueError):
 
 
 def read_json(path: Path, *keys: str) -> dict[str, Any]:
-    """Read an object from a JSON file.
-
-    Args:
-        path: The file.
-        keys: Required keys.
-
-    Raises:
-        DamagedError: The file is not JSON, or is not an object with these keys.
-    """
+    """Read an object with these keys from a JSON file; raise DamagedError if it is not one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

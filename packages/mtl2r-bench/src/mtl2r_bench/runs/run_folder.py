@@ -81,12 +81,8 @@ class RunFolder:
 
         The group's first process does this. A damaged record is set aside, so that the training
         rebuilds it, and the error of an earlier attempt is deleted. If an error comes before there
-        is anything to keep, the folder is removed.
-
-        Args:
-            config_toml: The run's config.
-            group: The processes that train together.
-            wait: Whether to wait without limit for another process that trains here.
+        is anything to keep, the folder is removed. `wait` waits without limit for another process
+        that trains here.
 
         Raises:
             ValueError: The folder holds a run of another config, or another process trains in it.
@@ -233,8 +229,7 @@ class RunFolder:
     def epochs(self) -> list[dict[str, Any]]:
         """Return the log's lines, without a last line that a kill cut short.
 
-        Raises:
-            DamagedError: Another line is invalid.
+        Raise DamagedError if another line is invalid.
         """
         if not self.log.is_file():
             return []

@@ -35,12 +35,7 @@ class StudyFolder:
         return self.path / ("references.json" if fold is None else f"references-fold{fold}.json")
 
     def begun(self) -> tuple[StudyConfig, tuple[str, ...]]:
-        """Return the config of the study, and the full names of its labels.
-
-        Raises:
-            FileNotFoundError: No study was begun here.
-            ValueError: The files are damaged.
-        """
+        """Return the config of a study that was begun here, and the full names of its labels."""
         if self.study.is_file():
             study = validate(StudyConfig, load_study(self.study), str(self.study))
             references = self.references_of(None if study.folds is None else study.folds[0])

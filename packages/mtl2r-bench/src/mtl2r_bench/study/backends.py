@@ -61,12 +61,7 @@ class Backend:
 
 @contextmanager
 def joined(backend: Backend) -> Iterator[None]:
-    """Connect to the backend's cluster, if it has one, for the duration of the context.
-
-    Raises:
-        ImportError: Ray is not installed.
-        ConnectionError: There is no cluster at the address.
-    """
+    """Connect to the backend's cluster, if it has one, for the duration of the context."""
     if backend.name == "local":
         yield
         return
@@ -88,8 +83,7 @@ def execute(
 ) -> Iterator[T]:
     """Call a function with each tuple of arguments, in any order, in processes of the backend.
 
-    Raises:
-        WorkerLostError: A process was killed. Results so far were yielded, except on Ray.
+    Raise `WorkerLostError` if a process was killed. Results so far were yielded, except on Ray.
     """
     jobs = backend.processes(len(calls))
     place = _Place(os.getpid(), backend)
@@ -174,14 +168,9 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def gpu_share(gpus: int, runs: int, folder: Path | None = None) -> Iterator[int | None]:
-    """Hold a slot on the least-loaded GPU of this machine.
+    """Hold one of `runs` slots on the least-loaded GPU of this machine, by lock files in a folder.
 
     The result is None if there is no GPU, and the first GPU if all slots are taken.
-
-    Args:
-        gpus: Number of GPUs.
-        runs: Number of slots per GPU.
-        folder: Folder of the lock files that processes share.
     """
     if gpus == 0:
         yield None

@@ -19,11 +19,8 @@ def with_bounds(
 ) -> MethodConfig:
     """Return a method with the bounds of its rule, unchanged if it has no rule.
 
-    Args:
-        method: Method from `mtl2r_bench.study.plan.plan`.
-        tasks: The run's tasks, the main one first.
-        train: The training split.
-        baselines: Records of the single-task baselines by task; ``"payoff"`` needs all of `tasks`.
+    The main task is the first. `baselines` are the records of the single-task baselines by task;
+    ``"payoff"`` needs those of all `tasks`.
     """
     bounds: dict[str, float]
     if method.rule == "payoff" and method.preference is not None:
@@ -50,13 +47,6 @@ def payoff_bounds(
     weight on the main task, the bounds are the other tasks' losses under the main task's training.
     With no weight on it, they are the other tasks' best losses. For two tasks, t is the main task's
     weight.
-
-    Args:
-        preference: The weights r by task, the main task first.
-        losses: Losses of all tasks, by trained task.
-
-    Returns:
-        The bounds ε by task, without the main task.
 
     Examples:
         >>> payoff_bounds(

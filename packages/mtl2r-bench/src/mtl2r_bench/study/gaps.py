@@ -42,19 +42,11 @@ def all_runs(
 def fill_gaps(
     study: StudyConfig, runs: Mapping[str, RunConfig], records: Mapping[str, Record | None]
 ) -> dict[str, RunConfig]:
-    """Add one vector for every task set and method, in the middle of its largest gap.
+    """Return new runs by name: one vector for every task set and method, in its largest gap.
 
     The front consists of the validation metric that chooses epochs, averaged over folds and seeds
     and scaled to each task's range. The new vector is the mean of the vectors at the gap's ends. It
-    is trained for every fold and seed.
-
-    Args:
-        study: Config of the study.
-        runs: All runs so far.
-        records: Their records, None for those that failed.
-
-    Returns:
-        The new runs by name.
+    is trained for every fold and seed. The record of a failed run is None.
     """
     metric = f"ndcg@{study.evaluation.select_cutoff}"
     groups: dict[tuple[Any, ...], dict[tuple[float, ...], list[str]]] = {}

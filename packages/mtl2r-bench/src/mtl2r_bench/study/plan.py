@@ -30,11 +30,8 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
     A baseline is trained once per label, fold and seed, even if several task sets have the label.
     For every task set, fold and seed, a method that takes a preference is trained once per vector,
     and every other method once. A method with its own model is trained with that model. Every loss
-    and method is built once, so that a mistake ends a study before its first run.
-
-    Args:
-        study: Config of the study.
-        labels: Full names of the labels, from `Splits.tasks`.
+    and method is built once, so that a mistake ends a study before its first run. `labels` are full
+    names, from `Splits.tasks`.
 
     Raises:
         ValueError: A method, loss, option or label is unknown, a preference has the wrong length, a
@@ -76,9 +73,7 @@ def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:
 def task_sets(study: StudyConfig, labels: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the sets of labels that are trained together, by full names.
 
-    Args:
-        study: Config of the study, with labels named as in its ``data.tasks`` or by full names.
-        labels: Full names of the labels.
+    The study names its labels as in its ``data.tasks`` or by full names.
 
     Raises:
         ValueError: A label is not in the study's data, or is in a set twice.

@@ -29,12 +29,9 @@ class RunStatus:
     """The status of one run.
 
     Attributes:
-        name: Name of the run's folder.
-        state: State of the run; ``"begun"`` means interrupted, and ``"damaged"`` that the record
-            or another file is invalid.
-        epoch: Number of finished epochs.
-        epochs: Number of all epochs.
-        seconds: Seconds that the finished epochs took.
+        state: ``"begun"`` means interrupted, and ``"damaged"`` that the record or another file is
+            invalid.
+        epoch: Number of finished epochs, which took `seconds`.
         losses: Losses of the last epoch by task; empty before the first.
         error: Why the run failed, or what is damaged and how to repair it; else None.
         training: Folder name of the training, which runs that differ in preference may share.
@@ -56,12 +53,7 @@ class RunStatus:
 
 
 class StudyWatch:
-    """Repeated status of a study's runs; a finished run is read only once.
-
-    Args:
-        folder: Folder of the study.
-        runs: Runs by name.
-    """
+    """Repeated status of a study's runs; a finished run is read only once."""
 
     def __init__(self, folder: StudyFolder, runs: Mapping[str, RunConfig]) -> None:
         self.folder = folder
@@ -82,11 +74,7 @@ class StudyWatch:
 
 
 def study_status(path: str | Path) -> list[RunStatus]:
-    """Return the status of every run of a study.
-
-    Raises:
-        FileNotFoundError: No study was begun in the folder.
-    """
+    """Return the status of every run of a study that was begun in the folder."""
     folder = StudyFolder(path)
     study, labels = folder.begun()
     return StudyWatch(folder, all_runs(study, labels, folder)).look()
@@ -104,12 +92,8 @@ def seconds_left(runs: Sequence[RunStatus], jobs: int) -> float | None:
 def status_table(runs: Sequence[RunStatus], jobs: int, *, every: bool = False) -> RenderableType:
     """Return a table of the running, damaged and failed runs, with counts and the time left.
 
-    The table omits the error of a damaged run, since a column would break the path in it.
-
-    Args:
-        runs: Runs from `study_status`.
-        jobs: Runs at a time, for the time left.
-        every: Whether to show waiting and finished runs as well.
+    The table omits the error of a damaged run, since a column would break the path in it. `every`
+    adds waiting and finished runs. The time left is for `jobs` runs at a time.
     """
     table = Table("run", "state", "epochs", "time", "losses, or error")
     wanted = list(runs)

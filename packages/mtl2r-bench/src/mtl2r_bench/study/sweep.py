@@ -228,13 +228,7 @@ def _run(name: str, config: RunConfig, folder: Path) -> Outcome:
 
 
 def _check_same_data(folder: StudyFolder, path: Path, splits: Splits) -> None:
-    """Check that the folder's runs were trained on the same lists.
-
-    References of other data are removed if the folder has no runs.
-
-    Raises:
-        ValueError: The folder has runs on other lists.
-    """
+    """Raise if the folder has runs on other lists; without runs, remove the old references."""
     if not path.is_file():
         return
     stored = read_json(path, "data")["data"]

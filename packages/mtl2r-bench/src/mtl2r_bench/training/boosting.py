@@ -40,21 +40,11 @@ def aggregated_gains(
     aggregation: Aggregation,
     seed: int,
 ) -> NDArray[np.float64]:
-    r"""Return one gain in [0, 1] per document, aggregated from the labels of all tasks.
+    r"""Return gains (document,) in [0, 1], aggregated from labels (task, document).
 
     Let G_k be the gain of task k (2^label − 1, or the label), divided by the largest gain of the
-    task. ``"scalarised"`` gives Σ_k r_k G_k. ``"stochastic"`` gives the G_k of a task that is drawn
-    for each document with the probabilities r.
-
-    Args:
-        labels: Labels (task, document).
-        preference: The vector r on the simplex.
-        gain: Gain of the metric.
-        aggregation: How the gains are aggregated.
-        seed: Seed of the draws.
-
-    Returns:
-        Gains (document,).
+    task, and r the preference. ``"scalarised"`` gives Σ_k r_k G_k. ``"stochastic"`` gives the G_k
+    of a task that is drawn for each document with the probabilities r.
 
     Raises:
         ValueError: The preference is not on the simplex, or has the wrong length.
@@ -86,10 +76,7 @@ def aggregated_gains(
 class Boosting:
     """LambdaMART with the number of trees that is best on validation.
 
-    Attributes:
-        options: Options of LightGBM.
-        evaluation: Cut-off, gain, and the value of an empty list.
-        seed: Seed of all draws. The result is reproducible for the same number of threads.
+    The result is reproducible for the same seed and number of threads.
     """
 
     options: GBDTConfig
@@ -113,14 +100,9 @@ class Boosting:
     ) -> TreeRanker:
         """Train trees on the aggregated labels of several tasks.
 
-        Args:
-            train: Training lists. Features are not transformed, since trees use only their order.
-            validation: Validation lists, which choose the number of trees.
-            preference: Preference over the tasks, on the simplex.
-            weights: (task,) weights of the tasks' NDCG on validation.
-            aggregation: How the labels are aggregated.
-            on_progress: Called after every tree.
-            what: Name of these trees in the progress.
+        Validation chooses the number of trees, by the tasks' NDCG with `weights` (task,). `what`
+        names the trees in the progress. Features are not transformed, since trees use only their
+        order.
 
         Raises:
             ImportError: LightGBM (``pip install "mtl2r-bench[gbdt]"``) is not installed.

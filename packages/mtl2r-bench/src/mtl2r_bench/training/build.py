@@ -15,17 +15,7 @@ from ..table import LOSSES, METHODS, Method, did_you_mean, lookup
 
 
 def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) -> Method:
-    """Build the method that a run's config describes.
-
-    Args:
-        config: Name, preference and options.
-        tasks: Names of the tasks.
-        seed: Seed of the methods that draw random numbers.
-
-    Raises:
-        ValueError: The name or an option is unknown, an option or a preference is missing, or the
-            method takes no preference and has one.
-    """
+    """Build the method that a run's config describes; raise ValueError if the config is invalid."""
     row = lookup(METHODS, config.name, "method")
     if row.factory is None:
         raise ValueError(f"method {config.name!r} trains no network")
@@ -47,11 +37,7 @@ def build_method(config: MethodConfig, tasks: tuple[str, ...], seed: int = 0) ->
 
 
 def build_loss(config: LossConfig) -> Callable[..., Tensor]:
-    """Build ``loss(scores, labels, mask=..., reduction=...)`` with the config's options bound.
-
-    Raises:
-        ValueError: The name or an option is unknown.
-    """
+    """Build ``loss(scores, labels, mask=..., reduction=...)`` with the config's options bound."""
     function = lookup(LOSSES, config.name, "loss").function
     _check_options(function, config.options, f"loss {config.name!r}")
     return functools.partial(function, **config.options)

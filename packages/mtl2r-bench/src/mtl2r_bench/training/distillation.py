@@ -18,21 +18,11 @@ def training_data(
 ) -> RankingDataset:
     """Return the training lists of a run, with the scores of its teachers if it distils.
 
-    The scores are additional labels, one per trained task, after those of the data. Like labels,
-    they are padded, sampled and shared among processes. A teacher is trained on its task alone;
-    validation chooses its number of trees. Its scores, divided by their standard deviation and the
-    temperature, are the logits of a distribution over the list. The network's loss against it is
-    ListNet's cross entropy.
-
-    Args:
-        config: Config of the run.
-        splits: Data of the run.
-        trained: Indices of the trained tasks among the labels.
-        on_progress: Called after every tree of a teacher.
-
-    Raises:
-        ImportError: The run has teachers and LightGBM (``pip install "mtl2r-bench[gbdt]"``) is not
-            installed.
+    The scores are additional labels, one per task in `trained`, after those of the data. Like
+    labels, they are padded, sampled and shared among processes. A teacher is trained on its task
+    alone; validation chooses its number of trees. Its scores, divided by their standard deviation
+    and the temperature, are the logits of a distribution over the list. The network's loss against
+    it is ListNet's cross entropy.
     """
     distillation, train = config.train.distillation, splits.train
     if distillation is None:

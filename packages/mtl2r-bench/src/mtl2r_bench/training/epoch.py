@@ -35,10 +35,7 @@ class Engine:
     """The training of a state on a data set, step by step.
 
     Attributes:
-        config: Config of the run.
         dataset: The training split, from `mtl2r_bench.training.distillation.training_data`.
-        state: State of the training.
-        loss: A loss of ltr_losses.
         trained: Indices of the tasks whose losses count.
         before_step: Called before every step.
     """
@@ -75,8 +72,7 @@ class Engine:
     def run_epoch(self, after_step: Callable[[Progress], None]) -> None:
         """Train to the end of the state's current epoch.
 
-        Args:
-            after_step: Called after every step, when the state can be saved.
+        `after_step` is called after every step, when the state can be saved.
 
         Raises:
             TrainingError: A loss or gradient is not finite, or another process is gone.

@@ -29,15 +29,9 @@ and a second checkpoint while the first is replaced."""
 
 @dataclass(frozen=True)
 class Estimate:
-    """The estimated cost of one run.
+    """The estimated cost of one run: steps of an epoch, seconds, parameters, bytes on disk.
 
-    Attributes:
-        steps: Steps in an epoch.
-        step_seconds: Seconds of a step.
-        evaluation_seconds: Seconds of the evaluation on validation, after every epoch.
-        seconds: Seconds of the whole run.
-        parameters: Parameters of the ranker.
-        bytes: Bytes on disk.
+    `evaluation_seconds` are for validation, after every epoch; `seconds` are of the whole run.
     """
 
     steps: int
@@ -53,11 +47,8 @@ def time_network(
 ) -> Estimate:
     """Time a few steps of a training and the evaluation of some validation lists.
 
-    Args:
-        engine: An engine at the first epoch.
-        score: Scores of the network in training.
-        splits: Data of the run.
-        teaching: Seconds that the training of the teachers takes.
+    `score` returns the scores of the network in training. `teaching` is the seconds that the
+    training of the teachers takes.
     """
     config = engine.config
     step = _seconds_of_a_step(engine)

@@ -19,23 +19,20 @@ def train(
     folder: str | Path,
     on_progress: OnProgress = nobody,
 ) -> dict[str, Any]:
-    """Train one ranker into a folder, or resume a training that was interrupted.
+    """Train one ranker into a folder, or resume an interrupted training; return the record.
 
     The method's row in the table names the learner: a network, one network for all preferences, or
     boosted trees. The steps below are the same for all learners.
 
     Under torchrun every process calls this function and trains on its share of every batch. The
     result equals that of one process up to rounding and the draws of dropout. Only the first
-    process writes files.
+    process writes files, with the record in ``record.json``.
 
     Args:
         config: Config of the run.
         splits: Data of the run, from `mtl2r_bench.data.splits.load_splits`.
         folder: Folder of the run. A finished run is not trained again.
         on_progress: Called after every batch, and after every tree of boosted trees and teachers.
-
-    Returns:
-        The record, which the folder has in ``record.json``.
 
     Raises:
         TrainingError: A loss or gradient is not finite (the message names task, epoch and batch),

@@ -28,12 +28,7 @@ def initial_state(
 ) -> TrainingState:
     """Return the initial state of a run, which depends only on its config, data and seed.
 
-    Args:
-        config: Config of the run.
-        splits: Data of the run.
-        trained: Indices of the trained tasks among the labels.
-        group: The processes that train together.
-        learned: The training lists with the scores of teachers; by default those of `splits`.
+    `learned` are the training lists with the scores of teachers; by default those of `splits`.
     """
     # Dropout draws from torch's global generator, everything else from separate generators.
     torch.manual_seed(config.seed + group.rank)

@@ -25,14 +25,7 @@ FORMAT = "mtl2r-training"
 
 @dataclass
 class Tally:
-    """Sums over the steps of the current epoch.
-
-    Attributes:
-        losses: (task,) sums of the losses of the trained tasks.
-        weights: (task,) sums of the method's weights.
-        steps: Number of steps.
-        seconds: Seconds that the steps took.
-    """
+    """Sums over the steps of the current epoch; of the losses and the method's weights (task,)."""
 
     losses: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -45,14 +38,10 @@ class TrainingState:
     """Everything that changes during a training.
 
     Attributes:
-        ranker: The network with the transform of its inputs.
         method: The multi-task method; its state is in its buffers and generators.
-        optimizer: The optimizer.
         loader: The loader of the batches, positioned at the next batch.
         scaler: Scaler of the losses in float16; None in other precisions.
         average: Moving average of the weights; None if the config has none.
-        group: The processes that train together.
-        tally: Sums of the current epoch.
         epoch: Number of finished epochs.
         best_epoch: The best epoch so far, counted from 1; 0 before the first.
         best_value: Selection value of the best epoch.
@@ -122,11 +111,7 @@ class TrainingState:
         write(path, payload)
 
     def load(self, path: Path) -> None:
-        """Restore the state that `save` wrote.
-
-        Raises:
-            ValueError: The file is damaged or is not a training state.
-        """
+        """Restore the state that `save` wrote; raise ValueError if the file is invalid."""
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}

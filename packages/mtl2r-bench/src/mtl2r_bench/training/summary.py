@@ -18,13 +18,8 @@ from ..runs.record import environment
 class Facts:
     """The facts of a training that a record holds.
 
-    Attributes:
-        tasks: The trained tasks.
-        epoch: The epoch that validation chose; for boosted trees, the number of trees.
-        epochs: The number of epochs trained; for boosted trees, the largest number of trees.
-        parameters: Number of parameters of the ranker.
-        loss: Mean training loss by task in the chosen epoch; empty for trees.
-        seconds: Seconds that the training took.
+    `epoch` is the one that validation chose, of `epochs`; for boosted trees both count trees.
+    `loss` is the mean training loss by task in the chosen epoch; empty for trees.
     """
 
     tasks: tuple[str, ...]
@@ -42,15 +37,7 @@ def summarise(
     measured: Mapping[str, Evaluation],
     group: ProcessGroup,
 ) -> dict[str, Any]:
-    """Return the entries that every record has.
-
-    Args:
-        config: Config of the run.
-        splits: Data of the run.
-        facts: Facts of the training.
-        measured: Metrics by split.
-        group: The processes that trained together.
-    """
+    """Return the entries that every record has; `measured` are the metrics by split."""
     method = config.method
     return {
         "method": method.model_dump(mode="json"),
@@ -87,12 +74,7 @@ def describe(
 ) -> None:
     """Write labels, training and metrics into a ranker's metadata, which its card shows.
 
-    Args:
-        ranker: The trained ranker.
-        config: Config of the run.
-        splits: Data of the run.
-        epoch: The chosen epoch.
-        metrics: Values by split, metric and label.
+    `metrics` are values by split, metric and label.
     """
     ranker.metadata = {
         "labels": [

@@ -23,23 +23,12 @@ LEARNERS: Mapping[str, type[Learner]] = {
 
 
 def learner_of(config: RunConfig, splits: Splits) -> Learner:
-    """Return the learner of a run, after the checks of its config that cost no time.
-
-    Raises:
-        ValueError: The config does not fit the data.
-        ImportError: The method needs an extra that is not installed.
-    """
+    """Return the learner of a run, after the checks of its config that cost no time."""
     return _kind(config.method)(config, splits)
 
 
 def check_method(method: MethodConfig, tasks: tuple[str, ...]) -> None:
-    """Raise if the method of a run cannot be trained.
-
-    Raises:
-        ValueError: The name or an option is unknown, an option or a preference is missing, or the
-            method takes no preference and has one.
-        ImportError: The method needs an extra that is not installed.
-    """
+    """Raise ValueError or ImportError if the method of a run cannot be trained."""
     _kind(method).check(method, tasks)
 
 
@@ -68,9 +57,6 @@ def trainings(runs: Mapping[str, RunConfig]) -> int:
     """Count the trainings of runs that differ only in preference, fold and seed.
 
     Runs that share a training count as one. A training of n times the epochs counts n times.
-
-    Args:
-        runs: Configs by the name of the run's folder.
     """
     pairs = (training_of(config, RunFolder(name)) for name, config in runs.items())
     found = {training.path: epochs for training, epochs in pairs}

@@ -42,12 +42,9 @@ class Fitted(Protocol):
 
 
 class Learner(Protocol):
-    """A kind of training, built from a run's config and data.
+    """A kind of training on a device, built from a run's config and data.
 
     The constructor makes all checks of the config that cost no time.
-
-    Attributes:
-        device: The device it trains on.
     """
 
     device: torch.device

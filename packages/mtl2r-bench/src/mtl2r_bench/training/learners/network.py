@@ -115,13 +115,7 @@ class NetworkLearner:
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A trained network; implements `mtl2r_bench.training.learners.base.Fitted`.
-
-    Attributes:
-        learner: The learner that trained it.
-        ranker: The network with the transform of its inputs.
-        facts: Facts of the training.
-    """
+    """A trained network; implements `mtl2r_bench.training.learners.base.Fitted`."""
 
     learner: NetworkLearner
     ranker: Ranker
