@@ -30,12 +30,7 @@ from torch.nn.functional import softplus
 # This folder, where the script's own name would stand for the package.
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
 
-from ltr_losses import (
-    approx_ndcg_loss,
-    lambda_loss,
-    neural_ndcg_loss,
-    ranknet_loss,
-)
+from ltr_losses import approx_ndcg_loss, lambda_loss, neural_ndcg_loss, ranknet_loss
 
 SHAPES = ((64, 240), (16, 1000))
 RESULT = Path(__file__).parent / "results" / "ltr_losses.md"

@@ -22,10 +22,7 @@ many_lengths = st.lists(st.integers(1, 40), min_size=4, max_size=60)
 
 
 @given(
-    lengths=many_lengths,
-    replicas=st.integers(1, 4),
-    epoch=st.integers(0, 3),
-    static=st.booleans(),
+    lengths=many_lengths, replicas=st.integers(1, 4), epoch=st.integers(0, 3), static=st.booleans()
 )
 def test_shards_are_even_and_hold_every_query_once(lengths, replicas, epoch, static):
     shards = []

@@ -125,18 +125,8 @@ def test_numpy_errors():
         (FEATURES[0], [1], [1], "must be .document, feature."),
         (FEATURES, [1], [1, 1, 1], "must be .document, feature."),
         (FEATURES[:0], [], [], "at least one document"),
-        (
-            FEATURES * np.nan,
-            [1, 1, 1],
-            [1, 1, 1],
-            r"`features` must be finite, got nan at",
-        ),
-        (
-            FEATURES,
-            [1, 1, 1],
-            [1, 2, 1],
-            "`query_ids` must be grouped, got '1' again",
-        ),
+        (FEATURES * np.nan, [1, 1, 1], [1, 1, 1], r"`features` must be finite, got nan at"),
+        (FEATURES, [1, 1, 1], [1, 2, 1], "`query_ids` must be grouped, got '1' again"),
     ):
         with pytest.raises(ValueError, match=message):
             ltr_data.from_numpy(features, labels, queries)

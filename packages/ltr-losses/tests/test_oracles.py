@@ -119,19 +119,13 @@ def test_listnet_is_the_softmax_of_rax_at_the_softmax_of_the_labels(rax):
     import jax
 
     compare(ours.listnet_loss, lambda s, y: rax.softmax_loss(s, jax.nn.softmax(y)))
-    compare(
-        ours.binary_listnet_loss,
-        lambda s, y: rax.softmax_loss(s, (y > 0) / (y > 0).sum()),
-    )
+    compare(ours.binary_listnet_loss, lambda s, y: rax.softmax_loss(s, (y > 0) / (y > 0).sum()))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.3])
 def test_approximations_of_rax(rax, temperature):
     # The loss there is −metric, here 1 − metric; MRR there takes any label above 0 too.
-    approximations = {
-        "ndcg_metric": ours.approx_ndcg_loss,
-        "mrr_metric": ours.approx_mrr_loss,
-    }
+    approximations = {"ndcg_metric": ours.approx_ndcg_loss, "mrr_metric": ours.approx_mrr_loss}
     for name, loss in approximations.items():
         theirs = rax.approx_t12n(getattr(rax, name), temperature)
         compare(partial(loss, temperature=temperature), lambda s, y, f=theirs: 1.0 + f(s, y))

@@ -4,12 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mtl_optim import (
-    MGDA,
-    JacobianAggregator,
-    LinearScalarization,
-    backward,
-)
+from mtl_optim import MGDA, JacobianAggregator, LinearScalarization, backward
 
 
 class Mean(JacobianAggregator):
@@ -88,13 +83,7 @@ X = torch.ones(2, requires_grad=True)
         (lambda x: [x[0]], MGDA(), {"shared": nn.Linear(1, 1)}, TypeError, r"`parameters\(\)`"),
         (lambda x: [x[0]], MGDA(), {"shared": [("x", X)]}, TypeError, "`shared`.*got tuple"),
         (lambda x: [x[0]], MGDA(), {"features": "x"}, TypeError, "`features`.*got str"),
-        (
-            lambda x: [x[0]],
-            MGDA(),
-            {"shared": X, "heads": [Bad()]},
-            TypeError,
-            "`heads`.*got Bad",
-        ),
+        (lambda x: [x[0]], MGDA(), {"shared": X, "heads": [Bad()]}, TypeError, "`heads`.*got Bad"),
         (lambda x: [x[0], 1j * x[1]], MGDA(), {"shared": [X]}, TypeError, r"`losses\[1\]`.*real"),
         (lambda x: 1j * x, Mean(), {"shared": [X]}, TypeError, "`losses` must be real"),
     ],

@@ -6,13 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_optim import (
-    IMTLG,
-    MGDA,
-    CAGrad,
-    GradDrop,
-    LogLosses,
-)
+from mtl_optim import IMTLG, MGDA, CAGrad, GradDrop, LogLosses
 from mtl_optim._solvers import ball_minimax
 from mtl_optim.testing import double, random_jacobian, seeded
 

@@ -65,8 +65,7 @@ CASES = {
     "UncertaintyWeighting": Case(lambda K: UncertaintyWeighting(K)),
     "FAMO": Case(lambda K: FAMO(K)),
     "EpsilonConstraint": Case(
-        lambda K: EpsilonConstraint(main=K - 1, bounds={} if K == 1 else {0: 0.1}),
-        ordered=True,
+        lambda K: EpsilonConstraint(main=K - 1, bounds={} if K == 1 else {0: 0.1}), ordered=True
     ),
     "MGDA": Case(lambda K: MGDA()),
     "MGDA(norm)": Case(lambda K: MGDA("norm")),

@@ -3,12 +3,7 @@
 import pytest
 import torch
 
-from mtl_optim import (
-    MGDA,
-    GramianWeighting,
-    LinearScalarization,
-    backward,
-)
+from mtl_optim import MGDA, GramianWeighting, LinearScalarization, backward
 from mtl_optim._gramian import cross_gramian, gramian, products_dtype, resolved
 
 SHAPES = [(3,), (7, 300), (), (16_384,), (0,), (5, 1, 2), (140_000,)]

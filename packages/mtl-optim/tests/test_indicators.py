@@ -22,13 +22,7 @@ from mtl_optim.pareto import (
     r2,
     spread,
 )
-from mtl_optim.pareto.problems import (
-    dtlz2,
-    linear,
-    quadratics,
-    zdt1,
-    zdt2,
-)
+from mtl_optim.pareto.problems import dtlz2, linear, quadratics, zdt1, zdt2
 
 tasks = st.integers(2, 5)
 
@@ -156,11 +150,7 @@ def line(n, rest, size=3):
 
 @pytest.mark.parametrize(
     ("problem", "rest", "expected"),
-    [
-        (zdt1, 0.0, 2 / 3),
-        (zdt2, 0.0, 1 / 3),
-        (lambda x: dtlz2(x, 2), 0.5, 1 - math.pi / 4),
-    ],
+    [(zdt1, 0.0, 2 / 3), (zdt2, 0.0, 1 / 3), (lambda x: dtlz2(x, 2), 0.5, 1 - math.pi / 4)],
 )
 def test_fronts_of_two_tasks_have_their_hypervolumes_and_nothing_is_better(problem, rest, expected):
     pytest.importorskip("moocore")

@@ -45,9 +45,7 @@ METHODS = {
 POWERS, FACTORS = {"NashMTL": -1.0, "FairGrad(2)": -4 / 3}, {"CAGrad": 1.5}
 
 cases = given(
-    seed=st.integers(0, 2**31 - 1),
-    tasks=st.integers(1, 12),
-    decades=st.sampled_from([0.0, 2.0]),
+    seed=st.integers(0, 2**31 - 1), tasks=st.integers(1, 12), decades=st.sampled_from([0.0, 2.0])
 )
 
 

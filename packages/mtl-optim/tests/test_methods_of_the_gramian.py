@@ -5,12 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_optim import (
-    MGDA,
-    NashMTL,
-    PCGrad,
-    UPGrad,
-)
+from mtl_optim import MGDA, NashMTL, PCGrad, UPGrad
 from mtl_optim.testing import assert_same_direction, double, problems, random_jacobian, seeded
 
 # --- MGDA

@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_optim import (
-    EPO,
-    WCMGDA,
-    WeightedChebyshev,
-)
+from mtl_optim import EPO, WCMGDA, WeightedChebyshev
 from mtl_optim._solvers import min_norm_point
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
 from mtl_optim.testing import (
@@ -44,12 +40,7 @@ def test_epo_ends_on_the_ray_of_spheres(start):
 
 def test_epo_ends_on_the_ray_of_the_concave_front():
     _, step = descend(
-        fonseca_fleming,
-        [0.4, -0.3],
-        EPO([0.5, 0.5], epsilon=1e-6),
-        lr=0.2,
-        decay=0.97,
-        steps=200,
+        fonseca_fleming, [0.4, -0.3], EPO([0.5, 0.5], epsilon=1e-6), lr=0.2, decay=0.97, steps=200
     )
     torch.testing.assert_close(step.losses, double(T4_LOSS, T4_LOSS), rtol=0, atol=5e-3)
 

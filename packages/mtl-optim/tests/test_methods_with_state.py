@@ -3,11 +3,7 @@
 import pytest
 import torch
 
-from mtl_optim import (
-    FAMO,
-    UncertaintyWeighting,
-    backward,
-)
+from mtl_optim import FAMO, UncertaintyWeighting, backward
 from mtl_optim.testing import double
 
 # --- FAMO

@@ -22,10 +22,7 @@ from mtl_optim.pareto import (
     ray_of_preference,
     riesz,
 )
-from mtl_optim.pareto.problems import (
-    simplex,
-    spheres,
-)
+from mtl_optim.pareto.problems import simplex, spheres
 
 tasks = st.integers(2, 5)
 

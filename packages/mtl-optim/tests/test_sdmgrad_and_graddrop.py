@@ -6,13 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_optim import (
-    MGDA,
-    GradDrop,
-    LinearScalarization,
-    SDMGrad,
-    backward,
-)
+from mtl_optim import MGDA, GradDrop, LinearScalarization, SDMGrad, backward
 from mtl_optim._random import uniforms
 from mtl_optim._solvers import project_onto_simplex
 from mtl_optim.testing import double, random_jacobian, seeded

@@ -74,12 +74,7 @@ def test_labels_the_gain_cannot_hold(letor):
 
 def test_a_task_may_bring_its_own_transform(letor):
     folder = letor(train=["200 qid:1 1:1 2:1", "0 qid:1 1:2 2:2"], vali=["0 qid:2 1:1"])
-    spec = {
-        "name": "visits",
-        "source": "label",
-        "transform": {"type": "Log1p"},
-        "correlates": [],
-    }
+    spec = {"name": "visits", "source": "label", "transform": {"type": "Log1p"}, "correlates": []}
     splits = load(data={"path": str(folder), "tasks": [spec]})
     np.testing.assert_allclose(splits.train.labels[0], np.log1p([200, 0]), rtol=1e-6)
 

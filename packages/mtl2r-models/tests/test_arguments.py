@@ -131,11 +131,7 @@ def test_every_good_config_builds_on_the_meta_device(name, data):
 
 
 NONSENSE = [0, -1, 1.5, float("nan"), "x", None, True, (), ("x",), {}, [{"kind": "x"}], object()]
-ALLOWED = {
-    "feature_layers": [()],
-    "experts": [None, {}],
-    "dropout": [0],
-}
+ALLOWED = {"feature_layers": [()], "experts": [None, {}], "dropout": [0]}
 
 
 @every_architecture

@@ -10,13 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltr_data import (
-    ClipOutliers,
-    LogStandardize,
-    MinMaxScale,
-    QuantileTransform,
-    Standardize,
-)
+from ltr_data import ClipOutliers, LogStandardize, MinMaxScale, QuantileTransform, Standardize
 from mtl2r_models import ARCHITECTURES, ListTransformer, MLPScorer, PreferenceConditioned, Ranker
 from mtl2r_models.ranker._checkpoint import SCORERS
 from mtl2r_models.testing import SMALL

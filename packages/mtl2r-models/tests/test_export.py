@@ -100,12 +100,7 @@ def make(case):
     transform = None if kind is None else kind.fit(values, IDS)
     documents = torch.from_numpy(values)
     model.fit_features(documents if transform is None else transform(documents))
-    return Ranker(
-        model,
-        transform=transform,
-        feature_ids=IDS,
-        tasks=("relevance", "click"),
-    ).train()
+    return Ranker(model, transform=transform, feature_ids=IDS, tasks=("relevance", "click")).train()
 
 
 def lists(batch, length):

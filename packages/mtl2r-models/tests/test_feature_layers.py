@@ -203,10 +203,7 @@ def test_what_was_fitted_is_saved_with_the_ranker():
     [
         ({"kind": "periodics"}, r"`kind` .*got 'periodics'; did you mean 'periodic'\?"),
         ({}, "`kind` of a feature layer must be one of .*got None"),
-        (
-            {"kind": "cross", "depth": 2},
-            "'cross': .* no argument `depth`, only layers, rank",
-        ),
+        ({"kind": "cross", "depth": 2}, "'cross': .* no argument `depth`, only layers, rank"),
         ({"kind": "cross", "layers": 0}, "`layers` must be at least 1, got 0"),
         ({"kind": "cross", "rank": 0}, "`rank` must be at least 1, got 0"),
         ({"kind": ["noise"]}, r"`kind` .*got \['noise'\]"),

@@ -94,8 +94,7 @@ def test_read_only_and_strided_arrays_are_taken():
 
 
 @pytest.mark.parametrize(
-    ("given_ids", "columns"),
-    [((7, 3, 2, 1), [3, 2, 1, 0]), ((1, 2, 3, 4, 5, 6, 7), [0, 1, 2, 6])],
+    ("given_ids", "columns"), [((7, 3, 2, 1), [3, 2, 1, 0]), ((1, 2, 3, 4, 5, 6, 7), [0, 1, 2, 6])]
 )
 def test_columns_are_found_by_their_numbers(given_ids, columns):
     ranker, values = make(), draw(6, len(given_ids))

@@ -73,15 +73,11 @@ class _WithGradient(torch.autograd.Function):
 
 
 def with_gradient(value: Tensor, gradient: Tensor, scores: Tensor) -> Tensor:
-    """Attach `value` to `scores` by a gradient that was computed beforehand.
+    """Attach `value` (...) to `scores` by the gradient (..., list) that was computed beforehand.
 
     Nothing but the gradient is kept for the backward pass, and each vector-Jacobian product is one
-    multiplication, so K of them (one per task) cost next to nothing.
-
-    Args:
-        value: One value per list, (...).
-        gradient: d value / d scores, (..., list).
-        scores: What to attach to; (..., list), perhaps with fewer leading axes.
+    multiplication, so K of them (one per task) cost next to nothing. The scores may have fewer
+    leading axes than the gradient.
     """
     out: Tensor = _WithGradient.apply(value, gradient, scores)  # type: ignore[no-untyped-call]
     return out

@@ -129,20 +129,10 @@ def prepare(
     """Check the arguments that all losses share, and bring them into one form.
 
     float64 scores are computed in float64, all others in float32, whatever autocast says (no loss
-    calls an operation that autocast would lower).
-
-    Args:
-        scores: (..., list), floating point.
-        labels: (..., list), any real type.
-        mask: (..., list), bool, True at a real document; None: all are.
-        weights: (..., list) or (..., 1), not negative; None: one each.
-        reduction: "mean", "sum", "none", or a function, see `Reduction`.
-        offsets: (batch + 1,), of jagged rows: all else is (..., documents) and gets padded here.
-        infinite_scores: Whether ±inf is a score like any other (a metric looks at order alone).
-
-    Raises:
-        TypeError: A wrong type or dtype.
-        ValueError: Shapes that do not fit, or an unknown reduction.
+    calls an operation that autocast would lower). With `offsets` the other tensors are (...,
+    documents), and padded here. `infinite_scores` says whether ±inf is a score like any other: a
+    metric looks at the order alone. Raise TypeError for a wrong type or dtype, ValueError for
+    shapes that do not fit or an unknown reduction.
     """
     if not callable(reduction):
         check_choice("reduction", reduction, REDUCTIONS)

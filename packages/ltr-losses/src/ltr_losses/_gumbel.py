@@ -9,11 +9,7 @@ from ._check import Reduction, check_function, check_positive, prepare
 
 
 def gumbel(
-    loss: Callable[..., Tensor],
-    *,
-    samples: int = 8,
-    noise: float = 1.0,
-    generator: torch.Generator,
+    loss: Callable[..., Tensor], *, samples: int = 8, noise: float = 1.0, generator: torch.Generator
 ) -> Callable[..., Tensor]:
     r"""Average a loss over Gumbel noise on the scores: its expectation, by sampling.
 

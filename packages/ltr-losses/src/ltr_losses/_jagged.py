@@ -7,21 +7,11 @@ from torch import Tensor
 
 
 def padded_rows(offsets: object, documents: int) -> tuple[Tensor, Tensor]:
-    """Where the documents of each list are.
+    """Return the index (batch, list) of each list's documents, and whether there is one.
 
     The lengths are looked at, which is one device-to-host copy and, under torch.compile, a break in
-    the graph: how wide the batch is depends on them.
-
-    Args:
-        offsets: (batch + 1,), where each list begins, and where the last one ends.
-        documents: How many there are.
-
-    Returns:
-        The index of each document of each list, and whether there is one: (batch, list), both.
-
-    Raises:
-        TypeError: Offsets that are not a tensor of integers.
-        ValueError: Offsets that do not cut the documents into lists.
+    the graph: how wide the batch is depends on them. Raise TypeError for `offsets` that are not a
+    tensor of integers, ValueError for those that do not cut the documents into lists.
     """
     if not isinstance(offsets, Tensor):
         raise TypeError(f"`offsets` must be a tensor, got {type(offsets).__name__}")

@@ -41,25 +41,15 @@ def logistic_pair_sum(
     weights: Tensor | None,
     k: int | None,
 ) -> tuple[Tensor, Tensor]:
-    """Σ over pairs of W |c| log(1 + exp(−gap)), gap how far the pair is in the right order.
+    """Sum W |c| log(1 + exp(−gap)) over pairs; gap is how far a pair is in the right order.
 
-    All lists are sorted by descending z with the padding last. c is the pair's `contrast`, W its
-    weight by position.
+    All tensors are (..., list), sorted by descending z with the padding last. c is the pair's
+    `contrast` of the `features`, which have the task axis; documents of one level, the first
+    feature, make no pair. W is its weight by position, times the weight of the document that should
+    be above. With `k`, pairs count with either document among the first k.
 
-    Args:
-        z: (..., list), sorted.
-        mask: (..., list), sorted.
-        features: (..., list) each, sorted, with the task axis: what `contrast` compares. The first
-            is the level: documents of equal levels make no pair.
-        contrast: See `Contrast`.
-        positions: See `Positions`.
-        weights: (..., list), sorted, or None; a pair has the weight of the document that should be
-            above.
-        k: Pairs with either document in the first k; None: all.
-
-    Returns:
-        The sum, (...), and its gradient with respect to z, (..., list); zeros under
-        `torch.no_grad`, where nobody asks for it.
+    Return the sum (...) and its gradient with respect to z (..., list), which is zero under
+    `torch.no_grad`.
     """
     # Padding becomes documents of the lowest level, infinitely far below where they belong: every
     # pair with them is worth exactly 0, and no block needs a mask.

@@ -123,17 +123,9 @@ def pair_sum(
     weights: Tensor | None,
     term: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, Tensor]:
-    """Σ over y_i > y_j of w_i φ(s_i − s_j, y_i − y_j), and its gradient.
+    """Sum w_i φ(s_i − s_j, y_i − y_j) over y_i > y_j; return it (...) and its gradient (..., list).
 
-    Args:
-        scores: (..., list), without a gradient.
-        labels: (..., list).
-        mask: (..., list).
-        weights: (..., list), (..., 1) or None.
-        term: (score gaps, label gaps) -> (φ, dφ / d score gap).
-
-    Returns:
-        The sum, (...), and its gradient with respect to the scores, (..., list).
+    `term` maps gaps of scores and of labels to φ and dφ / d score gap. The scores have no gradient.
     """
     # The level of padding is NaN: it is neither above nor below any other.
     y = torch.where(mask, labels, float("nan"))

@@ -12,21 +12,12 @@ def weighted(values: Tensor, lists: Lists) -> Tensor:
 
 
 def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
-    """Reduce a loss over the batch axis alone.
+    """Reduce a loss, one value per list, over the batch axis alone.
 
-    Lists that teach nothing are worth 0 and are left out of the mean; where a batch has none that
-    does, the mean is 0 with a zero gradient. Weights change values, never this count. A list that
-    holds NaN is NaN, whether it teaches or not.
-
-    Args:
-        values: One value per list; broadcasts to the leading axes.
-        teaches: bool, broadcasts likewise: whether the list has anything to teach.
-        lists: What `prepare` returned.
-        reduction: "mean", "sum", "none", or a function, see `Reduction`.
-
-    Returns:
-        The leading axes for "none", else the leading axes less the last (the batch); a single list
-        without a batch axis is a scalar.
+    Lists that teach nothing (`teaches` is False) are worth 0 and are left out of the mean; where a
+    batch has none that does, the mean is 0 with a zero gradient. Weights change values, never this
+    count. A list that holds NaN is NaN, whether it teaches or not. Return the leading axes for
+    "none", else those less the batch; a single list without a batch axis is a scalar.
     """
     leading = lists.leading
     values = torch.where(teaches, values, 0.0)
@@ -42,12 +33,9 @@ def reduce_lists(values: Tensor, teaches: Tensor, lists: Lists, reduction: Reduc
 
 
 def mean_over_documents(terms: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
-    """Reduce a pointwise loss: the weighted terms of each list, averaged over its documents.
+    """Reduce a pointwise loss: the weighted terms (..., list), averaged over each list's documents.
 
-    Args:
-        terms: (..., list), one per document; zero at the padding.
-        lists: What `prepare` returned.
-        reduction: "mean", "sum", "none", or a function, see `Reduction`.
+    The terms are zero at the padding.
     """
     documents = lists.mask.sum(-1)
     values = weighted(terms, lists).sum(-1) / documents.clamp(min=1)
@@ -55,16 +43,10 @@ def mean_over_documents(terms: Tensor, lists: Lists, reduction: Reduction) -> Te
 
 
 def average_lists(values: Tensor, counts: Tensor, lists: Lists, reduction: Reduction) -> Tensor:
-    """Reduce a metric over the batch axis alone.
+    """Reduce a metric, one value per list, over the batch axis alone.
 
     Unlike a loss, a metric of no list at all is not 0: lists that do not count are NaN under
     "none", left out of "mean" and "sum", and the mean of none is NaN.
-
-    Args:
-        values: One value per list; broadcasts to the leading axes.
-        counts: bool, broadcasts likewise: whether the list has a value.
-        lists: What `prepare` returned.
-        reduction: "mean", "sum", "none", or a function, see `Reduction`.
     """
     leading = lists.leading
     values = torch.where(lists.sound, values, float("nan")).expand(leading)

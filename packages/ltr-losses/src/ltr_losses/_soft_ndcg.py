@@ -12,17 +12,11 @@ from ._reduce import reduce_lists, weighted
 def ndcg_shortfall(
     lists: Lists, discount: Tensor, gain: str, k: int | None, reduction: Reduction
 ) -> Tensor:
-    """Σ_i w_i G_i (D*_i − D_i), reduced: 1 − NDCG where the weights are one.
+    """Reduce Σ_i w_i G_i (D*_i − D_i): 1 − NDCG where the weights are one.
 
-    D*_i is the document's discount in the best order, the same for equal labels; so a weighted loss
-    is linear in the weights, and a weight of zero silences a document.
-
-    Args:
-        lists: What `prepare` returned.
-        discount: (..., list), D: zero beyond k, in the order of the documents.
-        gain: "exp2" or "linear".
-        k: Of the ideal.
-        reduction: "mean", "sum" or "none".
+    D, the `discount` (..., list), is in the order of the documents and zero beyond k. D*_i is the
+    document's discount in the best order, the same for equal labels; so a weighted loss is linear
+    in the weights, and a weight of zero silences a document.
     """
     gains = normalised_gain(lists.labels, lists.mask, gain, k)
     order = score_order(gains, lists.mask)

@@ -7,15 +7,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ._analytic import batch_axis_first, unbroadcast
-from ._pairs import (
-    FAR_BELOW,
-    Block,
-    Workspace,
-    row_blocks,
-    row_of,
-    sink_padding,
-    upper_blocks,
-)
+from ._pairs import FAR_BELOW, Block, Workspace, row_blocks, row_of, sink_padding, upper_blocks
 
 
 def _above(scores: Tensor, block: Block, space: Workspace) -> Tensor:

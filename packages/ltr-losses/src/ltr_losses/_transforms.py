@@ -11,9 +11,7 @@ from ._soft_ranks import approx_ranks, bound_ranks
 
 
 def _loss_of(
-    metric: Callable[..., Tensor],
-    ranks: Callable[[Tensor, Tensor], Tensor],
-    lower_is_better: bool,
+    metric: Callable[..., Tensor], ranks: Callable[[Tensor, Tensor], Tensor], lower_is_better: bool
 ) -> Callable[..., Tensor]:
     check_function("metric", metric, "metric")
 

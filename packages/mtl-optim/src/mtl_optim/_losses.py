@@ -13,11 +13,8 @@ from ._gradients import Reduce, fits
 class TaskLosses:
     """One view of both forms in which losses come.
 
-    Args:
-        losses: Vector (task,), or a sequence of scalars.
-        scaler: Scales the gradients that go through the graph, not the values.
-        reduce: Averages the values over the processes.
-        name: What the user calls them.
+    The losses are a vector (task,) or a sequence of scalars. The scaler scales the gradients that
+    go through the graph, not the values; `reduce` averages the values over the processes.
     """
 
     def __init__(

@@ -22,12 +22,8 @@ def pad(
 ) -> RankingBatch:
     """Stack lists of documents, each padded with zeros, and fill up with empty lists.
 
-    Args:
-        features: (document, feature).
-        labels: (task, document).
-        label_mask: (task, document), or None.
-        lists: Query id and documents of each.
-        pad_to: (number of lists, list length); None for the smallest that holds all.
+    Features are (document, feature), labels and their mask (task, document). `lists` has the query
+    id and the documents of each; `pad_to` is (number of lists, list length), None the smallest.
     """
     lengths = [d.stop - d.start if isinstance(d, slice) else len(d) for _, d in lists]
     shape = (len(lists), max(lengths)) if pad_to is None else pad_to

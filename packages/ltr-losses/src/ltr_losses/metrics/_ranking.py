@@ -32,15 +32,9 @@ def prepare(
 ) -> Ranking:
     """Check what all metrics take, and bring it into one form.
 
-    Args:
-        scores: (..., list), ±inf allowed.
-        labels: (..., list).
-        options: The options that were given, see `MetricOptions`.
-        k: The last position that counts, where the metric has one.
-
-    Raises:
-        TypeError: A wrong type or dtype.
-        ValueError: Shapes that do not match, an unknown name, or a number out of range.
+    `options` are those that were given, see `MetricOptions`; `k` is the last position that counts.
+    Raise TypeError for a wrong type or dtype, ValueError for shapes that do not match, an unknown
+    name or a number out of range.
     """
     given = {**DEFAULTS, **options}
     ranks, ties, empty, reduction = (given[x] for x in ("ranks", "ties", "empty", "reduction"))
@@ -77,9 +71,7 @@ def ranks_of(ranking: Ranking) -> Tensor:
 def credits_of(ranking: Ranking, credit: Callable[[Tensor], Tensor]) -> Tensor:
     """Return credit(rank) of each document, or its mean over the positions of tied documents.
 
-    Args:
-        ranking: What `prepare` returned.
-        credit: Real positions from 1 -> their worth, elementwise.
+    `credit` maps real positions from 1 to what they are worth, elementwise.
     """
     if ranking.ties == "stable" or ranking.ranks is not None:
         return credit(ranks_of(ranking))
@@ -104,10 +96,7 @@ def relevance(ranking: Ranking, threshold: float) -> Tensor:
 def finish(values: Tensor, has_value: Tensor, ranking: Ranking) -> Tensor:
     """Apply the policy for lists without a value, and reduce.
 
-    Args:
-        values: One per list; broadcasts to the leading axes.
-        has_value: bool, likewise: whether the metric is defined for the list.
-        ranking: What `prepare` returned.
+    `values` and `has_value` have one entry per list and broadcast to the leading axes.
     """
     counts = ranking.lists.mask.any(-1)
     if isinstance(ranking.empty, str):

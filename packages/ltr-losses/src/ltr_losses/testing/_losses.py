@@ -6,16 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._problems import (
-    BATCH,
-    LIST,
-    TASKS,
-    Loss,
-    finite,
-    problem,
-    same,
-    value_and_gradient,
-)
+from ._problems import BATCH, LIST, TASKS, Loss, finite, problem, same, value_and_gradient
 
 
 def check_shapes(loss: Loss) -> None:

@@ -12,8 +12,7 @@ from ._equal_cosines import equal_cosines
 from ._fair import alpha_fair
 from ._min_norm import min_norm_point
 from ._nash import nash_bargaining
-from ._nnls import nnls
-from ._simplex import project_onto_simplex
+from ._nnls import nnls, project_onto_simplex
 
 __all__ = [
     "align",

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bootstrap import Bootstrap, IntervalEstimate, estimates
-from .delta import delta_by_seed, delta_m
-from .points import PointSet
+from .points import PointSet, delta_by_seed, delta_m
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from ..table import BASELINES
 from .bootstrap import IntervalEstimate, estimate
 from .box import Box
-from .delta import delta_m
-from .points import PointSet
+from .points import PointSet, delta_m
 from .resampled import Resampled
 
 

@@ -200,8 +200,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer's, for Ctrl-C
             Console(stderr=True).print(
-                "interrupted; run the same command again to resume a training",
-                soft_wrap=True,
+                "interrupted; run the same command again to resume a training", soft_wrap=True
             )
         raise
 

@@ -27,18 +27,7 @@ from ..study.status import duration, status_table, study_status
 from ..study.sweep import sweep
 from ..training.epoch import TrainingError
 from ..training.learners import estimate, trainings
-from .options import (
-    Config,
-    Data,
-    Epochs,
-    Jobs,
-    Out,
-    Tasks,
-    console,
-    names,
-    override,
-    vectors,
-)
+from .options import Config, Data, Epochs, Jobs, Out, Tasks, console, names, override, vectors
 
 app = typer.Typer()
 
@@ -55,8 +44,7 @@ class BackendName(StrEnum):
 
 Methods = Annotated[str | None, typer.Option(help="Comma-separated code names.")]
 TaskSets = Annotated[
-    str | None,
-    typer.Option(help="Labels to train together: 'pairs', or 'relevance,click; ...'."),
+    str | None, typer.Option(help="Labels to train together: 'pairs', or 'relevance,click; ...'.")
 ]
 Preferences = Annotated[
     str | None,
@@ -261,9 +249,7 @@ def select(
         change = choice.change[i]
         measured = (choice.validation[i], choice.reported[i])[: len(splits)]
         table.add_row(
-            task,
-            *map(_interval, measured),
-            "–" if change is None else _interval(change, "+.1f"),
+            task, *map(_interval, measured), "–" if change is None else _interval(change, "+.1f")
         )
     console.print(f"{choice.result.name}, of {choice.candidates} runs", highlight=False)
     console.print(table)
@@ -282,8 +268,7 @@ def _interval(estimate: IntervalEstimate, form: str = ".4f") -> str:
 def report(
     folder: Annotated[Path, typer.Argument(help="A study's folder.")],
     against: Annotated[
-        str,
-        typer.Option(help="Reference method for the gain in hypervolume; stl: the baselines."),
+        str, typer.Option(help="Reference method for the gain in hypervolume; stl: the baselines.")
     ] = "stl",
     resamples: Annotated[
         int, typer.Option(min=100, help="Draws of the bootstrap over lists.")

@@ -139,10 +139,7 @@ def _open(config: DataConfig, root: Path) -> _Loaded:
 
 
 def open_inputs(
-    path: Path,
-    feature_ids: tuple[int, ...],
-    cache: Path | None = None,
-    width: int | None = None,
+    path: Path, feature_ids: tuple[int, ...], cache: Path | None = None, width: int | None = None
 ) -> RankingDataset:
     """Open a file with the inputs that a ranker was trained on, whatever its labels.
 

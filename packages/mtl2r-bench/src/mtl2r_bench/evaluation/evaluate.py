@@ -70,9 +70,7 @@ class Evaluation:
 
 
 def evaluation_batches(
-    dataset: RankingDataset,
-    group: ProcessGroup = ALONE,
-    max_tokens: int = EVALUATION_TOKENS,
+    dataset: RankingDataset, group: ProcessGroup = ALONE, max_tokens: int = EVALUATION_TOKENS
 ) -> Iterator[tuple[NDArray[np.int64], RankingBatch]]:
     """Yield batches of lists of similar length, with the indices of their queries.
 

@@ -6,22 +6,14 @@ from itertools import combinations
 
 from mtl_optim.pareto import evenly_spaced, riesz
 
-from ..config import (
-    DataConfig,
-    MethodConfig,
-    RunConfig,
-    StudyConfig,
-    StudyMethodConfig,
-)
+from ..config import DataConfig, MethodConfig, RunConfig, StudyConfig, StudyMethodConfig
 from ..table import BASELINES, METHODS, MethodRow, did_you_mean, lookup
 from ..training.build import build_loss, provisional
 from ..training.learners import check_method
 
-_MARGIN = 0.05
-"""Smallest entry of evenly spread preferences."""
+_MARGIN = 0.05  # smallest entry of evenly spread preferences
 
-_DECIMALS = 4
-"""Decimal places of evenly spread preferences."""
+_DECIMALS = 4  # decimal places of evenly spread preferences
 
 
 def plan(study: StudyConfig, labels: Sequence[str]) -> dict[str, RunConfig]:

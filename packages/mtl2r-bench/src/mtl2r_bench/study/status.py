@@ -20,8 +20,7 @@ from .gaps import all_runs
 
 State = Literal["finished", "failed", "damaged", "running", "begun", "waiting"]
 
-_SHOWN = 12
-"""Largest number of runs in a live table."""
+_SHOWN = 12  # largest number of runs in a live table
 
 
 @dataclass(frozen=True)

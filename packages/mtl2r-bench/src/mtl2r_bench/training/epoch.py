@@ -22,8 +22,7 @@ from ..progress import Progress
 from .optimisation import casting, learning_rate
 from .state import TrainingState, random_state, set_random_state
 
-_SECOND_BATCH = 1_000_003
-"""Offset of the seed of the second batches that two-batch methods take."""
+_SECOND_BATCH = 1_000_003  # offset of the seed of the second batches that two-batch methods take
 
 
 class TrainingError(RuntimeError):

@@ -19,8 +19,7 @@ from .epoch import Engine
 STEPS = 3
 """Timed steps, after one warm-up step."""
 
-_LISTS = 50
-"""Validation lists whose evaluation is timed."""
+_LISTS = 50  # validation lists whose evaluation is timed
 
 _COPIES = 5
 """Copies of the parameters on disk: the ranker, the checkpoint's weights with Adam's two moments,

@@ -14,10 +14,7 @@ from .summary import summarise
 
 
 def train(
-    config: RunConfig,
-    splits: Splits,
-    folder: str | Path,
-    on_progress: OnProgress = nobody,
+    config: RunConfig, splits: Splits, folder: str | Path, on_progress: OnProgress = nobody
 ) -> dict[str, Any]:
     """Train one ranker into a folder, or resume an interrupted training; return the record.
 

@@ -39,10 +39,7 @@ def initial_state(
     if config.model.feature_layers:
         model.fit_features(_sample(splits))
     ranker = Ranker(
-        model,
-        transform=splits.transform,
-        feature_ids=splits.train.feature_ids,
-        tasks=tasks,
+        model, transform=splits.transform, feature_ids=splits.train.feature_ids, tasks=tasks
     ).to(group.device)
     method = build_method(config.method, tasks, config.seed)
     loader = training_loader(

@@ -21,10 +21,7 @@ ARCHITECTURES: Mapping[str, type[Network]] = {
 CLASSES: Mapping[str, type[Network]] = {kind.__name__: kind for kind in ARCHITECTURES.values()}
 """The same by the names of their classes, which saved rankers have."""
 
-from ._conditioned import (  # noqa: E402  it looks into the table
-    PreferenceConditioned,
-    stratified_preferences,
-)
+from ._conditioned import PreferenceConditioned, stratified_preferences  # noqa: E402  it looks into the table
 
 __all__ = [
     "ARCHITECTURES",

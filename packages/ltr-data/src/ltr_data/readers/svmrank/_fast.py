@@ -104,9 +104,8 @@ def _single_blanks(text: bytes) -> bytes:
 def _separators(text: bytes) -> tuple[npt.NDArray[np.uint8], _Ints, npt.NDArray[np.uint8], _Ints]:
     """Find blanks, colons, line feeds and control characters.
 
-    Returns:
-        The bytes of the text; the positions of the separators in it; the separators; and which of
-        them are directly followed by another.
+    Return the bytes of the text, the positions of the separators, the separators, and which of them
+    are directly followed by another.
     """
     data = np.frombuffer(text, dtype=np.uint8)
     mask = (data <= BLANK) | (data == COLON)

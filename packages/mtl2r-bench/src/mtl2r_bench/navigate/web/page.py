@@ -79,11 +79,7 @@ class Page:
         """Give a browser its key, with the page."""
         if response.mimetype == "text/html" and COOKIE not in request.cookies:
             response.set_cookie(
-                COOKIE,
-                uuid.uuid4().hex,
-                path=f"/{self._token}/",
-                httponly=True,
-                samesite="Strict",
+                COOKIE, uuid.uuid4().hex, path=f"/{self._token}/", httponly=True, samesite="Strict"
             )
         return response
 

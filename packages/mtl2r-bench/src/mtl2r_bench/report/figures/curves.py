@@ -9,8 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ...analysis.analyse import Analysis
-from ...analysis.delta import delta_m
-from ...analysis.points import Point
+from ...analysis.points import Point, delta_m
 from . import style
 
 

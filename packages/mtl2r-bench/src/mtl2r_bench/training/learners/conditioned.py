@@ -34,8 +34,7 @@ RAYS = 5
 _MARGIN = 0.02
 """Smallest entry of a preference in training. Learning degrades at the open ends of the front."""
 
-_SEED_STEP = 1_000_003
-"""Distance between the preference seeds of two successive epochs."""
+_SEED_STEP = 1_000_003  # distance between the preference seeds of two successive epochs
 
 
 class ConditionedLearner(NetworkLearner):
