@@ -1,5 +1,8 @@
 """Configs say what is wrong with them, by the key."""
 
+import pickle
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -138,3 +141,21 @@ def test_texts_have_an_architectures_own_fields_first(architecture):
     assert names[-4:] == ["feature_layers", "members", "experts", "head"]
     smaller = config.model_copy(update={"dropout": 0.1})
     assert smaller.label == f"{architecture}, dropout=0.1, members=2"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_config_is_the_same_in_another_process(architecture):
+    """A sweep sends configs to its workers: their classes must be found by name."""
+    experts = {"experts": {"shared": 2}, "head": "per_task"}
+    run = {"method": {"name": "mgda"}, "model": {"architecture": architecture, **experts}}
+    config = validate(RunConfig, run)
+    program = (
+        "import pickle, sys, warnings; warnings.simplefilter('error')\n"
+        "config = pickle.load(sys.stdin.buffer)\n"
+        "from mtl2r_bench.config import to_toml\n"
+        "sys.stdout.write(to_toml(config))"
+    )
+    sent = subprocess.run(  # as a worker process gets it
+        [sys.executable, "-c", program], input=pickle.dumps(config), capture_output=True, check=True
+    )
+    assert sent.stdout.decode() == to_toml(config)

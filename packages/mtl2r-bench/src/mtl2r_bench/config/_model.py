@@ -36,8 +36,7 @@ import mtl2r_models
 from mtl2r_models import Network, arguments
 from mtl2r_models.layers import MixtureOfExperts
 
-_FEATURES, _TASKS = 8, 2
-"""Of the network that checks a config: neither is in it."""
+_FEATURES, _TASKS = 8, 2  # of the network that checks a config: neither is in it
 
 
 class Config(BaseModel):
@@ -59,7 +58,7 @@ _EXPERTS: dict[str, Any] = {
     if parameter.kind is parameter.KEYWORD_ONLY
 }
 
-ExpertsConfig = create_model("ExpertsConfig", __base__=Config, **_EXPERTS)
+ExpertsConfig = create_model("ExpertsConfig", __base__=Config, __module__=__name__, **_EXPERTS)
 """Experts that each task mixes in its own way: see `mtl2r_models.layers.MixtureOfExperts`."""
 
 
@@ -160,6 +159,7 @@ def _config_of(name: str, network: type[Network]) -> type[NetworkConfig]:
     made = create_model(
         f"{network.__name__}Config",
         __base__=NetworkConfig,
+        __module__=__name__,
         __doc__=f"The arguments of `mtl2r_models.{network.__name__}`.",
         **fields,
     )
@@ -171,6 +171,8 @@ ARCHITECTURES: Mapping[str, type[NetworkConfig]] = {
     name: _config_of(name, network) for name, network in mtl2r_models.ARCHITECTURES.items()
 }
 """The configs of `ModelConfig` by the names of their architectures."""
+
+globals().update({kind.__name__: kind for kind in ARCHITECTURES.values()})  # pickle looks here
 
 
 def _with_architecture(value: Any) -> Any:

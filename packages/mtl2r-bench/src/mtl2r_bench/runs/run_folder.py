@@ -40,8 +40,7 @@ TREES_FILE = "trees.txt"
 _SHARED = "conditioned-"
 """Prefix of the folder name of a training that several runs share."""
 
-_SHOWN = 4
-"""Largest number of differences between two configs in a message."""
+_SHOWN = 4  # largest number of differences between two configs in a message
 
 _PATIENCE = 50
 """Tenths of a second that a process waits for another to release its folder."""
