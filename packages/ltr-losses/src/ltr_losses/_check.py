@@ -6,8 +6,9 @@ list's result NaN: see `Lists.sound`.
 """
 
 import difflib
+import operator
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -55,14 +56,22 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ValueError(f"`{name}` must be one of {known}, got {value!r}; {near}")
 
 
-def check_k(k: int | None) -> None:
-    """Raise unless `k` is None or a positive integer."""
+def check_k(k: SupportsIndex | None) -> int | None:
+    """Return `k` as an int, or None; raise unless it is one of these, and positive.
+
+    Integers of NumPy and of tensors without an axis are integers too.
+    """
     if k is None:
-        return
-    if isinstance(k, bool) or not isinstance(k, int):
+        return None
+    try:
+        number = None if isinstance(k, bool) else operator.index(k)
+    except TypeError:
+        number = None
+    if number is None:
         raise TypeError(f"`k` must be a positive int or None, got {k!r}")
-    if k < 1:
-        raise ValueError(f"`k` must be a positive int or None, got {k}")
+    if number < 1:
+        raise ValueError(f"`k` must be a positive int or None, got {number}")
+    return number
 
 
 def check_positive(name: str, value: float, *, zero: bool = False) -> None:

@@ -58,7 +58,7 @@ def exposure_loss(
     lists = prepare(scores, group, mask, weights, reduction, offsets=offsets)
     q = weighted(softmax(lists.scores, lists.mask), lists)
     gap, both = group_difference(q, lists.labels > 0, lists.mask)
-    short = gap.clamp(min=0.0)
+    short = gap.relu()  # without a slope at parity
     return reduce_lists(short.square() if squared else short, both, lists, reduction)
 
 

@@ -65,12 +65,6 @@ def cut(discount: Tensor, k: int | None) -> Tensor:
     return torch.where(keep, discount, 0.0)
 
 
-def ideal_dcg(gains: Tensor, discount: Tensor) -> Tensor:
-    """Return the DCG of the best order: (..., list) -> (..., 1)."""
-    best = gains.sort(-1, descending=True).values
-    return (best * discount).sum(-1, keepdim=True)
-
-
 def _ideal_dcg_at(gains: Tensor, k: int | None) -> Tensor:
     n = gains.shape[-1]
     best = gains if k is None or k >= n else gains.topk(k, -1, sorted=False).values

@@ -1,7 +1,7 @@
 """LambdaLoss and its relatives: pairwise logistic losses weighted by a change of metric."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -121,7 +121,7 @@ def lambda_loss(
     labels: Tensor,
     *,
     scheme: str = "ndcg2pp",
-    k: int | None = None,
+    k: SupportsIndex | None = None,
     sigma: float = 1.0,
     mu: float = 10.0,
     mask: Tensor | None = None,
@@ -195,7 +195,7 @@ def lambda_loss(
         to LambdaMART: an overview", 2010, section 4.
     """
     check_choice("scheme", scheme, tuple(_SCHEMES))
-    check_k(k)
+    k = check_k(k)
     check_positive("sigma", sigma)
     check_positive("mu", mu, zero=True)
     if scheme == "precision" and k is None:

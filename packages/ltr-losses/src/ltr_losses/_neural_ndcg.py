@@ -1,6 +1,7 @@
 """NeuralNDCG."""
 
 from functools import partial
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def neural_ndcg_loss(
     labels: Tensor,
     *,
     temperature: float = 1.0,
-    k: int | None = None,
+    k: SupportsIndex | None = None,
     gain: Gain = "exp2",
     transposed: bool = False,
     steps: int = 50,
@@ -119,7 +120,7 @@ def neural_ndcg_loss(
         "Stochastic optimization of sorting networks via continuous relaxations", ICLR 2019.
     """
     check_positive("temperature", temperature)
-    check_k(k)
+    k = check_k(k)
     check_choice("gain", gain, GAINS)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         raise ValueError(f"`steps` must be an int of 0 or more, got {steps!r}")

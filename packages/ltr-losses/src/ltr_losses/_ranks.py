@@ -57,8 +57,3 @@ def average_over_ties(values: Tensor, keys: Tensor) -> Tensor:
     totals = zeros.scatter_add(-1, group, values)
     sizes = zeros.scatter_add(-1, group, torch.ones_like(values))
     return (totals / sizes.clamp(min=1.0)).gather(-1, group)
-
-
-def within(ranks: Tensor, k: int | None) -> Tensor:
-    """Return 1 at the ranks up to k, 0 from k + 1 on, and in between the line that joins both."""
-    return torch.ones_like(ranks) if k is None else (k + 1.0 - ranks).clamp(0.0, 1.0)

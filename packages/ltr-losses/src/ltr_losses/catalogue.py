@@ -10,7 +10,8 @@ from torch import Tensor
 
 import ltr_losses
 
-_COMMON = {"scores", "labels", "group", "mask", "weights", "reduction", "empty", "ranks", "offsets"}
+_COMMON = {"scores", "labels", "group", "mask", "weights", "offsets", "reduction"}
+_COMMON |= {"empty", "ranks", "cutoff"}
 _BLOCK = r"(?<=<!-- {0} -->\n).*?(?=<!-- end of {0} -->)"
 
 

@@ -10,6 +10,9 @@ What their arguments have in common:
   over all their orders. Metrics without it are stable.
 * `ranks`: (..., list), positions from 1 to take instead of those of the scores. Real numbers are
   allowed, and a gradient passes: `approx` and `bound` make losses of metrics by it.
+* `k`: the last position that counts, any kind of integer. Several, as (1, 5, 10, 30), are one call
+  and one sort, and give a leading axis. `cutoff` replaces "the rank is at most k" by what `approx`
+  and `bound` take for it.
 * `offsets`: (batch + 1,), of jagged rows. All other tensors are (..., documents) then, list after
   list without padding, list b from `offsets[b]` to `offsets[b + 1]`. They are repacked into a
   padded batch, with one device-to-host copy.

@@ -36,5 +36,5 @@ def arp(scores: Tensor, labels: Tensor, **options: Unpack[TieEmptyOptions]) -> T
     total = worth.sum(-1)
     # Divided first: large labels times positions stay finite.
     share = worth / torch.where(total > 0, total, 1.0).unsqueeze(-1)
-    values = (share * credits_of(ranking, lambda r: r)).sum(-1)
-    return finish(values, total > 0, ranking)
+    values = (share * credits_of(ranking, lambda r: r)(None)).sum(-1)
+    return finish(ranking, lambda k: (values, total > 0))

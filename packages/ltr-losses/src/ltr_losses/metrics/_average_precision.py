@@ -5,20 +5,15 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from .._ranks import put_back, take, within
+from .._ranks import put_back, take
 from .._reduce import weighted
-from ._options import EmptyOptions, metric
-from ._ranking import finish, in_order, prepare, ranks_of, relevance
+from ._options import CutEmptyOptions, metric
+from ._ranking import Last, PerList, finish, in_order, prepare, ranks_of, relevance, within
 
 
 @metric
 def average_precision(
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    k: int | None = None,
-    threshold: float = 0.0,
-    **options: Unpack[EmptyOptions],
+    scores: Tensor, labels: Tensor, *, threshold: float = 0.0, **options: Unpack[CutEmptyOptions]
 ) -> Tensor:
     r"""Average precision, in 0..1; higher is better.
 
@@ -30,7 +25,6 @@ def average_precision(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
-        k: The last position that counts; None: all.
         threshold: A document is relevant when its label is above it.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
@@ -44,11 +38,16 @@ def average_precision(
         C. Buckley, E. Voorhees, "Evaluating evaluation measure stability", SIGIR 2000; `map_cut` of
         trec_eval.
     """
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     relevant, place = relevance(ranking, threshold), ranks_of(ranking)
     order = in_order(place, ranking.lists.mask)
     found = put_back(take(relevant, order).cumsum(-1), order)
     worth = weighted(relevant, ranking.lists)
     total = worth.sum(-1)
-    values = (worth * within(place, k) * found / place).sum(-1)
-    return finish(values / torch.where(total > 0, total, 1.0), total > 0, ranking)
+    size = torch.where(total > 0, total, 1.0)
+
+    def at(k: Last) -> PerList:
+        precision = within(ranking, place, found / place, torch.reciprocal, k)
+        return (worth * precision).sum(-1) / size, total > 0
+
+    return finish(ranking, at)

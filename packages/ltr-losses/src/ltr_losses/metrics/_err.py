@@ -8,20 +8,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .._check import check_positive
-from .._ranks import put_back, take, within
+from .._ranks import put_back, take
 from .._reduce import weighted
-from ._options import EmptyOptions, metric
-from ._ranking import finish, in_order, prepare, ranks_of
+from ._options import CutEmptyOptions, metric
+from ._ranking import Last, PerList, finish, in_order, prepare, ranks_of, within
 
 
 @metric
 def err(
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    max_label: float = 4.0,
-    k: int | None = None,
-    **options: Unpack[EmptyOptions],
+    scores: Tensor, labels: Tensor, *, max_label: float = 4.0, **options: Unpack[CutEmptyOptions]
 ) -> Tensor:
     r"""ERR, the expected reciprocal rank in the cascade model, in 0..1; higher is better.
 
@@ -35,7 +30,6 @@ def err(
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
         max_label: m, the largest label of the scale; larger labels count as m.
-        k: The last position that counts; None: all.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
     Examples:
@@ -49,7 +43,7 @@ def err(
         relevance", CIKM 2009.
     """
     check_positive("max_label", max_label)
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     lists, place = ranking.lists, ranks_of(ranking)
     y = lists.labels.clamp(0.0, max_label)
     # (2^y − 1) / 2^m, without overflow.
@@ -57,5 +51,10 @@ def err(
     order = in_order(place, lists.mask)
     reads = (1.0 - take(stops, order)).cumprod(-1)
     reads = put_back(pad(reads[..., :-1], (1, 0), value=1.0), order)
-    values = (weighted(stops * within(place, k) / place, lists) * reads).sum(-1)
-    return finish(values, (stops > 0).any(-1), ranking)
+    worth = weighted(stops, lists)
+
+    def at(k: Last) -> PerList:
+        seen = within(ranking, place, reads / place, torch.reciprocal, k)
+        return (worth * seen).sum(-1), (stops > 0).any(-1)
+
+    return finish(ranking, at)

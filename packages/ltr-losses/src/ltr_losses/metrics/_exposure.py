@@ -5,16 +5,13 @@ from typing import Unpack
 from torch import Tensor
 
 from .._exposure import group_difference
-from .._ranks import within
 from .._reduce import weighted
-from ._options import TieOptions, metric
+from ._options import CutTieOptions, metric
 from ._ranking import credits_of, finish, prepare
 
 
 @metric
-def exposure_gap(
-    scores: Tensor, group: Tensor, *, k: int | None = None, **options: Unpack[TieOptions]
-) -> Tensor:
+def exposure_gap(scores: Tensor, group: Tensor, **options: Unpack[CutTieOptions]) -> Tensor:
     r"""Mean exposure of the other documents less that of a protected group; 0 is parity.
 
         1/|others| Σ over the others of w_i D(r_i) − 1/|group| Σ over the group of w_i D(r_i),
@@ -25,7 +22,6 @@ def exposure_gap(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         group: (..., list), above 0 at the protected documents.
-        k: The last position that counts; None: all.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
     Examples:
@@ -36,8 +32,10 @@ def exposure_gap(
     References:
         A. Singh, T. Joachims, "Fairness of exposure in rankings", KDD 2018.
     """
-    ranking = prepare(scores, group, options, k)
+    ranking = prepare(scores, group, options)
     lists = ranking.lists
-    exposure = credits_of(ranking, lambda r: within(r, k) / (1.0 + r).log2())
-    gap, both = group_difference(weighted(exposure, lists), lists.labels > 0, lists.mask)
-    return finish(gap, both, ranking)
+    exposure = credits_of(ranking, lambda r: 1.0 / (1.0 + r).log2())
+    return finish(
+        ranking,
+        lambda k: group_difference(weighted(exposure(k), lists), lists.labels > 0, lists.mask),
+    )

@@ -2,22 +2,18 @@
 
 from typing import Unpack
 
+import torch
 from torch import Tensor
 
-from .._ranks import of_first, within
+from .._ranks import of_first
 from .._reduce import weighted
-from ._options import EmptyOptions, metric
-from ._ranking import finish, prepare, ranks_of, relevance
+from ._options import CutEmptyOptions, metric
+from ._ranking import Last, PerList, finish, prepare, ranks_of, relevance, within
 
 
 @metric
 def hit_rate(
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    k: int | None = None,
-    threshold: float = 0.0,
-    **options: Unpack[EmptyOptions],
+    scores: Tensor, labels: Tensor, *, threshold: float = 0.0, **options: Unpack[CutEmptyOptions]
 ) -> Tensor:
     r"""Whether a relevant document is among the first k: 0 or 1; higher is better.
 
@@ -28,7 +24,6 @@ def hit_rate(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
-        k: The last position that counts; None: all.
         threshold: A document is relevant when its label is above it.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
@@ -41,8 +36,12 @@ def hit_rate(
     References:
         Success@k of TREC: N. Craswell, D. Hawking, "Overview of the TREC-2004 web track", 2004.
     """
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     relevant, place = relevance(ranking, threshold), ranks_of(ranking)
-    found = weighted(relevant * within(place, k), ranking.lists)
-    values = of_first(found, relevant > 0, place)
-    return finish(values, (relevant > 0).any(-1), ranking)
+    worth, has_value = weighted(relevant, ranking.lists), (relevant > 0).any(-1)
+
+    def at(k: Last) -> PerList:
+        found = worth * within(ranking, place, torch.ones_like(place), torch.ones_like, k)
+        return of_first(found, relevant > 0, place), has_value
+
+    return finish(ranking, at)

@@ -2,22 +2,18 @@
 
 from typing import Unpack
 
+import torch
 from torch import Tensor
 
-from .._ranks import of_first, within
+from .._ranks import of_first
 from .._reduce import weighted
-from ._options import EmptyOptions, metric
-from ._ranking import finish, prepare, ranks_of, relevance
+from ._options import CutEmptyOptions, metric
+from ._ranking import Last, PerList, finish, prepare, ranks_of, relevance, within
 
 
 @metric
 def mrr(
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    k: int | None = None,
-    threshold: float = 0.0,
-    **options: Unpack[EmptyOptions],
+    scores: Tensor, labels: Tensor, *, threshold: float = 0.0, **options: Unpack[CutEmptyOptions]
 ) -> Tensor:
     r"""Reciprocal rank of the first relevant document, in 0..1; higher is better.
 
@@ -28,7 +24,6 @@ def mrr(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
-        k: The last position that counts; None: all.
         threshold: A document is relevant when its label is above it.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
@@ -41,8 +36,12 @@ def mrr(
     References:
         E. Voorhees, "The TREC-8 question answering track report", TREC 1999.
     """
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     relevant, place = relevance(ranking, threshold), ranks_of(ranking)
-    found = weighted(relevant * within(place, k) / place, ranking.lists)
-    values = of_first(found, relevant > 0, place)
-    return finish(values, (relevant > 0).any(-1), ranking)
+    worth, has_value = weighted(relevant, ranking.lists), (relevant > 0).any(-1)
+
+    def at(k: Last) -> PerList:
+        found = worth * within(ranking, place, 1.0 / place, torch.reciprocal, k)
+        return of_first(found, relevant > 0, place), has_value
+
+    return finish(ranking, at)

@@ -1,5 +1,6 @@
 """Discounted cumulative gain, plain and normalised."""
 
+from collections.abc import Callable
 from typing import Unpack
 
 import torch
@@ -12,16 +13,14 @@ from .._gains import (
     Gain,
     OwnFunction,
     cut,
-    ideal_dcg,
     largest_label,
-    log2_discount,
     own_values,
     shifted_gain,
 )
-from .._ranks import average_over_ties, score_order, take, tie_keys, within
+from .._ranks import average_over_ties, score_order, take, tie_keys
 from .._reduce import weighted
-from ._options import TieEmptyOptions, TieOptions, metric
-from ._ranking import Ranking, finish, prepare
+from ._options import CutTieEmptyOptions, CutTieOptions, metric
+from ._ranking import Last, PerList, Ranking, credits_of, finish, positions, prepare
 
 
 def _gains(lists: Lists, gain: Gain | OwnFunction) -> Tensor:
@@ -34,34 +33,28 @@ def _gains(lists: Lists, gain: Gain | OwnFunction) -> Tensor:
     return weighted(gains, lists)
 
 
-def _discounts(discount: Discount | OwnFunction, gains: Tensor, k: int | None) -> Tensor:
-    """Return what the positions 1, 2, ... are worth: (list,)."""
-    n = gains.shape[-1]
+def _discount(discount: Discount | OwnFunction) -> OwnFunction:
+    """Return the function from positions from 1 to what they are worth."""
     if callable(discount):
-        places = torch.arange(1, n + 1, dtype=gains.dtype, device=gains.device)
-        return cut(own_values("discount", discount, places), k)
-    return cut(log2_discount(n, gains), k)
+        return lambda places: own_values("discount", discount, places)
+    check_choice("discount", discount, ("log2",))
+    return lambda places: 1.0 / torch.log2(1.0 + places)
 
 
 def _dcg(
-    ranking: Ranking, gains: Tensor, k: int | None, discount: Discount | OwnFunction
-) -> Tensor:
-    """Return the discounted sum of the gains: (...)."""
-    if not callable(discount):
-        check_choice("discount", discount, ("log2",))
-    place = ranking.ranks
-    if place is not None:
-        inside = gains * within(place, k)
-        if callable(discount):
-            return (inside * own_values("discount", discount, place)).sum(-1)
-        return (inside / torch.log2(1.0 + place)).sum(-1)
+    ranking: Ranking, gains: Tensor, discount: OwnFunction, discounts: Tensor
+) -> Callable[[Last], Tensor]:
+    """Return the function from k to the discounted sum of the gains: (...)."""
+    if ranking.ranks is not None:
+        seen = credits_of(ranking, discount)
+        return lambda k: (gains * seen(k)).sum(-1)
     # Summed from the top down, as the ideal is: the best order is worth exactly 1.
     scores, mask = ranking.lists.scores.detach(), ranking.lists.mask
     order = score_order(scores, mask)
     found = take(gains, order)
     if ranking.ties == "average":
         found = average_over_ties(found, tie_keys(scores, mask, order))
-    return (found * _discounts(discount, gains, k)).sum(-1)
+    return lambda k: (found * cut(discounts, k)).sum(-1)
 
 
 @metric
@@ -69,10 +62,9 @@ def dcg(
     scores: Tensor,
     labels: Tensor,
     *,
-    k: int | None = None,
     gain: Gain | OwnFunction = "exp2",
     discount: Discount | OwnFunction = "log2",
-    **options: Unpack[TieOptions],
+    **options: Unpack[CutTieOptions],
 ) -> Tensor:
     r"""Discounted cumulative gain at k; higher is better.
 
@@ -83,7 +75,6 @@ def dcg(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); negative labels have gain 0.
-        k: The last position that counts; None, or more than the list has: all.
         gain: "exp2", 2^y − 1, "linear", y, or a function from labels to what they are worth, not
             negative, which sees the labels as they are.
         discount: "log2", 1 / log2(1 + r), or a function from positions r = 1, 2, ... (with `ranks`
@@ -99,18 +90,25 @@ def dcg(
         K. Järvelin, J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20,
         2002; the exponential gain: C. Burges et al., ICML 2005.
     """
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     lists = ranking.lists
-    values = _dcg(ranking, _gains(lists, gain), k, discount)
+    gains, discounted = _gains(lists, gain), _discount(discount)
+    found = _dcg(ranking, gains, discounted, discounted(positions(lists)))
+    factor = torch.ones(())
     if gain == "exp2":
-        values = values * torch.exp2(largest_label(lists.labels, lists.mask)).squeeze(-1)
+        factor = torch.exp2(largest_label(lists.labels, lists.mask)).squeeze(-1)
+
+    def at(k: Last) -> PerList:
+        values = found(k) * factor
         if not torch.compiler.is_compiling() and bool((values.isinf() & lists.sound).any()):
             raise ValueError(
                 "`labels` must be small enough for 2^label, got a largest label of "
                 f'{lists.labels.max().item():g}; use gain="linear", or transform the labels '
                 "(log1p, or a few grades)"
             )
-    return finish(values, lists.mask.any(-1), ranking)
+        return values, lists.mask.any(-1)
+
+    return finish(ranking, at)
 
 
 @metric
@@ -118,10 +116,9 @@ def ndcg(
     scores: Tensor,
     labels: Tensor,
     *,
-    k: int | None = None,
     gain: Gain | OwnFunction = "exp2",
     discount: Discount | OwnFunction = "log2",
-    **options: Unpack[TieEmptyOptions],
+    **options: Unpack[CutTieEmptyOptions],
 ) -> Tensor:
     r"""Normalised discounted cumulative gain at k, in 0..1; higher is better.
 
@@ -134,7 +131,6 @@ def ndcg(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); negative labels have gain 0.
-        k: The last position that counts; None, or more than the list has: all.
         gain: "exp2", 2^y − 1, "linear", y, or a function from labels to what they are worth, not
             negative, which sees the labels as they are.
         discount: "log2", 1 / log2(1 + r), or a function from positions r = 1, 2, ... (with `ranks`
@@ -154,8 +150,14 @@ def ndcg(
         2002; ties: F. McSherry, M. Najork, "Computing information retrieval performance measures
         efficiently in the presence of tied scores", ECIR 2008.
     """
-    ranking = prepare(scores, labels, options, k)
-    gains = _gains(ranking.lists, gain)
-    ideal = ideal_dcg(gains, _discounts(discount, gains, k)).squeeze(-1)
-    values = _dcg(ranking, gains, k, discount) / torch.where(ideal > 0, ideal, 1.0)
-    return finish(values, ideal > 0, ranking)
+    ranking = prepare(scores, labels, options)
+    gains, discounted = _gains(ranking.lists, gain), _discount(discount)
+    discounts = discounted(positions(ranking.lists))
+    found = _dcg(ranking, gains, discounted, discounts)
+    best = gains.sort(-1, descending=True).values
+
+    def at(k: Last) -> PerList:
+        ideal = (best * cut(discounts, k)).sum(-1)
+        return found(k) / torch.where(ideal > 0, ideal, 1.0), ideal > 0
+
+    return finish(ranking, at)

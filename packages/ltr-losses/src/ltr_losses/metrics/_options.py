@@ -3,12 +3,13 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypedDict, TypeVar, cast, get_args, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, SupportsIndex, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from torch import Tensor
 
 from .._check import Reduction, did_you_mean
+from .._cutoffs import Cutoff
 
 Ties = Literal["stable", "average"]
 Empty = Literal["skip"] | float
@@ -54,11 +55,39 @@ class EmptyOptions(MetricOptions, total=False):
     empty: Empty
 
 
+class CutOptions(MetricOptions, total=False):
+    """The options of a metric of the first k documents.
+
+    Attributes:
+        k: The last position that counts; None, or more than the list has: all. Several, as
+            (1, 5, 10), give a leading axis, from one sort.
+        cutoff: From k to (..., list), how far a document stands within the first k, to take instead
+            of 1 at the `ranks` up to k, 0 from k + 1 on and a line in between; see `approx`.
+    """
+
+    k: SupportsIndex | Sequence[SupportsIndex] | None
+    cutoff: Cutoff | None
+
+
 class TieEmptyOptions(TieOptions, EmptyOptions, total=False):
-    """The options of a metric to which both apply."""
+    """The options of a metric of all documents to which ties and empty lists matter."""
+
+
+class CutTieOptions(CutOptions, TieOptions, total=False):
+    """The options of a metric of the first k documents to which ties matter."""
+
+
+class CutEmptyOptions(CutOptions, EmptyOptions, total=False):
+    """The options of a metric of the first k documents to which empty lists matter."""
+
+
+class CutTieEmptyOptions(CutOptions, TieOptions, EmptyOptions, total=False):
+    """The options of a metric to which all of these matter."""
 
 
 DEFAULTS: Mapping[str, Any] = {
+    "k": None,
+    "cutoff": None,
     "mask": None,
     "ranks": None,
     "weights": None,
@@ -70,8 +99,9 @@ DEFAULTS: Mapping[str, Any] = {
 
 _RESULTS = """
 Returns:
-    The leading axes without the batch, or with it for "none". NaN where a real document's score is
-    NaN or its label or weight not finite, and where no list has a value.
+    The leading axes without the batch, or with it for "none"; several `k` give an axis before
+    these. NaN where a real document's score is NaN or its label or weight not finite, and where no
+    list has a value.
 
 Raises:
     TypeError: A wrong type or dtype, or an unknown argument.
@@ -83,7 +113,7 @@ Metric = TypeVar("Metric", bound=Callable[..., Tensor])
 def _documentation() -> dict[str, str]:
     """Collect the entries of the docstrings above, by name."""
     entries = {}
-    for kind in (MetricOptions, TieOptions, EmptyOptions):
+    for kind in (CutOptions, MetricOptions, TieOptions, EmptyOptions):
         _, _, section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")
         for entry in re.split(r"\n(?=    \w)", section):
             entries[entry.strip().partition(":")[0]] = entry

@@ -2,22 +2,17 @@
 
 from typing import Unpack
 
+import torch
 from torch import Tensor
 
-from .._ranks import within
 from .._reduce import weighted
-from ._options import TieEmptyOptions, metric
-from ._ranking import credits_of, finish, prepare, relevance
+from ._options import CutTieEmptyOptions, metric
+from ._ranking import Last, PerList, credits_of, finish, prepare, relevance
 
 
 @metric
 def precision(
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    k: int | None = None,
-    threshold: float = 0.0,
-    **options: Unpack[TieEmptyOptions],
+    scores: Tensor, labels: Tensor, *, threshold: float = 0.0, **options: Unpack[CutTieEmptyOptions]
 ) -> Tensor:
     r"""Share of relevant documents among the first k, in 0..1; higher is better.
 
@@ -28,7 +23,6 @@ def precision(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
-        k: The last position that counts; None: the length of the list.
         threshold: A document is relevant when its label is above it.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
@@ -41,9 +35,13 @@ def precision(
     References:
         C. van Rijsbergen, "Information retrieval", 2nd ed., 1979, chapter 7.
     """
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     relevant = relevance(ranking, threshold)
-    inside = credits_of(ranking, lambda r: within(r, k))
-    size = ranking.lists.mask.sum(-1).clamp(min=1) if k is None else k
-    values = (weighted(relevant, ranking.lists) * inside).sum(-1) / size
-    return finish(values, (relevant > 0).any(-1), ranking)
+    worth, inside = weighted(relevant, ranking.lists), credits_of(ranking, torch.ones_like)
+    has_value = (relevant > 0).any(-1)
+
+    def at(k: Last) -> PerList:
+        size = ranking.lists.mask.sum(-1).clamp(min=1) if k is None else k
+        return (worth * inside(k)).sum(-1) / size, has_value
+
+    return finish(ranking, at)

@@ -4,9 +4,8 @@ from typing import Unpack
 
 from torch import Tensor
 
-from .._ranks import within
 from .._reduce import weighted
-from ._options import TieEmptyOptions, metric
+from ._options import CutTieEmptyOptions, metric
 from ._ranking import credits_of, finish, prepare, relevance
 
 
@@ -16,9 +15,8 @@ def rbp(
     labels: Tensor,
     *,
     p: float = 0.8,
-    k: int | None = None,
     threshold: float = 0.0,
-    **options: Unpack[TieEmptyOptions],
+    **options: Unpack[CutTieEmptyOptions],
 ) -> Tensor:
     r"""Rank-biased precision, in 0..1; higher is better.
 
@@ -30,7 +28,6 @@ def rbp(
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
         p: The persistence, in 0..1, both excluded.
-        k: The last position that counts; None: all.
         threshold: A document is relevant when its label is above it.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
@@ -46,8 +43,8 @@ def rbp(
     """
     if not 0.0 < p < 1.0:
         raise ValueError(f"`p` must be above 0 and below 1, got {p}")
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     relevant = relevance(ranking, threshold)
-    seen = credits_of(ranking, lambda r: within(r, k) * p ** (r - 1.0))
-    values = (1.0 - p) * (weighted(relevant, ranking.lists) * seen).sum(-1)
-    return finish(values, (relevant > 0).any(-1), ranking)
+    worth, has_value = weighted(relevant, ranking.lists), (relevant > 0).any(-1)
+    seen = credits_of(ranking, lambda r: p ** (r - 1.0))
+    return finish(ranking, lambda k: ((1.0 - p) * (worth * seen(k)).sum(-1), has_value))

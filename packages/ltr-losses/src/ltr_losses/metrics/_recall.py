@@ -5,20 +5,14 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from .._ranks import within
 from .._reduce import weighted
-from ._options import TieEmptyOptions, metric
+from ._options import CutTieEmptyOptions, metric
 from ._ranking import credits_of, finish, prepare, relevance
 
 
 @metric
 def recall(
-    scores: Tensor,
-    labels: Tensor,
-    *,
-    k: int | None = None,
-    threshold: float = 0.0,
-    **options: Unpack[TieEmptyOptions],
+    scores: Tensor, labels: Tensor, *, threshold: float = 0.0, **options: Unpack[CutTieEmptyOptions]
 ) -> Tensor:
     r"""Share of the relevant documents that are among the first k, in 0..1; higher is better.
 
@@ -27,7 +21,6 @@ def recall(
     Args:
         scores: (..., list), higher is better; ±inf allowed.
         labels: (..., list); the leading axes broadcast with those of the scores.
-        k: The last position that counts; None: all.
         threshold: A document is relevant when its label is above it.
         **options: What all metrics take, see `ltr_losses.metrics`.
 
@@ -40,9 +33,8 @@ def recall(
     References:
         C. van Rijsbergen, "Information retrieval", 2nd ed., 1979, chapter 7.
     """
-    ranking = prepare(scores, labels, options, k)
+    ranking = prepare(scores, labels, options)
     worth = weighted(relevance(ranking, threshold), ranking.lists)
     total = worth.sum(-1)
-    inside = credits_of(ranking, lambda r: within(r, k))
-    values = (worth * inside).sum(-1) / torch.where(total > 0, total, 1.0)
-    return finish(values, total > 0, ranking)
+    inside, size = credits_of(ranking, torch.ones_like), torch.where(total > 0, total, 1.0)
+    return finish(ranking, lambda k: ((worth * inside(k)).sum(-1) / size, total > 0))
