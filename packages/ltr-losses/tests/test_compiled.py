@@ -30,6 +30,7 @@ LOSSES = {
     "map@5": partial(lambda_loss, scheme="map", k=5),
     "ranknet_loss": partial(ranknet_loss, power=2.0),
     "approx_ndcg": partial(approx_ndcg_loss, temperature=0.3),
+    "approx_ndcg@4": partial(approx_ndcg_loss, temperature=0.3, k=4),
     "hinge": pairwise_hinge_loss,
 }
 

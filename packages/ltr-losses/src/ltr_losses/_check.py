@@ -56,6 +56,16 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ValueError(f"`{name}` must be one of {known}, got {value!r}; {near}")
 
 
+def _index(k: SupportsIndex) -> int | None:
+    """Return an integer of NumPy or of a tensor without an axis as an int, else None."""
+    if "bool" in str(getattr(k, "dtype", "")):
+        return None
+    try:
+        return operator.index(k)
+    except TypeError:
+        return None
+
+
 def check_k(k: SupportsIndex | None) -> int | None:
     """Return `k` as an int, or None; raise unless it is one of these, and positive.
 
@@ -63,11 +73,8 @@ def check_k(k: SupportsIndex | None) -> int | None:
     """
     if k is None:
         return None
-    try:
-        number = None if isinstance(k, bool) else operator.index(k)
-    except TypeError:
-        number = None
-    if number is None:
+    number = k if isinstance(k, int) else _index(k)
+    if number is None or isinstance(k, bool):
         raise TypeError(f"`k` must be a positive int or None, got {k!r}")
     if number < 1:
         raise ValueError(f"`k` must be a positive int or None, got {number}")

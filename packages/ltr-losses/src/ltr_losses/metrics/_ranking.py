@@ -137,8 +137,11 @@ def relevance(ranking: Ranking, threshold: float) -> Tensor:
 def finish(ranking: Ranking, at: Callable[[Last], PerList]) -> Tensor:
     """Apply the policy for lists without a value, and reduce; several k on a leading axis."""
     if isinstance(ranking.k, tuple):
-        return torch.stack([finish(ranking._replace(k=k), at) for k in ranking.k])
-    values, has_value = at(ranking.k)
+        return torch.stack([_reduced(ranking, *at(k)) for k in ranking.k])
+    return _reduced(ranking, *at(ranking.k))
+
+
+def _reduced(ranking: Ranking, values: Tensor, has_value: Tensor) -> Tensor:
     counts = ranking.lists.mask.any(-1)
     if isinstance(ranking.empty, str):
         counts = counts & has_value
