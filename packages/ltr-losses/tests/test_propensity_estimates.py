@@ -204,7 +204,7 @@ def test_what_nothing_identifies_is_nan():
     def harvest(*rows):
         item, position, click = zip(*rows, strict=True)
         return intervention_harvesting(
-            torch.tensor(item), torch.tensor(position), torch.tensor(click)
+            torch.tensor(item), torch.tensor(position), torch.tensor(click).double()
         )
 
     swapped = [(0, 1, 0.8), (0, 2, 0.4)]
@@ -215,10 +215,12 @@ def test_what_nothing_identifies_is_nan():
     # A bridge joins the island.
     torch.testing.assert_close(
         harvest(*swapped, (1, 3, 0.5), (1, 4, 0.5), (2, 2, 0.2), (2, 4, 0.1)),
-        torch.tensor([1.0, 0.5, 0.25, 0.25]),
+        torch.tensor([1.0, 0.5, 0.25, 0.25]).double(),
     )
     # Clicks at one end alone: the ratio is 0, or, against the first position, infinite.
-    assert harvest(*swapped, (1, 2, 0.5), (1, 3, 0.0)).tolist() == [1.0, 0.5, 0.0]
+    never = harvest(*swapped, (1, 2, 0.5), (1, 3, 0.0))
+    torch.testing.assert_close(never[:2], torch.tensor([1.0, 0.5]).double())
+    assert never[2] == 0.0
     one_way = harvest(*swapped, (1, 2, 0.0), (1, 3, 0.5))
     assert one_way.isnan().tolist() == [False, False, True]
     assert harvest((0, 1, 0.0), (0, 2, 0.4)).isnan().all()
@@ -322,6 +324,27 @@ def test_the_error_of_two_positions_is_that_of_their_rates():
     # A deviation from 400 logs has a relative error of 1/√798.
     torch.testing.assert_close(values.std(), deviation, rtol=4.0 / math.sqrt(798), atol=0.0)
     assert abs(float(values.mean()) - math.log(0.5)) <= 4.0 * float(deviation) / 20.0
+
+
+def test_two_impressions_of_each_document_are_enough_for_interventions_alone():
+    """A table of relevance has as many parameters as the log has documents, and bends θ."""
+    found, fitted = [], []
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        relevance = 0.6 * torch.rand(10000, generator=generator)
+        item = torch.arange(10000).repeat_interleave(2)
+        position = torch.randint(1, 4, item.shape, generator=generator)
+        click = torch.bernoulli(relevance[item] / position, generator=generator)
+        found.append(intervention_harvesting(item, position, click)[1:])
+        fitted.append(regression_em(item, position, click, iterations=100).propensity[1:])
+    truth = torch.tensor([1 / 2, 1 / 3]).log()
+
+    def standard_errors(values):
+        values = torch.stack(values).log()
+        return (values.mean(0) - truth).abs() / (values.std(0) / math.sqrt(8))
+
+    assert (standard_errors(found) <= 4.0).all()
+    assert standard_errors(fitted)[1] > 8.0
 
 
 @pytest.mark.parametrize("method", ["all_pairs", "regression_em"])

@@ -42,8 +42,10 @@ def regression_em(
     Without `relevance` γ is a table, the mean over the impressions of each item. Then the
     log-likelihood never falls; it is concave in log θ and log γ, so that EM climbs to its maximum
     from where it starts, slowly where clicks are rare. A table needs documents that were shown at
-    several positions, as `intervention_harvesting` does. A regression on features can do without,
-    as far as its relevance is right.
+    several positions, as `intervention_harvesting` does, and many times each, since it has a
+    parameter for each: with two impressions (relevance 0 to 0.6, θ_k = 1/k, five positions) it
+    found θ_2 = 1, with ten one 6 per cent too low, in logs of 40,000. A regression on features
+    needs neither, as far as its relevance is right.
 
     Args:
         item: (impression,), integers that say which query and document; any numbers. May be None
