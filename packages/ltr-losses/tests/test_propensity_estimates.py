@@ -20,7 +20,9 @@ ESTIMATORS = ["all_pairs", "pivot", "adjacent_chain"]
 
 
 def em(item, position, click, *, count=None):
-    return regression_em(item, position, click, count=count, iterations=50).propensity
+    return regression_em(
+        item, position, click, count=count, iterations=50, tolerance=0.0
+    ).propensity
 
 
 FUNCTIONS = [intervention_harvesting, em]
