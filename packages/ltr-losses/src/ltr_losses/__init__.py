@@ -15,6 +15,7 @@ from ._clicks import cascade_clicks, position_based_clicks
 from ._exposure import amortised_exposure, exposure_loss
 from ._gumbel import gumbel
 from ._hinge import pairwise_hinge_loss
+from ._intervention_harvesting import intervention_harvesting
 from ._lambda import lambda_loss
 from ._listmle import listmle_loss
 from ._listnet import listnet_loss
@@ -28,6 +29,7 @@ from ._poly1_softmax import poly1_softmax_loss
 from ._propensity import power_law_propensity, propensity_from_counts
 from ._quantile import pairwise_quantile_loss
 from ._ranknet import ranknet_loss
+from ._regression_em import RegressionEM, regression_em
 from ._self_normalised import self_normalised
 from ._softmax import softmax_loss
 from ._transforms import approx, bound
@@ -36,6 +38,7 @@ from .metrics import *  # noqa: F403  its `__all__` is the index of the metrics
 
 __all__ = [
     "RankingLoss",
+    "RegressionEM",
     "__version__",
     "amortised_exposure",
     "approx",
@@ -47,6 +50,7 @@ __all__ = [
     "cascade_clicks",
     "exposure_loss",
     "gumbel",
+    "intervention_harvesting",
     "lambda_loss",
     "listmle_loss",
     "listnet_loss",
@@ -62,6 +66,7 @@ __all__ = [
     "power_law_propensity",
     "propensity_from_counts",
     "ranknet_loss",
+    "regression_em",
     "self_normalised",
     "softmax_loss",
     "unique_softmax_loss",
