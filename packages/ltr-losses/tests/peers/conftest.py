@@ -1,7 +1,8 @@
 """How a row of a peer's test cases is checked.
 
-A row holds the name of the peer's test, our function, scores, labels, options, and the value that the peer's test
-expects, a number or a formula as it stands there. Where a convention differs, a comment says how the row was converted.
+A row holds the name of the peer's test, our function, scores, labels, options and the value that
+the peer's test expects, a number or a formula. Where a convention differs, a comment says how the
+row was converted.
 """
 
 import pytest

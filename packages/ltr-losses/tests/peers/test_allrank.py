@@ -155,8 +155,8 @@ LOSSES = [
     ),
 ]
 
-# Each without and with padding. NDCG-Loss1 is not here: there it sums over all pairs, those of equal
-# labels and those in the wrong order too.
+# Each without and with padding. NDCG-Loss1 is not here: there it sums over all pairs, those of
+# equal labels and those in the other order too.
 SCORES, LABELS, PAD_4 = [0.5, 0.3, 0.5], [0.5, 0.3, 0.5], {"mask": [True, True, True, False]}
 LOSSES += [
     (source, function, SCORES + scores, LABELS + labels, mask, expected)
@@ -217,6 +217,8 @@ METRICS = [
 ]
 
 
-@pytest.mark.parametrize("source, function, scores, labels, options, expected", LOSSES + METRICS)
+@pytest.mark.parametrize(
+    ("source", "function", "scores", "labels", "options", "expected"), LOSSES + METRICS
+)
 def test_values_of_allrank(check, source, function, scores, labels, options, expected):
     check(function, scores, labels, options, expected)

@@ -185,10 +185,7 @@ LOSSES = [
             (
                 bce_loss,
                 {},
-                [
-                    POINTS / 4,
-                    (logistic(3) + 1 + logistic(1) + logistic(4) + 2 + logistic(2)) / 4,
-                ],
+                [POINTS / 4, (logistic(3) + 1 + logistic(1) + logistic(4) + 2 + logistic(2)) / 4],
             ),
             (mse_loss, {}, [10 / 4, squares(1, 1, 3, 2) / 4]),
             (
@@ -201,13 +198,7 @@ LOSSES = [
             ),
         ],
     ),
-    (
-        "documentation of losses",
-        [2, 1, 3],
-        [1, 0, 0],
-        {},
-        [(softmax_loss, {}, 1.4076059)],
-    ),
+    ("documentation of losses", [2, 1, 3], [1, 0, 0], {}, [(softmax_loss, {}, 1.4076059)]),
     # There 1/6, the mean over the three pairs of both lists.
     (
         "documentation of losses",
@@ -221,10 +212,7 @@ LOSSES = [
 # Both lists have as many documents and pairs, so that both means agree.
 REDUCED = [
     (softmax_loss, [lse(2, 1, 3) - 2, lse(1, 0.5, 1.5) - 1.5]),
-    (
-        listmle_loss,
-        [lse(2, 1, 3) - 2 + lse(1, 3) - 1, lse(1.5, 1, 0.5) - 1.5 + lse(1, 0.5) - 1],
-    ),
+    (listmle_loss, [lse(2, 1, 3) - 2 + lse(1, 3) - 1, lse(1.5, 1, 0.5) - 1.5 + lse(1, 0.5) - 1]),
     (
         poly1_softmax_loss,
         [
@@ -298,10 +286,7 @@ LOSSES += [
             (
                 LABELDIFF,
                 {},
-                [
-                    2 * logistic(1) + logistic(-1) + logistic(2),
-                    logistic(0.5) + logistic(-0.5),
-                ],
+                [2 * logistic(1) + logistic(-1) + logistic(2), logistic(0.5) + logistic(-0.5)],
             ),
             (
                 LAMBDARANK,
@@ -405,10 +390,7 @@ METRICS = [
         S,
         Y,
         {"weights": [1, 2, 1, 2]},
-        [
-            (dcg, {}, 2 * d(2) + d(3)),
-            (ndcg, {}, (2 * d(2) + d(3)) / (2 * d(1) + d(2))),
-        ],
+        [(dcg, {}, 2 * d(2) + d(3)), (ndcg, {}, (2 * d(2) + d(3)) / (2 * d(1) + d(2)))],
     ),
     (
         "computes_metric_with_topn_1",
@@ -476,13 +458,7 @@ METRICS = [
             (ndcg, {}, (d(2) + d(3)) / (d(1) + d(2))),
         ],
     ),
-    (
-        "documentation of metrics",
-        [2, 1, 3],
-        [2, 0, 1],
-        {},
-        [(ndcg, {}, 0.79670763)],
-    ),
+    ("documentation of metrics", [2, 1, 3], [2, 0, 1], {}, [(ndcg, {}, 0.79670763)]),
     (
         "documentation of metrics",
         [[2, 1, 3], [1, 0.5, 1.5]],
@@ -516,7 +492,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("source, function, scores, labels, options, expected", CASES)
+@pytest.mark.parametrize(("source", "function", "scores", "labels", "options", "expected"), CASES)
 def test_values_of_rax(check, source, function, scores, labels, options, expected):
     check(function, scores, labels, options, expected)
 
@@ -547,7 +523,7 @@ GRADIENTS = [
 ]
 
 
-@pytest.mark.parametrize("source, function, scores, labels, expected", GRADIENTS)
+@pytest.mark.parametrize(("source", "function", "scores", "labels", "expected"), GRADIENTS)
 def test_gradients_of_rax(source, function, scores, labels, expected):
     s = torch.tensor(scores, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(function(s, torch.tensor(labels)), s)

@@ -309,27 +309,9 @@ LOSSES += [
         (listmle_loss, [3, 1, 2, 3, 2], FLAT_LABELS, OFFSETS, 2.8477957),
         (pairwise_hinge_loss, PADDED, PADDED_LABELS, {**PADDING, "weights": [[2], [1]]}, 4),
         (ranknet_loss, PADDED, PADDED_LABELS, {**PADDING, "weights": [[2], [1]]}, 2.9397852),
-        (
-            partial(lambda_loss, scheme="ranknet"),
-            PADDED,
-            PADDED_LABELS,
-            PADDING,
-            2.9397852,
-        ),
-        (
-            approx_ndcg_loss,
-            PADDED,
-            PADDED_LABELS,
-            {**PADDING, **TEMPERATURE},
-            2 - 1.2618682,
-        ),
-        (
-            approx_mrr_loss,
-            PADDED,
-            PADDED_LABELS,
-            {**PADDING, **TEMPERATURE},
-            2 - 1.0000114,
-        ),
+        (partial(lambda_loss, scheme="ranknet"), PADDED, PADDED_LABELS, PADDING, 2.9397852),
+        (approx_ndcg_loss, PADDED, PADDED_LABELS, {**PADDING, **TEMPERATURE}, 2 - 1.2618682),
+        (approx_mrr_loss, PADDED, PADDED_LABELS, {**PADDING, **TEMPERATURE}, 2 - 1.0000114),
     ]
 ]
 
@@ -485,13 +467,7 @@ METRICS = [
         [d(2) / d(1), (d(1) + d(3)) / (d(1) + d(2))],
     ),
     ("ndcg_should_handle_topn", ndcg, *MORE, {"k": 1, **NONE}, [1 / 3, 0, 0]),
-    (
-        "ndcg_should_handle_topn",
-        ndcg,
-        *MORE,
-        {"k": 2, **NONE},
-        [d(1) / (3 * d(1) + d(2)), d(2), 0],
-    ),
+    ("ndcg_should_handle_topn", ndcg, *MORE, {"k": 2, **NONE}, [d(1) / (3 * d(1) + d(2)), d(2), 0]),
     (
         "ndcg_should_handle_topn",
         ndcg,
@@ -580,6 +556,8 @@ METRICS = [
 ]
 
 
-@pytest.mark.parametrize("source, function, scores, labels, options, expected", LOSSES + METRICS)
+@pytest.mark.parametrize(
+    ("source", "function", "scores", "labels", "options", "expected"), LOSSES + METRICS
+)
 def test_values_of_tf_ranking(check, source, function, scores, labels, options, expected):
     check(function, scores, labels, options, expected, atol=5e-6)  # five places there
