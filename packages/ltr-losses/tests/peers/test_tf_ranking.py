@@ -554,6 +554,27 @@ METRICS = [
         1 / 2,
     ),
 ]
+SHOWN, SHOWN_2 = ([3, 1, 2], [0, 1, 1]), ([2, 1, 2, 5, 4], [0, 1, 1, 2, 0])
+METRICS += [
+    ("documentation of metrics", function, *SHOWN, options, expected)
+    for function, options, expected in [
+        (mrr, {}, 0.5),
+        (hit_rate, {"k": 1}, 0.0),
+        (hit_rate, {"k": 2}, 1.0),
+        (arp, {}, 2.5),
+        (precision, {"k": 2}, 0.5),
+        (recall, {"k": 2}, 0.5),
+    ]
+]
+METRICS += [
+    ("documentation of metrics, ragged", function, *SHOWN_2, options, expected)
+    for function, options, expected in [
+        (mrr, {"offsets": [0, 2, 5]}, 0.75),
+        (hit_rate, {"offsets": [0, 2, 5], "k": 1}, 0.5),
+        (precision, {"offsets": [0, 2, 5], "k": 2}, 0.5),
+        (recall, {"offsets": [0, 2, 5], "k": 2}, 0.75),
+    ]
+]
 
 
 @pytest.mark.parametrize(
