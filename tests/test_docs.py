@@ -1,5 +1,6 @@
 """The documentation's links lead somewhere, for readers of the site and of the repository."""
 
+import doctest
 import importlib.util
 import re
 from pathlib import Path
@@ -38,6 +39,14 @@ def test_links_of_the_site(page):
         assert not target or (DOCS / target).is_file(), target
         if anchor:
             assert anchor in anchors(pages[target or page.name]), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", ["choosing-a-ranker.md", "coming-from-ltr.md"])
+def test_examples_of_the_site(name):
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    outcome = doctest.testfile(str(DOCS / name), False, optionflags=flags, encoding="utf-8")
+    assert outcome.attempted
+    assert not outcome.failed
 
 
 @pytest.mark.parametrize("file", REPOSITORY, ids=lambda file: str(file.relative_to(ROOT)))

@@ -22,10 +22,13 @@ FILES = [
 pytestmark = pytest.mark.oracle
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_equal_to_scikit_learn(name):
-    from sklearn.datasets import load_svmlight_file
+@pytest.fixture
+def load_svmlight_file():
+    return pytest.importorskip("sklearn.datasets").load_svmlight_file
 
+
+@pytest.mark.parametrize("name", FILES)
+def test_equal_to_scikit_learn(load_svmlight_file, name):
     path = DATA / name
     if not path.exists():
         pytest.skip(f"needs the real data file {name}, which is not part of the repository")
@@ -39,9 +42,7 @@ def test_equal_to_scikit_learn(name):
     assert np.array_equal(found, query_ids)
 
 
-def test_sparse_file_equal_to_scikit_learn(tmp_path):
-    from sklearn.datasets import load_svmlight_file
-
+def test_sparse_file_equal_to_scikit_learn(load_svmlight_file, tmp_path):
     source = DATA / "lightgbm-lambdarank" / "rank.train.gz"
     if not source.exists():
         pytest.skip("needs lightgbm-lambdarank/rank.train.gz, which is not part of the repository")
@@ -62,9 +63,7 @@ def test_sparse_file_equal_to_scikit_learn(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_generated_files_equal_to_scikit_learn(tmp_path, seed):
-    from sklearn.datasets import load_svmlight_file
-
+def test_generated_files_equal_to_scikit_learn(load_svmlight_file, tmp_path, seed):
     random = np.random.default_rng(seed)
     source = synthetic.generate(20, seed=seed, num_features=40 + 30 * seed, mean_length=30)
     path = tmp_path / "train.txt"

@@ -61,6 +61,14 @@ DETERMINISTIC = {
 }
 
 
+def peer(make, *arguments):
+    """What TorchJD makes, or a skip where a solver that it needs for it is not installed."""
+    try:
+        return make(*arguments)
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
 def direction(method, J):
     x = torch.zeros(J.shape[1], dtype=J.dtype, requires_grad=True)
     backward(1 + J @ x, method, shared=[x])
@@ -73,7 +81,7 @@ def direction(method, J):
 def test_the_direction_is_torchjds(name, seed, tasks):
     make, other, tolerance = DETERMINISTIC[name]
     J = jacobian(seed, tasks)
-    ours, theirs = direction(make(), J), other(tasks)(J)
+    ours, theirs = direction(make(), J), peer(other, tasks)(J)
     scale = float(J.norm(dim=1).mean())
     assert float((ours - theirs).norm()) <= tolerance * max(scale, float(ours.norm()))
 
@@ -84,7 +92,7 @@ def test_nash_is_torchjds_where_that_bargains():
     for seed in range(20):
         tasks = 2 + seed % 4
         J = jacobian(seed, tasks, conflict=0.0)
-        theirs = aggregation.NashMTL(n_tasks=tasks)(J)
+        theirs = peer(lambda n: aggregation.NashMTL(n_tasks=n), tasks)(J)
         # Its sequence of convex programs may end early, and it bounds the length of the step.
         alpha = torch.linalg.lstsq(J.T, theirs).solution
         gains = alpha * (J @ theirs)
