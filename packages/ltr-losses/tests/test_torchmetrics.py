@@ -204,7 +204,8 @@ def test_which_way_is_better_is_what_the_docstring_says(name):
 
 
 def test_a_tracker_knows_the_best():
-    tracker = torchmetrics.MetricTracker(RankingMetric(arp), maximize=None)
+    metric = RankingMetric(arp)
+    tracker = torchmetrics.MetricTracker(metric, maximize=metric.higher_is_better)
     for labels in ([[0.0, 1.0]], [[1.0, 0.0]], [[0.0, 1.0]]):
         tracker.increment()
         tracker.update(torch.tensor([[2.0, 1.0]]), torch.tensor(labels))

@@ -76,12 +76,12 @@ class RankingMetric(FunctionModule, Metric):
 
     def __init__(self, function: Callable[..., Tensor], **options: Any) -> None:
         super().__init__("metric", function, **options)
+        # A MetricCollection takes metrics whose states (old ones: the first) are equal for one.
+        digest = hashlib.sha256(repr((function, options)).encode()).digest()
+        self.add_state("identity", torch.tensor(list(digest)), dist_reduce_fx="max")
         zero = torch.zeros((), dtype=torch.float64)
         self.add_state("total", zero, dist_reduce_fx="sum")
         self.add_state("count", zero.clone(), dist_reduce_fx="sum")
-        # A MetricCollection takes metrics whose states are equal after a batch for one.
-        digest = hashlib.sha256(repr((function, options)).encode()).digest()
-        self.add_state("identity", torch.tensor(list(digest)), dist_reduce_fx="max")
 
     @property  # torchmetrics asks for no more than to read it
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
