@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl2r_bench.analysis.bootstrap import Bootstrap, basic_interval, estimates, shift_p_value
+from ltr_losses.significance import shift_p_value
+from mtl2r_bench.analysis.bootstrap import Bootstrap, basic_interval, estimates
 from mtl_optim.pareto import hypervolume_samples
 
 

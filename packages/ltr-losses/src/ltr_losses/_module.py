@@ -1,4 +1,4 @@
-"""A loss with its options, as a module."""
+"""A function of this package with its options, as a module."""
 
 import inspect
 from collections.abc import Callable
@@ -9,7 +9,43 @@ from torch import Tensor, nn
 from ._check import check_choice, check_function
 
 
-class RankingLoss(nn.Module):
+class FunctionModule(nn.Module):
+    """What `RankingLoss` and `torchmetrics.RankingMetric` share: a function and its options."""
+
+    of_a_batch: tuple[str, ...] = ("mask", "weights", "offsets")
+    """Arguments that are no options."""
+
+    def __init__(self, what: str, function: Callable[..., Tensor], **options: Any) -> None:
+        super().__init__()
+        check_function("function", function, what)
+        # The first two are the scores and the labels, by whatever name.
+        _, _, *known = inspect.signature(function).parameters
+        for name in options:
+            check_choice("options", name, [name for name in known if name not in self.of_a_batch])
+        self.function = function
+        self.names = tuple(options)
+        for name, value in options.items():
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, value)
+
+    def call(
+        self, scores: Tensor, labels: Tensor, offsets: Tensor | None, **arguments: Any
+    ) -> Tensor:
+        """Call the function with its options; `offsets` only where there are any."""
+        options = {name: getattr(self, name) for name in self.names}
+        if offsets is not None:
+            options["offsets"] = offsets
+        return self.function(scores, labels, **arguments, **options)
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={getattr(self, name)!r}" for name in self.names)
+        name = getattr(self.function, "__name__", repr(self.function))
+        return f"{type(self).__name__}({name}{options})"
+
+
+class RankingLoss(FunctionModule):
     """A function of this package with its options, for code that wants modules.
 
     Args:
@@ -33,22 +69,7 @@ class RankingLoss(nn.Module):
     """
 
     def __init__(self, function: Callable[..., Tensor], **options: Any) -> None:
-        super().__init__()
-        check_function("function", function, "loss")
-        known = [
-            name
-            for name in inspect.signature(function).parameters
-            if name not in ("scores", "labels", "mask", "weights", "offsets")
-        ]
-        for name in options:
-            check_choice("options", name, known)
-        self.function = function
-        self.names = tuple(options)
-        for name, value in options.items():
-            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-                self.register_buffer(name, value)
-            else:
-                setattr(self, name, value)
+        super().__init__("loss", function, **options)
 
     def forward(
         self,
@@ -60,12 +81,4 @@ class RankingLoss(nn.Module):
         offsets: Tensor | None = None,
     ) -> Tensor:
         """Compute the loss; `offsets` only for functions that take them."""
-        options = {name: getattr(self, name) for name in self.names}
-        if offsets is not None:
-            options["offsets"] = offsets
-        return self.function(scores, labels, mask=mask, weights=weights, **options)
-
-    def __repr__(self) -> str:
-        options = "".join(f", {name}={getattr(self, name)!r}" for name in self.names)
-        name = getattr(self.function, "__name__", repr(self.function))
-        return f"{type(self).__name__}({name}{options})"
+        return self.call(scores, labels, offsets, mask=mask, weights=weights)

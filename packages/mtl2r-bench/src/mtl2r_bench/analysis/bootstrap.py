@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ltr_losses.significance import bootstrap_counts
+
 _CHUNK = 4_000_000
 """Counts in memory at a time."""
 
@@ -113,10 +115,7 @@ class Bootstrap:
         counts = np.empty((resamples, len(self._strata)))
         for stratum in range(self._strata.max() + 1):
             members = np.flatnonzero(self._strata == stratum)
-            drawn = rng.integers(len(members), size=(resamples, len(members)))
-            drawn += len(members) * np.arange(resamples)[:, None]
-            flat = np.bincount(drawn.ravel(), minlength=resamples * len(members))
-            counts[:, members] = flat.reshape(resamples, len(members))
+            counts[:, members] = bootstrap_counts(rng, len(members), resamples)
         return counts
 
 
@@ -149,29 +148,6 @@ def basic_interval(
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
     centre = np.asarray(estimate, dtype=np.float64)
     return np.stack([2 * centre - high, 2 * centre - low], axis=-1)
-
-
-def shift_p_value(estimate: ArrayLike, resampled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute two-sided p-values of "the quantity is 0": (1 + #{|t* − t| ≥ |t|})/(1 + B).
-
-    Args:
-        estimate: t, of any shape.
-        resampled: t*, (resample, ...).
-
-    Returns:
-        One value per entry of `estimate`, from 1/(1 + B) to 1.
-
-    Examples:
-        >>> shift_p_value([0.0, 9.0], np.array([[0.1, 8.0], [-0.1, 10.0], [0.0, 9.5]])).tolist()
-        [1.0, 0.25]
-
-    References:
-        Davison and Hinkley, 1997, section 4.4 (equation 4.11 with t* − t for the null).
-    """
-    centre = np.asarray(estimate, dtype=np.float64)
-    extreme = (np.abs(resampled - centre) >= np.abs(centre)).sum(axis=0)
-    p: NDArray[np.float64] = (1 + extreme) / (1 + len(resampled))
-    return p
 
 
 def estimates(

@@ -7,8 +7,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import basic_interval, shift_p_value
-from .significance import holm, paired_randomization
+from ltr_losses.significance import holm, paired_randomization, shift_p_value
+
+from .bootstrap import basic_interval
 
 SIGNIFICANCE = 0.05
 """A difference counts where Holm's adjusted p-value is below this."""
@@ -85,7 +86,7 @@ def compare(
         p_values = shift_p_value(differences, redrawn)
     else:  # Enough permutations for a small p-value to survive the correction.
         permutations = max(9_999, 100 * len(pairs) - 1)
-        p_values = paired_randomization(scores, pairs, permutations=permutations)
+        p_values = paired_randomization(scores, pairs=pairs, permutations=permutations, exact=False)
     intervals = basic_interval(differences, redrawn, level)
     columns = [differences, *intervals.T, p_values, holm(p_values)]
     rows = zip(pairs, np.stack(columns, axis=1).tolist(), strict=True)
