@@ -97,7 +97,7 @@ class EpsilonConstraint(LossWeighting):
             raise ValueError(f"`main` and `bounds` need task {last}, got {len(losses)} losses")
         violation = (losses[self.tasks] - self.bounds) / self.units
         multipliers = self.multipliers.to(losses)
-        push = (multipliers + self.mu * violation).clamp(min=0)
+        push = (multipliers + self.mu * violation).relu()
         self.multipliers = multipliers.lerp(push, self.dual_step)
         weights = torch.zeros_like(losses)
         weights[self.main] = 1

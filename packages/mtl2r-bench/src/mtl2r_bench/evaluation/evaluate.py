@@ -153,17 +153,16 @@ def evaluate(
         if bad.any():
             query = batch.query_ids[int(bad.any(dim=-1).nonzero()[0, -1])]
             raise ValueError(f"a score of query {query!r} is not finite")
-        for i, k in enumerate(config.cutoffs):
-            values[i][:, indices] = ndcg(
-                scores,
-                batch.labels,
-                mask=task_mask(batch),
-                k=k,
-                gain=config.gain,
-                ties=ties,
-                empty="skip",
-                reduction="none",
-            ).numpy()
+        values[:, :, indices] = ndcg(
+            scores,
+            batch.labels,
+            mask=task_mask(batch),
+            k=config.cutoffs,
+            gain=config.gain,
+            ties=ties,
+            empty="skip",
+            reduction="none",
+        ).numpy()
     parts = torch.stack(group.gather(torch.from_numpy(values)))
     # One process evaluates a query; the others have NaN for it.
     values = torch.where(parts.isnan().all(dim=0), torch.nan, parts.nansum(dim=0)).numpy()
