@@ -1,5 +1,6 @@
 """Feature transforms, and the two that standardize."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ from .._columns import Features, row_chunks
 from .._table import describe_ids
 
 
-class FeatureTransform(nn.Module):
+class FeatureTransform(nn.Module, ABC):
     """A function of the features of a document that is fitted to the training split.
 
     The statistics are buffers, so they move, are saved and are exported with the model they belong
@@ -76,9 +77,9 @@ class FeatureTransform(nn.Module):
     def _learn(self, features: Features) -> None:
         """Set the buffers to the statistics of the training split."""
 
+    @abstractmethod
     def _map(self, features: Tensor) -> Tensor:
         """Transform features whose number is right."""
-        raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
         """Return what is not in `state_dict`, for JSON."""

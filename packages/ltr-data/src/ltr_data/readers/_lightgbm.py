@@ -11,7 +11,7 @@ from .svmrank._reader import parse_blocks
 
 
 def find_query_file(path: Path) -> Path | None:
-    """Return ``NAME.query`` beside a file NAME, NAME.gz and the like; None if there is none.
+    """Return ``NAME.query`` beside a file NAME, NAME.gz and the like, or None without one.
 
     Examples:
         >>> find_query_file(Path("nowhere.txt")) is None

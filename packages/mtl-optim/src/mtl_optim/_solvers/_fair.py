@@ -31,7 +31,7 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
 
 
 def _solve(C: Array, t: Array, p: float) -> Array:
-    """Find β with Σ_j C_kj t_j β_j = t_k β_k^(−p), or zeros if there is none."""
+    """Find β with Σ_j C_kj t_j β_j = t_k β_k^(−p), or zeros where no β solves it."""
     tasks = len(C)
     rounding = tasks * np.finfo(np.float64).eps
     M = C * t / t[:, None]

@@ -34,7 +34,7 @@ def nash_bargaining(gramian: Array) -> Array:
 
 
 def _solve(C: Array) -> Array:
-    """Find β with Cβ = 1/β, or zeros if there is none."""
+    """Find β with Cβ = 1/β, or zeros where no β solves it."""
     tasks = len(C)
     beta = np.full(tasks, 1.0 / np.sqrt(max(C.sum() / tasks, 1.0 / tasks)))
     bound = np.sqrt(_LOST / (tasks * np.finfo(np.float64).eps))

@@ -57,7 +57,7 @@ def selection_weights(
 
 
 def selection_value(measured: Evaluation, weights: NDArray[np.float64], config: RunConfig) -> float:
-    """Compute the validation metric that chooses the epoch; raise ValueError if there is none."""
+    """Compute the validation metric that chooses the epoch; ValueError without a list."""
     means = measured.at(config.evaluation.select_cutoff)
     used = weights > 0
     if np.isnan(means[used]).any():

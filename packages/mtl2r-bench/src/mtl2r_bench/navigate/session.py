@@ -36,7 +36,7 @@ class Session:
         measured: The navigator's metrics.
 
     Attributes:
-        planned: The last preview, which `step` takes; None if there is none at this point.
+        planned: The last preview, which `step` takes; None before a preview at this point.
     """
 
     def __init__(self, problem: Problem, navigator: ParetoNavigator, measured: MetricCache) -> None:

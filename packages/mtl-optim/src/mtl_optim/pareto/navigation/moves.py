@@ -134,7 +134,7 @@ def trade(
 
 
 def exactly(terms: Terms, ahead: Ahead, changes: Mapping[int, float]) -> Move:
-    """Find the smallest move with these changes of some rows; the nearest one if there is none."""
+    """Find the smallest move with these changes of some rows, or the nearest to them."""
     tasks = ahead.front.B.shape[0]
     rows = list(changes)
     wanted = torch.tensor(list(changes.values()), dtype=torch.float64) / terms.scales[rows]
