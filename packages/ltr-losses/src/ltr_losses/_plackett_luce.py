@@ -78,12 +78,12 @@ def decayed_sum(x: Tensor, level: Tensor) -> Tensor:
     n = x.shape[-1]
     blocks = -(-n // _WIDTH)
     width = -(-n // blocks)
-    fill = blocks * width - n
-    steps = pad((level[..., 1:] - level[..., :-1]).clamp(max=_FAR), (1, fill))
-    scale = steps.unflatten(-1, (blocks, width)).double().cumsum(-1).add(_LOWEST).exp()
-    sums = (pad(x, (0, fill)).unflatten(-1, (blocks, width)) * scale).cumsum(-1)
+    fill, shape = blocks * width - n, (*x.shape[:-1], blocks, width)
+    steps = pad((level[..., 1:] - level[..., :-1]).clamp(max=_FAR), (1, fill)).reshape(shape)
+    scale = steps.cumsum(-1, dtype=torch.float64).add_(_LOWEST).exp_()
+    sums = (pad(x, (0, fill)).reshape(shape) * scale).cumsum(-1)
     if blocks > 1:
         ends = sums[..., :-1, -1] / scale[..., :-1, -1]
         before = decayed_sum(ends, level[..., width - 1 : -1 : width])
         sums = sums + pad(before * math.exp(_LOWEST), (1, 0)).unsqueeze(-1)
-    return (sums / scale).flatten(-2)[..., :n]
+    return (sums / scale).reshape(*x.shape[:-1], blocks * width)[..., :n]
