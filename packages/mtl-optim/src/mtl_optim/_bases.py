@@ -56,8 +56,8 @@ class State(nn.Module):
                     check_length(name, len(whole), tasks)
                 self._show(name, rules[name].seen(whole, at.to(whole.device)))
             yield
-            for name, whole in wholes.items():
-                wholes[name] = rules[name].put_back(whole, getattr(self, name), at, tasks)
+            for name in wholes.keys() - self._parameters.keys():
+                wholes[name] = rules[name].put_back(wholes[name], getattr(self, name), at, tasks)
         finally:
             for name, whole in wholes.items():
                 self._show(name, whole)

@@ -53,6 +53,8 @@ class Call:
 
     def weigh_heads(self, weights: Tensor, *, at: Sequence[Tensor] = ()) -> Block:
         """Return the gradient of Σ w_k L_k at the weighed heads; no walk goes behind `at`."""
+        if not self.weighed:
+            return []
         with Cut(at):
             return self.tasks.total_gradient(
                 weights, self.weighed, retain_graph=self.retain_graph or bool(at)
