@@ -31,7 +31,7 @@ _INTRODUCTION = """\
 The letters are those of the papers: losses L (task,), gradients g_k, the rows of J (task, param),
 their Gramian G = J Jᵀ, weights w, the direction d = Jᵀ w, and a preference r on the simplex. A
 method that needs the losses alone costs one backward; the Gramian comes by the exact route
-(`shared=`) or the feature route (`features=`).
+(`shared=`), the feature route (`features=`), or from one place (`measure=`).
 """
 
 

@@ -18,8 +18,9 @@ class GradNorm(Learnable, GramianWeighting):
 
         Σ_k | w_k ‖g_k‖ − c r_k^α |,   c = mean_j w_j ‖g_j‖,
 
-    where the target c r_k^α is held fixed. Give `method.parameters()` to an optimizer. Cheapest
-    with `shared=` naming the last shared layer alone, as in the paper, or with `features=`.
+    where the target c r_k^α is held fixed. Give `method.parameters()` to an optimizer. In the paper
+    ‖g_k‖ is that of the last shared layer and the weights are the losses':
+    `backward(losses, method, measure=layer.parameters(), heads="weighted")`.
 
     Weights: K softmax(ξ) with ξ learned; they sum to K.
 
