@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, distributed
 
-from ._bases import JacobianAggregator, Weighting, among_tasks
+from ._bases import JacobianAggregator, Method, Weighting, among_tasks
 from ._checks import (
     as_parameters,
     as_tensors,
@@ -127,8 +127,8 @@ def backward(
     call = Call(tasks, second, reduce, scaler is not None, retain_graph)
     aggregates = isinstance(method, JacobianAggregator)
     looks = not isinstance(method, Weighting) or method.looks_at_gradients
-    if reduce is None and (looks or method.has_state):
-        _warn_of_other_processes(looks=looks)
+    if reduce is None:
+        _warn_of_other_processes(method, looks=looks)
     place, wrt = "", list[Tensor]()
     if looks:
         places = {"shared": shared, "features": features, "measure": measure}
@@ -228,12 +228,12 @@ def _check_options(
     check_flag("retain_graph", retain_graph)
 
 
-def _warn_of_other_processes(*, looks: bool) -> None:
+def _warn_of_other_processes(method: Method, *, looks: bool) -> None:
     """Warn if this is one of several processes: the others do not see what this one sees."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return
     processes = distributed.get_world_size()
-    if processes < 2:
+    if processes < 2 or not (looks or method.has_state):
         return
     what = (
         "the others do not see its gradients: pass `reduce=`, which averages a tensor over them, "

@@ -1,50 +1,55 @@
 """Ways through an autograd graph: the leaves that it ends at, and where it may be cut."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from torch import Tensor
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.utils.hooks import RemovableHandle
 
 from ._gradients import Block
 
+_Nodes = dict[Node, Tensor | None]
+"""Nodes of a graph, with the leaf of those that accumulate into one."""
+
 
 def leaves_of_one(outputs: Iterable[Tensor | GradientEdge]) -> list[Tensor]:
     """Find the leaves that one of several outputs reaches alone."""
-    reached = [{id(leaf): leaf for leaf in reachable_leaves([output])} for output in outputs]
-    times = Counter(key for leaves in reached for key in leaves)
-    if len(reached) == 1:
+    starts, seen, shared = _nodes(outputs), _Nodes(), _Nodes()
+    if len(starts) == 1:
         return []
-    return [leaf for leaves in reached for key, leaf in leaves.items() if times[key] == 1]
+    meetings = []
+    for start in starts:
+        own = _Nodes()
+        meetings += _walk([start], own, stop=seen)
+        seen |= own
+    _walk(meetings, shared)
+    return [leaf for node, leaf in seen.items() if leaf is not None and node not in shared]
 
 
-def reachable_leaves(
-    outputs: Iterable[Tensor | GradientEdge], *, stop: Iterable[Tensor] = ()
-) -> list[Tensor]:
+def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) -> list[Tensor]:
     """Find the leaves that `backward` from `outputs` reaches; not those at `stop` or behind it."""
-    stop = list(stop)
-    seen = {tensor.grad_fn for tensor in stop}
-    not_wanted = {id(tensor) for tensor in stop}
-    leaves: dict[int, Tensor] = {}
-    nodes = []
-    for output in outputs:
-        if isinstance(output, GradientEdge):
-            nodes.append(output.node)
-        elif output.grad_fn is None:
-            leaves[id(output)] = output
-        else:
-            nodes.append(output.grad_fn)
-    while nodes:
-        node = nodes.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None)  # the mark of an AccumulateGrad node
-        if leaf is not None:
-            leaves[id(leaf)] = leaf
-        nodes.extend(edge[0] for edge in node.next_functions if edge[0] is not None)
-    return [leaf for key, leaf in leaves.items() if key not in not_wanted]
+    found = _Nodes()
+    _walk(_nodes(outputs), found, stop=set(_nodes(stop)))
+    return [leaf for leaf in found.values() if leaf is not None]
+
+
+def _nodes(tensors: Iterable[Tensor | GradientEdge]) -> list[Node]:
+    edges = (t if isinstance(t, GradientEdge) else get_gradient_edge(t) for t in tensors)
+    return [edge.node for edge in edges]
+
+
+def _walk(nodes: Iterable[Node], found: _Nodes, stop: Container[Node] = ()) -> list[Node]:
+    """Add all nodes behind some to those that were found; return where `stop` was met."""
+    todo, met = list(nodes), []
+    while todo:
+        node = todo.pop()
+        if node in stop:
+            met.append(node)
+        elif node not in found:
+            # An AccumulateGrad node has its leaf as `variable`.
+            found[node] = getattr(node, "variable", None)
+            todo.extend(edge[0] for edge in node.next_functions if edge[0] is not None)
+    return met
 
 
 class Cut:
