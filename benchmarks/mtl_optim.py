@@ -217,8 +217,9 @@ def feature_floor(features: Tensor, tasks: int, read: float, product: float) -> 
 
 def steps(seconds: float, read: float, product: float) -> list[str]:
     lines = [
-        "| model | K | plain step ms | feature ÷ plain | its floor | exact ÷ plain | 1/3 + 2K/3 |",
-        "| --- " * 7 + "|",
+        "| model | K | plain step ms | feature ÷ plain | its floor | exact ÷ plain | 1/3 + 2K/3 "
+        "| measure ÷ plain |",
+        "| --- " * 8 + "|",
     ]
     makers = [mlp, ranker]
     if any(find_spec(name) is None for name in ("ltr_losses", "mtl2r_models")):
@@ -247,14 +248,18 @@ def steps(seconds: float, read: float, product: float) -> list[str]:
             def exact(start=start, method=method, trunk=trunk) -> None:
                 mtl_optim.backward(start()[1], method, shared=trunk.parameters())
 
+            def measured(start=start, method=method, last=list(trunk.parameters())[-2:]) -> None:
+                mtl_optim.backward(start()[1], method, measure=last, heads="weighted")
+
             # Exact steps apart: each takes and gives back so much memory that the one after it
             # pays for new pages.
-            one, by_feature = medians([plain, by_features], seconds)
+            one, by_feature, at_last = medians([plain, by_features, measured], seconds)
             (exactly,) = medians([exact], seconds)
             floor = 1 + feature_floor(losses()[0], tasks, read, product) / one
             line = (
                 f"| {make.__name__} | {tasks} | {one * 1e3:.2f} | {by_feature / one:.2f} "
-                f"| {floor:.2f} | {exactly / one:.2f} | {1 / 3 + 2 * tasks / 3:.2f} |"
+                f"| {floor:.2f} | {exactly / one:.2f} | {1 / 3 + 2 * tasks / 3:.2f} "
+                f"| {at_last / one:.2f} |"
             )
             print(line, flush=True)
             lines.append(line)
@@ -373,7 +378,8 @@ A step is forward and backward. The features of the MLP are as large as an eight
 parameters, those of the ranker are its scores. The floor of the feature route is a plain step, and
 K gradients at the features that are written once and read twice, (3K + 1) 4n bytes, and their
 products, K (K + 1) n operations: heads of any kind leave no less. Plain steps and those of
-the feature route alternate; the exact ones run apart.
+the feature route alternate, and so do those that measure gradients in the last layer of the trunk
+and weigh everything; the exact ones run apart.
 
 """
 MEMORY = "## Peak memory (resident set of a process of its own)\n\n"
