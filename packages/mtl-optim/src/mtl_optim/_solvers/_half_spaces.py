@@ -6,7 +6,7 @@ from .._checks import Array
 from ._cosines import factor_of
 from ._nnls import nnls
 
-_LEAST = 1e-14  # of a slack that rounding is far from
+_LEAST = 1e-14  # of a slack, relative to its summands, that rounding is far from
 
 
 def project_onto_half_spaces(cosines: Array, start: Array, floors: Array) -> Array | None:
@@ -31,7 +31,7 @@ def project_onto_half_spaces(cosines: Array, start: Array, floors: Array) -> Arr
     target[-1] = 1.0
     x = nnls(np.vstack([factor, h]), target)
     slack = 1.0 - h @ x
-    if slack <= _LEAST:
+    if slack <= _LEAST * (1.0 + np.abs(h) @ x):
         return None
     found = start.copy()
     found[held] += x * (size / slack)

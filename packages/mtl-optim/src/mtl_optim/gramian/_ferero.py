@@ -17,7 +17,7 @@ _VANISHES = 1e-12  # of a difference's squared norm, relative to those of its tw
 class FERERO(HoldsPreference, GramianWeighting):
     """Descend in the order of a cone while the losses are drawn onto the ray 1/r: one program.
 
-    With H(θ) = B L, whose rows span what is orthogonal to 1/r, and f_i the rows of A J, −d solves
+    With H(θ) = B L, whose rows span what is orthogonal to 1/r, and f_i the rows of A J, d solves
 
         min over d and γ of  γ + ½ ‖d‖²  such that  −⟨f_i, d⟩ ≤ γ and (B J) d = c B L,
 

@@ -22,7 +22,7 @@ class GuardRails(GramianWeighting):
 
     To first order a floor of 0 keeps L_k from rising; ρ_k > 0 makes it fall at least by that part
     of what the same step would gain along its own gradient; ρ_k < 0 lets it rise by that much.
-    Where no floor binds, d = g₀.
+    Where no floor binds, d = g₀. Positive floors come before the main task, whose loss may rise.
 
     Floors of 0 and below can always be met, by d = 0 at worst. Where positive floors would need a
     direction longer than `longest` ‖g₀‖, or none meets them, as for gradients that are opposite,
