@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 from mtl_optim import FERERO, GuardRails
 from mtl_optim._solvers import project_onto_dual_cone
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
-from mtl_optim.testing import descend, double, random_jacobian, seeded
+from mtl_optim.testing import descend, double, problems, random_jacobian, seeded
 
 several = settings(max_examples=60, derandomize=True, deadline=None)
 seeds, tasks = st.integers(0, 2**32 - 1), st.integers(2, 7)
@@ -40,6 +40,16 @@ def test_guard_rails_solve_the_quadratic_program(seed, K, highest):
         assert slopes[k] >= floor - 1e-8
         assert multiplier >= 0
         assert multiplier * abs(float(slopes[k]) - floor) <= 1e-7 * max(1, multiplier**2)
+
+
+def test_guard_rails_hold_at_all_ranks_and_norm_ratios():
+    for losses, J in problems(77):
+        others = range(1, len(losses))
+        for floors in (None, dict.fromkeys(others, 0.2)):
+            w = GuardRails(floors=floors).weights(gramian=J @ J.T)
+            slopes = slopes_of(J, w, 0)
+            assert all(slopes[k] >= -1e-9 for k in others)
+            assert float((J.T @ w).norm()) <= (2 + 1e-8) * float(J[0].norm())
 
 
 @several
@@ -204,8 +214,9 @@ def test_ferero_ends_on_the_ray_of_three_tasks_whatever_the_cone():
         assert float(x.sum()) == pytest.approx(1, abs=1e-6)  # the plane of the Pareto set
 
 
-def test_nearly_dependent_gradients_do_not_ask_for_endless_steps():
-    J = torch.stack([double(1, 0), double(1, 1e-7)])
+@pytest.mark.parametrize("apart", [1e-4, 1e-7])
+def test_nearly_dependent_gradients_do_not_ask_for_endless_steps(apart):
+    J = torch.stack([double(1, 0), double(1, apart)])
     losses = double(1, 4)
     d = J.T @ FERERO([0.5, 0.5]).weights(losses=losses, gramian=J @ J.T)
     assert float(d.norm()) <= 2 * float(J.norm())
