@@ -44,6 +44,7 @@ def train(problem, starts, weigh, *, lr, steps, decay=1.0):
 @several
 @given(seed=seeds, N=st.integers(1, 6), K=st.integers(1, 4))
 def test_the_gradient_is_that_of_the_hypervolume(seed, N, K):
+    pytest.importorskip("moocore")
     points, top = np.random.default_rng(seed).random((N, K)), np.full(K, 0.8)
     if K == 1:
         expected = slopes(lambda p: max(0.0, 0.8 - p.min()), points)
@@ -55,6 +56,7 @@ def test_the_gradient_is_that_of_the_hypervolume(seed, N, K):
 @several
 @given(seed=seeds, N=st.integers(1, 8), K=st.integers(2, 5))
 def test_the_gradient_keeps_the_degree_of_the_hypervolume(seed, N, K):
+    pytest.importorskip("moocore")
     # Euler: HV is homogeneous of degree K in the differences from the reference.
     points, top = np.random.default_rng(seed).random((N, K)), np.ones(K)
     total = (hypervolume_gradient(points, top) * (points - top)).sum()
@@ -64,6 +66,7 @@ def test_the_gradient_keeps_the_degree_of_the_hypervolume(seed, N, K):
 @several
 @given(seed=seeds, K=st.integers(2, 4))
 def test_the_sense_of_each_task_is_its_own(seed, K):
+    pytest.importorskip("moocore")
     rng = np.random.default_rng(seed)
     points, flags = rng.random((5, K)), rng.random(K) < 0.5
     signs = np.where(flags, -1.0, 1.0)
@@ -81,6 +84,7 @@ def test_dominated_points_have_no_slope_unless_they_see_their_own_front():
 
 
 def test_points_outside_the_reference_have_no_slope_and_equal_ones_that_of_an_improvement():
+    pytest.importorskip("moocore")
     assert (hypervolume_gradient([[0.5, 1.5], [2.0, 0.0]], [1, 1]) == 0).all()
     twice = hypervolume_gradient([[0.25, 0.5], [0.25, 0.5]], [1, 1])
     np.testing.assert_allclose(twice, [[-0.5, -0.75]] * 2)
@@ -91,6 +95,7 @@ def test_points_outside_the_reference_have_no_slope_and_equal_ones_that_of_an_im
 
 
 def test_three_tasks_have_the_facets_of_the_example():
+    pytest.importorskip("moocore")
     # Two boxes that overlap: each facet is its rectangle less what the other covers of it.
     points = [[0.0, 0.5, 0.5], [0.5, 0.0, 0.5]]
     np.testing.assert_allclose(
@@ -99,6 +104,7 @@ def test_three_tasks_have_the_facets_of_the_example():
 
 
 def test_two_models_that_follow_the_hypervolume_end_at_its_largest():
+    pytest.importorskip("moocore")
     top = [0.5, 0.5]
     x, losses = train(
         spheres, [[0.4], [0.45]], lambda L: -hypervolume_gradient(L, top), lr=0.5, steps=600
@@ -113,6 +119,7 @@ def test_two_models_that_follow_the_hypervolume_end_at_its_largest():
 
 
 def test_three_models_spread_on_a_concave_front():
+    pytest.importorskip("moocore")
     x, losses = train(
         fonseca_fleming,
         [[0.3, -0.2], [0.1, 0.1], [-0.3, 0.1]],
