@@ -30,7 +30,15 @@ from torch.nn.functional import softplus
 # This folder, where the script's own name would stand for the package.
 sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
 
-from ltr_losses import approx_ndcg_loss, lambda_loss, neural_ndcg_loss, ranknet_loss
+from ltr_losses import (
+    approx_ndcg_loss,
+    lambda_loss,
+    listmle_loss,
+    neural_ndcg_loss,
+    p_listmle_loss,
+    ranknet_loss,
+    unique_softmax_loss,
+)
 
 SHAPES = ((64, 240), (16, 1000))
 RESULT = Path(__file__).parent / "results" / "ltr_losses.md"
@@ -92,6 +100,28 @@ def dense_neural_ndcg(scores: Tensor, labels: Tensor) -> Tensor:
     return (1.0 - found / ideal).mean(-1)
 
 
+def plain_listmle(scores: Tensor, labels: Tensor, by_position: bool = False) -> Tensor:
+    """ListMLE as allRank has it: a cumulative sum of exp s from the end, for any order of ties."""
+    order = labels.sort(-1, descending=True).indices
+    s = scores.expand(labels.shape).gather(-1, order)
+    s = s - s.max(-1, keepdim=True).values
+    tails = s.exp().flip(-1).cumsum(-1).flip(-1)
+    terms = torch.log(tails + 1e-10) - s
+    if by_position:
+        alpha = torch.exp2(-torch.arange(1.0, s.shape[-1] + 1)) - 2.0 ** -s.shape[-1]
+        terms = alpha / alpha.sum() * terms
+    return terms.sum(-1).mean(-1)
+
+
+def dense_unique_softmax(scores: Tensor, labels: Tensor) -> Tensor:
+    """Each document and those of lower labels, as (task, batch, list, list)."""
+    n = scores.shape[-1]
+    rivals = (labels.unsqueeze(-1) > labels.unsqueeze(-2)) | torch.eye(n, dtype=torch.bool)
+    all_of = torch.where(rivals, scores.unsqueeze(-2), float("-inf")).logsumexp(-1)
+    gain = (2.0**labels - 1.0) / 2.0 ** labels.amax(-1, keepdim=True)
+    return (gain * (all_of - scores)).sum(-1).mean(-1)
+
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 NDCG2PP, TRUNCATED, RANKNET = "lambda, ndcg2pp", "lambda, lambdarank@30", "ranknet"
 NEURAL = "neural_ndcg"
@@ -106,6 +136,9 @@ CASES: dict[str, tuple[Loss, Loss]] = {
     RANKNET: (ranknet_loss, dense_ranknet),
     "approx_ndcg": (approx_ndcg_loss, dense_approx_ndcg),
     NEURAL: (neural_ndcg_loss, dense_neural_ndcg),
+    "listmle": (listmle_loss, plain_listmle),
+    "p_listmle": (p_listmle_loss, partial(plain_listmle, by_position=True)),
+    "unique_softmax": (unique_softmax_loss, dense_unique_softmax),
 }
 
 

@@ -45,7 +45,9 @@ def dictionaries(values: Tensor) -> dict[str, dict[str, float]]:
     }
 
 
-def peers(scores: Tensor, labels: Tensor) -> tuple[dict[str, Callable[[], float]], dict[str, float]]:
+def peers(
+    scores: Tensor, labels: Tensor
+) -> tuple[dict[str, Callable[[], float]], dict[str, float]]:
     """The peers' calls, and the seconds it took to build what they take."""
     import ir_measures
     import ranx
@@ -96,20 +98,14 @@ def main() -> None:
         for name in calls
     ]
     building = ", ".join(f"{what} {1e3 * s:.0f} ms" for what, s in seconds.items())
-    text = "\n".join(
-        [
-            "# Speed of ltr-losses' metrics",
-            "",
-            f"torch {torch.__version__}, one thread, {lists:,} lists of {n} documents, linear gain, "
-            f"medians of {repeats} interleaved runs; the ratio is to `ndcg(k=10)`, the median within "
-            f"a run. All calls agree on NDCG@10, {values[ours]:.6f}. Not counted, what is built once "
-            f"for the peers: {building}.",
-            "",
-            "| call | ms | ratio |",
-            "| --- | --: | --: |",
-            *rows,
-        ]
+    about = (
+        f"torch {torch.__version__}, one thread, {lists:,} lists of {n} documents, linear gain, "
+        f"medians of {repeats} interleaved runs; the ratio is to `ndcg(k=10)`, the median within a "
+        f"run. All calls agree on NDCG@10, {values[ours]:.6f}. Not counted, what is built once for "
+        f"the peers: {building}."
     )
+    table = ["| call | ms | ratio |", "| --- | --: | --: |", *rows]
+    text = "\n".join(["# Speed of ltr-losses' metrics", "", about, "", *table])
     print(text)
     if not options.quick:
         RESULT.write_text(text + "\n")

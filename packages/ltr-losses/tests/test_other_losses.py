@@ -1,6 +1,7 @@
 """binary_listnet, p_listmle, unique_softmax, poly1_softmax and ordinal against their formulas."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -134,6 +135,54 @@ def test_ordinal_asks_for_heads_or_thresholds():
         ordinal_loss(torch.zeros(3), torch.zeros(3))
     with pytest.raises(ValueError, match="`thresholds` must be one per level"):
         ordinal_loss(torch.zeros(3), torch.zeros(3), thresholds=[])
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"),
+    [
+        ((6, 17), (6, 17)),
+        ((6, 17), (3, 6, 17)),  # of all tasks
+        ((1, 6, 17), (1, 6, 17)),
+        ((3, 1, 17), (3, 1, 17)),
+        ((1, 17), (1, 17)),
+    ],
+)
+def test_ordinal_refuses_a_batch_in_place_of_heads(scores, labels):
+    s, y = torch.zeros(scores), torch.ones(labels)
+    message = rf"`scores` must be \(..., head, list\) .* got {re.escape(str(scores))}"
+    with pytest.raises(ValueError, match=message):
+        ordinal_loss(s, y)
+    # What was meant: one head, or thresholds.
+    each = ordinal_loss(s.unsqueeze(-2), y, reduction="none")
+    assert each.shape == y.shape[:-1]
+    torch.testing.assert_close(ordinal_loss(s, y, thresholds=[0.0], reduction="none"), each)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"),
+    [
+        ((4, 17), (17,)),
+        ((4, 17), (2, 17)),  # tasks that share one list's heads
+        ((1, 2, 17), (2, 17)),  # as many heads as tasks
+        ((6, 6, 17), (6, 17)),
+        ((6, 4, 17), (3, 6, 17)),
+        ((6, 6, 17), (6, 6, 17)),  # as many tasks and heads as lists
+        ((1, 4, 17), (3, 1, 17)),
+        ((3, 6, 4, 17), (3, 6, 17)),
+    ],
+)
+def test_ordinal_takes_heads_wherever_they_fit(scores, labels):
+    generator = torch.Generator().manual_seed(0)
+    s = torch.randn(scores, generator=generator)
+    y = torch.randint(0, 4, labels, generator=generator).float()
+    expected = binary_cross_entropy_with_logits(
+        *torch.broadcast_tensors(
+            s, (y.unsqueeze(-2) - torch.arange(s.shape[-2])[:, None]).clamp(0.0, 1.0)
+        ),
+        reduction="none",
+    )
+    expected = expected.sum(-2).mean(-1)
+    torch.testing.assert_close(ordinal_loss(s, y, reduction="none"), expected)
 
 
 @pytest.mark.parametrize(

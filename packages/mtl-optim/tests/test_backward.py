@@ -258,9 +258,10 @@ def test_a_task_may_leave_out_shared_parameters():
 def test_several_features_and_a_leaf_feature():
     f, g = (torch.ones(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
     doubled = 2 * g
-    backward([f.sum(), doubled.sum()], MGDA(), features=[f, doubled])
-    assert f.grad.tolist() == pytest.approx([0.5, 0.5])
-    assert g.grad.tolist() == pytest.approx([1.0, 1.0])
+    losses = [f.sum() + 0.5 * doubled.sum(), 0.5 * f.sum() + doubled.sum()]
+    backward(losses, MGDA(), features=[f, doubled])
+    assert f.grad.tolist() == pytest.approx([0.75, 0.75])
+    assert g.grad.tolist() == pytest.approx([1.5, 1.5])
 
 
 @pytest.mark.parametrize("route", ["shared", "features"])

@@ -29,10 +29,11 @@ def per_task(output, target):
 
 WORKER = """
 import sys
+import warnings
 import torch
 import torch.distributed as dist
 from torch import nn
-from mtl_optim import MGDA, CAGrad, LinearScalarization, NashMTL, SDMGrad, backward
+from mtl_optim import FAMO, MGDA, CAGrad, LinearScalarization, NashMTL, SDMGrad, backward
 
 rank, store = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
@@ -74,6 +75,26 @@ for method, route in cases:
         torch.testing.assert_close(a, b)
     if route == "shared":
         torch.testing.assert_close(G, H)
+
+# A method with a state follows the losses of both processes, whatever its own are.
+logits = []
+for rows, reduce in ((slice(0, 8), None), (half, average)):
+    torch.manual_seed(0)
+    net, method = nn.Linear(4, 3).double(), FAMO(3)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    x = torch.randn(8, 4, dtype=torch.float64)
+    for step in range(20):
+        losses = lambda: 0.1 + net(x[rows]).square().mean(0)
+        optimizer.zero_grad()
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            backward(losses(), method, reduce=reduce)
+        drifts = [str(w.message) for w in seen if "drifts" in str(w.message)]
+        assert bool(drifts) == (reduce is None), drifts
+        optimizer.step()
+        method.look_again(losses().detach(), reduce=reduce)
+    logits.append(method.logits)
+torch.testing.assert_close(*logits)
 print("agreed")
 dist.destroy_process_group()
 """

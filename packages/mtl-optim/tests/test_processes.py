@@ -20,7 +20,8 @@ def step(method, route, **options):
     x = torch.ones(2, requires_grad=True)
     hidden = 2 * x
     where = {"shared": [x]} if route == "shared" else {"features": hidden}
-    return backward(hidden * 3, method, **where, **options)
+    losses = [(hidden * torch.tensor(scale)).sum() for scale in ([3.0, 1.0], [1.0, 3.0])]
+    return backward(losses, method, **where, **options)
 
 
 @pytest.mark.parametrize("method", [MGDA(), GradDrop(), NashMTL(update_every=2)])

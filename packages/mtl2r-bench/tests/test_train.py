@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ltr_data import BucketBatchSampler, LabelSpec, RankingDataset, batches
 from ltr_data.datasets import resolve_tasks, synthetic
@@ -564,3 +566,39 @@ def test_a_batch_that_teaches_a_task_nothing_is_left_out(run_config, splits, tmp
     config = run_config(name, train={"batch_size": 1, "epochs": 1}, preference=preference)
     record = train(config, bare, tmp_path / "run")
     assert all(value > 0 for value in record["loss"].values())
+
+
+def unlabelled(splits, rows):
+    """The splits, where the second task has no label at these rows of the training split."""
+    known = np.ones(splits.train.labels.shape, dtype=bool)
+    known[1, rows] = False
+    return dataclasses.replace(splits, train=dataclasses.replace(splits.train, label_mask=known))
+
+
+@pytest.mark.parametrize("name", ["mgda", "ls", "famo", "upgrad", "graddrop"])
+def test_a_task_without_labels_is_no_task(run_config, splits, tmp_path, name):
+    """With a loss of 0 in its place the trunk would stand still, or follow half a gradient."""
+    preference = (0.25, 0.75) if METHOD_TABLE[name].takes_preference else None
+    bare, train_options = unlabelled(splits, slice(None)), {"epochs": 1}
+    train(run_config(name, preference=preference, train=train_options), bare, tmp_path / "both")
+    train(run_config("stl", task="relevance", train=train_options), splits, tmp_path / "alone")
+    both, alone = (
+        load_file(tmp_path / run / "ranker" / "model.safetensors") for run in ("both", "alone")
+    )
+    for key, value in alone.items():
+        torch.testing.assert_close(both[key], value)
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_every_method_trains_where_lists_have_no_label_for_a_task(
+    run_config, splits, tmp_path, name
+):
+    if METHOD_TABLE[name].is_baseline:
+        return
+    preference = (0.3, 0.7) if METHOD_TABLE[name].takes_preference else None
+    options = {"bounds": {"quality": 5.0}} if name == "ec" else {}
+    config = run_config(
+        name, preference=preference, options=options, train={"epochs": 1, "batch_size": 2}
+    )
+    record = train(config, unlabelled(splits, slice(0, splits.train.offsets[8])), tmp_path / "run")
+    assert all(math.isfinite(value) for value in record["loss"].values())

@@ -52,5 +52,4 @@ def listmle_loss(
         and algorithm", ICML 2008 (the likelihood loss).
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
-    terms, _ = plackett_luce_terms(lists)
-    return reduce_lists(terms.sum(-1), unequal(lists), lists, reduction)
+    return reduce_lists(plackett_luce_terms(lists).sum(-1), unequal(lists), lists, reduction)

@@ -32,7 +32,10 @@ def ordinal_loss(
     O(batch · level · list).
 
     Args:
-        scores: (..., list), or with heads (..., head, list): log-odds of y ≥ 1, y ≥ 2, ...
+        scores: (..., list), or with heads (..., head, list): log-odds of y ≥ 1, y ≥ 2, ... Heads
+            of the shape of `labels`, or of their last axes, are taken for scores without heads,
+            unless the axes before the head are the last ones before the list of `labels`; axes of 1
+            in front say that heads are meant.
         labels: (..., list), without the head axis.
         thresholds: (level,), θ; they may ask for a gradient. None: `scores` has heads.
         mask: (..., list), bool, True at a real document; without the head axis.
@@ -48,8 +51,8 @@ def ordinal_loss(
 
     Raises:
         TypeError: A wrong type or dtype.
-        ValueError: Shapes that do not fit, an unknown reduction, or `thresholds` that are not a
-            row.
+        ValueError: Shapes that do not fit, an unknown reduction, `thresholds` that are not a row,
+            or none and `scores` without a head axis.
 
     Examples:
         >>> import torch
@@ -64,11 +67,7 @@ def ordinal_loss(
         al., "Ordinal regression with multiple output CNN for age estimation", CVPR 2016 (heads).
     """
     if thresholds is None:
-        if not isinstance(scores, Tensor) or scores.dim() < 2:
-            raise ValueError(
-                "`scores` must be (..., head, list) where `thresholds` is None, got "
-                f"{tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__}"
-            )
+        _check_heads(scores, labels)
         document, heads = scores.sum(-2), scores
     else:
         document, heads = scores, None
@@ -88,3 +87,18 @@ def ordinal_loss(
     target = (lists.labels.unsqueeze(-2) - levels).clamp(0.0, 1.0)
     terms = (target * softplus(-z) + (1.0 - target) * softplus(z)).sum(-2) * lists.mask
     return mean_over_documents(terms, lists, reduction)
+
+
+def _check_heads(scores: object, labels: object) -> None:
+    """Raise ValueError where scores have no head axis, or the shape of labels for want of one."""
+    rule = "`scores` must be (..., head, list) where `thresholds` is None"
+    if not isinstance(scores, Tensor) or scores.dim() < 2:
+        found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(f"{rule}, got {found}")
+    if not isinstance(labels, Tensor):
+        return  # as for all losses, see `prepare`
+    before, axes = tuple(scores.shape[:-2]), tuple(labels.shape)
+    fits = len(before) > 0 and axes[:-1][-len(before) :] == before
+    if axes[-scores.dim() :] == tuple(scores.shape) and not fits:
+        found = tuple(scores.shape)
+        raise ValueError(f"{rule}, got {found}, which without heads fits `labels` {axes}")

@@ -57,9 +57,9 @@ def p_listmle_loss(
         The paper does not normalise the α; in a list of 240 they would reach 2^239.
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
-    terms, _ = plackett_luce_terms(lists)
+    terms = plackett_luce_terms(lists)
     n = lists.mask.sum(-1, keepdim=True).to(terms.dtype)
-    i = torch.arange(1, terms.shape[-1] + 1, dtype=terms.dtype, device=terms.device)
+    i = torch.arange(terms.shape[-1], 0, -1, dtype=terms.dtype, device=terms.device)
     # Over 2^n: 2^(−i) − 2^(−n), which sums to 1 − (n + 1) 2^(−n).
     alpha = (torch.exp2(-i) - torch.exp2(-n)).clamp(min=0.0)
     total = alpha.sum(-1, keepdim=True)

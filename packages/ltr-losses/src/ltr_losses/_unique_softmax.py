@@ -2,12 +2,12 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, softplus
+from torch.nn.functional import pad
 
 from ._check import Reduction, prepare
 from ._gains import shifted_gain
-from ._pairs import FAR_BELOW, unequal
-from ._plackett_luce import by_label, tail_logsumexp
+from ._pairs import unequal
+from ._plackett_luce import by_label, log_odds, weighted_terms
 from ._ranks import take
 from ._reduce import reduce_lists
 
@@ -59,18 +59,12 @@ def unique_softmax_loss(
     """
     lists = prepare(scores, labels, mask, weights, reduction, offsets=offsets)
     s, real, order = by_label(lists)
-    # What stands below the last level: nothing.
-    lowest = s.detach().amin(-1, keepdim=True)
-    tail = torch.cat([s, lowest - FAR_BELOW * (1.0 + lowest.abs())], -1)
-    tail = tail_logsumexp(tail)
-    y = torch.where(real, take(lists.labels, order), float("nan"))
-    level = pad((y[..., 1:] != y[..., :-1]).cumsum(-1), (1, 0))
-    sizes = torch.zeros_like(level).scatter_add(-1, level, torch.ones_like(level))
-    below = sizes.cumsum(-1).gather(-1, level)  # where the next lower level begins
+    y = torch.where(real, take(lists.labels, order), float("-inf"))
+    # Where each level begins is how many documents are below it.
+    place = torch.arange(y.shape[-1], device=y.device)
+    starts = pad(y[..., 1:] != y[..., :-1], (1, 0))
+    below = torch.where(starts, place, 0).cummax(-1).values
     gains = take(shifted_gain(lists.labels, lists.mask, "exp2"), order)
-    tail, below = torch.broadcast_tensors(tail, pad(below, (0, 1)))  # type: ignore[no-untyped-call]
-    terms = gains * softplus(tail.gather(-1, below)[..., :-1] - s)
-    if lists.weights is not None:
-        terms = terms * take(lists.weights, order)
+    terms = gains * weighted_terms(log_odds(s, below), lists, real, order)
     teaches = unequal(lists) & (lists.labels > 0).any(-1)
-    return reduce_lists(torch.where(real, terms, 0.0).sum(-1), teaches, lists, reduction)
+    return reduce_lists(terms.sum(-1), teaches, lists, reduction)

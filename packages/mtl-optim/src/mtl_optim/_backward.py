@@ -1,12 +1,14 @@
 """The driver: from losses and a method to `.grad`."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor, distributed
 
-from ._bases import JacobianAggregator, Weighting
+from ._bases import JacobianAggregator, Weighting, among_tasks
 from ._checks import (
     as_parameters,
     as_tensors,
@@ -18,20 +20,21 @@ from ._checks import (
     check_positive_number,
 )
 from ._gradients import Reduce, unique
-from ._graph import reachable_leaves
+from ._graph import leaves_of_one, reachable_leaves
 from ._losses import TaskLosses
-from ._routes import Call, exact_route, feature_route, held_route, loss_route
+from ._routes import Call, exact_route, feature_route, held_route, loss_route, measure_route
 from ._step import Step
 
 
 def backward(
-    losses: Tensor | Sequence[Tensor],
+    losses: Tensor | Sequence[Tensor | None],
     method: Weighting | JacobianAggregator,
     *,
     shared: Tensor | Iterable[Tensor] | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
-    heads: Tensor | Iterable[Tensor] | None = None,
-    second_batch: Tensor | Sequence[Tensor] | None = None,
+    measure: Tensor | Iterable[Tensor] | None = None,
+    heads: Tensor | Iterable[Tensor] | Literal["weighted"] | None = None,
+    second_batch: Tensor | Sequence[Tensor | None] | None = None,
     scaler: torch.amp.GradScaler | None = None,
     reduce: Reduce | None = None,
     memory_budget: int | None = None,
@@ -40,7 +43,7 @@ def backward(
     """Put the method's gradients into `.grad`, as `loss.backward()` would.
 
     Gradients accumulate, parameters that no loss reaches keep their `.grad`, frozen ones are
-    skipped, and nothing is written when an error is raised. Three routes, the cheapest that the
+    skipped, and nothing is written when an error is raised. Four routes, the cheapest that the
     method's kind allows:
 
     * a `LossWeighting` takes one backward of Σ w_k L_k, whatever else is passed;
@@ -48,24 +51,35 @@ def backward(
       block by block, then d = Jᵀ w into the `.grad` of the shared parameters;
     * `features=` is nearly free: the Gramian of the losses with respect to the features, then one
       backward through the trunk. It is the upper bound of the exact problem known as MGDA-UB
-      (Sener and Koltun, 2018, section 3.3), for any method.
+      (Sener and Koltun, 2018, section 3.3), for any method;
+    * `measure=` looks at the gradients in the parameters or tensors that it names, the last shared
+      layer for instance, and takes one backward of Σ w_k L_k through all that the losses reach.
 
-    In the last two, every other parameter that the losses reach gets the plain gradient of
-    Σ L_k: a head belongs to one task and has nothing to trade. A parameter that a few of the tasks
-    share is such a parameter unless `shared` names it. One that is reached both behind the features
+    In the last three, the heads get the plain gradient of Σ L_k: a head belongs to one task and has
+    nothing to trade. With `shared=` and `features=` every other parameter that the losses reach is
+    a head: one that a few of the tasks share is, unless `shared` names it. With `measure=` the
+    parameters that one task alone reaches are (none, where the losses are a vector without a graph
+    for each). One that is reached both behind the features
     and past them (tied weights, a connection that skips them) gets the sum of both, and each task
     then walks the graph behind the features.
 
     Args:
         losses: Vector (task,), or a sequence of scalars, as good as a `torch.stack` of it. Another
-            vector whose tasks have graphs of their own is walked as a whole once per task.
+            vector whose tasks have graphs of their own is walked as a whole once per task. None in
+            the sequence says that the batch has nothing of that task. The step is then that of the
+            method for the other tasks: a preference is renormalised over them, and what the method
+            keeps of absent tasks stands still.
         method: What combines the tasks.
         shared: The parameters whose gradients are combined, exactly.
         features: The tensors where the tasks part, which the losses were computed from.
+        measure: Where gradients are looked at: parameters, or tensors that the losses were computed
+            from.
         heads: The parameters that get the plain gradient. None finds them by a walk through the
-            graph; pass them to save the walk, or to leave others without a gradient.
+            graph; pass them to save the walk, or to leave others without a gradient (with `measure`
+            these are weighed). "weighted": every head gets that of Σ w_k L_k, as if the weights
+            were constants of the loss.
         second_batch: The losses of the same tasks on a batch independent of the first, for a
-            method that looks at both; K more vector-Jacobian products. Only with `shared=`.
+            method that looks at both; K more vector-Jacobian products. Not with `features=`.
         scaler: Pass the scaler rather than scaled losses, then `scaler.step(optimizer)` as usual:
             the weights do not depend on the scale, `.grad` is scaled. A gradient that overflows is
             left for the scaler to find, with NaN weights.
@@ -76,7 +90,7 @@ def backward(
             reaches the same parameters. The weights are then those of the joint batch in the exact
             route, and in the feature route up to a factor of the Gramian, the number of processes.
             Where `torch.distributed` has several processes and `reduce` is None, a method that
-            looks at gradients warns.
+            looks at gradients, or has a state, warns.
         memory_budget: Bytes for the K gradients of the exact route, which otherwise take K times
             the shared parameters: fewer parameters at a time, and the products again for each part.
         retain_graph: Keep the graph for another backward.
@@ -91,8 +105,9 @@ def backward(
             (the message names the task); a loss is not a scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
             computed from parameters; a weight is NaN, infinite or too large for its loss's dtype;
-            `memory_budget` is not positive; neither `shared` nor `features` is given to a method
-            that looks at gradients, or both are; none of them is behind the losses.
+            `memory_budget` is not positive; not one of `shared`, `features` and `measure` is given
+            to a method that looks at gradients; none of them is behind the losses; no two tasks
+            share a tensor of `features`; processes have different tasks.
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -110,49 +125,92 @@ def backward(
     tasks = TaskLosses(losses, scaler, reduce)
     second = _second_batch_losses(tasks, method, second_batch, scaler, reduce)
     call = Call(tasks, second, reduce, scaler is not None, retain_graph)
-    if isinstance(method, Weighting) and not method.looks_at_gradients:
-        return loss_route(call, method)
+    aggregates = isinstance(method, JacobianAggregator)
+    looks = not isinstance(method, Weighting) or method.looks_at_gradients
+    if reduce is None and (looks or method.has_state):
+        _warn_of_other_processes(looks=looks)
+    place, wrt = "", list[Tensor]()
+    if looks:
+        places = {"shared": shared, "features": features, "measure": measure}
+        place, wrt = _place(method, places, second=second is not None)
+        weighted = _is_weighted(heads)
+        if weighted and aggregates:
+            raise ValueError(
+                f'`heads` cannot be "weighted" with {type(method).__name__}, which has no weights'
+            )
+        found = _heads(None if weighted else heads, tasks, wrt, place, every=weighted)
+        call = replace(call, weighed=found) if weighted else replace(call, heads=found)
+    with among_tasks(method, tasks.present, tasks.tasks):
+        step = _route(call, method, place, wrt, memory_budget)
+    return step.of_all(tasks.present, tasks.tasks)
 
-    if reduce is None:
-        _warn_of_other_processes()
-    if (shared is None) == (features is None):
+
+def _route(
+    call: Call,
+    method: Weighting | JacobianAggregator,
+    place: str,
+    wrt: list[Tensor],
+    budget: int | None,
+) -> Step:
+    """Take the cheapest route that the method's kind allows."""
+    if isinstance(method, Weighting):
+        if not place:
+            return loss_route(call, method)
+        if place == "measure":
+            return measure_route(call, method, wrt)
+        if not method.due:
+            return held_route(call, method, wrt, features=place == "features")
+    if place == "features":
+        return feature_route(call, method, wrt)
+    return exact_route(call, method, wrt, budget)
+
+
+def _place(
+    method: Weighting | JacobianAggregator, places: Mapping[str, object], *, second: bool
+) -> tuple[str, list[Tensor]]:
+    """Find where the user wants gradients to be looked at, and read the tensors."""
+    given = [name for name, value in places.items() if value is not None]
+    if len(given) != 1:
         raise ValueError(
-            f"{type(method).__name__} looks at gradients: pass `shared=` (parameters, exact) or "
-            f"`features=` (where the tasks part, nearly free), got "
-            f"{'neither' if shared is None else 'both'}"
+            f"{type(method).__name__} looks at gradients: pass `shared=` (parameters, exact), "
+            "`features=` (where the tasks part, nearly free) or `measure=` (where to look alone), "
+            f"got {'both ' * (len(given) == 2) + ' and '.join(given) or 'neither'}"
         )
-    if second is not None and features is not None:
+    (place,) = given
+    if second and place == "features":
         raise ValueError(
-            "`second_batch` needs `shared=`: the second batch has different features, "
-            "got `features=`"
+            "`second_batch` needs `shared=` or `measure=`: the second batch has different "
+            "features, got `features=`"
         )
-    at_features = features is not None
-    wrt = _wrt(shared) if features is None else _wrt(features, at_features=True)
-    own = _heads(heads, tasks, wrt, at_features=at_features)
-    if isinstance(method, Weighting) and not method.due:
-        return held_route(call, method, wrt, own, features=at_features)
-    if at_features:
-        return feature_route(call, method, wrt, own)
-    return exact_route(call, method, wrt, own, memory_budget)
-
-
-def _wrt(given: object, *, at_features: bool = False) -> list[Tensor]:
-    """Read the tensors that gradients are taken with respect to, each once."""
-    name, read = ("features", as_tensors) if at_features else ("shared", as_parameters)
-    wrt = unique(tensor for tensor in read(name, given) if tensor.requires_grad)
+    if place == "measure" and isinstance(method, JacobianAggregator):
+        raise ValueError(
+            f"{type(method).__name__} combines the gradients themselves: pass `shared=` or "
+            "`features=`, got `measure=`"
+        )
+    read = as_parameters if place == "shared" else as_tensors
+    wrt = unique(tensor for tensor in read(place, places[place]) if tensor.requires_grad)
     if not wrt:
-        raise ValueError(f"`{name}` must hold a tensor that requires grad, got none")
-    return wrt
+        raise ValueError(f"`{place}` must hold a tensor that requires grad, got none")
+    return place, wrt
+
+
+def _is_weighted(heads: object) -> bool:
+    """Return whether the heads are weighed, too."""
+    if isinstance(heads, str) and heads != "weighted":
+        raise ValueError(f'`heads` must be parameters, "weighted" or None, got {heads!r}')
+    return isinstance(heads, str)
 
 
 def _heads(
-    given: object, tasks: TaskLosses, wrt: list[Tensor], *, at_features: bool
+    given: object, tasks: TaskLosses, wrt: list[Tensor], place: str, *, every: bool
 ) -> list[Tensor]:
-    """Find the other parameters that the losses reach, or read those that the user names."""
-    if given is None:
-        found = reachable_leaves(tasks.outputs, stop=wrt if at_features else ())
-    else:
+    """Find the heads, or read those that the user names; `measure=` weighs all but them."""
+    if given is not None:
         found = unique(p for p in as_parameters("heads", given) if p.requires_grad)
+    elif place == "measure":
+        found = [] if every else leaves_of_one(tasks.parts or tasks.outputs)
+    else:
+        found = reachable_leaves(tasks.outputs, stop=wrt if place == "features" else ())
     taken = {id(tensor) for tensor in wrt}
     return [p for p in found if id(p) not in taken]
 
@@ -170,26 +228,33 @@ def _check_options(
     check_flag("retain_graph", retain_graph)
 
 
-def _warn_of_other_processes() -> None:
-    """Warn if this is one of several processes: the others do not see these gradients."""
+def _warn_of_other_processes(*, looks: bool) -> None:
+    """Warn if this is one of several processes: the others do not see what this one sees."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return
     processes = distributed.get_world_size()
-    if processes > 1:
-        warnings.warn(
-            f"this is one of {processes} processes, and the others do not see its gradients: pass "
-            "`reduce=`, which averages a tensor over them, and do not wrap the model: "
-            "DistributedDataParallel does not see gradients that are taken task by task. "
-            "with `reduce=lambda tensor: None` each process trains alone",
-            UserWarning,
-            stacklevel=3,
-        )
+    if processes < 2:
+        return
+    what = (
+        "the others do not see its gradients: pass `reduce=`, which averages a tensor over them, "
+        "and do not wrap the model: DistributedDataParallel does not see gradients that are taken "
+        "task by task"
+        if looks
+        else "the method's state follows the losses of this one alone, and drifts from the "
+        "others': pass `reduce=`, which averages a tensor over them, and do not wrap the model"
+    )
+    warnings.warn(
+        f"this is one of {processes} processes, and {what}. With `reduce=lambda tensor: None` each "
+        "process trains alone",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _second_batch_losses(
     tasks: TaskLosses,
     method: Weighting | JacobianAggregator,
-    losses: Tensor | Sequence[Tensor] | None,
+    losses: Tensor | Sequence[Tensor | None] | None,
     scaler: torch.amp.GradScaler | None,
     reduce: Reduce | None,
 ) -> TaskLosses | None:
@@ -208,6 +273,11 @@ def _second_batch_losses(
     if losses is None:
         return None
     second = TaskLosses(losses, scaler, reduce, name="second_batch")
-    check_length("second_batch", len(second), len(tasks))
+    check_length("second_batch", second.tasks, tasks.tasks)
+    if second.present != tasks.present:
+        raise ValueError(
+            "`second_batch` must be of the same tasks as `losses`: got the tasks "
+            f"{second.present} beside {tasks.present}"
+        )
     check_finite(second.values, "`second_batch`: the loss")
     return second

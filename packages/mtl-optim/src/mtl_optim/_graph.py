@@ -1,14 +1,27 @@
 """Ways through an autograd graph: the leaves that it ends at, and where it may be cut."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from torch import Tensor
+from torch.autograd.graph import GradientEdge
 from torch.utils.hooks import RemovableHandle
 
 from ._gradients import Block
 
 
-def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) -> list[Tensor]:
+def leaves_of_one(outputs: Iterable[Tensor | GradientEdge]) -> list[Tensor]:
+    """Find the leaves that one of several outputs reaches alone."""
+    reached = [{id(leaf): leaf for leaf in reachable_leaves([output])} for output in outputs]
+    times = Counter(key for leaves in reached for key in leaves)
+    if len(reached) == 1:
+        return []
+    return [leaf for leaves in reached for key, leaf in leaves.items() if times[key] == 1]
+
+
+def reachable_leaves(
+    outputs: Iterable[Tensor | GradientEdge], *, stop: Iterable[Tensor] = ()
+) -> list[Tensor]:
     """Find the leaves that `backward` from `outputs` reaches; not those at `stop` or behind it."""
     stop = list(stop)
     seen = {tensor.grad_fn for tensor in stop}
@@ -16,7 +29,9 @@ def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) 
     leaves: dict[int, Tensor] = {}
     nodes = []
     for output in outputs:
-        if output.grad_fn is None:
+        if isinstance(output, GradientEdge):
+            nodes.append(output.node)
+        elif output.grad_fn is None:
             leaves[id(output)] = output
         else:
             nodes.append(output.grad_fn)

@@ -13,13 +13,14 @@ from ._gradients import Reduce, fits
 class TaskLosses:
     """One view of both forms in which losses come.
 
-    The losses are a vector (task,) or a sequence of scalars. The scaler scales the gradients that
+    The losses are a vector (task,) or a sequence of scalars, None where a task is absent: it counts
+    among `tasks`, and nothing else here has an entry for it. The scaler scales the gradients that
     go through the graph, not the values; `reduce` averages the values over the processes.
     """
 
     def __init__(
         self,
-        losses: Tensor | Sequence[Tensor],
+        losses: Tensor | Sequence[Tensor | None],
         scaler: torch.amp.GradScaler | None,
         reduce: Reduce | None = None,
         *,
@@ -33,17 +34,17 @@ class TaskLosses:
             _check_real(name, losses)
             self.outputs = [losses]
             self.values = losses.detach()
+            self.present, self.tasks = list(range(len(losses))), len(losses)
         elif isinstance(losses, Iterable) and not isinstance(losses, Mapping):
-            self.outputs = list(losses)
-            if not self.outputs:
-                raise ValueError(f"`{name}` must hold at least one task, got an empty sequence")
-            for k, loss in enumerate(self.outputs):
+            losses = list(losses)
+            there = {k: loss for k, loss in enumerate(losses) if loss is not None}
+            self.present, self.outputs, self.tasks = list(there), list(there.values()), len(losses)
+            if not there:
+                what = "None alone" if self.tasks else "an empty sequence"
+                raise ValueError(f"`{name}` must hold at least one task, got {what}")
+            for k, loss in there.items():
                 _check_scalar(f"{name}[{k}]", loss)
-            # Losses may lie on several devices where the model does.
-            first = self.outputs[0]
-            self.values = torch.stack(
-                [loss.detach().reshape(()).to(first.device) for loss in self.outputs]
-            )
+            self.values = _stacked(self.outputs)
         else:
             raise TypeError(
                 f"`{name}` must be a tensor (task,) or a sequence of scalars, "
@@ -52,8 +53,7 @@ class TaskLosses:
         self.stacked = isinstance(losses, Tensor)
         self.parts = _stacked_parts(losses) if isinstance(losses, Tensor) else []
         if reduce is not None:
-            self.values = self.values.clone()
-            reduce(self.values)
+            self.values = _averaged(self.values, self.present, self.tasks, reduce)
         # `scale` rather than `get_scale`: it also makes a new scaler ready.
         one = torch.ones((), device=self.values.device)
         self.scale = 1.0 if scaler is None else float(scaler.scale(one))
@@ -65,12 +65,12 @@ class TaskLosses:
         """Return the gradients of scale · Σ w_k L_k with respect to the outputs."""
         scaled = weights * self.scale
         if self.scale == 1:  # a scaler finds what overflows, and takes a smaller scale
-            for task, weight in enumerate(scaled.tolist()):
-                dtype = self.outputs[0 if self.stacked else task].dtype
+            for place, weight in enumerate(scaled.tolist()):
+                dtype = self.outputs[0 if self.stacked else place].dtype
                 if not fits(weight, dtype):
                     raise ValueError(
-                        f"the weight of task {task} must be finite in {dtype}, the precision of "
-                        f"its loss, got {weight:g}: compute the losses in float32"
+                        f"the weight of task {self.present[place]} must be finite in {dtype}, the "
+                        f"precision of its loss, got {weight:g}: compute the losses in float32"
                     )
         if self.stacked:
             return [scaled.to(self.outputs[0].device, self.outputs[0].dtype)]
@@ -105,6 +105,50 @@ class TaskLosses:
         return _grad([output], inputs, [seed], retain_graph)
 
 
+def present_values(
+    losses: Tensor | Sequence[Tensor | None], reduce: Reduce | None
+) -> tuple[Tensor, list[int], int]:
+    """Return the losses of the tasks present, which these are, and how many tasks there are in all.
+
+    No loss needs a graph.
+    """
+    if isinstance(losses, Tensor) or not isinstance(losses, Iterable):
+        values, tasks = losses, losses.numel() if isinstance(losses, Tensor) else 0
+        present = list(range(tasks))
+    else:
+        losses = list(losses)
+        there = {k: loss for k, loss in enumerate(losses) if loss is not None}
+        present, tasks = list(there), len(losses)
+        for k, loss in there.items():
+            _check_scalar(f"losses[{k}]", loss, graph=False)
+        values = _stacked(list(there.values())) if there else torch.empty(0)
+    if reduce is not None and tasks > 0:
+        values = _averaged(values.detach(), present, tasks, reduce)
+    return values, present, tasks
+
+
+def _stacked(losses: Sequence[Tensor]) -> Tensor:
+    """Stack the values of scalars, which may lie on several devices where the model does."""
+    first = losses[0]
+    return torch.stack([loss.detach().reshape(()).to(first.device) for loss in losses])
+
+
+def _averaged(values: Tensor, present: Sequence[int], tasks: int, reduce: Reduce) -> Tensor:
+    """Average losses over the processes, all of which must have the same tasks."""
+    joint = values.new_zeros(2, tasks)
+    at = torch.tensor(present, device=values.device)
+    joint[0, at], joint[1, at] = values, 1
+    reduce(joint)
+    parts = joint[1].tolist()
+    for task, part in enumerate(parts):
+        if 0 < part < 1:
+            raise ValueError(
+                f"`losses` must be of the same tasks on every process, got task {task} on "
+                f"{part:.0%} of them"
+            )
+    return joint[0, at]
+
+
 def _grad(
     outputs: Sequence[Tensor] | Sequence[GradientEdge],
     inputs: list[Tensor],
@@ -131,12 +175,12 @@ def _stacked_parts(losses: Tensor) -> list[GradientEdge]:
     return edges if len(edges) == len(losses) and not leaves else []
 
 
-def _check_scalar(name: str, loss: object) -> None:
+def _check_scalar(name: str, loss: object, *, graph: bool = True) -> None:
     if not isinstance(loss, Tensor):
         raise TypeError(f"`{name}` must be a tensor, got {type(loss).__name__}")
     if loss.numel() != 1:
         raise ValueError(f"`{name}` must be a scalar, got shape {tuple(loss.shape)}")
-    if not loss.requires_grad:
+    if graph and not loss.requires_grad:
         raise ValueError(f"`{name}` must have a graph, got one that requires no grad")
     _check_real(name, loss)
 

@@ -1,12 +1,14 @@
 """The checks of preference vectors and ideal points."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ._bases import Method
 from ._checks import as_numbers, check_finite, check_length
+from ._per_task import Given
 
 _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
 
@@ -59,6 +61,7 @@ class HoldsPreference(Method):
     """Mixin of a method that holds a preference r (task,). Name it before the kind."""
 
     preference: Tensor
+    per_task: ClassVar = {"preference": Given(torch.sum)}
     read = staticmethod(as_preference)
 
     def __init__(self, preference: Sequence[float] | Tensor) -> None:

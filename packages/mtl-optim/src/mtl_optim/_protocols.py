@@ -5,13 +5,16 @@
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from ._bases import Method
+from ._bases import Method, among_tasks
 from ._checks import check_count, host_losses
+from ._gradients import Reduce
+from ._losses import present_values
 
 
 class SecondLook(Method):
@@ -47,8 +50,14 @@ class SecondLook(Method):
         self.awaits_look.fill_(True)
         return found
 
-    def look_again(self, losses: Tensor) -> None:
-        """Show the method the losses (task,) of the same batch after the optimizer's step.
+    def look_again(
+        self, losses: Tensor | Sequence[Tensor | None], *, reduce: Reduce | None = None
+    ) -> None:
+        """Show the method the losses of the same batch after the optimizer's step.
+
+        Args:
+            losses: Vector (task,), or a sequence of scalars; None where the task was absent.
+            reduce: As that of `backward`, where it was given one.
 
         Raises:
             RuntimeError: No weights were asked for since the last look.
@@ -59,7 +68,9 @@ class SecondLook(Method):
                 f"{type(self).__name__} has nothing to compare with: "
                 "call `mtl_optim.backward` before `look_again`"
             )
-        self.look(host_losses(losses))
+        values, present, tasks = present_values(losses, reduce)
+        with among_tasks(self, present, tasks):
+            self.look(host_losses(values))
         self.awaits_look.fill_(False)
 
 

@@ -1,7 +1,8 @@
 """The routes of `backward`, one function each."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -38,41 +39,76 @@ class Call:
     reduce: Reduce | None  # averages a tensor over the processes
     scaled: bool  # whether a gradient scaler looks for overflow: then it is no error here
     retain_graph: bool  # whether the graph is kept for another backward
+    heads: list[Tensor] = field(default_factory=list)  # that get the gradient of Σ L_k
+    weighed: list[Tensor] = field(default_factory=list)  # heads that get that of Σ w_k L_k
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the graph is needed after the walks that the weights are found by."""
+        return self.retain_graph or bool(self.weighed)
 
     def values(self) -> Tensor:
         """Return the losses (task,), float64, on the CPU."""
         return self.tasks.values.to("cpu", torch.float64)
 
+    def weigh_heads(self, weights: Tensor, *, at: Sequence[Tensor] = ()) -> Block:
+        """Return the gradient of Σ w_k L_k at the weighed heads; no walk goes behind `at`."""
+        if not self.weighed:
+            return []
+        with Cut(at):
+            return self.tasks.total_gradient(
+                weights, self.weighed, retain_graph=self.retain_graph or bool(at)
+            )
+
+    def give_heads(self, plain: Block, weighed: Block) -> None:
+        """Add the gradients of the heads, which are all there is of them, to `.grad`."""
+        accumulate(self.heads, average(plain, self.reduce))
+        accumulate(self.weighed, average(weighed, self.reduce))
+
 
 def loss_route(call: Call, method: Weighting) -> Step:
     """Take one backward of Σ w_k L_k."""
-    tasks, values = call.tasks, call.values()
+    values = call.values()
     weights = method.weights(losses=values)
-    method.learn(values, None, tasks.scale)
-    if call.reduce is None:
-        tasks.backward(weights, retain_graph=call.retain_graph)
-    else:
-        leaves = reachable_leaves(tasks.outputs)
-        total = tasks.total_gradient(weights, leaves, retain_graph=call.retain_graph)
-        accumulate(leaves, average(total, call.reduce))
+    method.learn(values, None, call.tasks.scale)
+    _walk_all(call, weights)
     return Step(values, weights, None)
 
 
+def measure_route(call: Call, method: Weighting, measure: list[Tensor]) -> Step:
+    """Look at the gradients in `measure`, then take Σ w_k L_k through all that the losses reach."""
+    matrix = None
+    if method.due:
+        _check_tracks(method, "measure")
+        # Gradients of parameters are averaged over the processes, products of those of features.
+        parameters = all(tensor.grad_fn is None for tensor in measure)
+        of_rows, of_products = (call.reduce, None) if parameters else (None, call.reduce)
+        with Cut(measure) as cut:
+            rows, _ = _rows(call.tasks, measure, [], of_rows, cut, retain_graph=True)
+        _check_reached("measure", reached=_reached(rows))
+        if call.second is None:
+            values, matrix = _losses_and_gramian(call, rows, of_products)
+        else:
+            others, _ = _rows(call.second, measure, [], of_rows, retain_graph=False)
+            values, matrix = _to_host(call.tasks, cross_gramian(rows, others), of_products)
+        rows.clear()
+        weights, matrix = _weigh(call, method, values, matrix)
+    else:
+        values, weights = _held_weights(call, method)
+    _walk_all(call, weights)
+    return Step(values, weights, matrix)
+
+
 def exact_route(
-    call: Call,
-    method: Weighting | JacobianAggregator,
-    shared: list[Tensor],
-    heads: list[Tensor],
-    budget: int | None,
+    call: Call, method: Weighting | JacobianAggregator, shared: list[Tensor], budget: int | None
 ) -> Step:
     """Take one vector-Jacobian product per task, the Gramian, then d = Jᵀ w into `.grad`."""
     groups = within_budget(shared, len(call.tasks), budget)
     if isinstance(method, JacobianAggregator):
-        return _aggregate_exactly(call, method, groups, heads)
+        return _aggregate_exactly(call, method, groups)
     if len(groups) > 1:
-        return _weigh_in_parts(call, method, groups, heads)
-    keep = call.retain_graph
-    rows, plain = _rows(call.tasks, shared, heads, call.reduce, retain_graph=keep)
+        return _weigh_in_parts(call, method, groups)
+    rows, plain = _rows(call.tasks, shared, call.heads, call.reduce, retain_graph=call.keeps)
     _check_reached("shared", reached=_reached(rows))
     if method.tracks:
         rows = method.track(rows, call.tasks.values, call.tasks.scale)
@@ -82,63 +118,86 @@ def exact_route(
         others, _ = _rows(call.second, shared, [], call.reduce, retain_graph=False)
         values, matrix = _to_host(call.tasks, cross_gramian(rows, others))
     weights, matrix = _weigh(call, method, values, matrix)
+    weighed = call.weigh_heads(weights)
     accumulate_combined(shared, rows, weights, release=not method.tracks)
-    accumulate(heads, average(plain, call.reduce))
+    call.give_heads(plain, weighed)
     return Step(values, weights, matrix)
 
 
 def feature_route(
-    call: Call, method: Weighting | JacobianAggregator, features: list[Tensor], heads: list[Tensor]
+    call: Call, method: Weighting | JacobianAggregator, features: list[Tensor]
 ) -> Step:
     """Combine the gradients at the features, then walk the trunk once."""
     if isinstance(method, Weighting):
         _check_tracks(method, "features")
     with Cut(features) as cut:
-        rows, plain = _rows(call.tasks, features, heads, None, cut, retain_graph=True)
+        rows, plain = _rows(call.tasks, features, call.heads, None, cut, retain_graph=True)
     _check_reached("features", reached=_reached(rows))
+    _check_meet(rows)
     weights = matrix = None
+    weighed: Block = []
     if isinstance(method, JacobianAggregator):
         direction = _aggregate(method, rows, features, overflow=call.scaled)
         values = call.values()
         check_losses(values)
     else:
         values, matrix = _losses_and_gramian(call, rows, call.reduce)
+        _warn_of_disjoint(rows, matrix)
         weights, matrix = _weigh(call, method, values, matrix)
         direction = [combine(block, weights) for block in columns(rows)]
+        weighed = call.weigh_heads(weights, at=features)
     rows.clear()  # the backward through the trunk takes their memory
     _walk_trunk(call, features, direction)
-    accumulate(heads, average(plain, call.reduce))
+    call.give_heads(plain, weighed)
     return Step(values, weights, matrix)
 
 
-def held_route(
-    call: Call, method: Weighting, wrt: list[Tensor], heads: list[Tensor], *, features: bool
-) -> Step:
+def held_route(call: Call, method: Weighting, wrt: list[Tensor], *, features: bool) -> Step:
     """Take one backward with the weights of an earlier step."""
-    tasks, values = call.tasks, call.values()
-    check_losses(values)
-    weights = method.weights(losses=values)
-    method.learn(values, None, tasks.scale)
-    keep = call.retain_graph or features
-    with Cut(wrt if features else []) as cut:
-        plain = tasks.total_gradient(torch.ones_like(weights), heads, retain_graph=True)
+    tasks, cut_at = call.tasks, wrt if features else []
+    values, weights = _held_weights(call, method)
+    keep = call.keeps or features
+    with Cut(cut_at) as cut:
+        plain = tasks.total_gradient(torch.ones_like(weights), call.heads, retain_graph=True)
         direction = cut.taken(tasks.total_gradient(weights, wrt, retain_graph=keep))
+    weighed = call.weigh_heads(weights, at=cut_at)
     if features:
         _walk_trunk(call, wrt, direction)
     else:
         accumulate(wrt, average(direction, call.reduce))
-    accumulate(heads, average(plain, call.reduce))
+    call.give_heads(plain, weighed)
     return Step(values, weights, None)
 
 
-def _weigh_in_parts(
-    call: Call, method: Weighting, groups: list[list[Tensor]], heads: list[Tensor]
-) -> Step:
+def _held_weights(call: Call, method: Weighting) -> tuple[Tensor, Tensor]:
+    """Return the losses, and the weights of an earlier step."""
+    values = call.values()
+    check_losses(values)
+    weights = method.weights(losses=values)
+    method.learn(values, None, call.tasks.scale)
+    return values, weights
+
+
+def _walk_all(call: Call, weights: Tensor) -> None:
+    """Take Σ w_k L_k back through all that the losses reach, and Σ L_k to the heads."""
+    tasks = call.tasks
+    if call.reduce is None and not call.heads:
+        tasks.backward(weights, retain_graph=call.retain_graph)
+        return
+    taken = {id(head) for head in call.heads}
+    leaves = [leaf for leaf in reachable_leaves(tasks.outputs) if id(leaf) not in taken]
+    plain = tasks.total_gradient(torch.ones_like(weights), call.heads, retain_graph=True)
+    total = tasks.total_gradient(weights, leaves, retain_graph=call.retain_graph)
+    accumulate(leaves, average(total, call.reduce))
+    accumulate(call.heads, average(plain, call.reduce))
+
+
+def _weigh_in_parts(call: Call, method: Weighting, groups: list[list[Tensor]]) -> Step:
     """Take the exact route within a budget: the Gramian group by group, then one more backward."""
     _check_tracks(method, "shared")
     total: Tensor | None = None
     plain: Block = []
-    for group, rows in _group_by_group(call, groups, heads, plain):
+    for group, rows in _group_by_group(call, groups, plain):
         if call.second is None:
             part = gramian(rows)
         else:
@@ -150,35 +209,34 @@ def _weigh_in_parts(
     values, matrix = _to_host(call.tasks, total)
     weights, matrix = _weigh(call, method, values, matrix)
     shared = [tensor for group in groups for tensor in group]
-    direction = call.tasks.total_gradient(weights, shared, retain_graph=call.retain_graph)
+    direction = call.tasks.total_gradient(weights, shared, retain_graph=call.keeps)
+    weighed = call.weigh_heads(weights)
     accumulate(shared, average(direction, call.reduce))
-    accumulate(heads, average(plain, call.reduce))
+    call.give_heads(plain, weighed)
     return Step(values, weights, matrix)
 
 
-def _aggregate_exactly(
-    call: Call, method: JacobianAggregator, groups: list[list[Tensor]], heads: list[Tensor]
-) -> Step:
+def _aggregate_exactly(call: Call, method: JacobianAggregator, groups: list[list[Tensor]]) -> Step:
     """Take the exact route of a method that combines the gradients themselves."""
     direction: Block = []
     plain: Block = []
-    for _, rows in _group_by_group(call, groups, heads, plain):
+    for _, rows in _group_by_group(call, groups, plain):
         direction += _aggregate(method, rows, None, overflow=call.scaled)
     values = call.values()
     check_losses(values)
     accumulate([tensor for group in groups for tensor in group], direction)
-    accumulate(heads, average(plain, call.reduce))
+    call.give_heads(plain, [])
     return Step(values, None, None)
 
 
 def _group_by_group(
-    call: Call, groups: list[list[Tensor]], heads: list[Tensor], plain: Block
+    call: Call, groups: list[list[Tensor]], plain: Block
 ) -> Iterator[tuple[list[Tensor], Rows]]:
     """Yield each group of parameters with its rows of J; add the heads' gradients to `plain`."""
-    keep = call.retain_graph or len(groups) > 1
+    keep = call.keeps or len(groups) > 1
     reached = False
     for g, group in enumerate(groups):
-        own = heads if g == 0 else []
+        own = call.heads if g == 0 else []
         rows, found = _rows(call.tasks, group, own, call.reduce, retain_graph=keep)
         plain += found
         reached = reached or _reached(rows)
@@ -240,6 +298,36 @@ def _reached(rows: Rows) -> bool:
 def _check_reached(parameter: str, *, reached: bool) -> None:
     if not reached:
         raise ValueError(f"`{parameter}` must be tensors that `losses` were computed from")
+
+
+def _check_meet(rows: Rows) -> None:
+    """Raise if no two tasks share a feature tensor: their gradients would never be compared."""
+    if len(rows) > 1 and not any(sum(g is not None for g in block) > 1 for block in columns(rows)):
+        raise ValueError(
+            "`features` must be tensors that several of `losses` are computed from, got one task "
+            f"or none for each of {len(rows[0])}: run the trunk on the tasks' batches joined, and "
+            "pass what it gives before it is split, or pass `shared=`"
+        )
+
+
+def _warn_of_disjoint(rows: Rows, matrix: Tensor) -> None:
+    """Warn if all tasks look at parts of the features of their own, as losses of single samples."""
+    nonzero = matrix.diagonal() > 0
+    if int(nonzero.sum()) < 2 or bool((matrix - matrix.diagonal().diag()).any()):
+        return
+    if any(_overlap([g for g in block if g is not None]) for block in columns(rows)):
+        return
+    warnings.warn(
+        "each of `losses` depends on other entries of `features`, so that their gradients do not "
+        "meet there and the Gramian is diagonal: pass `shared=`, or features that all tasks use",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _overlap(block: list[Tensor]) -> bool:
+    """Return whether two of the gradients are both nonzero at an entry."""
+    return len(block) > 1 and bool((torch.stack([g != 0 for g in block]).sum(0) > 1).any())
 
 
 def _check_tracks(method: Weighting, route: str) -> None:

@@ -1,7 +1,9 @@
 """The record that a step leaves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -10,7 +12,8 @@ class Step:
     """What one call of `backward` saw and decided.
 
     The tensors are detached, float64, and on the CPU: they are the one copy that the method needed
-    anyway, so reading them never waits for the device.
+    anyway, so reading them never waits for the device. A task that was absent has the weight 0, and
+    NaN in the losses and in the Gramian.
 
     Attributes:
         losses: Losses (task,).
@@ -36,3 +39,19 @@ class Step:
             return None
         norms = self.gramian.diagonal().sqrt()
         return (self.gramian / norms[:, None] / norms).clamp(-1, 1)
+
+    def of_all(self, present: Sequence[int], tasks: int) -> "Step":
+        """Return the record with an entry for each task, of one of the tasks present alone."""
+        if len(present) == tasks:
+            return self
+        at = torch.tensor(present, device="cpu")
+        losses = self.losses.new_full((tasks,), torch.nan)
+        losses[at] = self.losses
+        weights = gramian = None
+        if self.weights is not None:
+            weights = self.weights.new_zeros(tasks)
+            weights[at] = self.weights
+        if self.gramian is not None:
+            gramian = self.gramian.new_full((tasks, tasks), torch.nan)
+            gramian[at[:, None], at] = self.gramian
+        return Step(losses, weights, gramian)

@@ -1,13 +1,15 @@
 """Gradients averaged over the steps, for methods that combine the averages."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ._bases import Method
+from ._checks import check_length
 from ._gradients import Rows, check_finite_rows, finite_rows
 
 
@@ -23,7 +25,7 @@ class TrackedGradients(Method):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.averages: Rows = []
-        self.steps = 0
+        self.steps: list[int] = []  # that each task was present at
 
     @property
     def tracks(self) -> bool:
@@ -50,11 +52,11 @@ class TrackedGradients(Method):
         """
         if not self.admit(jacobian, scale):
             return jacobian
-        rate = self.rate(self.steps)
-        parts = (self.factors(losses.detach().to("cpu", torch.float64)) * (rate / scale)).tolist()
+        factors = self.factors(losses.detach().to("cpu", torch.float64)).tolist()
+        rates = [self.rate(step) for step in self.steps]
         self.averages = [
-            [_move(y, g, rate, part) for y, g in zip(own, row, strict=True)]
-            for own, row, part in zip(self.averages, jacobian, parts, strict=True)
+            [_move(y, g, rate, factor * rate / scale) for y, g in zip(own, row, strict=True)]
+            for own, row, rate, factor in zip(self.averages, jacobian, rates, factors, strict=True)
         ]
         if scale == 1:
             return self.averages
@@ -68,6 +70,7 @@ class TrackedGradients(Method):
             return False
         if not self.averages:
             self.averages = [[None] * len(row) for row in jacobian]
+            self.steps = [0] * len(jacobian)
         found = len(jacobian), len(jacobian[0])
         before = len(self.averages), len(self.averages[0])
         if found != before:
@@ -82,8 +85,27 @@ class TrackedGradients(Method):
                         "`shared` must not change the shapes of its tensors: got "
                         f"{tuple(gradient.shape)} after {tuple(average.shape)}"
                     )
-        self.steps += 1
+        self.steps = [step + 1 for step in self.steps]
         return True
+
+    @contextmanager
+    def among(self, present: Sequence[int], tasks: int) -> Iterator[None]:
+        """Show the averages of the tasks present alone."""
+        averages, steps = self.averages, self.steps
+        if averages:
+            check_length("averages", len(averages), tasks)
+            self.averages = [list(averages[task]) for task in present]
+            self.steps = [steps[task] for task in present]
+        try:
+            with super().among(present, tasks):
+                yield
+            if self.averages and not averages:
+                averages, steps = [[None] * len(self.averages[0])] * tasks, [0] * tasks
+            averages, steps = list(averages), list(steps)
+            for task, row, step in zip(present, self.averages, self.steps, strict=bool(averages)):
+                averages[task], steps[task] = row, step
+        finally:
+            self.averages, self.steps = averages, steps
 
     # The averages are tensors of their own names, as every state: a checkpoint of tensors alone,
     # such as safetensors, holds them.
@@ -94,7 +116,7 @@ class TrackedGradients(Method):
         if not self.averages:
             return
         tasks, blocks = len(self.averages), len(self.averages[0])
-        destination[f"{prefix}tracked"] = torch.tensor([self.steps, tasks, blocks])
+        destination[f"{prefix}tracked"] = torch.tensor([tasks, blocks, *self.steps])
         for k, row in enumerate(self.averages):
             for b, average in enumerate(row):
                 if average is not None:
@@ -109,7 +131,7 @@ class TrackedGradients(Method):
         mine = {*found, f"{prefix}tracked"}
         rest = {key: value for key, value in state_dict.items() if key not in mine}
         super()._load_from_state_dict(rest, prefix, *args, **kwargs)
-        self.steps, tasks, blocks = (0, 0, 0) if tracked is None else tracked.tolist()
+        tasks, blocks, *self.steps = [0, 0] if tracked is None else tracked.tolist()
         self.averages = [[None] * blocks for _ in range(tasks)]
         for key, value in found.items():
             k, b = key.removeprefix(own).split(".")

@@ -1,7 +1,7 @@
 """Methods made of another method."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from ._checks import (
     host_losses,
 )
 from ._gradients import Rows
+from ._per_task import Kept
 
 
 def _of_inner(name: str) -> Any:
@@ -174,6 +175,7 @@ class CRMOGM(Wrapper):
     """
 
     average: Tensor
+    per_task: ClassVar = {"average": Kept()}
 
     def __init__(self, inner: Weighting, *, gamma: float = 0.9) -> None:
         super().__init__(inner)
@@ -185,7 +187,9 @@ class CRMOGM(Wrapper):
         found = self.inner.weights(losses=losses, gramian=gramian)
         if self.average.numel() > 0:
             check_length("losses", len(found), len(self.average))
-            found = self.gamma * self.average.to(found) + (1 - self.gamma) * found
+            average = self.average.to(found)
+            average = torch.where(average.isnan(), found, average)
+            found = self.gamma * average + (1 - self.gamma) * found
         self.average = found
         return found.clone()
 

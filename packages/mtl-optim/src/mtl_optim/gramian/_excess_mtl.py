@@ -1,11 +1,14 @@
 """Task weights by excess risk."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_positive_number
 from .._gradients import Rows, in_pieces
+from .._per_task import Kept
 from .._tracking import TrackedGradients
 
 _WIDTH_CPU = 2**17  # elements at once
@@ -42,6 +45,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
 
     log_weights: Tensor
     first_risks: Tensor
+    per_task: ClassVar = {"log_weights": Kept(0.0), "first_risks": Kept()}
 
     def __init__(self, *, step_size: float = 0.01) -> None:
         super().__init__()
@@ -82,6 +86,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
             self.first_risks, self.log_weights = risks, torch.zeros_like(risks)
         else:
             first = self.first_risks.to(risks)
+            first = self.first_risks = torch.where(first.isnan(), risks, first)
             relative = torch.where(first > 0, risks / first, 0.0)
             self.log_weights = self.log_weights.to(risks) + self.step_size * relative
         return self.log_weights.softmax(dim=0)

@@ -1,10 +1,13 @@
 """Gradient normalization."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from .._bases import GramianWeighting
 from .._checks import check_count, check_length, check_non_negative_number, check_positive
+from .._per_task import Kept
 from .._protocols import Learnable
 
 
@@ -44,6 +47,7 @@ class GradNorm(Learnable, GramianWeighting):
     """
 
     first_losses: Tensor
+    per_task: ClassVar = {"logits": Kept(), "first_losses": Kept()}
 
     def __init__(self, num_tasks: int, *, alpha: float = 1.5, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)
@@ -58,6 +62,7 @@ class GradNorm(Learnable, GramianWeighting):
         check_positive(losses, type(self).__name__)
         if self.first_losses.numel() == 0:
             self.first_losses = losses.clone()
+        self.first_losses = torch.where(self.first_losses.isnan(), losses, self.first_losses)
         return self._weights()
 
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:

@@ -1,11 +1,14 @@
 """Gradient vaccine."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_number, check_same_tasks
+from .._per_task import Kept
 from .._random import Randomness, random_orders
 from .._solvers import unit_diagonal
 
@@ -36,6 +39,7 @@ class GradVac(Randomness, GramianWeighting):
     """
 
     targets: Tensor
+    per_task: ClassVar = {"targets": Kept(0.0)}
 
     def __init__(self, decay: float = 0.01, *, generator: torch.Generator | None = None) -> None:
         super().__init__(generator=generator)

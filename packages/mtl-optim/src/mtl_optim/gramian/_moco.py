@@ -1,6 +1,7 @@
 """Stochastic multi-objective gradient correction."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from .._checks import (
     check_positive_number,
     check_same_tasks,
 )
+from .._per_task import Shares
 from .._solvers import project_onto_simplex
 from .._tracking import TrackedGradients
 
@@ -46,6 +48,7 @@ class MoCo(TrackedGradients, GramianWeighting):
     """
 
     simplex_point: Tensor
+    per_task: ClassVar = {"simplex_point": Shares()}
 
     def __init__(self, *, beta: float = 0.1, gamma: float = 0.1, rho: float = 0.0) -> None:
         super().__init__()

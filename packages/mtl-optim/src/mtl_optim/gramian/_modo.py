@@ -1,10 +1,13 @@
 """Multi-objective gradient with double sampling."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from .._bases import CrossGramianWeighting
 from .._checks import check_non_negative_number, check_positive_number
+from .._per_task import Shares
 from ._moco import follow_simplex
 
 
@@ -38,6 +41,7 @@ class MoDo(CrossGramianWeighting):
     """
 
     simplex_point: Tensor
+    per_task: ClassVar = {"simplex_point": Shares()}
 
     def __init__(self, *, gamma: float = 0.1, rho: float = 0.0, one_batch: bool = False) -> None:
         super().__init__(one_batch=one_batch)

@@ -1,5 +1,7 @@
 """Stochastic direction-oriented multi-objective gradient descent."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from .._checks import (
     check_positive_number,
     check_same_tasks,
 )
+from .._per_task import Shares
 from .._solvers import project_onto_simplex
 
 
@@ -48,6 +51,7 @@ class SDMGrad(CrossGramianWeighting):
     """
 
     simplex_point: Tensor
+    per_task: ClassVar = {"simplex_point": Shares()}
 
     def __init__(
         self, lam: float = 0.3, *, step_size: float = 1.0, steps: int = 20, one_batch: bool = False

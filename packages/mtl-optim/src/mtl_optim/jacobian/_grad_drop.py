@@ -1,6 +1,7 @@
 """Gradient sign dropout."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from .._bases import JacobianAggregator
 from .._checks import check_length, check_tensor
 from .._gradients import in_pieces
+from .._per_task import Given
 from .._preference import as_vector
 from .._random import Randomness, uniforms
 
@@ -41,13 +43,15 @@ class GradDrop(Randomness, JacobianAggregator):
         NeurIPS 2020, algorithm 1.
     """
 
+    per_task: ClassVar = {"leak": Given()}
+
     def __init__(
         self, leak: Sequence[float] | None = None, *, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(generator=generator)
-        self.leak = None if leak is None else as_vector("leak", leak).tolist()
-        if self.leak is not None and not all(0 <= part <= 1 for part in self.leak):
-            raise ValueError(f"`leak` must be in [0, 1], got {self.leak}")
+        self.leak = None if leak is None else as_vector("leak", leak)
+        if self.leak is not None and not bool(((self.leak >= 0) & (self.leak <= 1)).all()):
+            raise ValueError(f"`leak` must be in [0, 1], got {self.leak.tolist()}")
 
     def forward(self, jacobian: Tensor) -> Tensor:
         """Return the direction (param,) for the columns of the Jacobian (task, param)."""
@@ -85,7 +89,8 @@ class GradDrop(Randomness, JacobianAggregator):
         if self.leak is None:
             return [0.0] * tasks
         check_length("leak", len(self.leak), tasks)
-        return self.leak
+        leaks: list[float] = self.leak.tolist()
+        return leaks
 
 
 def _halves(rows: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:

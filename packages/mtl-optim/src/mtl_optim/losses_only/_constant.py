@@ -1,12 +1,14 @@
 """Weights that never change."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_finite, check_length
+from .._per_task import Given
 from .._preference import as_vector
 
 
@@ -27,6 +29,7 @@ class Constant(LossWeighting):
     """
 
     values: Tensor
+    per_task: ClassVar = {"values": Given()}
 
     def __init__(self, weights: Sequence[float] | Tensor) -> None:
         super().__init__()

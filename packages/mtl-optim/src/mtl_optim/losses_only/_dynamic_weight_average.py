@@ -1,10 +1,13 @@
 """Dynamic weight average."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_length, check_number, check_positive
+from .._per_task import Kept
 
 
 class DynamicWeightAverage(LossWeighting):
@@ -39,6 +42,12 @@ class DynamicWeightAverage(LossWeighting):
     epoch_steps: Tensor
     last: Tensor
     before: Tensor
+    per_task: ClassVar = {
+        "epoch_sum": Kept(0.0),
+        "epoch_steps": Kept(0),
+        "last": Kept(),
+        "before": Kept(),
+    }
 
     def __init__(self, temperature: float = 2.0) -> None:
         super().__init__()
@@ -47,25 +56,28 @@ class DynamicWeightAverage(LossWeighting):
             raise ValueError(f"`temperature` must be positive, got {temperature}")
         for name in ("epoch_sum", "last", "before"):
             self.register_buffer(name, torch.empty(0, dtype=torch.float64))
-        self.register_buffer("epoch_steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("epoch_steps", torch.empty(0, dtype=torch.int64))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
         if self.epoch_sum.numel() == 0:
             self.epoch_sum = torch.zeros_like(losses)
+            self.epoch_steps = torch.zeros(len(losses), dtype=torch.int64)
         check_length("losses", len(losses), len(self.epoch_sum))
         self.epoch_sum += losses.to(self.epoch_sum)
         self.epoch_steps += 1
         if self.before.numel() == 0:
             return torch.ones_like(losses)
-        ratio = (self.last / self.before).to(losses)
+        ratio = (self.last / self.before).to(losses).nan_to_num(1.0)  # NaN: not seen twice
         return len(losses) * torch.softmax(ratio / self.temperature, dim=0)
 
     def end_epoch(self) -> None:
         """End the epoch of the steps since the last call."""
-        if int(self.epoch_steps) == 0:
+        if not bool((self.epoch_steps > 0).any()):
             raise RuntimeError("`end_epoch` needs at least one step since the last epoch's end")
         mean = self.epoch_sum / self.epoch_steps
+        if self.last.numel() > 0:  # a task that was absent throughout keeps its last mean
+            mean = torch.where(self.epoch_steps > 0, mean, self.last.to(mean))
         check_positive(mean, type(self).__name__)
         self.before, self.last = self.last, mean
         self.epoch_sum = torch.zeros_like(mean)

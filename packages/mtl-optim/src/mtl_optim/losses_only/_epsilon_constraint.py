@@ -1,6 +1,7 @@
 """The ε-constraint method."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
@@ -84,22 +85,51 @@ class EpsilonConstraint(LossWeighting):
                 )
         if not 0 < check_number("dual_step", dual_step) <= 1:
             raise ValueError(f"`dual_step` must be in (0, 1], got {dual_step}")
-        self.main, self.tasks, self.mu = main, tasks, check_positive_number("mu", mu)
+        self.main: int | None = main  # None while it is absent
+        self.tasks, self.mu = tasks, check_positive_number("mu", mu)
         self.dual_step = float(dual_step)
         self.bounds = torch.tensor([bounds[task] for task in tasks], dtype=torch.float64)
         self.units = self.bounds if violation == "relative" else torch.ones_like(self.bounds)
         self.register_buffer("multipliers", torch.zeros(len(tasks), dtype=torch.float64))
 
+    @property
+    def has_state(self) -> bool:
+        """Always: the multipliers."""
+        return True
+
+    @contextmanager
+    def among(self, present: Sequence[int], tasks: int) -> Iterator[None]:
+        """Show the bounds of the tasks present alone; the main task may be absent."""
+        self._check_tasks(tasks)
+        whole = self.main, self.tasks, self.bounds, self.units, self.multipliers
+        place = {task: i for i, task in enumerate(present)}
+        kept = [j for j, task in enumerate(self.tasks) if task in place]
+        self.main = None if self.main is None else place.get(self.main)
+        self.tasks = [place[self.tasks[j]] for j in kept]
+        self.bounds, self.units = self.bounds[kept], self.units[kept]
+        self.multipliers, multipliers = self.multipliers[kept], self.multipliers.clone()
+        try:
+            with super().among(present, tasks):
+                yield
+            multipliers[kept] = self.multipliers.to(multipliers)
+            whole = (*whole[:-1], multipliers)
+        finally:
+            self.main, self.tasks, self.bounds, self.units, self.multipliers = whole
+
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        last = max([self.main, *self.tasks])
-        if last >= len(losses):
-            raise ValueError(f"`main` and `bounds` need task {last}, got {len(losses)} losses")
+        self._check_tasks(len(losses))
         violation = (losses[self.tasks] - self.bounds) / self.units
         multipliers = self.multipliers.to(losses)
         push = (multipliers + self.mu * violation).relu()
         self.multipliers = multipliers.lerp(push, self.dual_step)
         weights = torch.zeros_like(losses)
-        weights[self.main] = 1
+        if self.main is not None:  # present in this step
+            weights[self.main] = 1
         weights[self.tasks] = push / self.units
         return weights
+
+    def _check_tasks(self, tasks: int) -> None:
+        last = max([0 if self.main is None else self.main, *self.tasks])
+        if last >= tasks:
+            raise ValueError(f"`main` and `bounds` need task {last}, got {tasks} losses")

@@ -1,12 +1,14 @@
 """Fast adaptive multitask optimization."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .._bases import LossWeighting, State
 from .._checks import check_count, check_length, check_non_negative_number, check_positive_number
+from .._per_task import Given, Kept
 from .._preference import as_ideal
 from .._protocols import SecondLook
 
@@ -47,6 +49,7 @@ class FAMO(SecondLook, LossWeighting):
     logits: Tensor
     bounds: Tensor
     before: Tensor
+    per_task: ClassVar = {"logits": Kept(), "bounds": Given(), "before": Kept()}
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class _Adam(State):
     mean: Tensor
     square: Tensor
     steps: Tensor
+    per_task: ClassVar = {"mean": Kept(), "square": Kept(), "steps": Kept()}
 
     def __init__(self, size: int, *, lr: float, weight_decay: float) -> None:
         super().__init__()
@@ -105,7 +109,7 @@ class _Adam(State):
         self.weight_decay = check_non_negative_number("weight_decay", weight_decay)
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("square", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("steps", torch.zeros(size, dtype=torch.int64))
 
     def step(self, vector: Tensor, gradient: Tensor) -> Tensor:
         """Return the vector after a step."""
@@ -113,6 +117,6 @@ class _Adam(State):
         self.steps = self.steps + 1
         self.mean = self.mean.to(gradient).lerp(gradient, 0.1)
         self.square = self.square.to(gradient).lerp(gradient**2, 0.001)
-        steps = int(self.steps)
+        steps = self.steps.to(gradient)
         mean, square = self.mean / (1 - 0.9**steps), self.square / (1 - 0.999**steps)
         return vector - self.lr * mean / (square.sqrt() + 1e-8)

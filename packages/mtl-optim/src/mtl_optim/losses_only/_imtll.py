@@ -1,10 +1,13 @@
 """IMTL-L: the half of impartial multi-task learning that balances losses."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from .._bases import LossWeighting
 from .._checks import check_count, check_length
+from .._per_task import Kept
 from .._protocols import Learnable
 
 
@@ -13,6 +16,8 @@ class LossScales(Learnable):
 
     Name it before the kind (`class IMTLL(LossScales, LossWeighting)`).
     """
+
+    per_task: ClassVar = {"log_scales": Kept()}
 
     def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)

@@ -1,12 +1,14 @@
 """Penalty-based boundary intersection."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_length, check_non_negative_number
+from .._per_task import Given
 from .._preference import as_ideal, as_ray
 
 
@@ -35,6 +37,7 @@ class PBI(LossWeighting):
 
     ray: Tensor
     ideal: Tensor
+    per_task: ClassVar = {"ray": Given(torch.linalg.vector_norm), "ideal": Given()}
 
     def __init__(
         self,

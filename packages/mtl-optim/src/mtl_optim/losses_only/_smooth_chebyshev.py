@@ -1,12 +1,14 @@
 """Smooth Chebyshev scalarization."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import check_below_one, check_positive, check_positive_number
+from .._per_task import Given, Kept
 from .._preference import HoldsPreference, as_ideal
 
 
@@ -48,6 +50,7 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
     ideal: Tensor
     means: Tensor
     steps: Tensor
+    per_task: ClassVar = {"ideal": Given(), "means": Kept(0.0), "steps": Kept(0)}
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
         if average is not None:
             self.register_buffer("means", torch.zeros_like(self.preference))
-            self.register_buffer("steps", torch.tensor(0))
+            self.register_buffer("steps", torch.zeros_like(self.preference, dtype=torch.int64))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
@@ -77,5 +80,6 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
         """Return the running means after these losses."""
         check_positive(losses, type(self).__name__)
         self.steps += 1
-        self.means.lerp_(losses.to(self.means), max(1 / int(self.steps), 1 - average))
+        rate = (1 / self.steps.double()).clamp(min=1 - average)
+        self.means.lerp_(losses.to(self.means), rate.to(self.means))
         return self.means.to(losses)

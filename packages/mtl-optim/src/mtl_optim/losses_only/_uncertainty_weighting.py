@@ -1,10 +1,13 @@
 """Uncertainty weighting."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from .._bases import LossWeighting
 from .._checks import check_count, check_length
+from .._per_task import Kept
 from .._protocols import Learnable
 
 
@@ -32,6 +35,8 @@ class UncertaintyWeighting(Learnable, LossWeighting):
         Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
         Geometry and Semantics, CVPR 2018, section 3, the form of two regressions.
     """
+
+    per_task: ClassVar = {"log_variances": Kept()}
 
     def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)

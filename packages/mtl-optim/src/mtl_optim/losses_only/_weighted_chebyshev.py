@@ -1,11 +1,13 @@
 """Weighted Chebyshev scalarization."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
+from .._per_task import Given
 from .._preference import HoldsPreference, as_ideal
 
 
@@ -34,6 +36,7 @@ class WeightedChebyshev(HoldsPreference, LossWeighting):
     """
 
     ideal: Tensor
+    per_task: ClassVar = {"ideal": Given()}
 
     def __init__(
         self, preference: Sequence[float] | Tensor, ideal: Sequence[float] | Tensor | None = None

@@ -140,19 +140,23 @@ class Engine:
     def _step(self, batch: RankingBatch, other: RankingBatch | None, where: str) -> None:
         """Take one step of the optimizer."""
         state, config, device = self.state, self.config.train, self.state.group.device
+        present = self._present(batch, other)
+        if not any(present):
+            return
         batch = batch.to(device, non_blocking=True)
         dropout = random_state(device)
         losses, scores = self.losses(batch)
+        second = None if other is None else self.losses(other.to(device))[0]
         state.optimizer.zero_grad(set_to_none=True)
         model = state.network
         try:
             step = mtl_optim.backward(
-                losses,
+                _of_present(losses, present),
                 state.method,
                 shared=model.shared_parameters() if config.route == "exact" else None,
                 features=[scores] if config.route == "features" else None,
                 heads=model.task_parameters() if config.route == "exact" else (),
-                second_batch=None if other is None else self.losses(other.to(device))[0],
+                second_batch=None if second is None else _of_present(second, present),
                 scaler=state.scaler,
                 reduce=None if state.group.size == 1 else state.group.mean,
             )
@@ -169,12 +173,22 @@ class Engine:
                     raise TrainingError(message) from error
             raise TrainingError(f"{error} (tasks {', '.join(self.names)}; {where})") from error
         self._clip_and_update()
-        state.tally.losses += step.losses.numpy()
+        state.tally.losses += step.losses.nan_to_num(0.0).numpy()  # of absent tasks
         if step.weights is not None:
             state.tally.weights += step.weights.numpy()
         if state.average is not None:
             state.average.update_parameters(state.ranker)
-        self._look_again(batch, dropout)
+        self._look_again(batch, dropout, present)
+
+    def _present(self, *batches: RankingBatch | None) -> list[bool]:
+        """Return which tasks have a label in each of the batches, on any process."""
+        present = torch.ones(len(self.trained), dtype=torch.bool)
+        for batch in batches:
+            if batch is None or batch.label_mask is None or self.config.train.distillation:
+                continue
+            known = task_mask(batch)[self.trained].flatten(1).any(1).float()
+            present &= (self.state.group.total(known.to(self.state.group.device)) > 0).cpu()
+        return present.tolist()
 
     def _clip_and_update(self) -> None:
         """Clip the gradients' norm and update the parameters."""
@@ -189,7 +203,7 @@ class Engine:
             scaler.step(state.optimizer)
             scaler.update()
 
-    def _look_again(self, batch: RankingBatch, dropout: Tensor) -> None:
+    def _look_again(self, batch: RankingBatch, dropout: Tensor, present: list[bool]) -> None:
         """Pass the losses after the step to a method that uses them."""
         parts = self.state.method.modules()
         looks = [part for part in parts if isinstance(part, mtl_optim.SecondLook)]
@@ -203,7 +217,7 @@ class Engine:
             again, _ = self.losses(batch)
         set_random_state(device, after)
         for part in looks:
-            part.look_again(self.state.group.mean(again))
+            part.look_again(_of_present(self.state.group.mean(again), present))
 
     def _set_learning_rate(self) -> None:
         state = self.state
@@ -225,3 +239,10 @@ class Engine:
 
 def _some(names: tuple[str, ...], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _of_present(losses: Tensor, present: list[bool]) -> Tensor | list[Tensor | None]:
+    """Return the losses (task,), with None for the tasks that are absent if some are."""
+    if all(present):
+        return losses
+    return [loss if there else None for loss, there in zip(losses, present, strict=True)]
