@@ -58,7 +58,7 @@ def test_relobralo_remembers_as_often_as_it_is_told():
     before, after = double(1, 1), double(0.5, 1)
     forgot = 0
     for _ in range(400):
-        method.scales, method.first, method.last = double(1, 1), before, after
+        method.shares, method.first, method.last = double(0.5, 0.5), before, after
         method.alpha = 1.0  # the history alone
         forgot += int(bool(method.weights(losses=after)[0] < 1))
     assert forgot == pytest.approx(100, abs=4 * (400 * 0.25 * 0.75) ** 0.5)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from mtl_optim import FERERO, GuardRails
+from mtl_optim._bases import among_tasks
 from mtl_optim._solvers import project_onto_dual_cone
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
 from mtl_optim.testing import descend, double, problems, random_jacobian, seeded
@@ -131,6 +132,15 @@ def test_guard_rails_refuse_tasks_that_are_not_there():
         GuardRails(floors=[0.0])
 
 
+def test_without_the_main_task_there_is_nothing_to_follow():
+    method = GuardRails(main=1, floors={0: 0.1, 2: 0.1})
+    with among_tasks(method, [0, 2], 3):
+        assert method.weights(gramian=torch.eye(2)).tolist() == [0, 0]
+    with among_tasks(method, [1, 2], 3):
+        assert method.weights(gramian=torch.eye(2)).tolist() == pytest.approx([1, 0.1])
+    assert (method.main, method.floors) == (1, {0: 0.1, 2: 0.1})
+
+
 # --- FERERO
 
 
@@ -212,6 +222,19 @@ def test_ferero_ends_on_the_ray_of_three_tasks_whatever_the_cone():
         terms = r * step.losses
         torch.testing.assert_close(terms, terms.mean().expand(3), rtol=1e-8, atol=0)
         assert float(x.sum()) == pytest.approx(1, abs=1e-6)  # the plane of the Pareto set
+
+
+def test_of_a_cone_the_columns_of_absent_tasks_are_left_out():
+    J, losses, r = case(5, 2)
+    method = FERERO([0.2, 0.3, 0.5], cone=[[1.0, 2.0, 0.5], [0.0, 1.0, 0.0]])
+    alone = FERERO([0.4, 0.6], cone=[[1.0, 2.0], [0.0, 1.0]])
+    with among_tasks(method, [0, 1], 3):
+        found = method.weights(losses=losses, gramian=J @ J.T)
+    torch.testing.assert_close(found, alone.weights(losses=losses, gramian=J @ J.T))
+    alone = FERERO([2 / 7, 5 / 7], cone=[[1.0, 0.5]])
+    with among_tasks(method, [0, 2], 3):
+        found = method.weights(losses=losses, gramian=J @ J.T)
+    torch.testing.assert_close(found, alone.weights(losses=losses, gramian=J @ J.T))
 
 
 @pytest.mark.parametrize("apart", [1e-4, 1e-7])

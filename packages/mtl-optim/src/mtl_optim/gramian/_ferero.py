@@ -1,6 +1,7 @@
 """Preference-guided descent on cones, with a ray as constraint."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -8,10 +9,21 @@ from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import Array, as_numbers, check_length, check_positive, check_positive_number
+from .._per_task import Given
 from .._preference import HoldsPreference, as_ray
 from .._solvers import eigen, unit_diagonal
 
 _VANISHES = 1e-12  # of a difference's squared norm, relative to those of its two gradients
+
+
+class _Columns(Given):
+    """The columns of a matrix, held as its rows: A is seen without the rows that become 0."""
+
+    def seen(self, whole: Tensor, at: Tensor) -> Tensor:
+        """Return the columns of the tasks `at`; those of I if no row says anything of them."""
+        part = whole[at]
+        part = part[:, part.any(dim=0)]
+        return part if part.numel() > 0 else torch.eye(len(at)).to(whole)
 
 
 class FERERO(HoldsPreference, GramianWeighting):
@@ -57,7 +69,8 @@ class FERERO(HoldsPreference, GramianWeighting):
     """
 
     read = staticmethod(as_ray)
-    cone: Tensor
+    columns: Tensor
+    per_task: ClassVar = {"columns": _Columns()}
 
     def __init__(
         self,
@@ -76,13 +89,13 @@ class FERERO(HoldsPreference, GramianWeighting):
             raise ValueError(
                 f"`cone` must be finite and not negative, with no row of 0, got {A.tolist()}"
             )
-        self.register_buffer("cone", torch.from_numpy(A))
+        self.register_buffer("columns", torch.from_numpy(A.T.copy()))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
         losses = self.require_losses(losses)
         check_positive(losses, type(self).__name__)
-        r, A = self.preference_for(losses).numpy(), self.cone.cpu().numpy()
+        r, A = self.preference_for(losses).numpy(), self.columns.cpu().numpy().T
         terms, rows = r * losses.numpy(), gramian.numpy() * r * r[:, None]
         total = rows.trace()
         if total == 0:

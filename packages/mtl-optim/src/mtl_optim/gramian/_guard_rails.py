@@ -1,19 +1,21 @@
 """A main task with guard rails."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import Array, as_bounds, check_count, check_number
+from .._checks import Array, as_bounds, check_number
+from .._main_task import HoldsMain
 from .._solvers import project_onto_half_spaces, unit_diagonal
 
 _HALVINGS = 50
 
 
-class GuardRails(GramianWeighting):
+class GuardRails(HoldsMain, GramianWeighting):
     """Follow the main task's gradient as far as the other tasks' floors allow.
 
     With the main task's gradient g₀ the direction is
@@ -29,7 +31,7 @@ class GuardRails(GramianWeighting):
     all positive floors are lowered by one factor until such a direction does.
 
     Weights: 1 for the main task, the multipliers v_k ≥ 0 of the program for guarded tasks, 0 for
-    others. Where g₀ vanishes, d = 0.
+    others. Where g₀ vanishes, d = 0; where the main task is absent, all weights are 0.
 
     Args:
         main: The task to follow.
@@ -54,8 +56,7 @@ class GuardRails(GramianWeighting):
     def __init__(
         self, *, main: int = 0, floors: Mapping[int, float] | None = None, longest: float = 2.0
     ) -> None:
-        super().__init__()
-        self.main = check_count("main", main, 0)
+        super().__init__(main)
         self.floors = None if floors is None else as_bounds(floors, name="floors")
         for task, floor in (self.floors or {}).items():
             if task == main or not -1 <= floor <= 1:
@@ -67,11 +68,26 @@ class GuardRails(GramianWeighting):
         if not 1 <= self.longest < float("inf"):
             raise ValueError(f"`longest` must be at least 1 and finite, got {longest}")
 
+    @contextmanager
+    def among(self, present: Sequence[int], tasks: int) -> Iterator[None]:
+        """Show the floors of the tasks present alone; the main task may be absent."""
+        self._check_tasks(tasks)
+        whole = self.floors
+        if whole is not None:
+            self.floors = {i: whole[task] for i, task in enumerate(present) if task in whole}
+        try:
+            with super().among(present, tasks):
+                yield
+        finally:
+            self.floors = whole
+
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
         floors = self._floors(len(gramian))
         cosines, norms = unit_diagonal(gramian.numpy())
         start = np.zeros(len(norms))
+        if self.main is None:
+            return torch.from_numpy(start)
         start[self.main] = 1.0
         if norms[self.main] == 0:
             return torch.from_numpy(start)
@@ -82,14 +98,18 @@ class GuardRails(GramianWeighting):
 
     def _floors(self, tasks: int) -> Array:
         """Return ρ (task,); −∞ where a task is not guarded."""
-        last = max([self.main, *(self.floors or {})])
-        if last >= tasks:
-            raise ValueError(f"`main` and `floors` need task {last}, got {tasks} tasks")
+        self._check_tasks(tasks)
         rho = np.full(tasks, 0.0 if self.floors is None else -np.inf)
         for task, floor in (self.floors or {}).items():
             rho[task] = floor
-        rho[self.main] = -np.inf
+        if self.main is not None:
+            rho[self.main] = -np.inf
         return rho
+
+    def _check_tasks(self, tasks: int) -> None:
+        last = max([0 if self.main is None else self.main, *(self.floors or {})])
+        if last >= tasks:
+            raise ValueError(f"`main` and `floors` need task {last}, got {tasks} tasks")
 
     def _within(self, cosines: Array, start: Array, floors: Array) -> Array:
         """Return the weights of unit gradients, with the positive floors as high as they can be."""

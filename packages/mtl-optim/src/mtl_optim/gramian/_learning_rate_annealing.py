@@ -1,16 +1,19 @@
 """Learning-rate annealing of physics-informed networks."""
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_below_one, check_count, check_same_tasks
+from .._checks import check_below_one, check_same_tasks
 from .._gradients import Rows, finite_rows
+from .._main_task import HoldsMain
+from .._per_task import Kept
 
 
-class LearningRateAnnealing(GramianWeighting):
+class LearningRateAnnealing(HoldsMain, GramianWeighting):
     """Weigh the other gradients up, until their mean entries reach the main one's largest.
 
         w_main = 1,   w_k ← α w_k + (1 − α) max |g_main| / mean |g_k|
@@ -19,7 +22,8 @@ class LearningRateAnnealing(GramianWeighting):
     residual of an equation, whose gradient drowns those of the conditions at its border.
 
     Weights: 1 for the main task; those of others have no fixed sum and start at 1. A task whose
-    gradient vanishes keeps its weight. Only with `shared=`: the entries are not in the Gramian.
+    gradient vanishes keeps its weight, as all do where the main task is absent. Only with
+    `shared=`: the entries are not in the Gramian.
 
     Args:
         main: The task with weight 1.
@@ -41,10 +45,10 @@ class LearningRateAnnealing(GramianWeighting):
     """
 
     scales: Tensor
+    per_task: ClassVar = {"scales": Kept(1.0)}
 
     def __init__(self, *, main: int = 0, alpha: float = 0.9) -> None:
-        super().__init__()
-        self.main = check_count("main", main, 0)
+        super().__init__(main)
         self.alpha = check_below_one("alpha", alpha)
         self.ratios: Tensor | None = None
         self.register_buffer("scales", torch.empty(0, dtype=torch.float64))
@@ -57,13 +61,13 @@ class LearningRateAnnealing(GramianWeighting):
     @torch.no_grad()
     def track(self, jacobian: Rows, losses: Tensor, scale: float) -> Rows:
         """Measure max |g_main| / mean |g_k|; the gradients stay as they are."""
-        if self.main >= len(jacobian):
-            raise ValueError(f"`main` must be one of {len(jacobian)} tasks, got {self.main}")
+        self.check_main(len(jacobian))
         if self.scales.numel() == 0:
             self.scales = torch.ones(len(jacobian), dtype=torch.float64)
         check_same_tasks(len(jacobian), len(self.scales))
         self.ratios = self.scales.cpu()
-        if not bool(finite_rows(jacobian).all()):  # it overflowed in a scaler, or will be refused
+        # Absent, or overflowed in a scaler, or not finite and refused later: the weights stay.
+        if self.main is None or not bool(finite_rows(jacobian).all()):
             return jacobian
         largest = max(_sizes(jacobian[self.main], math.inf), default=0.0)
         entries = sum(

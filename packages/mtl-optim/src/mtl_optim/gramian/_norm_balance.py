@@ -1,10 +1,13 @@
 """Balance of the gradients' norms."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_below_one, check_same_tasks
+from .._per_task import Kept
 
 
 class NormBalance(GramianWeighting):
@@ -30,6 +33,7 @@ class NormBalance(GramianWeighting):
     """
 
     scales: Tensor
+    per_task: ClassVar = {"scales": Kept(1.0)}
 
     def __init__(self, *, alpha: float = 0.9) -> None:
         super().__init__()

@@ -1,11 +1,14 @@
 """Group optimization for multi-task alignment."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
 from .._checks import Array, check_count, check_length, check_non_negative_number, check_positive
+from .._per_task import Kept
 
 
 class GO4Align(LossWeighting):
@@ -39,23 +42,23 @@ class GO4Align(LossWeighting):
         starts Lloyd's steps at random.
     """
 
-    log_shares: Tensor
+    exponents: Tensor
+    per_task: ClassVar = {"exponents": Kept(0.0)}
 
     def __init__(self, *, num_groups: int = 2, step_size: float = 1e-4) -> None:
         super().__init__()
         self.num_groups = check_count("num_groups", num_groups)
         self.step_size = check_non_negative_number("step_size", step_size)
-        self.register_buffer("log_shares", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("exponents", torch.empty(0, dtype=torch.float64))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
         check_positive(losses, type(self).__name__)
-        if self.log_shares.numel() == 0:
-            self.log_shares = torch.zeros_like(losses)
-        check_length("losses", len(losses), len(self.log_shares))
-        moved = self.log_shares.to(losses) - self.step_size * losses
-        self.log_shares = moved.log_softmax(dim=0)
-        alone = self.log_shares.exp() * (losses.sum() / losses)
+        if self.exponents.numel() == 0:
+            self.exponents = torch.zeros_like(losses)
+        check_length("losses", len(losses), len(self.exponents))
+        self.exponents = self.exponents.to(losses) - self.step_size * losses
+        alone = self.exponents.softmax(dim=0) * (losses.sum() / losses)
         return torch.from_numpy(_group_means(alone.numpy(), self.num_groups))
 
 

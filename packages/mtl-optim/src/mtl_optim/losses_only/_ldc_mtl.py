@@ -1,12 +1,13 @@
 """Loss discrepancy control."""
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from .._bases import LossWeighting
 from .._checks import check_count, check_length, check_non_negative_number, unknown_name
+from .._per_task import Kept
 from .._protocols import Learnable
 
 Scales = Literal["learned", "ones"]
@@ -48,6 +49,8 @@ class LDCMTL(Learnable, LossWeighting):
         "learned" scales and λ = 0.01, and the output of a small network for Cityscapes, with "ones"
         and λ = 0.1. They start at W = 1, as there. Here W is free in both.
     """
+
+    per_task: ClassVar = {"logits": Kept()}
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Relative loss balancing with random lookback."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from .._checks import (
     check_positive,
     check_positive_number,
 )
+from .._per_task import Kept, Shares
 from .._random import Randomness
 
 
@@ -48,7 +51,8 @@ class ReLoBRaLo(Randomness, LossWeighting):
 
     first: Tensor
     last: Tensor
-    scales: Tensor
+    shares: Tensor
+    per_task: ClassVar = {"first": Kept(), "last": Kept(), "shares": Shares()}
 
     def __init__(
         self,
@@ -64,24 +68,29 @@ class ReLoBRaLo(Randomness, LossWeighting):
         self.remember = check_number("remember", remember)
         if not 0 <= self.remember <= 1:
             raise ValueError(f"`remember` must be in [0, 1], got {remember}")
-        for name in ("first", "last", "scales"):
+        for name in ("first", "last", "shares"):
             self.register_buffer(name, torch.empty(0, dtype=torch.float64))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
         check_positive(losses, type(self).__name__)
+        tasks = len(losses)
         if self.first.numel() == 0:
-            self.first, self.last, self.scales = losses, losses, torch.ones_like(losses)
-            return self.scales
-        check_length("losses", len(losses), len(self.first))
-        history = self.scales.to(losses)
+            self.first = self.last = losses
+            self.shares = torch.full_like(losses, 1 / tasks)
+            return tasks * self.shares
+        check_length("losses", tasks, len(self.first))
+        # NaN at a task that was never present before.
+        self.first = torch.where(self.first.isnan(), losses, self.first.to(losses))
+        before = torch.where(self.last.isnan(), losses, self.last.to(losses))
+        history = self.shares.to(losses)
         if float(torch.rand((), generator=self.generator)) >= self.remember:
             history = self._balance(losses, self.first)
-        balance = self._balance(losses, self.last)
+        balance = self._balance(losses, before)
         self.last = losses
-        self.scales = self.alpha * history + (1 - self.alpha) * balance
-        return self.scales
+        self.shares = self.alpha * history + (1 - self.alpha) * balance
+        return tasks * self.shares
 
     def _balance(self, losses: Tensor, before: Tensor) -> Tensor:
-        ratios = losses / before.to(losses)
-        return len(losses) * torch.softmax(ratios / self.temperature, dim=0)
+        """Return b / K."""
+        return torch.softmax(losses / before / self.temperature, dim=0)
