@@ -19,6 +19,7 @@ from mtl_optim import (
     GradDrop,
     GradNorm,
     GradVac,
+    LearningRateAnnealing,
     LinearScalarization,
     MoCo,
     SDMGrad,
@@ -37,6 +38,7 @@ METHODS = {name: case.make for name, case in CASES.items()}
 METHODS |= {
     "Constant": lambda K: Constant([1.0, 3.0] if K == 2 else [1.0, 2.0, 3.0]),
     "ExcessMTL": lambda K: ExcessMTL(),
+    "LearningRateAnnealing": lambda K: LearningRateAnnealing(main=K - 1),
     "GradDrop": lambda K: GradDrop([0.1, 0.3] if K == 2 else [0.1, 0.2, 0.3]),
     "SDMGrad(one batch)": lambda K: SDMGrad(one_batch=True),
 }

@@ -197,16 +197,16 @@ def as_numbers(parameter: str, given: object) -> Array:
     raise TypeError(f"`{parameter}` must hold numbers, got {reprlib.repr(given)}")
 
 
-def as_bounds(bounds: Mapping[int, float]) -> dict[int, float]:
-    """Read bounds by task, in the order of the tasks."""
+def as_bounds(bounds: Mapping[int, float], name: str = "bounds") -> dict[int, float]:
+    """Read bounds by task, in the order of the tasks; errors call them `name`."""
     if not isinstance(bounds, Mapping):
-        raise TypeError(f"`bounds` must be a mapping from task to bound, got {bounds!r}")
+        raise TypeError(f"`{name}` must be a mapping from task to bound, got {bounds!r}")
     for task, bound in bounds.items():
         if isinstance(task, bool) or not isinstance(task, int | np.integer):
-            raise TypeError(f"`bounds` must name tasks by an int, counted from 0, got {task!r}")
+            raise TypeError(f"`{name}` must name tasks by an int, counted from 0, got {task!r}")
         if task < 0:
-            raise ValueError(f"`bounds` must name tasks counted from 0, got {task}")
-        check_number("bounds", bound)
+            raise ValueError(f"`{name}` must name tasks counted from 0, got {task}")
+        check_number(name, bound)
     return {int(task): float(bounds[task]) for task in sorted(bounds)}
 
 

@@ -113,6 +113,34 @@ def _epsilon_constraint(
     )
 
 
+def _guard_rails(
+    tasks: tuple[str, ...],
+    *,
+    main: str | None = None,
+    floors: Mapping[str, float] | None = None,
+    longest: float = 2.0,
+) -> Method:
+    """Follow the gradient of `main` as far as the floors (task to floor) of other tasks allow."""
+    for name in [*(floors or {}), *([main] if main is not None else [])]:
+        lookup(dict.fromkeys(tasks), name, "task")
+    return mtl_optim.GuardRails(
+        main=0 if main is None else tasks.index(main),
+        floors=None if floors is None else {tasks.index(k): v for k, v in floors.items()},
+        longest=longest,
+    )
+
+
+def _learning_rate_annealing(
+    tasks: tuple[str, ...], *, main: str | None = None, alpha: float = 0.9
+) -> Method:
+    """Weigh the other gradients up, until their mean entries reach the largest of `main`."""
+    if main is not None:
+        lookup(dict.fromkeys(tasks), main, "task")
+    return mtl_optim.LearningRateAnnealing(
+        main=0 if main is None else tasks.index(main), alpha=alpha
+    )
+
+
 def _conditioned(
     preference: Sequence[float],
     *,
@@ -208,6 +236,13 @@ METHODS: Mapping[str, MethodRow] = {
         shows="SmoothChebyshev",
     ),
     "cosmos": MethodRow(mtl_optim.COSMOS, takes_preference=True),
+    "ferero": MethodRow(mtl_optim.FERERO, takes_preference=True, aims_at_ray=True),
+    "guard_rails": MethodRow(_guard_rails, shows="GuardRails"),
+    "go4align": MethodRow(mtl_optim.GO4Align),
+    "ldc_mtl": MethodRow(mtl_optim.LDCMTL),
+    "relobralo": MethodRow(mtl_optim.ReLoBRaLo),
+    "norm_balance": MethodRow(mtl_optim.NormBalance),
+    "lr_annealing": MethodRow(_learning_rate_annealing, shows="LearningRateAnnealing"),
     # LightGBM's LambdaMART: every option is one of `GBDTConfig`.
     "gbdt_ls": MethodRow(
         None,

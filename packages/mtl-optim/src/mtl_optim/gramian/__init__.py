@@ -8,15 +8,19 @@ from ._dualproj import DualProj
 from ._epo import EPO
 from ._excess_mtl import ExcessMTL
 from ._fairgrad import FairGrad
+from ._ferero import FERERO
 from ._gradnorm import GradNorm
 from ._gradvac import GradVac
+from ._guard_rails import GuardRails
 from ._imtl import IMTL
 from ._imtlg import IMTLG
+from ._learning_rate_annealing import LearningRateAnnealing
 from ._mgda import MGDA
 from ._moco import MoCo
 from ._modo import MoDo
 from ._momentum_config import MomentumConFIG
 from ._nash_mtl import NashMTL
+from ._norm_balance import NormBalance
 from ._pcgrad import PCGrad
 from ._sdmgrad import SDMGrad
 from ._upgrad import UPGrad
@@ -25,6 +29,7 @@ from ._wc_mgda import WCMGDA
 __all__ = [
     "DBMTL",
     "EPO",
+    "FERERO",
     "IMTL",
     "IMTLG",
     "MGDA",
@@ -37,10 +42,13 @@ __all__ = [
     "FairGrad",
     "GradNorm",
     "GradVac",
+    "GuardRails",
+    "LearningRateAnnealing",
     "MoCo",
     "MoDo",
     "MomentumConFIG",
     "NashMTL",
+    "NormBalance",
     "PCGrad",
     "SDMGrad",
     "UPGrad",

@@ -7,10 +7,12 @@ from ._dominance import non_dominated, probability_non_dominated
 from ._hypervolumes import (
     hypervolume,
     hypervolume_contributions,
+    hypervolume_gradient,
     hypervolume_improvement,
     hypervolume_samples,
 )
 from ._indicators import delta_m, igd_plus, r2, spread
+from ._model_sets import stch_set_weights
 from ._preferences import das_dennis, evenly_spaced, preference_of_ray, ray_of_preference, riesz
 from .navigation import *  # noqa: F403
 
@@ -25,6 +27,7 @@ __all__ = [
     "evenly_spaced",
     "hypervolume",
     "hypervolume_contributions",
+    "hypervolume_gradient",
     "hypervolume_improvement",
     "hypervolume_samples",
     "igd_plus",
@@ -38,4 +41,5 @@ __all__ = [
     "ray_of_preference",
     "riesz",
     "spread",
+    "stch_set_weights",
 ]
