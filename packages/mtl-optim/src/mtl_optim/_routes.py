@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,11 +17,15 @@ from ._gradients import (
     accumulate_combined,
     add,
     any_of,
+    apply_to_block,
     average,
+    cancels,
     check_finite_rows,
     columns,
     combine,
-    stacked,
+    hooks_of,
+    real_numbers,
+    unique,
     within_budget,
 )
 from ._gramian import cross_gramian, gramian, products_dtype, resolved
@@ -82,7 +87,8 @@ def exact_route(
         others, _ = _rows(call.second, shared, [], call.reduce, retain_graph=False)
         values, matrix = _to_host(call.tasks, cross_gramian(rows, others))
     weights, matrix = _weigh(call, method, values, matrix)
-    accumulate_combined(shared, rows, weights, release=not method.tracks)
+    exact = call.second is None and cancels(weights, matrix)
+    accumulate_combined(shared, rows, weights, release=not method.tracks, exact=exact)
     accumulate(heads, average(plain, call.reduce))
     return Step(values, weights, matrix)
 
@@ -104,10 +110,10 @@ def feature_route(
     else:
         values, matrix = _losses_and_gramian(call, rows, call.reduce)
         weights, matrix = _weigh(call, method, values, matrix)
-        direction = [combine(block, weights) for block in columns(rows)]
+        exact = cancels(weights, matrix)
+        direction = [combine(block, weights, exact=exact) for block in columns(rows)]
     rows.clear()  # the backward through the trunk takes their memory
-    _walk_trunk(call, features, direction)
-    accumulate(heads, average(plain, call.reduce))
+    _write_features(call, features, direction, heads, plain)
     return Step(values, weights, matrix)
 
 
@@ -124,10 +130,10 @@ def held_route(
         plain = tasks.total_gradient(torch.ones_like(weights), heads, retain_graph=True)
         direction = cut.taken(tasks.total_gradient(weights, wrt, retain_graph=keep))
     if features:
-        _walk_trunk(call, wrt, direction)
+        _write_features(call, wrt, direction, heads, plain)
     else:
         accumulate(wrt, average(direction, call.reduce))
-    accumulate(heads, average(plain, call.reduce))
+        accumulate(heads, average(plain, call.reduce))
     return Step(values, weights, None)
 
 
@@ -150,8 +156,15 @@ def _weigh_in_parts(
     values, matrix = _to_host(call.tasks, total)
     weights, matrix = _weigh(call, method, values, matrix)
     shared = [tensor for group in groups for tensor in group]
-    direction = call.tasks.total_gradient(weights, shared, retain_graph=call.retain_graph)
-    accumulate(shared, average(direction, call.reduce))
+    if call.second is None and cancels(weights, matrix):  # the graph would round the sum
+        again = _group_by_group(call, groups, [], [])
+        direction = [
+            combine(block, weights, exact=True) for _, rows in again for block in columns(rows)
+        ]
+    else:
+        direction = call.tasks.total_gradient(weights, shared, retain_graph=call.retain_graph)
+        direction = average(direction, call.reduce)
+    accumulate(shared, direction)
     accumulate(heads, average(plain, call.reduce))
     return Step(values, weights, matrix)
 
@@ -196,15 +209,12 @@ def _aggregate(
     if not overflow:
         check_finite_rows(rows)
     for b, block in enumerate(columns(rows)):
-        like = next((g for g in block if g is not None), None)
-        if like is None:
-            direction.append(None)
-            continue
-        jacobian = stacked([torch.zeros_like(like) if g is None else g for g in block])
         if features is None:
-            direction.append(method.direction(jacobian))
+            direction.append(apply_to_block(method.direction, block))
         else:
-            direction.append(method.at_features(jacobian, features[b]))
+            at = partial(method.at_features, features=real_numbers(features[b]))
+            dense = [g.to_dense() if g is not None and g.is_sparse else g for g in block]
+            direction.append(apply_to_block(at, dense))
     return direction
 
 
@@ -287,14 +297,30 @@ def _weigh(call: Call, method: Weighting, values: Tensor, matrix: Tensor) -> tup
     return weights, matrix
 
 
-def _walk_trunk(call: Call, features: list[Tensor], direction: Block) -> None:
-    """Take the direction at the features back through the trunk, into `.grad`."""
+def _write_features(
+    call: Call, features: list[Tensor], direction: Block, heads: list[Tensor], plain: Block
+) -> None:
+    """Take the direction back through the trunk, into `.grad`, and add the heads' gradients.
+
+    What the trunk reaches too gets both before its hooks are called.
+    """
     reached = [(f, d) for f, d in zip(features, direction, strict=True) if d is not None]
     tensors, gradients = map(list, zip(*reached, strict=True))
     keep = call.retain_graph
+    own = dict(zip(map(id, heads), plain, strict=True))
     if call.reduce is None:
+        hooked = any(hooks_of(head) for head in heads)
+        tied = [t for t in reachable_leaves(tensors) if id(t) in own] if hooked else []
+        accumulate(tied, [own[id(t)] for t in tied], hooks=False)
         torch.autograd.backward(tensors, gradients, retain_graph=keep)
+        taken = {id(t) for t in tied}
+        rest = [head for head in heads if id(head) not in taken]
+        accumulate(rest, [own[id(head)] for head in rest])
         return
     leaves = reachable_leaves(tensors)
     found = torch.autograd.grad(tensors, leaves, gradients, retain_graph=keep, allow_unused=True)
-    accumulate(leaves, average(list(found), call.reduce))
+    total: dict[int, Tensor | None] = dict(zip(map(id, leaves), found, strict=True))
+    for key, gradient in own.items():
+        total[key] = add(total.get(key), gradient)
+    written = unique([*leaves, *heads])
+    accumulate(written, average([total[id(t)] for t in written], call.reduce))

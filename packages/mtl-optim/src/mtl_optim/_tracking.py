@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._gradients import Rows, check_finite_rows, finite_rows
+from ._gradients import Rows, check_finite_rows, finite_rows, is_sparse
 
 
 class TrackedGradients(Method):
@@ -94,7 +94,7 @@ class TrackedGradients(Method):
         if not self.averages:
             return
         tasks, blocks = len(self.averages), len(self.averages[0])
-        destination[f"{prefix}tracked"] = torch.tensor([self.steps, tasks, blocks])
+        destination[f"{prefix}tracked"] = torch.tensor([self.steps, tasks, blocks], device="cpu")
         for k, row in enumerate(self.averages):
             for b, average in enumerate(row):
                 if average is not None:
@@ -124,4 +124,8 @@ def _move(
         return None if gradient is None else gradient * part
     average = average.to(gradient.device) if gradient is not None else average
     average.mul_(1 - rate)
-    return average if gradient is None else average.add_(gradient, alpha=part)
+    if gradient is None:
+        return average
+    if is_sparse(average) and not is_sparse(gradient):
+        return torch.add(gradient * part, average)
+    return average.add_(gradient, alpha=part)

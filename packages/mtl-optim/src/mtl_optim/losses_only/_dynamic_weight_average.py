@@ -46,8 +46,8 @@ class DynamicWeightAverage(LossWeighting):
         if not self.temperature > 0:
             raise ValueError(f"`temperature` must be positive, got {temperature}")
         for name in ("epoch_sum", "last", "before"):
-            self.register_buffer(name, torch.empty(0, dtype=torch.float64))
-        self.register_buffer("epoch_steps", torch.zeros((), dtype=torch.int64))
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64, device="cpu"))
+        self.register_buffer("epoch_steps", torch.zeros((), dtype=torch.int64, device="cpu"))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""

@@ -86,9 +86,13 @@ class EpsilonConstraint(LossWeighting):
             raise ValueError(f"`dual_step` must be in (0, 1], got {dual_step}")
         self.main, self.tasks, self.mu = main, tasks, check_positive_number("mu", mu)
         self.dual_step = float(dual_step)
-        self.bounds = torch.tensor([bounds[task] for task in tasks], dtype=torch.float64)
+        self.bounds = torch.tensor(
+            [bounds[task] for task in tasks], dtype=torch.float64, device="cpu"
+        )
         self.units = self.bounds if violation == "relative" else torch.ones_like(self.bounds)
-        self.register_buffer("multipliers", torch.zeros(len(tasks), dtype=torch.float64))
+        self.register_buffer(
+            "multipliers", torch.zeros(len(tasks), dtype=torch.float64, device="cpu")
+        )
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""

@@ -63,7 +63,7 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
         self.register_buffer("ideal", as_ideal(ideal, len(self.preference)))
         if average is not None:
             self.register_buffer("means", torch.zeros_like(self.preference))
-            self.register_buffer("steps", torch.tensor(0))
+            self.register_buffer("steps", torch.tensor(0, device="cpu"))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
