@@ -21,6 +21,7 @@ from ._gradients import Reduce, unique
 from ._graph import reachable_leaves
 from ._losses import TaskLosses
 from ._routes import Call, exact_route, feature_route, held_route, loss_route
+from ._sharded import check_not_sharded, check_plain_heads
 from ._step import Step
 
 
@@ -142,6 +143,8 @@ def _wrt(given: object, *, at_features: bool = False) -> list[Tensor]:
     wrt = unique(tensor for tensor in read(name, given) if tensor.requires_grad)
     if not wrt:
         raise ValueError(f"`{name}` must hold a tensor that requires grad, got none")
+    if not at_features:
+        check_not_sharded(name, wrt)
     return wrt
 
 
@@ -153,8 +156,12 @@ def _heads(
         found = reachable_leaves(tasks.outputs, stop=wrt if at_features else ())
     else:
         found = unique(p for p in as_parameters("heads", given) if p.requires_grad)
+        check_not_sharded("heads", found)
     taken = {id(tensor) for tensor in wrt}
-    return [p for p in found if id(p) not in taken]
+    own = [p for p in found if id(p) not in taken]
+    if not at_features:
+        check_plain_heads(own)
+    return own
 
 
 def _check_options(

@@ -169,6 +169,13 @@ def in_pieces(tensor: Tensor, width: int) -> Sequence[Tensor]:
     return [tensor] if tensor.shape[-1] <= width else torch.split(tensor, width, dim=-1)
 
 
+def _sparse(places: Tensor, rows: Tensor, like: Tensor) -> Tensor:
+    """Make a sparse gradient of the rows at these places, as `on_touched_rows` gives them."""
+    return torch.sparse_coo_tensor(
+        places, rows, like.shape, device=rows.device, is_coalesced=True, check_invariants=False
+    )
+
+
 def combine(block: list[Tensor | None], weights: Tensor, *, exact: bool = False) -> Tensor | None:
     """Return Σ w_k g_k for one block, or None if no task reaches it; in float64 if `exact`.
 
@@ -187,7 +194,7 @@ def combine(block: list[Tensor | None], weights: Tensor, *, exact: bool = False)
     assert there is not None  # noqa: S101 - there is a sparse gradient
     dense = combine([None if g is None or is_sparse(g) else g for g in block], weights, exact=exact)
     if dense is None:
-        return torch.sparse_coo_tensor(places, there, parts[0].shape, is_coalesced=True)
+        return _sparse(places, there, parts[0])
     dense[tuple(places)] = there
     return dense
 
@@ -219,7 +226,7 @@ def apply_to_block(
             return apply_to_block(function, [g if g is None else g.to_dense() for g in block])
         found = apply_to_block(function, rows)
         assert found is not None  # noqa: S101 - there is a sparse gradient
-        return torch.sparse_coo_tensor(places, found, like.shape, is_coalesced=True)
+        return _sparse(places, found, like)
     found = function(
         stacked([real_numbers(torch.zeros_like(like) if g is None else g) for g in block])
     )

@@ -79,9 +79,12 @@ class TaskLosses:
             for loss, weight in zip(self.outputs, scaled.tolist(), strict=True)
         ]
 
-    def backward(self, weights: Tensor, *, retain_graph: bool) -> None:
-        """Take one backward of Σ w_k L_k into `.grad`."""
-        torch.autograd.backward(self.outputs, self.seeds(weights), retain_graph=retain_graph)
+    def backward(
+        self, weights: Tensor, inputs: list[Tensor] | None = None, *, retain_graph: bool
+    ) -> None:
+        """Take one backward of Σ w_k L_k into `.grad`, of all parameters or of `inputs`."""
+        seeds = self.seeds(weights)
+        torch.autograd.backward(self.outputs, seeds, retain_graph=retain_graph, inputs=inputs)
 
     def total_gradient(
         self, weights: Tensor, inputs: list[Tensor], *, retain_graph: bool

@@ -31,6 +31,7 @@ from ._gradients import (
 from ._gramian import cross_gramian, gramian, products_dtype, resolved
 from ._graph import Cut, reachable_leaves
 from ._losses import TaskLosses
+from ._sharded import averaged_by_shards, gathered
 from ._step import Step
 
 
@@ -54,10 +55,10 @@ def loss_route(call: Call, method: Weighting) -> Step:
     tasks, values = call.tasks, call.values()
     weights = method.weights(losses=values)
     method.learn(values, None, tasks.scale)
-    if call.reduce is None:
+    leaves = [] if call.reduce is None else reachable_leaves(tasks.outputs)
+    if call.reduce is None or averaged_by_shards(leaves):
         tasks.backward(weights, retain_graph=call.retain_graph)
     else:
-        leaves = reachable_leaves(tasks.outputs)
         total = tasks.total_gradient(weights, leaves, retain_graph=call.retain_graph)
         accumulate(leaves, average(total, call.reduce))
     return Step(values, weights, None)
@@ -78,7 +79,7 @@ def exact_route(
         return _weigh_in_parts(call, method, groups, heads)
     keep = call.retain_graph
     rows, plain = _rows(call.tasks, shared, heads, call.reduce, retain_graph=keep)
-    _check_reached("shared", reached=_reached(rows))
+    _check_reached("shared", shared, reached=_reached(rows))
     if method.tracks:
         rows = method.track(rows, call.tasks.values, call.tasks.scale)
     if call.second is None:
@@ -99,9 +100,11 @@ def feature_route(
     """Combine the gradients at the features, then walk the trunk once."""
     if isinstance(method, Weighting):
         _check_tracks(method, "features")
+    sharded = gathered(heads)
     with Cut(features) as cut:
-        rows, plain = _rows(call.tasks, features, heads, None, cut, retain_graph=True)
-    _check_reached("features", reached=_reached(rows))
+        own = [] if sharded else heads
+        rows, plain = _rows(call.tasks, features, own, None, cut, retain_graph=True)
+    _check_reached("features", features, reached=_reached(rows))
     weights = matrix = None
     if isinstance(method, JacobianAggregator):
         direction = _aggregate(method, rows, features, overflow=call.scaled)
@@ -113,7 +116,9 @@ def feature_route(
         exact = cancels(weights, matrix)
         direction = [combine(block, weights, exact=exact) for block in columns(rows)]
     rows.clear()  # the backward through the trunk takes their memory
-    _write_features(call, features, direction, heads, plain)
+    _write_features(call, features, direction, own, plain)
+    if sharded:
+        call.tasks.backward(torch.ones_like(values), heads, retain_graph=call.retain_graph)
     return Step(values, weights, matrix)
 
 
@@ -127,10 +132,14 @@ def held_route(
     method.learn(values, None, tasks.scale)
     keep = call.retain_graph or features
     with Cut(wrt if features else []) as cut:
-        plain = tasks.total_gradient(torch.ones_like(weights), heads, retain_graph=True)
+        sharded = gathered(heads)
+        own = [] if sharded else heads
+        plain = tasks.total_gradient(torch.ones_like(weights), own, retain_graph=True)
         direction = cut.taken(tasks.total_gradient(weights, wrt, retain_graph=keep))
     if features:
-        _write_features(call, wrt, direction, heads, plain)
+        _write_features(call, wrt, direction, own, plain)
+        if sharded:
+            tasks.backward(torch.ones_like(weights), heads, retain_graph=call.retain_graph)
     else:
         accumulate(wrt, average(direction, call.reduce))
         accumulate(heads, average(plain, call.reduce))
@@ -197,7 +206,7 @@ def _group_by_group(
         reached = reached or _reached(rows)
         yield group, rows
         rows.clear()  # before the next ones are there
-    _check_reached("shared", reached=reached)
+    _check_reached("shared", groups[0], reached=reached)
 
 
 @torch.no_grad()
@@ -247,9 +256,14 @@ def _reached(rows: Rows) -> bool:
     return any(any_of(row) for row in rows)
 
 
-def _check_reached(parameter: str, *, reached: bool) -> None:
-    if not reached:
-        raise ValueError(f"`{parameter}` must be tensors that `losses` were computed from")
+def _check_reached(parameter: str, tensors: list[Tensor], *, reached: bool) -> None:
+    if reached:
+        return
+    compiled = any("CompiledFunction" in type(tensor.grad_fn).__name__ for tensor in tensors)
+    raise ValueError(
+        f"`{parameter}` must be tensors that `losses` were computed from"
+        + (", not with: compile what comes before them apart from the rest" if compiled else "")
+    )
 
 
 def _check_tracks(method: Weighting, route: str) -> None:
@@ -308,16 +322,16 @@ def _write_features(
     tensors, gradients = map(list, zip(*reached, strict=True))
     keep = call.retain_graph
     own = dict(zip(map(id, heads), plain, strict=True))
-    if call.reduce is None:
+    leaves = [] if call.reduce is None else reachable_leaves(tensors)
+    if call.reduce is None or averaged_by_shards(leaves):
         hooked = any(hooks_of(head) for head in heads)
         tied = [t for t in reachable_leaves(tensors) if id(t) in own] if hooked else []
         accumulate(tied, [own[id(t)] for t in tied], hooks=False)
         torch.autograd.backward(tensors, gradients, retain_graph=keep)
         taken = {id(t) for t in tied}
         rest = [head for head in heads if id(head) not in taken]
-        accumulate(rest, [own[id(head)] for head in rest])
+        accumulate(rest, average([own[id(head)] for head in rest], call.reduce))
         return
-    leaves = reachable_leaves(tensors)
     found = torch.autograd.grad(tensors, leaves, gradients, retain_graph=keep, allow_unused=True)
     total: dict[int, Tensor | None] = dict(zip(map(id, leaves), found, strict=True))
     for key, gradient in own.items():
