@@ -6,7 +6,7 @@ rounding alone.
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -51,6 +51,7 @@ def step(J, make, route):
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("make", [UPGrad, DualProj, MGDA, CAGrad, ConFIG, AlignedMTL, PCGrad])
+@settings(max_examples=40)
 @given(J=opposed())
 def test_the_direction_is_that_of_float64(J, make, route):
     record, d, whole = step(J, make, route)
@@ -63,6 +64,7 @@ def test_the_direction_is_that_of_float64(J, make, route):
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("make", [UPGrad, DualProj, MGDA])
+@settings(max_examples=40)
 @given(J=opposed())
 def test_no_task_goes_uphill(J, make, route):
     record, d, whole = step(J, make, route)

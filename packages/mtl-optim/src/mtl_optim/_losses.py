@@ -116,9 +116,16 @@ def _grad(
 ) -> list[Tensor | None]:
     if not inputs:
         return []
-    return list(
-        torch.autograd.grad(outputs, inputs, seeds, retain_graph=retain_graph, allow_unused=True)
+    found = torch.autograd.grad(
+        outputs, inputs, seeds, retain_graph=retain_graph, allow_unused=True
     )
+    for gradient in found:
+        if gradient is not None and gradient.layout not in (torch.strided, torch.sparse_coo):
+            raise TypeError(
+                "`losses`: a gradient must be dense or sparse in coordinate form, "
+                f"got {gradient.layout} for a parameter of shape {tuple(gradient.shape)}"
+            )
+    return list(found)
 
 
 def _stacked_parts(losses: Tensor) -> list[GradientEdge]:
