@@ -57,6 +57,12 @@ def backward(
     and past them (tied weights, a connection that skips them) gets the sum of both, and each task
     then walks the graph behind the features.
 
+    Gradients may be sparse (`nn.Embedding(sparse=True)`), complex, where products are
+    Re Σ conj(a) b, or in half precision, whose products and sums are float32 at least. Where
+    weighted gradients nearly cancel, as opposed ones do, the sum is float64. Hooks after
+    accumulation are called once per parameter; those of `register_hook` see each task's gradient.
+    Modules under `fully_shard` need `features=`, and the heads there one more backward.
+
     Args:
         losses: Vector (task,), or a sequence of scalars, as good as a `torch.stack` of it. Another
             vector whose tasks have graphs of their own is walked as a whole once per task.
@@ -77,7 +83,7 @@ def backward(
             reaches the same parameters. The weights are then those of the joint batch in the exact
             route, and in the feature route up to a factor of the Gramian, the number of processes.
             Where `torch.distributed` has several processes and `reduce` is None, a method that
-            looks at gradients warns.
+            looks at gradients warns. What is under `fully_shard` averages its own gradients.
         memory_budget: Bytes for the K gradients of the exact route, which otherwise take K times
             the shared parameters: fewer parameters at a time, and the products again for each part.
         retain_graph: Keep the graph for another backward.
@@ -87,11 +93,12 @@ def backward(
 
     Raises:
         TypeError: `method` is not a method; a loss is not a real tensor; `shared`, `features` or
-            `heads` hold something other than tensors; an option has the wrong type.
+            `heads` hold something other than tensors; an option has the wrong type; a gradient is
+            sparse in another form than coordinates.
         ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
             (the message names the task); a loss is not a scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
-            computed from parameters; a weight is NaN, infinite or too large for its loss's dtype;
+            computed from parameters, or spread over processes; a weight is NaN, infinite or too large for its loss's dtype;
             `memory_budget` is not positive; neither `shared` nor `features` is given to a method
             that looks at gradients, or both are; none of them is behind the losses.
 

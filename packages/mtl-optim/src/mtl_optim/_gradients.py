@@ -97,26 +97,53 @@ def on_touched_rows(block: Sequence[Tensor | None]) -> tuple[Tensor, Block]:
     Returns:
         The rows' places (axis, row), and the gradients there, dense: (row, *rest).
     """
-    sparse = {k: g.coalesce() for k, g in enumerate(block) if g is not None and is_sparse(g)}
-    like = next(iter(sparse.values()))
+    sparse = {k: g for k, g in enumerate(block) if g is not None and is_sparse(g)}
+    places, found = _aligned(list(sparse.values()))
+    rows = dict(zip(sparse, found, strict=True))
+    at = tuple(places)
+    return places, [
+        None if g is None else rows[k] if k in rows else g[at] for k, g in enumerate(block)
+    ]
+
+
+def _aligned(gradients: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Return the places (axis, row) that any of the sparse gradients touches, and their values."""
+    like = gradients[0]
+    if all(g.is_coalesced() for g in gradients):
+        places = like.indices()
+        if all(g.indices().data_ptr() == places.data_ptr() for g in gradients):
+            return places, [g.values() for g in gradients]
     sizes = like.shape[: like.sparse_dim()]
-    spacings = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
-    numbers = [
-        sum(at * spacing for at, spacing in zip(g.indices(), spacings, strict=True))
-        for g in sparse.values()
-    ]
+    indices = [g._indices() for g in gradients]  # an entry that comes twice is added below
+    if all(torch.equal(own, indices[0]) for own in indices):  # each task looks up the same rows
+        indices = indices[:1]
+    numbers = [_numbers_of(own, sizes) for own in indices]
     touched, slots = torch.unique(torch.cat(numbers), return_inverse=True)
-    places = torch.stack(torch.unravel_index(touched, sizes))
-    gathered: Block = [
-        None if g is None else g[tuple(places)] if k not in sparse else None
-        for k, g in enumerate(block)
-    ]
-    own = torch.split(slots, [g.indices().shape[1] for g in sparse.values()])
-    for (k, g), slot in zip(sparse.items(), own, strict=True):
-        rows = g.values().new_zeros(len(touched), *g.values().shape[1:])
-        rows[slot] = g.values()
-        gathered[k] = rows
-    return places, gathered
+    own = list(torch.split(slots, [len(part) for part in numbers]))
+    rows = []
+    for g, slot in zip(gradients, own if len(own) > 1 else own * len(gradients), strict=True):
+        values = g._values()
+        total = values.new_zeros(len(touched), *values.shape[1:])
+        rows.append(total.index_add_(0, slot, values))
+    return torch.stack(torch.unravel_index(touched, sizes)), rows
+
+
+def _numbers_of(indices: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Return the place of each entry as one number, for indices (axis, entry)."""
+    numbers = torch.zeros_like(indices[0])
+    for own, size in zip(indices, sizes, strict=True):
+        numbers = numbers * size + own
+    return numbers
+
+
+def align_sparse(rows: Rows) -> None:
+    """Let the sparse gradients of each tensor touch the same rows, found once, in place."""
+    for b in range(len(rows[0])):
+        sparse = [(row, g) for row in rows if (g := row[b]) is not None and is_sparse(g)]
+        if sparse:
+            places, values = _aligned([g for _, g in sparse])
+            for (row, g), own in zip(sparse, values, strict=True):
+                row[b] = _sparse(places, own, g)
 
 
 def as_matrix(block: list[Tensor]) -> Tensor | None:

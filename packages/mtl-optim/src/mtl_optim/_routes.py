@@ -16,6 +16,7 @@ from ._gradients import (
     accumulate,
     accumulate_combined,
     add,
+    align_sparse,
     any_of,
     apply_to_block,
     average,
@@ -249,6 +250,7 @@ def _rows(
             gradients = cut.taken(gradients)
         rows.append(average(gradients[: len(wrt)], reduce))
         plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
+    align_sparse(rows)
     return rows, plain
 
 
