@@ -386,9 +386,10 @@ STEPS = """## Whole steps (MGDA)
 
 A step is forward and backward. The features of the MLP are as large as an eighth of its trunk's
 parameters, those of the ranker are its scores, and the embedding has a million rows and sparse
-gradients on 8192 of them. The floor of the feature route is a plain step, and K gradients at the features that are written once and read twice, (3K + 1) 4n bytes, and their
-products, K (K + 1) n operations: heads of any kind leave no less. Plain steps and those of
-the feature route alternate; the exact ones run apart.
+gradients on 8192 of them. The floor of the feature route is a plain step, and K gradients at the
+features that are written once and read twice, (3K + 1) 4n bytes, and their products, K (K + 1) n
+operations: heads of any kind leave no less. Plain steps and those of the feature route alternate;
+the exact ones run apart.
 
 """
 MEMORY = "## Peak memory (resident set of a process of its own)\n\n"

@@ -98,9 +98,10 @@ def backward(
         ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
             (the message names the task); a loss is not a scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
-            computed from parameters, or spread over processes; a weight is NaN, infinite or too large for its loss's dtype;
-            `memory_budget` is not positive; neither `shared` nor `features` is given to a method
-            that looks at gradients, or both are; none of them is behind the losses.
+            computed from parameters, or are spread over processes; a weight is NaN, infinite or
+            too large for its loss's dtype; `memory_budget` is not positive;
+            neither `shared` nor `features` is given to a method that looks at gradients, or both
+            are; none of them is behind the losses.
 
     Examples:
         >>> from mtl_optim import MGDA
