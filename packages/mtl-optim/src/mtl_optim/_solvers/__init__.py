@@ -10,6 +10,7 @@ from ._cosines import unit_diagonal
 from ._dual_cone import project_onto_dual_cone
 from ._equal_cosines import equal_cosines
 from ._fair import alpha_fair
+from ._meetings import meet
 from ._min_norm import min_norm_point
 from ._nash import nash_bargaining
 from ._nnls import nnls, project_onto_simplex
@@ -19,6 +20,7 @@ __all__ = [
     "alpha_fair",
     "ball_minimax",
     "equal_cosines",
+    "meet",
     "min_norm_point",
     "nash_bargaining",
     "nnls",

@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_number, check_same_tasks
+from .._checks import Array, check_number, check_same_tasks
 from .._random import Randomness, random_orders
-from .._solvers import unit_diagonal
+from .._solvers import meet, unit_diagonal
 
 
 class GradVac(Randomness, GramianWeighting):
@@ -52,19 +53,24 @@ class GradVac(Randomness, GramianWeighting):
         check_same_tasks(tasks, len(self.targets))
         targets = self.targets.to(gramian).clone().numpy()
         C, norms = unit_diagonal(gramian.numpy())
-        moves, rows = norms > 0, np.arange(tasks)
-        V, P = np.eye(tasks), C.copy()  # in unit gradients: g_i / ‖g_i‖ is now V_i E, and P = V C
-        for j in random_orders(tasks, self.generator).T:  # j[i]: the task that i meets now
-            size = np.sqrt(np.maximum(np.einsum("ik,ik->i", P, V), 0.0))
+        moves, squares = norms > 0, np.ones(tasks)
+        orders = random_orders(tasks, self.generator)
+        aims = np.take_along_axis(targets, orders, axis=1).T.copy()  # by meeting
+
+        def gain(turn: int, j: NDArray[np.int64], inner: Array) -> Array:
+            """Turn to the targets, in unit gradients: the squared lengths are those of now."""
+            size = np.sqrt(np.maximum(squares, 0.0))
             meets = moves & moves[j] & (size > 0)
-            cos = P[rows, j] / np.where(meets, size, 1.0)
-            cos, target = np.maximum(np.minimum(cos, 1.0), -1.0), targets[rows, j]
+            cos = np.maximum(np.minimum(inner / np.where(meets, size, 1.0), 1.0), -1.0)
+            target = aims[turn]
             turns = meets & (cos < target) & (target < 1)
-            if np.count_nonzero(turns):
-                sine = np.sqrt(1 - np.where(turns, target, 0.0) ** 2)
-                gain = np.where(turns, target * np.sqrt(1 - cos**2) / sine - cos, 0.0) * size
-                V[rows, j] += gain
-                P += gain[:, None] * C[j]
-            targets[rows, j] += np.where(meets, self.decay * (cos - target), 0.0)
+            sine = np.sqrt(1 - np.where(turns, target, 0.0) ** 2)
+            found = np.where(turns, target * np.sqrt(1 - cos**2) / sine - cos, 0.0) * size
+            squares[:] += found * (2 * inner + found)
+            aims[turn] = target + np.where(meets, self.decay * (cos - target), 0.0)
+            return found
+
+        V = meet(C, orders, gain)
+        np.put_along_axis(targets, orders, aims.T, axis=1)
         self.targets = torch.from_numpy(targets)
         return torch.from_numpy(np.where(moves, norms @ V / np.where(moves, norms, 1.0), 1.0))
