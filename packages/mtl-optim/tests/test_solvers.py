@@ -154,6 +154,25 @@ def test_projection_onto_the_dual_cone_conflicts_with_no_gradient(seed, tasks, r
         assert (cosines @ scaled >= -1e-13 * np.abs(scaled).max()).all()
 
 
+@pytest.mark.parametrize("columns", [40, 81, 120, 2000])
+@pytest.mark.parametrize("part", [-0.5, 0.0, 0.5])
+def test_the_projections_of_many_gradients_meet_their_conditions(columns, part):
+    tasks = 80
+    rng = np.random.default_rng(columns)
+    J = rng.normal(size=(tasks, columns))
+    J -= part * J.mean(axis=0) * np.sqrt(tasks)
+    J *= 10 ** rng.uniform(-3, 3, (tasks, 1))
+    cosines, norms = unit_diagonal(J @ J.T)
+    u = np.vstack([np.eye(tasks), np.ones(tasks) / norms])  # in the last, all of one length
+    x = project_onto_dual_cone(J @ J.T, u) * norms
+    added, slopes = x - u * norms, x @ cosines
+    sizes = np.abs(x).max(axis=1, keepdims=True)
+    assert (added >= -1e-15 * sizes).all()
+    assert (slopes >= -1e-13 * sizes).all()
+    # With dependent gradients a slope is known up to the root of a rounding.
+    assert (np.minimum(added, slopes) <= (1e-12 if columns > tasks else 1e-6) * sizes).all()
+
+
 # --- the Nash bargain
 
 

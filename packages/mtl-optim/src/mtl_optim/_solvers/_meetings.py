@@ -11,7 +11,9 @@ _BLOCK = 48  # meetings between two full products: K³ / 48 for these, 24 K² fo
 
 
 def meet(
-    gramian: Array, orders: NDArray[np.int64], gain: Callable[[int, NDArray[np.int64], Array], Array]
+    gramian: Array,
+    orders: NDArray[np.int64],
+    gain: Callable[[int, NDArray[np.int64], Array], Array],
 ) -> Array:
     """Find the V (task, task) whose V_i J is g_i after g_i ← g_i + a_ij g_j for all j in turn.
 
