@@ -57,8 +57,8 @@ def test_mgda_refuses_what_it_cannot_use():
         MGDA("norms")
     with pytest.raises(TypeError, match=r"`losses`"):
         MGDA("loss").weights(gramian=torch.eye(2))
-    with pytest.raises(ValueError, match=r"got 0.0 for task 1"):
-        MGDA("loss").weights(gramian=torch.eye(2), losses=double(1, 0))
+    with pytest.raises(ValueError, match=r"got -1.0 for task 1"):
+        MGDA("loss").weights(gramian=torch.eye(2), losses=double(1, -1))
 
 
 # --- PCGrad

@@ -100,8 +100,8 @@ def test_epo_refuses_what_it_cannot_use():
         EPO([1.0, 0.0])
     with pytest.raises(ValueError, match=r"`epsilon`"):
         EPO([0.5, 0.5], epsilon=0)
-    with pytest.raises(ValueError, match=r"EPO needs positive.*task 1"):
-        EPO([0.5, 0.5]).weights(losses=double(1, 0), gramian=torch.eye(2))
+    with pytest.raises(ValueError, match=r"EPO needs `losses` of at least 0, got -1.0 for task 1"):
+        EPO([0.5, 0.5]).weights(losses=double(1, -1), gramian=torch.eye(2))
     with pytest.raises(TypeError, match=r"EPO needs `losses`"):
         EPO([0.5, 0.5]).weights(gramian=torch.eye(2))
 

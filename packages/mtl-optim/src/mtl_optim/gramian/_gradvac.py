@@ -55,22 +55,25 @@ class GradVac(Randomness, GramianWeighting):
         C, norms = unit_diagonal(gramian.numpy())
         moves, squares = norms > 0, np.ones(tasks)
         orders = random_orders(tasks, self.generator)
-        aims = np.take_along_axis(targets, orders, axis=1).T.copy()  # by meeting
+        rows = np.arange(tasks)[:, None]
+        aims = targets[rows, orders].T.copy()  # by meeting
 
         def gain(turn: int, j: NDArray[np.int64], inner: Array) -> Array:
             """Turn to the targets, in unit gradients: the squared lengths are those of now."""
             size = np.sqrt(np.maximum(squares, 0.0))
             meets = moves & moves[j] & (size > 0)
             cos = np.maximum(np.minimum(inner / np.where(meets, size, 1.0), 1.0), -1.0)
-            target = aims[turn]
+            target = aims[turn].copy()
             turns = meets & (cos < target) & (target < 1)
+            aims[turn] = target + np.where(meets, self.decay * (cos - target), 0.0)
+            if np.count_nonzero(turns) == 0:
+                return np.zeros(tasks)
             sine = np.sqrt(1 - np.where(turns, target, 0.0) ** 2)
             found = np.where(turns, target * np.sqrt(1 - cos**2) / sine - cos, 0.0) * size
-            squares[:] += found * (2 * inner + found)
-            aims[turn] = target + np.where(meets, self.decay * (cos - target), 0.0)
+            np.add(squares, found * (2 * inner + found), out=squares)
             return found
 
         V = meet(C, orders, gain)
-        np.put_along_axis(targets, orders, aims.T, axis=1)
+        targets[rows, orders] = aims.T
         self.targets = torch.from_numpy(targets)
         return torch.from_numpy(np.where(moves, norms @ V / np.where(moves, norms, 1.0), 1.0))

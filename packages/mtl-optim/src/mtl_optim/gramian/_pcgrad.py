@@ -33,11 +33,11 @@ class PCGrad(Randomness, GramianWeighting):
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
-        orders = random_orders(len(gramian), self.generator)
-        if len(gramian) == 2:
+        if len(gramian) == 2:  # one order
             (one, inner), (_, other) = gramian.tolist()
             lost = [inner / square if inner < 0 < square else 0.0 for square in (one, other)]
-            return 1 - torch.tensor(lost, dtype=gramian.dtype)
+            return torch.from_numpy(np.array([1 - lost[0], 1 - lost[1]]))
+        orders = random_orders(len(gramian), self.generator)
         squares = gramian.numpy().diagonal()
         squares = np.where(squares > 0, squares, np.inf)
         V = meet(gramian.numpy(), orders, lambda _, j, inner: -np.minimum(inner, 0.0) / squares[j])

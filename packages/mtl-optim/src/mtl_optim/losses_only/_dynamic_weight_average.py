@@ -4,14 +4,15 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_number, check_positive
+from .._checks import check_length, check_not_negative, check_number
 
 
 class DynamicWeightAverage(LossWeighting):
     """Weigh the tasks by how slowly their losses fall: w = K softmax(ρ / T).
 
     ρ_k is the mean loss of the last epoch over that of the epoch before. Call `end_epoch()` after
-    each epoch; the weights are 1 until two have ended.
+    each epoch; the weights are 1 until two have ended. A loss that stays 0 has ρ = 1, as any that
+    does not change; those that rise from 0 share all the weight, the limit of the softmax.
 
     Weights: sum to K.
 
@@ -19,7 +20,7 @@ class DynamicWeightAverage(LossWeighting):
         temperature: T > 0; a large one makes the weights even.
 
     Raises:
-        ValueError: A mean loss that a ratio is taken of is not positive.
+        ValueError: A mean loss that a ratio is taken of is negative.
         RuntimeError: `end_epoch` is called with no step since the last call.
 
     Examples:
@@ -58,7 +59,11 @@ class DynamicWeightAverage(LossWeighting):
         self.epoch_steps += 1
         if self.before.numel() == 0:
             return torch.ones_like(losses)
-        ratio = (self.last / self.before).to(losses)
+        last, before = self.last.to(losses), self.before.to(losses)
+        rises = (before == 0) & (last > 0)
+        if bool(rises.any()):
+            return len(losses) * rises / rises.sum()
+        ratio = torch.where(before > 0, last / before, 1.0)
         return len(losses) * torch.softmax(ratio / self.temperature, dim=0)
 
     def end_epoch(self) -> None:
@@ -66,7 +71,7 @@ class DynamicWeightAverage(LossWeighting):
         if int(self.epoch_steps) == 0:
             raise RuntimeError("`end_epoch` needs at least one step since the last epoch's end")
         mean = self.epoch_sum / self.epoch_steps
-        check_positive(mean, type(self).__name__)
+        check_not_negative(mean, type(self).__name__)
         self.before, self.last = self.last, mean
         self.epoch_sum = torch.zeros_like(mean)
         self.epoch_steps.zero_()
