@@ -102,15 +102,15 @@ def _exchange_together(C: Array, triangle: Array, rows: Array) -> tuple[Array, N
 
 def _guess(C: Array, rows: Array) -> NDArray[np.bool_]:
     """Guess where x > u in the x ≥ u that minimises xᵀ C x, by accelerated projected steps."""
-    C, u = C.astype(np.float32), rows.astype(np.float32)
+    low, u = C.astype(np.float32), rows.astype(np.float32)
     longest = np.ones(len(C), dtype=np.float32)
     for _ in range(_GUESSES):
-        longest = C @ longest
+        longest = low @ longest
         longest /= np.abs(longest).max()
-    C /= np.abs(C @ longest).max()
+    low /= np.abs(low @ longest).max()
     x, y, t = u, u.copy(), 1.0
     for _ in range(_GUESSES):
-        before, x = x, np.maximum(y - y @ C, u)
+        before, x = x, np.maximum(y - y @ low, u)
         t, momentum = (1 + (1 + 4 * t * t) ** 0.5) / 2, t - 1
         y = x + np.float32(momentum / t) * (x - before)
     return x > u
