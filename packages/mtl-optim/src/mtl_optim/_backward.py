@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from ._bases import JacobianAggregator, Weighting
 from ._checks import (
@@ -20,7 +20,8 @@ from ._checks import (
 from ._gradients import Reduce, unique
 from ._graph import reachable_leaves
 from ._losses import TaskLosses
-from ._routes import Call, exact_route, feature_route, held_route, loss_route
+from ._per_sample import check_modules, objectives
+from ._routes import Call, exact_route, feature_route, held_route, loss_route, sample_route
 from ._step import Step
 
 
@@ -30,6 +31,7 @@ def backward(
     *,
     shared: Tensor | Iterable[Tensor] | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
+    modules: nn.Module | Iterable[nn.Module] | None = None,
     heads: Tensor | Iterable[Tensor] | None = None,
     second_batch: Tensor | Sequence[Tensor] | None = None,
     scaler: torch.amp.GradScaler | None = None,
@@ -107,12 +109,19 @@ def backward(
             f"got {type(method).__name__}"
         )
     _check_options(scaler, reduce, memory_budget, retain_graph)
+    samples = None
+    if modules is not None:
+        losses, samples = objectives(losses)
     tasks = TaskLosses(losses, scaler, reduce)
     second = _second_batch_losses(tasks, method, second_batch, scaler, reduce)
     call = Call(tasks, second, reduce, scaler is not None, retain_graph)
     if isinstance(method, Weighting) and not method.looks_at_gradients:
         return loss_route(call, method)
 
+    if modules is not None:
+        others = {"shared": shared, "features": features, "heads": heads, "reduce": reduce}
+        _check_samples(method, others | {"second_batch": second_batch})
+        return sample_route(call, method, check_modules(modules), samples)
     if reduce is None:
         _warn_of_other_processes()
     if (shared is None) == (features is None):
@@ -155,6 +164,21 @@ def _heads(
         found = unique(p for p in as_parameters("heads", given) if p.requires_grad)
     taken = {id(tensor) for tensor in wrt}
     return [p for p in found if id(p) not in taken]
+
+
+def _check_samples(method: Weighting | JacobianAggregator, others: dict[str, object]) -> None:
+    """Raise for what does not go with one objective per sample."""
+    if isinstance(method, JacobianAggregator):
+        raise ValueError(
+            f"{type(method).__name__} combines the gradients themselves, which `modules=` never "
+            "has: pass `shared=`"
+        )
+    given = [f"`{name}=`" for name, value in others.items() if value is not None]
+    if given:
+        raise ValueError(
+            "`modules` makes each sample an objective, and every parameter gets the gradient of "
+            f"Σ w L: it goes without {', '.join(given)}"
+        )
 
 
 def _check_options(
