@@ -64,6 +64,7 @@ def backward(
         method: What combines the tasks.
         shared: The parameters whose gradients are combined, exactly.
         features: The tensors where the tasks part, which the losses were computed from.
+        modules: The model, or several, where each sample has losses of its own.
         heads: The parameters that get the plain gradient. None finds them by a walk through the
             graph; pass them to save the walk, or to leave others without a gradient.
         second_batch: The losses of the same tasks on a batch independent of the first, for a
@@ -119,9 +120,8 @@ def backward(
         return loss_route(call, method)
 
     if modules is not None:
-        others = {"shared": shared, "features": features, "heads": heads, "reduce": reduce}
-        _check_samples(method, others | {"second_batch": second_batch})
-        return sample_route(call, method, check_modules(modules), samples)
+        others = (shared, features, heads, second_batch, reduce)
+        return sample_route(call, _sample_method(method, others), check_modules(modules), samples)
     if reduce is None:
         _warn_of_other_processes()
     if (shared is None) == (features is None):
@@ -166,19 +166,21 @@ def _heads(
     return [p for p in found if id(p) not in taken]
 
 
-def _check_samples(method: Weighting | JacobianAggregator, others: dict[str, object]) -> None:
-    """Raise for what does not go with one objective per sample."""
-    if isinstance(method, JacobianAggregator):
+def _sample_method(method: Weighting | JacobianAggregator, others: Iterable[object]) -> Weighting:
+    """Return the method, if it and what else is given go with one objective per sample."""
+    if not isinstance(method, Weighting):
         raise ValueError(
             f"{type(method).__name__} combines the gradients themselves, which `modules=` never "
             "has: pass `shared=`"
         )
-    given = [f"`{name}=`" for name, value in others.items() if value is not None]
+    names = ("shared", "features", "heads", "second_batch", "reduce")
+    given = [f"`{name}=`" for name, other in zip(names, others, strict=True) if other is not None]
     if given:
         raise ValueError(
             "`modules` makes each sample an objective, and every parameter gets the gradient of "
             f"Σ w L: it goes without {', '.join(given)}"
         )
+    return method
 
 
 def _check_options(

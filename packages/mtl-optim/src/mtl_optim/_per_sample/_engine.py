@@ -16,8 +16,8 @@ from torch.autograd.graph import GradientEdge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.torch_version import TorchVersion
 
-from .._losses import TaskLosses
 from .._gramian import gramian
+from .._losses import TaskLosses
 from ._factors import Factors, Written, gramian_of
 from ._layers import Parts, rule_of
 from ._record import Found, Use, find_uses
@@ -29,7 +29,7 @@ _FROM_EDGES = TorchVersion(torch.__version__) >= "2.7"
 def check_modules(given: object) -> list[nn.Module]:
     """Return one module or several as a list; raise where a layer mixes the samples."""
     one = isinstance(given, nn.Module) or not isinstance(given, Iterable)
-    modules = [given] if one else list(cast("Iterable[Any]", given))
+    modules: list[Any] = [given] if one else list(cast("Iterable[Any]", given))
     for module in modules:
         if not isinstance(module, nn.Module):
             raise TypeError(f"`modules` must be a module or several, got {type(module).__name__}")
@@ -107,11 +107,9 @@ def sample_gramian(tasks: TaskLosses, modules: list[nn.Module], samples: int) ->
         signs = _signs(samples).repeat_interleave(len(tasks) // samples)
         factors, rounding = _factors(tasks, found, signs.view(samples, -1))
         total = _exact(tasks, [p for p in parameters if id(p) not in factors])
+        covered = ((p, factors.pop(id(p))) for p in parameters if id(p) in factors)
         signs = signs.to(total.device)
-        for parameter in parameters:
-            if id(parameter) in factors:
-                part = gramian_of(factors.pop(id(parameter)), parameter, len(tasks))
-                total += part.to(total.device) * signs * signs[:, None]
+        total += gramian_of(covered, len(tasks), total.device) * signs * signs[:, None]
     return Samples((total + total.T) / 2, parameters, found, rounding)
 
 
@@ -142,28 +140,26 @@ def _factors(
     They are those of the losses times `signs` (sample, task). And the rounding of the coarsest
     gradient.
     """
-    uses = [(edge, use) for edge, use in found.uses if _own(use, found)]
-    counts = Counter(key for _, use in uses for key in _own(use, found).values())
+    uses = [(edge, use, own) for edge, use in found.uses if (own := _own(use, found))]
+    counts = Counter(key for _, _, own in uses for key in own.values())
+    gradients, rounding = _output_gradients(tasks, [edge for edge, _, _ in uses], signs)
     gathered: dict[int, list[list[Factors]]] = {}
     failed: set[int] = set()
-    gradients = _output_gradients(tasks, [edge for edge, _ in uses], signs)
-    for (edge, use), g in zip(uses, gradients, strict=True):
-        own = _own(use, found)
-        rule = rule_of(use.module)
-        parts = None if g is None or rule is None else rule(use, g)
-        if parts is None and g is not None and all(counts[key] == 1 for key in own.values()):
-            parts = _walked(edge, use, own, g)
+    for (edge, use, own), g in zip(uses, gradients, strict=True):
+        parts: Parts = {}
+        if g is not None:
+            rule = rule_of(use.module)
+            parts = (rule and rule(use, g)) or {}
+            if not parts and all(counts[key] == 1 for key in own.values()):
+                parts = _walked(edge, use, own, g)
         for name, key in own.items():
-            if parts is None or name not in parts:
+            new = parts.get(name, [])
+            before = gathered.setdefault(key, [[] for _ in new])
+            if not new or len(before) != len(new):
                 failed.add(key)
                 continue
-            before = gathered.setdefault(key, [[] for _ in parts[name]])
-            if len(before) != len(parts[name]):
-                failed.add(key)
-                continue
-            for part, new in zip(before, parts[name], strict=True):
-                part.append(new)
-    rounding = max(_rounding(g) for g in [tasks.values, *gradients] if g is not None)
+            for part, one in zip(before, new, strict=True):
+                part.append(one)
     return {key: parts for key, parts in gathered.items() if key not in failed}, rounding
 
 
@@ -182,13 +178,15 @@ def _own(use: Use, found: Found) -> dict[str, int]:
 
 def _output_gradients(
     tasks: TaskLosses, edges: list[GradientEdge], signs: Tensor
-) -> list[Tensor | None]:
+) -> tuple[list[Tensor | None], float]:
     """Compute the gradients at outputs (sample, task, repeat, ...), by one walk per task.
 
-    None where the first axis of an output does not hold each sample equally often.
+    None where the first axis of an output does not hold each sample equally often. And the rounding
+    of the coarsest of them; those of half precision come in float32.
     """
+    rounding = _rounding(tasks.values)
     if not edges:
-        return []
+        return [], rounding
     samples, each = signs.shape
     walks = []
     for task in range(each):
@@ -205,19 +203,23 @@ def _output_gradients(
             continue
         present = [torch.zeros_like(like) if g is None else g for g in per_task]
         apart = [g.unflatten(0, (samples, 1, -1)) for g in present]
-        found.append(torch.cat(apart, dim=1) if each > 1 else apart[0])
-    return found
+        rounding = max(rounding, _rounding(like))
+        stacked = torch.cat(apart, dim=1) if each > 1 else apart[0]
+        found.append(stacked.to(torch.promote_types(stacked.dtype, torch.float32)))
+    return found, rounding
 
 
-def _walked(edge: GradientEdge, use: Use, own: dict[str, int], g: Tensor) -> Parts | None:
+def _walked(edge: GradientEdge, use: Use, own: dict[str, int], g: Tensor) -> Parts:
     """Take the gradients of a layer without a rule by walks through it, one per objective."""
     if not _FROM_EDGES:
-        return None
+        return {}
     samples, each = g.shape[:2]
     names, parameters = zip(
         *((name, p) for name, p in use.module.named_parameters() if name in own), strict=True
     )
-    rows = [torch.zeros(samples, each, *p.shape, dtype=p.dtype, device=p.device) for p in parameters]
+    rows = [
+        torch.zeros(samples, each, *p.shape, dtype=p.dtype, device=p.device) for p in parameters
+    ]
     for sample in range(samples):
         for task in range(each):
             seed = torch.zeros_like(g[:, task])

@@ -3,8 +3,8 @@
 S samples, K objectives of each; the R = S K objectives are in the samples' order.
 """
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial, reduce
 from typing import Protocol
 
 import torch
@@ -48,9 +48,7 @@ class Outer:
         width: The length of the axis `in`.
     """
 
-    def __init__(
-        self, inputs: Callable[[slice], Tensor], gradients: Tensor, width: int
-    ) -> None:
+    def __init__(self, inputs: Callable[[slice], Tensor], gradients: Tensor, width: int) -> None:
         self.inputs, self.gradients, self.width = inputs, gradients, width
 
     def rows(self, low: int, high: int) -> Tensor:
@@ -59,11 +57,10 @@ class Outer:
         whole = (0, parts * out) if parts > 1 else (low, high)
         g = self.gradients if parts > 1 else self.gradients[:, :, :, low:high]
         g = g.transpose(1, 2).flatten(2, 3)  # (sample, part, task · out, place)
-        written = []
-        for some in _slices(samples, parts * self.width * places):
-            x = self.inputs(some)
-            dtype = torch.promote_types(torch.promote_types(x.dtype, g.dtype), torch.float32)
-            written.append(g[some].to(dtype) @ x.to(dtype).mT)
+        written = [
+            g[some] @ self.inputs(some).to(g.dtype).mT
+            for some in _slices(samples, parts * self.width * places)
+        ]
         found = torch.cat(written).view(samples, parts, tasks, -1, self.width)
         found = found.transpose(1, 2).reshape(samples * tasks, whole[1] - whole[0], self.width)
         return found[:, low - whole[0] : high - whole[0]].flatten(1)
@@ -98,17 +95,14 @@ class Lookup:
 
     def gramian(self) -> Tensor:
         """Return the Gramian over the rows that were looked up."""
-        _, codes = self.codes.unique(return_inverse=True)
+        samples, tasks, _, width = self.gradients.shape
+        _, codes = torch.unique(self.codes, return_inverse=True)
         if self.codes.shape[1] == 1:
             same = (codes == codes.T).double()
             g = self.gradients.flatten(0, 2).double()
-            tasks = self.gradients.shape[1]
-            return (g @ g.T) * same.repeat_interleave(tasks, 0).repeat_interleave(tasks, 1)
-        samples, tasks, _, width = self.gradients.shape
+            return (g @ g.T) * _for_each_task(same, tasks)
         size = samples * tasks * width
-        return _over_rows(
-            lambda low, high: self._written(codes, low, high), int(codes.max()) + 1, size
-        )
+        return _over_rows(partial(self._written, codes), int(codes.max()) + 1, size)
 
     def _written(self, codes: Tensor, low: int, high: int) -> Tensor:
         samples, tasks, _, width = self.gradients.shape
@@ -120,24 +114,34 @@ class Lookup:
         return found[:, :, :-1].flatten(0, 1).flatten(1)
 
 
-def gramian_of(parts: list[list[Factors]], parameter: Tensor, objectives: int) -> Tensor:
-    """Compute the Gramian (objective, objective) of one parameter, of equal parts along its rows.
+def gramian_of(
+    covered: Iterable[tuple[Tensor, list[list[Factors]]]], objectives: int, device: torch.device
+) -> Tensor:
+    """Compute the Gramian (objective, objective) of parameters of equal parts along their rows.
 
     The gradients of a part are the sums of those of its uses.
     """
-    length, size = len(parameter) // len(parts), objectives * parameter[0].numel()
-    found = [_part_gramian(uses, length, size) for uses in parts]
-    return functools.reduce(torch.add, found)
+    total = torch.zeros(objectives, objectives, dtype=torch.float64, device=device)
+    written: list[Tensor] = []
+    for parameter, parts in covered:
+        length, width = len(parameter) // len(parts), parameter[0].numel()
+        for uses in parts:
+            if all(isinstance(use, Written) for use in uses):
+                written.append(_sum_of_rows(uses, 0, length).to(device))
+            else:
+                total += _part_gramian(uses, length, objectives * width).to(device)
+    return product(torch.cat(written, dim=1), total) if written else total
 
 
 def _part_gramian(factors: list[Factors], length: int, size: int) -> Tensor:
     if len(factors) == 1 and (found := factors[0].gramian()) is not None:
         return found
 
-    def rows(low: int, high: int) -> Tensor:
-        return functools.reduce(torch.add, (f.rows(low, high) for f in factors))
+    return _over_rows(partial(_sum_of_rows, factors), length, size)
 
-    return _over_rows(rows, length, size)
+
+def _sum_of_rows(factors: list[Factors], low: int, high: int) -> Tensor:
+    return reduce(torch.add, (one.rows(low, high) for one in factors))
 
 
 def product(rows: Tensor, total: Tensor | None = None) -> Tensor:
@@ -147,7 +151,7 @@ def product(rows: Tensor, total: Tensor | None = None) -> Tensor:
     """
     if total is None:
         total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for piece in rows.split(max(_HELD // 16 // len(rows), 64), dim=1):
+    for piece in torch.split(rows, max(_HELD // 16 // len(rows), 64), dim=1):
         exact = piece.double()
         total.addmm_(exact, exact.T)
     return total
@@ -173,9 +177,17 @@ def _product_of_products(x: Tensor, g: Tensor) -> Tensor:
     """Compute Σ_t Σ_u (x_it · x_ju)(g_ikt · g_jlu), (sample · task, sample · task)."""
     samples, tasks, places, _ = g.shape
     every_x, every_g = x.flatten(0, 1), g.flatten(0, 2)
+    if places == 1:
+        xx = every_x @ every_x.T
+        return (every_g @ every_g.T) * _for_each_task(xx, tasks)
     found = []
     for some in _slices(samples, samples * (tasks * places) ** 2):
         xx = (x[some].flatten(0, 1) @ every_x.T).view(-1, 1, places, samples, 1, places)
         gg = (g[some].flatten(0, 2) @ every_g.T).view(-1, tasks, places, samples, tasks, places)
-        found.append((gg * xx).sum(dim=(2, 5)) if places > 1 else (gg * xx)[:, :, 0, ..., 0])
+        found.append((gg * xx).sum(dim=(2, 5)))
     return torch.cat(found).view(samples * tasks, samples * tasks)
+
+
+def _for_each_task(matrix: Tensor, tasks: int) -> Tensor:
+    """Repeat the entries of a matrix between samples for the tasks of each."""
+    return matrix if tasks == 1 else matrix.repeat_interleave(tasks, 0).repeat_interleave(tasks, 1)

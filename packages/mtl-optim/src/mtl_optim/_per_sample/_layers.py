@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -57,21 +57,18 @@ def _convolution(use: Use, g: Tensor) -> Parts | None:
     module, x = use.module, argument(use, 0, "input")
     assert isinstance(module, _ConvNd)  # noqa: S101 - by the table of rules
     axes = len(module.kernel_size)
-    samples, tasks, repeat = g.shape[:3]
+    samples, repeat = len(g), g.shape[2]
     if x.ndim != axes + 2 or len(x) != samples * repeat:
         return None
     images = x.detach().unflatten(0, (samples, repeat))
     # (sample, task, repeat, part, out, *place) to (sample, task, part, out, place)
-    gradients = g.unflatten(3, (module.groups, -1)).permute(
-        0, 1, 3, 4, 2, *range(5, 5 + axes)
-    )
+    gradients = g.reshape(*g.shape[:3], module.groups, -1, *g.shape[4:])
+    gradients = gradients.permute(0, 1, 3, 4, 2, *range(5, 5 + axes))
     width = module.in_channels // module.groups
     for size in module.kernel_size:
         width *= size
     return {
-        "weight": [
-            Outer(lambda some: _patches(module, images[some]), gradients.flatten(4), width)
-        ],
+        "weight": [Outer(lambda some: _patches(module, images[some]), gradients.flatten(4), width)],
         "bias": [Written(gradients.flatten(4).sum(dim=4).flatten(2))],
     }
 
@@ -82,9 +79,11 @@ def _patches(module: _ConvNd, images: Tensor) -> Tensor:
     Returns (sample, part, in, place).
     """
     samples, repeat = images.shape[:2]
-    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    x = F.pad(images.flatten(0, 1), module._reversed_padding_repeated_twice, mode=mode)
-    x = x.unflatten(1, (module.groups, -1))
+    x, margins = images.flatten(0, 1), module._reversed_padding_repeated_twice
+    if any(margins):
+        mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+        x = functional.pad(x, margins, mode=mode)
+    x = x.reshape(len(x), module.groups, -1, *x.shape[2:])
     kernel, dilation, stride = module.kernel_size, module.dilation, module.stride
     places = [
         (size - d * (k - 1) - 1) // step + 1
@@ -94,9 +93,7 @@ def _patches(module: _ConvNd, images: Tensor) -> Tensor:
     by_place = [s * step for s, step in zip(x.stride()[3:], stride, strict=True)]
     seen = x.as_strided((*x.shape[:3], *kernel, *places), (*x.stride()[:3], *by_tap, *by_place))
     seen = seen.reshape(samples, repeat, module.groups, -1, *places).flatten(4)
-    if repeat == 1:
-        return seen[:, 0]
-    return seen.permute(0, 2, 3, 1, 4).flatten(3)
+    return seen[:, 0] if repeat == 1 else seen.permute(0, 2, 3, 1, 4).flatten(3)
 
 
 def _embedding(use: Use, g: Tensor) -> Parts | None:
@@ -135,22 +132,22 @@ def _affine(g: Tensor, xhat: Tensor, summed: tuple[int, ...]) -> Parts:
 
 
 def _layer_norm(module: nn.LayerNorm, x: Tensor) -> Tensor:
-    return F.layer_norm(x, module.normalized_shape, None, None, module.eps)
+    return functional.layer_norm(x, module.normalized_shape, None, None, module.eps)
 
 
 def _rms_norm(module: nn.RMSNorm, x: Tensor) -> Tensor:
-    return F.rms_norm(x, module.normalized_shape, None, module.eps)  # type: ignore[arg-type]  # a tuple
+    return functional.rms_norm(x, module.normalized_shape, None, module.eps)
 
 
 def _group_norm(module: nn.GroupNorm, x: Tensor) -> Tensor:
-    return F.group_norm(x, module.num_groups, None, None, module.eps)
+    return functional.group_norm(x, module.num_groups, None, None, module.eps)
 
 
 def _batch_norm(module: _BatchNorm | _InstanceNorm, x: Tensor) -> Tensor:
     mean, variance = module.running_mean, module.running_var
     if isinstance(module, _InstanceNorm) and (module.training or mean is None):
-        return F.instance_norm(x, eps=module.eps)
-    return F.batch_norm(x, mean, variance, None, None, False, 0.0, module.eps)
+        return functional.instance_norm(x, eps=module.eps)
+    return functional.batch_norm(x, mean, variance, None, None, False, 0.0, module.eps)
 
 
 def _attention(use: Use, g: Tensor) -> Parts | None:
@@ -174,7 +171,7 @@ def _attention(use: Use, g: Tensor) -> Parts | None:
     inputs = (query, key, value)
     with torch.enable_grad():
         projected = [
-            F.linear(x, w.detach(), b).requires_grad_()
+            functional.linear(x, w.detach(), b).requires_grad_()
             for x, w, b in zip(inputs, weights, biases, strict=True)
         ]
         mixed = _mixed(use, module, projected)
@@ -186,8 +183,7 @@ def _attention(use: Use, g: Tensor) -> Parts | None:
     stacked = [torch.stack(found, dim=1) for found in zip(*per_task, strict=True)]
     parts = _linear_parts("out_proj.weight", "out_proj.bias", mixed, g) or {}
     packed = [
-        _linear_parts("weight", "bias", x, dx) or {}
-        for x, dx in zip(inputs, stacked, strict=True)
+        _linear_parts("weight", "bias", x, dx) or {} for x, dx in zip(inputs, stacked, strict=True)
     ]
     parts["in_proj_bias"] = [part["bias"][0] for part in packed]
     parts["in_proj_weight"] = [part["weight"][0] for part in packed]
@@ -198,7 +194,7 @@ def _attention(use: Use, g: Tensor) -> Parts | None:
 
 def _mixed(use: Use, module: nn.MultiheadAttention, projected: list[Tensor]) -> Tensor:
     """Return what the heads give (sample, query, in), from the projected inputs."""
-    q, k, v = (x.unflatten(2, (module.num_heads, -1)).transpose(1, 2) for x in projected)
+    q, k, v = (x.view(*x.shape[:2], module.num_heads, -1).transpose(1, 2) for x in projected)
     mask, padding = argument(use, 5, "attn_mask"), argument(use, 3, "key_padding_mask")
     if mask is not None:
         mask = _additive(mask, q)
@@ -206,7 +202,7 @@ def _mixed(use: Use, module: nn.MultiheadAttention, projected: list[Tensor]) -> 
     if padding is not None:
         padded = _additive(padding, q)[:, None, None]
         mask = padded if mask is None else mask + padded
-    return F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
+    return functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
 
 
 def _additive(mask: Tensor, like: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,12 +76,17 @@ def _note(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outp
     """Note a call of a layer on the node of its output."""
     if torch.compiler.is_compiling():  # a compiled graph has no nodes to note it on
         return
-    outputs = [x for x in _flat(output) if isinstance(x, Tensor) and x.grad_fn is not None]
-    if outputs:
-        node, *others = (x.grad_fn for x in outputs)
+    outputs = [x for x in _flat(output) if isinstance(x, Tensor)]
+    nodes = [(x.grad_fn, x.output_nr) for x in outputs if x.grad_fn is not None]
+    if nodes:
+        node, place = nodes[0]
+        others = tuple(other for other, _ in nodes[1:])
         versions = tuple(x._version for x in _tensors(args, kwargs))
-        place = outputs[0].output_nr
-        node.metadata[_KEY] = Use(module, args, kwargs, versions, place, tuple(others))
+        _metadata(node)[_KEY] = Use(module, args, kwargs, versions, place, others)
+
+
+def _metadata(node: Node) -> dict[Any, Any]:
+    return cast("dict[Any, Any]", node.metadata)  # a property, which torch declares a method
 
 
 def _flat(output: Any) -> Iterator[Any]:
@@ -115,7 +120,7 @@ def find_uses(outputs: Iterable[Tensor], parameters: Iterable[Tensor]) -> Found:
     seen = set(nodes)
     while nodes:
         node = nodes.pop()
-        use = node.metadata.get(_KEY)
+        use = _metadata(node).get(_KEY)
         if use is not None and use.intact:
             found.uses.append((GradientEdge(node, use.place), use))
         for place, (behind, _) in enumerate(node.next_functions):
@@ -159,4 +164,4 @@ def _edges_within(output: Node, use: Use) -> Iterable[tuple[int, tuple[Node, int
 def forget(uses: Iterable[tuple[GradientEdge, Use]]) -> None:
     """Let go of what the layers saw, once the graph is used up."""
     for edge, _ in uses:
-        edge.node.metadata.pop(_KEY, None)
+        _metadata(edge.node).pop(_KEY, None)
