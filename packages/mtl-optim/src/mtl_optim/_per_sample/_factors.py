@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 # Numbers that are held at once, beyond what is held anyway.
-_HELD = 2**22
+_HELD = 2**20
 
 
 class Factors(Protocol):
@@ -151,7 +151,7 @@ def product(rows: Tensor, total: Tensor | None = None) -> Tensor:
     """
     if total is None:
         total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for piece in torch.split(rows, max(_HELD // 16 // len(rows), 64), dim=1):
+    for piece in torch.split(rows, max(_HELD // 4 // len(rows), 64), dim=1):
         exact = piece.double()
         total.addmm_(exact, exact.T)
     return total

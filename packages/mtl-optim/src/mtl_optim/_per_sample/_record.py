@@ -138,7 +138,8 @@ def find_uses(outputs: Iterable[Tensor], parameters: Iterable[Tensor]) -> Found:
     found.uses = [(edge, use) for edge, use in found.uses if seen.isdisjoint(use.others)]
     for edge, use in found.uses:
         for key, inner in _edges_within(edge.node, use):
-            edges[key].discard(inner)
+            if key in edges:
+                edges[key].discard(inner)
     found.noted = {key for key, left in edges.items() if not left}
     return found
 
