@@ -42,7 +42,7 @@ def backward(
     """Put the method's gradients into `.grad`, as `loss.backward()` would.
 
     Gradients accumulate, parameters that no loss reaches keep their `.grad`, frozen ones are
-    skipped, and nothing is written when an error is raised. Three routes, the cheapest that the
+    skipped, and nothing is written when an error is raised. Four routes, the cheapest that the
     method's kind allows:
 
     * a `LossWeighting` takes one backward of Σ w_k L_k, whatever else is passed;
@@ -50,21 +50,33 @@ def backward(
       block by block, then d = Jᵀ w into the `.grad` of the shared parameters;
     * `features=` is nearly free: the Gramian of the losses with respect to the features, then one
       backward through the trunk. It is the upper bound of the exact problem known as MGDA-UB
-      (Sener and Koltun, 2018, section 3.3), for any method.
+      (Sener and Koltun, 2018, section 3.3), for any method;
+    * `modules=` makes each sample an objective, or each task of each sample: the exact Gramian of
+      all S·K gradients from K walks and what each layer does with its parameters, then one
+      backward of Σ w_i L_i for every parameter (Quinton and Rey, 2024, section 6).
 
-    In the last two, every other parameter that the losses reach gets the plain gradient of
-    Σ L_k: a head belongs to one task and has nothing to trade. A parameter that a few of the tasks
-    share is such a parameter unless `shared` names it. One that is reached both behind the features
+    With `shared=` and `features=`, every other parameter that the losses reach gets the plain
+    gradient of Σ L_k: a head belongs to one task and has nothing to trade. A parameter that a few
+    of the tasks share is such a parameter unless `shared` names it. One that is reached both behind the features
     and past them (tied weights, a connection that skips them) gets the sum of both, and each task
     then walks the graph behind the features.
 
     Args:
         losses: Vector (task,), or a sequence of scalars, as good as a `torch.stack` of it. Another
-            vector whose tasks have graphs of their own is walked as a whole once per task.
+            vector whose tasks have graphs of their own is walked as a whole once per task. With
+            `modules=` one loss per sample, (sample,) or (sample, task); the objectives of the
+            method and of the step are then those of the first sample, of the second, and so on.
         method: What combines the tasks.
         shared: The parameters whose gradients are combined, exactly.
         features: The tensors where the tasks part, which the losses were computed from.
-        modules: The model, or several, where each sample has losses of its own.
+        modules: The model, or several, whose parameters' gradients are combined where each sample
+            has losses of its own, exactly. A loss may depend on its own sample alone, and samples
+            lie along the first axis of every layer's output, each equally often: otherwise it is an
+            error, found from the norm of the gradient of Σ w_i L_i. Linear layers, convolutions,
+            embeddings, normalisations but that by the batch, and attention without dropout, batch
+            first, take no walks of their own. Another layer takes a walk through itself per
+            objective; a parameter that is used outside layers one through the graph. So do all
+            parameters in the first step of a model, unless `watch(model)` came before.
         heads: The parameters that get the plain gradient. None finds them by a walk through the
             graph; pass them to save the walk, or to leave others without a gradient.
         second_batch: The losses of the same tasks on a batch independent of the first, for a
@@ -94,8 +106,10 @@ def backward(
             (the message names the task); a loss is not a scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
             computed from parameters; a weight is NaN, infinite or too large for its loss's dtype;
-            `memory_budget` is not positive; neither `shared` nor `features` is given to a method
-            that looks at gradients, or both are; none of them is behind the losses.
+            `memory_budget` is not positive; not one of `shared`, `features` and `modules` is given
+            to a method that looks at gradients, or more are; none of them is behind the losses;
+            `modules` normalise by the batch, or a loss depends on other samples; they are given
+            with `heads`, `second_batch` or `reduce`, or to a method that combines gradients.
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -103,6 +117,10 @@ def backward(
         >>> step = backward([x[0], 2 * x[1]], MGDA(), shared=[x])
         >>> step.weights, x.grad
         (tensor([0.8000, 0.2000], dtype=torch.float64), tensor([0.8000, 0.4000]))
+
+    References:
+        One objective per sample: Quinton and Rey, Jacobian Descent for Multi-Objective
+        Optimization, arXiv:2406.16232, 2024; the Gramian without the Jacobian is its section 6.
     """
     if not isinstance(method, Weighting | JacobianAggregator):
         raise TypeError(
