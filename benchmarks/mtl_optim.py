@@ -529,7 +529,9 @@ def main() -> None:
         renewed = sections[arguments.only]()
         parts = RESULTS.read_text(encoding="utf-8").strip().split("\n\n## ")
         parts = [parts[0], *(f"## {part}" for part in parts[1:])]
-        parts = [renewed if part.startswith(title) else part for part in parts]
+        kept = [part for part in parts if not part.startswith(title)]
+        place = next((p for p, part in enumerate(parts) if part.startswith(title)), len(parts))
+        parts = [*kept[:place], renewed, *kept[place:]]
     if not arguments.quick:
         RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -57,9 +57,9 @@ def backward(
 
     With `shared=` and `features=`, every other parameter that the losses reach gets the plain
     gradient of Σ L_k: a head belongs to one task and has nothing to trade. A parameter that a few
-    of the tasks share is such a parameter unless `shared` names it. One that is reached both behind the features
-    and past them (tied weights, a connection that skips them) gets the sum of both, and each task
-    then walks the graph behind the features.
+    of the tasks share is such a parameter unless `shared` names it. One that is reached both behind
+    the features and past them (tied weights, a connection that skips them) gets the sum of both,
+    and each task then walks the graph behind the features.
 
     Args:
         losses: Vector (task,), or a sequence of scalars, as good as a `torch.stack` of it. Another
