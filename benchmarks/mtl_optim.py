@@ -37,6 +37,7 @@ from mtl_optim._gramian import gramian, products_dtype, resolved
 
 try:
     from torchjd import aggregation as torchjd
+    from torchjd.autogram import Engine
 except ImportError:
     torchjd = None
 
@@ -288,6 +289,98 @@ def steps(seconds: float, read: float, product: float) -> list[str]:
     return lines
 
 
+class Equal(mtl_optim.GramianWeighting):
+    """Equal weights, for the cost of the Gramian alone."""
+
+    def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
+        return torch.full((len(gramian),), 1 / len(gramian), dtype=torch.float64)
+
+
+SAMPLES = 64
+
+
+def perceptron(width: int) -> tuple[nn.Module, Tensor]:
+    """Three layers and an output."""
+    layers = [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(width, 1)), torch.randn(SAMPLES, width)
+
+
+def convolutions() -> tuple[nn.Module, Tensor]:
+    """Two convolutions of images of 32 × 32 pixels."""
+    layers: list[nn.Module] = []
+    for before, after in ((3, 16), (16, 32)):
+        layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 8 * 8, 1))
+    return model, torch.randn(SAMPLES, 3, 32, 32)
+
+
+def encoder() -> tuple[nn.Module, Tensor]:
+    """Two transformer layers of 64 units on sequences of 40."""
+    layer = nn.TransformerEncoderLayer(64, 4, 128, dropout=0.0, batch_first=True)
+    layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    model = nn.Sequential(nn.Linear(32, 64), layers, nn.Flatten(), nn.Linear(64 * 40, 1))
+    return model, torch.randn(SAMPLES, 40, 32)
+
+
+SAMPLE_MODELS: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
+    "perceptron of 64": lambda: perceptron(64),
+    "perceptron of 256": lambda: perceptron(256),
+    "convolutions": convolutions,
+    "transformer": encoder,
+}
+SAMPLE_METHODS = {
+    "equal weights": (Equal, lambda: torchjd.MeanWeighting()),
+    "MGDA": (mtl_optim.MGDA, lambda: torchjd.MGDAWeighting()),
+    "UPGrad": (mtl_optim.UPGrad, lambda: torchjd.UPGradWeighting()),
+}
+
+
+def samples(seconds: float) -> list[str]:
+    """Steps with one objective per sample, in units of a plain step of the same model."""
+    lines = [
+        "| model | method | plain step ms | `modules=` | exact route | TorchJD's engine |",
+        "| --- " * 6 + "|",
+    ]
+    for model_name, make in SAMPLE_MODELS.items():
+        torch.manual_seed(0)
+        (model, x), (other, _), (hooked, _) = make(), make(), make()
+        mtl_optim.watch(model)
+        engine = None if torchjd is None else Engine(hooked, batch_dim=0)
+        y = torch.randn(SAMPLES)
+
+        def losses(model, x=x, y=y) -> Tensor:
+            model.zero_grad()
+            return (model(x)[:, 0] - y).square()
+
+        def plain(model=other, losses=losses) -> None:
+            losses(model).mean().backward()
+
+        for name, (ours, theirs) in SAMPLE_METHODS.items():
+            one, two = ours(), ours()
+
+            def by_modules(model=model, method=one, losses=losses) -> None:
+                mtl_optim.backward(losses(model), method, modules=model)
+
+            def exact(model=other, method=two, losses=losses) -> None:
+                values = list(losses(model))
+                mtl_optim.backward(values, method, shared=model.parameters())
+
+            calls: list[Callable[[], object]] = [plain, by_modules, exact]
+            if engine is not None:
+
+                def by_engine(model=hooked, make=theirs, losses=losses, engine=engine) -> None:
+                    values = losses(model)
+                    values.backward(make()(engine.compute_gramian(values)))
+
+                calls.append(by_engine)
+            step, *rest = medians(calls, seconds)
+            ratios = [f"{other / step:.1f}" for other in rest] + ["-"] * (3 - len(rest))
+            line = f"| {model_name} | {name} | {step * 1e3:.2f} | {' | '.join(ratios)} |"
+            print(line, flush=True)
+            lines.append(line)
+    return lines
+
+
 def with_bars(lines: list[str], bars: Callable[[list[str]], list[str]]) -> str:
     """A table, and below it what it says of the bars."""
     return "\n".join([*lines, "", *bars(lines)])
@@ -410,6 +503,12 @@ exact ones run apart.
 
 """
 MEMORY = "## Peak memory (resident set of a process of its own)\n\n"
+PER_SAMPLE = f"""## One objective per sample
+
+Batches of {SAMPLES}, a step being forward and backward, in units of a plain step of the same model.
+All alternate, and both libraries use the same method.
+
+"""
 TABLE = """## Aggregation of a float32 Jacobian
 
 TorchJD is given the matrix J and returns a new vector. Ours is given its rows, as views of it, and
@@ -423,7 +522,9 @@ faster. TorchJD's ConFIG takes minutes at n = 1e7 from K = 10 on, and is left ou
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="n = 1e5 alone, nothing written")
-    parser.add_argument("--only", choices=["steps", "memory", "table"], help="renew one section")
+    parser.add_argument(
+        "--only", choices=["steps", "memory", "samples", "table"], help="renew one section"
+    )
     parser.add_argument("--seconds", type=float, default=0.5, help="per row of the tables")
     parser.add_argument("--peak", choices=["plain", "feature", "exact", "budget"])
     arguments = parser.parse_args()
@@ -442,6 +543,7 @@ def main() -> None:
             "billion operations a second.\n\n"
             + with_bars(steps(4 * arguments.seconds, speed, product), step_bars)
         ),
+        "samples": lambda: PER_SAMPLE + "\n".join(samples(4 * arguments.seconds)),
         "table": lambda: (
             f"{TABLE}{floor}\n\n"
             + with_bars(aggregations(sizes, speed, arguments.seconds), table_bars)
@@ -455,11 +557,14 @@ def main() -> None:
     if arguments.only is None:
         parts = [head, *(make() for make in sections.values())]
     else:
-        title = {"memory": MEMORY, "steps": STEPS, "table": TABLE}[arguments.only].split("\n")[0]
+        titles = {"memory": MEMORY, "steps": STEPS, "samples": PER_SAMPLE, "table": TABLE}
+        title = titles[arguments.only].split("\n")[0]
         renewed = sections[arguments.only]()
         parts = RESULTS.read_text(encoding="utf-8").strip().split("\n\n## ")
         parts = [parts[0], *(f"## {part}" for part in parts[1:])]
-        parts = [renewed if part.startswith(title) else part for part in parts]
+        kept = [part for part in parts if not part.startswith(title)]
+        place = next((p for p, part in enumerate(parts) if part.startswith(title)), len(parts))
+        parts = [*kept[:place], renewed, *kept[place:]]
     if not arguments.quick:
         RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -169,3 +169,19 @@ def test_the_weights_are_the_slopes_of_torchjds_scalar(name, seed, tasks):
     values = losses.clone().requires_grad_()
     theirs(values).backward()
     torch.testing.assert_close(ours.weights(losses=losses), values.grad, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_the_gramian_of_samples_is_torchjds(tasks):
+    autogram = pytest.importorskip("torchjd.autogram")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 3),
+        torch.nn.GroupNorm(2, 4),
+        torch.nn.Flatten(),
+        torch.nn.Linear(64, tasks),
+    ).double()
+    x = torch.randn(6, 2, 6, 6, dtype=torch.float64)
+    ours = backward(model(x).square(), UPGrad(), modules=model).gramian
+    theirs = autogram.Engine(model, batch_dim=0).compute_gramian(model(x).square())
+    torch.testing.assert_close(ours, theirs)

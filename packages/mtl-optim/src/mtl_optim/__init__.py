@@ -11,6 +11,7 @@ from ._bases import (
     Method,
     Weighting,
 )
+from ._per_sample import watch
 from ._protocols import EpochEnd, Learnable, SecondLook
 from ._step import Step
 from .gramian import *  # noqa: F403
@@ -40,4 +41,5 @@ __all__ = [
     "__version__",
     "backward",
     "pareto",
+    "watch",
 ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from ._bases import JacobianAggregator, Method, Weighting, among_tasks
 from ._checks import (
@@ -22,7 +22,16 @@ from ._checks import (
 from ._gradients import Reduce, unique
 from ._graph import leaves_of_one, reachable_leaves
 from ._losses import TaskLosses
-from ._routes import Call, exact_route, feature_route, held_route, loss_route, measure_route
+from ._per_sample import check_modules, objectives
+from ._routes import (
+    Call,
+    exact_route,
+    feature_route,
+    held_route,
+    loss_route,
+    measure_route,
+    sample_route,
+)
 from ._sharded import check_not_sharded, check_plain_heads
 from ._step import Step
 
@@ -34,6 +43,7 @@ def backward(
     shared: Tensor | Iterable[Tensor] | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
     measure: Tensor | Iterable[Tensor] | None = None,
+    modules: nn.Module | Iterable[nn.Module] | None = None,
     heads: Tensor | Iterable[Tensor] | Literal["weighted"] | None = None,
     second_batch: Tensor | Sequence[Tensor | None] | None = None,
     scaler: torch.amp.GradScaler | None = None,
@@ -44,7 +54,7 @@ def backward(
     """Put the method's gradients into `.grad`, as `loss.backward()` would.
 
     Gradients accumulate, parameters that no loss reaches keep their `.grad`, frozen ones are
-    skipped, and nothing is written when an error is raised. Four routes, the cheapest that the
+    skipped, and nothing is written when an error is raised. Five routes, the cheapest that the
     method's kind allows:
 
     * a `LossWeighting` takes one backward of Σ w_k L_k, whatever else is passed;
@@ -54,15 +64,18 @@ def backward(
       backward through the trunk. It is the upper bound of the exact problem known as MGDA-UB
       (Sener and Koltun, 2018, section 3.3), for any method;
     * `measure=` looks at the gradients in the parameters or tensors that it names, the last shared
-      layer for instance, and takes one backward of Σ w_k L_k through all that the losses reach.
+      layer for instance, and takes one backward of Σ w_k L_k through all that the losses reach;
+    * `modules=` makes each sample an objective, or each task of each sample: the exact Gramian of
+      all S·K gradients from K walks and what each layer does with its parameters, then one
+      backward of Σ w_i L_i for every parameter (Quinton and Rey, 2024, section 6).
 
-    In the last three, the heads get the plain gradient of Σ L_k: a head belongs to one task and has
-    nothing to trade. With `shared=` and `features=` every other parameter that the losses reach is
-    a head: one that a few of the tasks share is, unless `shared` names it. With `measure=` the
-    parameters that one task alone reaches are (none, where the losses are a vector without a graph
-    for each). One that is reached both behind the features
-    and past them (tied weights, a connection that skips them) gets the sum of both, and each task
-    then walks the graph behind the features.
+    With `shared=`, `features=` and `measure=` the heads get the plain gradient of Σ L_k: a head
+    belongs to one task and has nothing to trade. With the first two every other parameter that the
+    losses reach is a head: one that a few of the tasks share is, unless `shared` names it. With
+    `measure=` the parameters that one task alone reaches are (none, where the losses are a vector
+    without a graph for each). One that is reached both behind the features and past them (tied
+    weights, a connection that skips them) gets the sum of both, and each task then walks the graph
+    behind the features.
 
     Gradients may be sparse (`nn.Embedding(sparse=True)`), complex, where products are
     Re Σ conj(a) b, or in half precision, whose products and sums are float32 at least. Where
@@ -75,12 +88,22 @@ def backward(
             vector whose tasks have graphs of their own is walked as a whole once per task. None in
             the sequence says that the batch has nothing of that task. The step is then that of the
             method for the other tasks: a preference is renormalised over them, and what the method
-            keeps of absent tasks stands still.
+            keeps of absent tasks stands still. With `modules=` one loss per sample, (sample,) or
+            (sample, task); the objectives of the method and of the step are then those of the first
+            sample, of the second, and so on.
         method: What combines the tasks.
         shared: The parameters whose gradients are combined, exactly.
         features: The tensors where the tasks part, which the losses were computed from.
         measure: Where gradients are looked at: parameters, or tensors that the losses were computed
             from.
+        modules: The model, or several, whose parameters' gradients are combined where each sample
+            has losses of its own, exactly. A loss may depend on its own sample alone, and samples
+            lie along the first axis of every layer's output, each equally often: otherwise it is an
+            error, found from the norm of the gradient of Σ w_i L_i. Linear layers, convolutions,
+            embeddings, normalisations but that by the batch, and attention without dropout, batch
+            first, take no walks of their own. Another layer takes a walk through itself per
+            objective; a parameter that is used outside layers one through the graph. So do all
+            parameters in the first step of a model, unless `watch(model)` came before.
         heads: The parameters that get the plain gradient. None finds them by a walk through the
             graph; pass them to save the walk, or to leave others without a gradient (with `measure`
             these are weighed). "weighted": every head gets that of Σ w_k L_k, as if the weights
@@ -115,9 +138,11 @@ def backward(
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
             computed from parameters, or are spread over processes; a weight is NaN, infinite or
             too large for its loss's dtype; `memory_budget` is not positive; not one of `shared`,
-            `features` and `measure` is given to a method that looks at gradients; none of them is
-            behind the losses; no two tasks share a tensor of `features`; processes have different
-            tasks.
+            `features`, `measure` and `modules` is given to a method that looks at gradients; none
+            of them is behind the losses; no two tasks share a tensor of `features`; processes have
+            different tasks; `modules` normalise by the batch, or a loss depends on other samples;
+            they are given with `heads`, `second_batch` or `reduce`, or to a method that combines
+            gradients.
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -125,6 +150,10 @@ def backward(
         >>> step = backward([x[0], 2 * x[1]], MGDA(), shared=[x])
         >>> step.weights, x.grad
         (tensor([0.8000, 0.2000], dtype=torch.float64), tensor([0.8000, 0.4000]))
+
+    References:
+        One objective per sample: Quinton and Rey, Jacobian Descent for Multi-Objective
+        Optimization, arXiv:2406.16232, 2024; the Gramian without the Jacobian is its section 6.
     """
     if not isinstance(method, Weighting | JacobianAggregator):
         raise TypeError(
@@ -132,11 +161,17 @@ def backward(
             f"got {type(method).__name__}"
         )
     _check_options(scaler, reduce, memory_budget, retain_graph)
+    samples = None
+    if modules is not None:
+        losses, samples = objectives(losses)
     tasks = TaskLosses(losses, scaler, reduce)
     second = _second_batch_losses(tasks, method, second_batch, scaler, reduce)
     call = Call(tasks, second, reduce, scaler is not None, retain_graph)
-    aggregates = isinstance(method, JacobianAggregator)
     looks = not isinstance(method, Weighting) or method.looks_at_gradients
+    if looks and modules is not None:
+        others = (shared, features, measure, heads, second_batch, reduce)
+        return sample_route(call, _sample_method(method, others), check_modules(modules), samples)
+    aggregates = isinstance(method, JacobianAggregator)
     if reduce is None:
         _warn_of_other_processes(method, looks=looks)
     place, wrt = "", list[Tensor]()
@@ -183,7 +218,8 @@ def _place(
     if len(given) != 1:
         raise ValueError(
             f"{type(method).__name__} looks at gradients: pass `shared=` (parameters, exact), "
-            "`features=` (where the tasks part, nearly free) or `measure=` (where to look alone), "
+            "`features=` (where the tasks part, nearly free), `measure=` (where to look alone) or "
+            "`modules=` (each sample an objective), "
             f"got {'both ' * (len(given) == 2) + ' and '.join(given) or 'neither'}"
         )
     (place,) = given
@@ -229,6 +265,23 @@ def _heads(
     if place == "shared":
         check_plain_heads(own)
     return own
+
+
+def _sample_method(method: Weighting | JacobianAggregator, others: Iterable[object]) -> Weighting:
+    """Return the method, if it and what else is given go with one objective per sample."""
+    if not isinstance(method, Weighting):
+        raise ValueError(
+            f"{type(method).__name__} combines the gradients themselves, which `modules=` never "
+            "has: pass `shared=`"
+        )
+    names = ("shared", "features", "measure", "heads", "second_batch", "reduce")
+    given = [f"`{name}=`" for name, other in zip(names, others, strict=True) if other is not None]
+    if given:
+        raise ValueError(
+            "`modules` makes each sample an objective, and every parameter gets the gradient of "
+            f"Σ w L: it goes without {', '.join(given)}"
+        )
+    return method
 
 
 def _check_options(

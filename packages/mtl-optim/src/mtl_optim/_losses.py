@@ -64,7 +64,9 @@ class TaskLosses:
     def seeds(self, weights: Tensor) -> list[Tensor]:
         """Return the gradients of scale · Σ w_k L_k with respect to the outputs."""
         scaled = weights * self.scale
-        if self.scale == 1:  # a scaler finds what overflows, and takes a smaller scale
+        least = min(torch.finfo(dtype).max for dtype in {loss.dtype for loss in self.outputs})
+        # A scaler finds what overflows, and takes a smaller scale.
+        if self.scale == 1 and bool((scaled.abs() > least).any()):
             for place, weight in enumerate(scaled.tolist()):
                 dtype = self.outputs[0 if self.stacked else place].dtype
                 if not fits(weight, dtype):

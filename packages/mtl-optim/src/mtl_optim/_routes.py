@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._bases import JacobianAggregator, Weighting
 from ._checks import check_losses
@@ -34,6 +34,7 @@ from ._gradients import (
 from ._gramian import cross_gramian, gramian, products_dtype, resolved
 from ._graph import Cut, reachable_leaves
 from ._losses import TaskLosses
+from ._per_sample import forget, sample_gramian, watch
 from ._sharded import averaged_by_shards, gathered
 from ._step import Step
 
@@ -164,6 +165,28 @@ def feature_route(
         weighed = call.weigh_heads(weights, at=features)
     rows.clear()  # the backward through the trunk takes their memory
     _write_features(call, features, direction, plain, weighed, weights)
+    return Step(values, weights, matrix)
+
+
+def sample_route(
+    call: Call, method: Weighting, modules: list[nn.Module], samples: int | None
+) -> Step:
+    """Take the Gramian of all samples' gradients, then one backward of Σ w_i L_i."""
+    _check_tracks(method, "modules")
+    if not method.due:
+        check_losses(call.values())
+        return loss_route(call, method)
+    tasks = call.tasks
+    watch(modules)
+    seen = sample_gramian(tasks, modules, len(tasks) if samples is None else samples)
+    values, matrix = _to_host(tasks, seen.gramian)
+    weights, matrix = _weigh(call, method, values, matrix)
+    leaves = seen.found.leaves
+    direction = tasks.total_gradient(weights, leaves, retain_graph=call.retain_graph)
+    seen.check_alone(weights, matrix * tasks.scale**2, direction)
+    if not call.retain_graph:
+        forget(seen.found.uses)
+    accumulate(leaves, direction)
     return Step(values, weights, matrix)
 
 
