@@ -196,3 +196,42 @@ def test_a_compiled_module_gives_the_same(method, route):
         step = backward(per_task(model[2](hidden), y), method, **where)
         found.append((step.weights, gradients(model)))
     torch.testing.assert_close(*found)
+
+
+# PyTorch's compiler asks a tensor that is no leaf for its `.grad`.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_compiled_trunk_and_compiled_losses_give_the_same():
+    found = []
+    for compile_it in (False, True):
+        model, x, y = make()
+        trunk, losses = model[:2], lambda hidden: per_task(model[2](hidden), y)  # noqa: B023 - called in this turn
+        if compile_it:
+            trunk, losses = (torch.compile(part, backend="aot_eager") for part in (trunk, losses))
+        hidden = trunk(x)
+        step = backward(losses(hidden), MGDA(), features=hidden)
+        found.append((step.weights, gradients(model)))
+    torch.testing.assert_close(*found)
+
+
+def test_features_from_one_compiled_function_with_the_losses_are_refused():
+    model, x, y = make()
+
+    @torch.compile(backend="aot_eager")
+    def both():
+        hidden = model[:2](x)
+        return hidden, per_task(model[2](hidden), y)
+
+    hidden, losses = both()
+    with pytest.raises(ValueError, match=r"`features`.*compile what comes before them apart"):
+        backward(losses, MGDA(), features=hidden)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_features_of_which_a_task_uses_a_part():
+    x = torch.ones(4, requires_grad=True)
+    one, other = (2 * x).chunk(2)
+    losses = [one.sum(), one[0] + 2 * other.sum()]
+    step = backward(losses, MGDA(), features=[one, other])
+    assert step.gramian.tolist() == [[2, 1], [1, 9]]
+    w = torch.tensor([8 / 9, 1 / 9])  # MGDA's: G w is even
+    torch.testing.assert_close(x.grad, 2 * torch.stack([w.sum(), w[0], 2 * w[1], 2 * w[1]]))

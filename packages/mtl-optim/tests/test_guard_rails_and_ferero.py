@@ -225,7 +225,7 @@ def test_ferero_ends_on_the_ray_of_three_tasks_whatever_the_cone():
 
 
 def test_of_a_cone_the_columns_of_absent_tasks_are_left_out():
-    J, losses, r = case(5, 2)
+    J, losses, _ = case(5, 2)
     method = FERERO([0.2, 0.3, 0.5], cone=[[1.0, 2.0, 0.5], [0.0, 1.0, 0.0]])
     alone = FERERO([0.4, 0.6], cone=[[1.0, 2.0], [0.0, 1.0]])
     with among_tasks(method, [0, 1], 3):

@@ -23,6 +23,7 @@ from ._gradients import Reduce, unique
 from ._graph import leaves_of_one, reachable_leaves
 from ._losses import TaskLosses
 from ._routes import Call, exact_route, feature_route, held_route, loss_route, measure_route
+from ._sharded import check_not_sharded, check_plain_heads
 from ._step import Step
 
 
@@ -63,6 +64,12 @@ def backward(
     and past them (tied weights, a connection that skips them) gets the sum of both, and each task
     then walks the graph behind the features.
 
+    Gradients may be sparse (`nn.Embedding(sparse=True)`), complex, where products are
+    Re Σ conj(a) b, or in half precision, whose products and sums are float32 at least. Where
+    weighted gradients nearly cancel, as opposed ones do, the sum is float64. Hooks after
+    accumulation are called once per parameter; those of `register_hook` see each task's gradient.
+    Modules under `fully_shard` need `features=`, and the heads there one more backward.
+
     Args:
         losses: Vector (task,), or a sequence of scalars, as good as a `torch.stack` of it. Another
             vector whose tasks have graphs of their own is walked as a whole once per task. None in
@@ -90,7 +97,8 @@ def backward(
             reaches the same parameters. The weights are then those of the joint batch in the exact
             route, and in the feature route up to a factor of the Gramian, the number of processes.
             Where `torch.distributed` has several processes and `reduce` is None, a method that
-            looks at gradients, or has a state, warns.
+            looks at gradients, or has a state, warns. What is under `fully_shard` averages its own
+            gradients.
         memory_budget: Bytes for the K gradients of the exact route, which otherwise take K times
             the shared parameters: fewer parameters at a time, and the products again for each part.
         retain_graph: Keep the graph for another backward.
@@ -100,14 +108,16 @@ def backward(
 
     Raises:
         TypeError: `method` is not a method; a loss is not a real tensor; `shared`, `features` or
-            `heads` hold something other than tensors; an option has the wrong type.
+            `heads` hold something other than tensors; an option has the wrong type; a gradient is
+            sparse in another form than coordinates.
         ValueError: A loss is NaN or infinite, or a gradient, where the method looks at gradients
             (the message names the task); a loss is not a scalar or has no graph; `second_batch` is
             missing, or given to a method that looks at one; `shared` or `heads` hold what was
-            computed from parameters; a weight is NaN, infinite or too large for its loss's dtype;
-            `memory_budget` is not positive; not one of `shared`, `features` and `measure` is given
-            to a method that looks at gradients; none of them is behind the losses; no two tasks
-            share a tensor of `features`; processes have different tasks.
+            computed from parameters, or are spread over processes; a weight is NaN, infinite or
+            too large for its loss's dtype; `memory_budget` is not positive; not one of `shared`,
+            `features` and `measure` is given to a method that looks at gradients; none of them is
+            behind the losses; no two tasks share a tensor of `features`; processes have different
+            tasks.
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -191,6 +201,8 @@ def _place(
     wrt = unique(tensor for tensor in read(place, places[place]) if tensor.requires_grad)
     if not wrt:
         raise ValueError(f"`{place}` must hold a tensor that requires grad, got none")
+    if place != "features":
+        check_not_sharded(place, wrt)
     return place, wrt
 
 
@@ -207,12 +219,16 @@ def _heads(
     """Find the heads, or read those that the user names; `measure=` weighs all but them."""
     if given is not None:
         found = unique(p for p in as_parameters("heads", given) if p.requires_grad)
+        check_not_sharded("heads", found)
     elif place == "measure":
         found = [] if every else leaves_of_one(tasks.parts or tasks.outputs)
     else:
         found = reachable_leaves(tasks.outputs, stop=wrt if place == "features" else ())
     taken = {id(tensor) for tensor in wrt}
-    return [p for p in found if id(p) not in taken]
+    own = [p for p in found if id(p) not in taken]
+    if place == "shared":
+        check_plain_heads(own)
+    return own
 
 
 def _check_options(

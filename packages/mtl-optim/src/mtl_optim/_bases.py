@@ -271,8 +271,8 @@ class GramianWeighting(Weighting):
         super().__init__()
         check_count("update_every", update_every)
         self.update_every = update_every
-        self.register_buffer("held_weights", torch.empty(0, dtype=torch.float64))
-        self.register_buffer("steps_held", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("held_weights", torch.empty(0, dtype=torch.float64, device="cpu"))
+        self.register_buffer("steps_held", torch.zeros((), dtype=torch.int64, device="cpu"))
 
     @abstractmethod
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 from torch import Tensor
 
 from ._checks import Array
-from ._gradients import as_matrix, in_pieces
+from ._gradients import any_sparse, as_matrix, in_pieces, is_sparse, on_touched_rows, real_numbers
 
 Blocks = Sequence[Sequence[Tensor | None]]
 
@@ -39,7 +39,7 @@ def products_dtype(jacobian: Blocks) -> torch.dtype:
     """
     dtypes = {(g.dtype, g.device.type) for row in jacobian for g in row if g is not None}
     for dtype, device in dtypes:
-        if dtype == torch.float64 or _reduced_precision(device):
+        if dtype in (torch.float64, torch.complex128) or _reduced_precision(device):
             return torch.float64
     return torch.float32
 
@@ -73,7 +73,8 @@ def gramian(jacobian: Blocks, dtype: torch.dtype = torch.float64) -> Tensor:
 
     The blocks pass in chunks through one buffer that stays in the cache, and the sums over chunks
     are float64 whatever the products are. `jacobian[k][b]` is block b of the gradient of task k, of
-    any shape; None is zero. G (task, task) is float64, on the device of the first block.
+    any shape; None is zero. Sparse gradients meet on the rows that they touch; of complex ones the
+    product is Re Σ conj(a) b. G (task, task) is float64, on the device of the first block.
     """
     return _products(jacobian, len(jacobian), dtype)
 
@@ -86,20 +87,44 @@ def cross_gramian(one: Blocks, other: Blocks) -> Tensor:
 def _products(jacobian: Blocks, rows: int, dtype: torch.dtype) -> Tensor:
     """Multiply the first rows with the others, or with themselves if there are no others."""
     by_device: dict[torch.device, list[list[Tensor]]] = {}
-    for block in zip(*jacobian, strict=True):
+    total: Tensor | None = None
+    for gradients in zip(*jacobian, strict=True):
+        block: Sequence[Tensor | None] = gradients
+        if any_sparse(block):
+            block, found = _with_sparse(block, rows, dtype)
+            total = found if total is None else total + found.to(total.device)
         like = next((g for g in block if g is not None and g.numel() > 0), None)
         if like is not None:
             by_device.setdefault(like.device, []).append(_flat(block, like))
-    total: Tensor | None = None
     for device, blocks in by_device.items():
         found = _on_one_device(blocks, device, rows, dtype)
         total = found if total is None else total + found.to(total.device)
-    columns = len(jacobian) - rows or rows
-    return torch.zeros(rows, columns, dtype=torch.float64) if total is None else total
+    if total is None:
+        columns = len(jacobian) - rows or rows
+        return torch.zeros(rows, columns, dtype=torch.float64, device="cpu")
+    return total
+
+
+def _with_sparse(
+    block: Sequence[Tensor | None], rows: int, dtype: torch.dtype
+) -> tuple[list[Tensor | None], Tensor]:
+    """Multiply the sparse gradients of a block with all, on the rows that they touch.
+
+    The dense ones, which remain to be multiplied with one another, are returned first.
+    """
+    dense = [None if g is None or is_sparse(g) else g for g in block]
+    _, touched = on_touched_rows(block)
+    found = _products([[g] for g in touched], rows, dtype)
+    both = torch.tensor([g is not None for g in dense], device=found.device)
+    columns = len(block) - rows or rows
+    return dense, found.masked_fill(both[:rows, None] & both[-columns:], 0.0)
 
 
 def _flat(block: Sequence[Tensor | None], like: Tensor) -> list[Tensor]:
     """View the block's gradients as vectors, without a copy if all have one dense layout."""
+    if like.is_complex():
+        block = [None if g is None else real_numbers(g) for g in block]
+        like = real_numbers(like)
     if all(g is not None and g.is_contiguous() for g in block):
         return [g if g.ndim == 1 else g.view(-1) for g in block if g is not None]
     zero = like.new_zeros(()).expand(like.shape)

@@ -84,11 +84,13 @@ class Cut:
                 found[place] = self.arrived.pop(place, None)
         return found
 
-    def _hook(self, place: int) -> Callable[[Tensor], Tensor]:
+    def _hook(self, place: int) -> Callable[[Tensor | None], Tensor | None]:
         like = self.tensors[place].detach()
         nothing = like.new_zeros(()).expand_as(like)  # takes no memory
 
-        def hook(gradient: Tensor) -> Tensor:
+        def hook(gradient: Tensor | None) -> Tensor | None:
+            if gradient is None:  # it arrived at another output of the node that computed this one
+                return None
             self.arrived[place] = gradient
             return nothing
 

@@ -79,9 +79,12 @@ class TaskLosses:
             for loss, weight in zip(self.outputs, scaled.tolist(), strict=True)
         ]
 
-    def backward(self, weights: Tensor, *, retain_graph: bool) -> None:
-        """Take one backward of Σ w_k L_k into `.grad`."""
-        torch.autograd.backward(self.outputs, self.seeds(weights), retain_graph=retain_graph)
+    def backward(
+        self, weights: Tensor, inputs: list[Tensor] | None = None, *, retain_graph: bool
+    ) -> None:
+        """Take one backward of Σ w_k L_k into `.grad`, of all parameters or of `inputs`."""
+        seeds = self.seeds(weights)
+        torch.autograd.backward(self.outputs, seeds, retain_graph=retain_graph, inputs=inputs)
 
     def total_gradient(
         self, weights: Tensor, inputs: list[Tensor], *, retain_graph: bool
@@ -121,7 +124,7 @@ def present_values(
         present, tasks = list(there), len(losses)
         for k, loss in there.items():
             _check_scalar(f"losses[{k}]", loss, graph=False)
-        values = _stacked(list(there.values())) if there else torch.empty(0)
+        values = _stacked(list(there.values())) if there else torch.empty(0, device="cpu")
     if reduce is not None and tasks > 0:
         values = _averaged(values.detach(), present, tasks, reduce)
     return values, present, tasks
@@ -157,9 +160,16 @@ def _grad(
 ) -> list[Tensor | None]:
     if not inputs:
         return []
-    return list(
-        torch.autograd.grad(outputs, inputs, seeds, retain_graph=retain_graph, allow_unused=True)
+    found = torch.autograd.grad(
+        outputs, inputs, seeds, retain_graph=retain_graph, allow_unused=True
     )
+    for gradient in found:
+        if gradient is not None and gradient.layout not in (torch.strided, torch.sparse_coo):
+            raise TypeError(
+                "`losses`: a gradient must be dense or sparse in coordinate form, "
+                f"got {gradient.layout} for a parameter of shape {tuple(gradient.shape)}"
+            )
+    return list(found)
 
 
 def _stacked_parts(losses: Tensor) -> list[GradientEdge]:

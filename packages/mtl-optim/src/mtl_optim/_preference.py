@@ -42,7 +42,7 @@ def as_ray(preference: Sequence[float] | Tensor) -> Tensor:
 def as_ideal(ideal: Sequence[float] | Tensor | None, tasks: int, *, name: str = "ideal") -> Tensor:
     """Read the ideal point, or another lower bound, as a float64 vector (task,); None is 0."""
     if ideal is None:
-        return torch.zeros(tasks, dtype=torch.float64)
+        return torch.zeros(tasks, dtype=torch.float64, device="cpu")
     point = as_vector(name, ideal)
     check_length(name, len(point), tasks)
     check_finite(point, f"`{name}`: the entry")

@@ -29,7 +29,7 @@ class SecondLook(Method):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("awaits_look", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("awaits_look", torch.zeros((), dtype=torch.bool, device="cpu"))
 
     @abstractmethod
     def look(self, losses: Tensor) -> None:
@@ -116,8 +116,10 @@ class Learnable(Method):
         check_count("accumulation", accumulation)
         self.accumulation = accumulation
         # A resumed run starts to watch again, so this is not part of the state.
-        self.register_buffer("answered", torch.empty(0), persistent=False)
-        self.register_buffer("waiting", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("answered", torch.empty(0, device="cpu"), persistent=False)
+        self.register_buffer(
+            "waiting", torch.zeros((), dtype=torch.int64, device="cpu"), persistent=False
+        )
 
     @abstractmethod
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:

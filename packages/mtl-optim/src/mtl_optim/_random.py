@@ -26,7 +26,7 @@ class Randomness(Method):
     def __init__(self, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         check_generator(generator)
-        self.generator = torch.Generator() if generator is None else generator
+        self.generator = torch.Generator(device="cpu") if generator is None else generator
 
     def get_extra_state(self) -> Tensor:
         """Return the generator's state."""
@@ -44,7 +44,7 @@ def random_orders(tasks: int, generator: torch.Generator) -> NDArray[np.int64]:
     """
     if tasks == 2:
         return np.array([[1], [0]])
-    keys = torch.rand(tasks, tasks, generator=generator, dtype=torch.float64).numpy()
+    keys = torch.rand(tasks, tasks, generator=generator, dtype=torch.float64, device="cpu").numpy()
     np.fill_diagonal(keys, 2.0)  # the task itself comes last, and is left out
     return keys.argsort(axis=1)[:, :-1]
 
@@ -55,7 +55,7 @@ def uniforms(generator: torch.Generator) -> Callable[[int], Tensor]:
     One draw from the generator seeds it: its numbers cost a fifth of those of `torch.rand`, and
     their 24 digits are odd, so that neither end is met.
     """
-    bits = np.random.SFC64(int(torch.randint(2**63 - 1, (), generator=generator)))
+    bits = np.random.SFC64(int(torch.randint(2**63 - 1, (), generator=generator, device="cpu")))
 
     def draw(count: int) -> Tensor:
         digits = bits.random_raw((count + 1) // 2).view(np.int32)[:count]

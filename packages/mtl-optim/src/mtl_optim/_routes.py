@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,17 +18,23 @@ from ._gradients import (
     accumulate,
     accumulate_combined,
     add,
+    align_sparse,
     any_of,
+    apply_to_block,
     average,
+    cancels,
     check_finite_rows,
     columns,
     combine,
-    stacked,
+    hooks_of,
+    real_numbers,
+    unique,
     within_budget,
 )
 from ._gramian import cross_gramian, gramian, products_dtype, resolved
 from ._graph import Cut, reachable_leaves
 from ._losses import TaskLosses
+from ._sharded import averaged_by_shards, gathered
 from ._step import Step
 
 
@@ -48,13 +55,18 @@ class Call:
         """Whether the graph is needed after the walks that the weights are found by."""
         return self.retain_graph or bool(self.weighed)
 
+    @property
+    def sharded(self) -> bool:
+        """Whether heads are gathered from shards, which a backward into `.grad` alone reaches."""
+        return bool(gathered([*self.heads, *self.weighed]))
+
     def values(self) -> Tensor:
         """Return the losses (task,), float64, on the CPU."""
         return self.tasks.values.to("cpu", torch.float64)
 
     def weigh_heads(self, weights: Tensor, *, at: Sequence[Tensor] = ()) -> Block:
         """Return the gradient of Σ w_k L_k at the weighed heads; no walk goes behind `at`."""
-        if not self.weighed:
+        if not self.weighed or self.sharded:
             return []
         with Cut(at):
             return self.tasks.total_gradient(
@@ -86,7 +98,7 @@ def measure_route(call: Call, method: Weighting, measure: list[Tensor]) -> Step:
         of_rows, of_products = (call.reduce, None) if parameters else (None, call.reduce)
         with Cut(measure) as cut:
             rows, _ = _rows(call.tasks, measure, [], of_rows, cut, retain_graph=True)
-        _check_reached("measure", reached=_reached(rows))
+        _check_reached("measure", measure, reached=_reached(rows))
         if call.second is None:
             values, matrix = _losses_and_gramian(call, rows, of_products)
         else:
@@ -110,7 +122,7 @@ def exact_route(
     if len(groups) > 1:
         return _weigh_in_parts(call, method, groups)
     rows, plain = _rows(call.tasks, shared, call.heads, call.reduce, retain_graph=call.keeps)
-    _check_reached("shared", reached=_reached(rows))
+    _check_reached("shared", shared, reached=_reached(rows))
     if method.tracks:
         rows = method.track(rows, call.tasks.values, call.tasks.scale)
     if call.second is None:
@@ -120,7 +132,8 @@ def exact_route(
         values, matrix = _to_host(call.tasks, cross_gramian(rows, others))
     weights, matrix = _weigh(call, method, values, matrix)
     weighed = call.weigh_heads(weights)
-    accumulate_combined(shared, rows, weights, release=not method.tracks)
+    exact = call.second is None and cancels(weights, matrix)
+    accumulate_combined(shared, rows, weights, release=not method.tracks, exact=exact)
     call.give_heads(plain, weighed)
     return Step(values, weights, matrix)
 
@@ -132,8 +145,9 @@ def feature_route(
     if isinstance(method, Weighting):
         _check_tracks(method, "features")
     with Cut(features) as cut:
-        rows, plain = _rows(call.tasks, features, call.heads, None, cut, retain_graph=True)
-    _check_reached("features", reached=_reached(rows))
+        own = [] if call.sharded else call.heads
+        rows, plain = _rows(call.tasks, features, own, None, cut, retain_graph=True)
+    _check_reached("features", features, reached=_reached(rows))
     _check_meet(rows)
     weights = matrix = None
     weighed: Block = []
@@ -145,11 +159,11 @@ def feature_route(
         values, matrix = _losses_and_gramian(call, rows, call.reduce)
         _warn_of_disjoint(rows, matrix)
         weights, matrix = _weigh(call, method, values, matrix)
-        direction = [combine(block, weights) for block in columns(rows)]
+        exact = cancels(weights, matrix)
+        direction = [combine(block, weights, exact=exact) for block in columns(rows)]
         weighed = call.weigh_heads(weights, at=features)
     rows.clear()  # the backward through the trunk takes their memory
-    _walk_trunk(call, features, direction)
-    call.give_heads(plain, weighed)
+    _write_features(call, features, direction, plain, weighed, weights)
     return Step(values, weights, matrix)
 
 
@@ -157,16 +171,17 @@ def held_route(call: Call, method: Weighting, wrt: list[Tensor], *, features: bo
     """Take one backward with the weights of an earlier step."""
     tasks, cut_at = call.tasks, wrt if features else []
     values, weights = _held_weights(call, method)
+    own = [] if call.sharded else call.heads
     keep = call.keeps or features
     with Cut(cut_at) as cut:
-        plain = tasks.total_gradient(torch.ones_like(weights), call.heads, retain_graph=True)
+        plain = tasks.total_gradient(torch.ones_like(weights), own, retain_graph=True)
         direction = cut.taken(tasks.total_gradient(weights, wrt, retain_graph=keep))
     weighed = call.weigh_heads(weights, at=cut_at)
     if features:
-        _walk_trunk(call, wrt, direction)
+        _write_features(call, wrt, direction, plain, weighed, weights)
     else:
         accumulate(wrt, average(direction, call.reduce))
-    call.give_heads(plain, weighed)
+        call.give_heads(plain, weighed)
     return Step(values, weights, None)
 
 
@@ -181,13 +196,18 @@ def _held_weights(call: Call, method: Weighting) -> tuple[Tensor, Tensor]:
 
 def _walk_all(call: Call, weights: Tensor) -> None:
     """Take Σ w_k L_k back through all that the losses reach, and Σ L_k to the heads."""
-    tasks = call.tasks
+    tasks, ones = call.tasks, torch.ones_like(weights)
     if call.reduce is None and not call.heads:
         tasks.backward(weights, retain_graph=call.retain_graph)
         return
     taken = {id(head) for head in call.heads}
     leaves = [leaf for leaf in reachable_leaves(tasks.outputs) if id(leaf) not in taken]
-    plain = tasks.total_gradient(torch.ones_like(weights), call.heads, retain_graph=True)
+    if averaged_by_shards([*leaves, *call.heads], reduce=call.reduce is not None):
+        tasks.backward(weights, leaves, retain_graph=call.retain_graph or bool(call.heads))
+        if call.heads:
+            tasks.backward(ones, call.heads, retain_graph=call.retain_graph)
+        return
+    plain = tasks.total_gradient(ones, call.heads, retain_graph=True)
     total = tasks.total_gradient(weights, leaves, retain_graph=call.retain_graph)
     accumulate(leaves, average(total, call.reduce))
     accumulate(call.heads, average(plain, call.reduce))
@@ -210,9 +230,16 @@ def _weigh_in_parts(call: Call, method: Weighting, groups: list[list[Tensor]]) -
     values, matrix = _to_host(call.tasks, total)
     weights, matrix = _weigh(call, method, values, matrix)
     shared = [tensor for group in groups for tensor in group]
-    direction = call.tasks.total_gradient(weights, shared, retain_graph=call.keeps)
     weighed = call.weigh_heads(weights)
-    accumulate(shared, average(direction, call.reduce))
+    if call.second is None and cancels(weights, matrix):  # the graph would round the sum
+        again = _group_by_group(call, groups, [])
+        direction = [
+            combine(block, weights, exact=True) for _, rows in again for block in columns(rows)
+        ]
+    else:
+        direction = call.tasks.total_gradient(weights, shared, retain_graph=call.retain_graph)
+        direction = average(direction, call.reduce)
+    accumulate(shared, direction)
     call.give_heads(plain, weighed)
     return Step(values, weights, matrix)
 
@@ -243,7 +270,7 @@ def _group_by_group(
         reached = reached or _reached(rows)
         yield group, rows
         rows.clear()  # before the next ones are there
-    _check_reached("shared", reached=reached)
+    _check_reached("shared", groups[0], reached=reached)
 
 
 @torch.no_grad()
@@ -255,15 +282,12 @@ def _aggregate(
     if not overflow:
         check_finite_rows(rows)
     for b, block in enumerate(columns(rows)):
-        like = next((g for g in block if g is not None), None)
-        if like is None:
-            direction.append(None)
-            continue
-        jacobian = stacked([torch.zeros_like(like) if g is None else g for g in block])
         if features is None:
-            direction.append(method.direction(jacobian))
+            direction.append(apply_to_block(method.direction, block))
         else:
-            direction.append(method.at_features(jacobian, features[b]))
+            at = partial(method.at_features, features=real_numbers(features[b]))
+            dense = [g.to_dense() if g is not None and g.is_sparse else g for g in block]
+            direction.append(apply_to_block(at, dense))
     return direction
 
 
@@ -289,6 +313,7 @@ def _rows(
             gradients = cut.taken(gradients)
         rows.append(average(gradients[: len(wrt)], reduce))
         plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
+    align_sparse(rows)
     return rows, plain
 
 
@@ -296,9 +321,14 @@ def _reached(rows: Rows) -> bool:
     return any(any_of(row) for row in rows)
 
 
-def _check_reached(parameter: str, *, reached: bool) -> None:
-    if not reached:
-        raise ValueError(f"`{parameter}` must be tensors that `losses` were computed from")
+def _check_reached(parameter: str, tensors: list[Tensor], *, reached: bool) -> None:
+    if reached:
+        return
+    compiled = any("CompiledFunction" in type(tensor.grad_fn).__name__ for tensor in tensors)
+    raise ValueError(
+        f"`{parameter}` must be tensors that `losses` were computed from"
+        + (", not with: compile what comes before them apart from the rest" if compiled else "")
+    )
 
 
 def _check_meet(rows: Rows) -> None:
@@ -329,7 +359,8 @@ def _warn_of_disjoint(rows: Rows, matrix: Tensor) -> None:
 
 def _overlap(block: list[Tensor]) -> bool:
     """Return whether two of the gradients are both nonzero at an entry."""
-    return len(block) > 1 and bool((torch.stack([g != 0 for g in block]).sum(0) > 1).any())
+    nonzero = [g.to_dense() != 0 for g in block]
+    return len(nonzero) > 1 and bool((torch.stack(nonzero).sum(0) > 1).any())
 
 
 def _check_tracks(method: Weighting, route: str) -> None:
@@ -377,14 +408,43 @@ def _weigh(call: Call, method: Weighting, values: Tensor, matrix: Tensor) -> tup
     return weights, matrix
 
 
-def _walk_trunk(call: Call, features: list[Tensor], direction: Block) -> None:
-    """Take the direction at the features back through the trunk, into `.grad`."""
+def _write_features(
+    call: Call,
+    features: list[Tensor],
+    direction: Block,
+    plain: Block,
+    weighed: Block,
+    weights: Tensor | None,
+) -> None:
+    """Take the direction back through the trunk, into `.grad`, and add the heads' gradients.
+
+    What the trunk reaches too gets both before its hooks are called. Heads that are gathered from
+    shards get theirs by a backward of their own.
+    """
     reached = [(f, d) for f, d in zip(features, direction, strict=True) if d is not None]
     tensors, gradients = map(list, zip(*reached, strict=True))
     keep = call.retain_graph
-    if call.reduce is None:
+    heads = [] if call.sharded else [*call.heads, *call.weighed]
+    own = dict(zip(map(id, heads), [*plain, *weighed], strict=True))
+    leaves = [] if call.reduce is None else reachable_leaves(tensors)
+    if call.reduce is None or averaged_by_shards(leaves):
+        hooked = any(hooks_of(head) for head in heads)
+        tied = [t for t in reachable_leaves(tensors) if id(t) in own] if hooked else []
+        accumulate(tied, [own[id(t)] for t in tied], hooks=False)
         torch.autograd.backward(tensors, gradients, retain_graph=keep)
-        return
-    leaves = reachable_leaves(tensors)
-    found = torch.autograd.grad(tensors, leaves, gradients, retain_graph=keep, allow_unused=True)
-    accumulate(leaves, average(list(found), call.reduce))
+        taken = {id(t) for t in tied}
+        rest = [head for head in heads if id(head) not in taken]
+        accumulate(rest, average([own[id(head)] for head in rest], call.reduce))
+    else:
+        found = torch.autograd.grad(
+            tensors, leaves, gradients, retain_graph=keep, allow_unused=True
+        )
+        total: dict[int, Tensor | None] = dict(zip(map(id, leaves), found, strict=True))
+        for key, gradient in own.items():
+            total[key] = add(total.get(key), gradient)
+        written = unique([*leaves, *heads])
+        accumulate(written, average([total[id(t)] for t in written], call.reduce))
+    if call.sharded:
+        for w, group in ((torch.ones_like(call.values()), call.heads), (weights, call.weighed)):
+            if group and w is not None:
+                call.tasks.backward(w, group, retain_graph=keep or group is call.heads)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ._bases import Method
 from ._checks import check_length
-from ._gradients import Rows, check_finite_rows, finite_rows
+from ._gradients import Rows, check_finite_rows, finite_rows, is_sparse
 
 
 class TrackedGradients(Method):
@@ -116,7 +116,8 @@ class TrackedGradients(Method):
         if not self.averages:
             return
         tasks, blocks = len(self.averages), len(self.averages[0])
-        destination[f"{prefix}tracked"] = torch.tensor([tasks, blocks, *self.steps])
+        tracked = torch.tensor([tasks, blocks, *self.steps], device="cpu")
+        destination[f"{prefix}tracked"] = tracked
         for k, row in enumerate(self.averages):
             for b, average in enumerate(row):
                 if average is not None:
@@ -146,4 +147,8 @@ def _move(
         return None if gradient is None else gradient * part
     average = average.to(gradient.device) if gradient is not None else average
     average.mul_(1 - rate)
-    return average if gradient is None else average.add_(gradient, alpha=part)
+    if gradient is None:
+        return average
+    if is_sparse(average) and not is_sparse(gradient):
+        return torch.add(gradient * part, average)
+    return average.add_(gradient, alpha=part)

@@ -290,6 +290,21 @@ def check_weights_are_the_callers(case: Case) -> None:
         weights.fill_(torch.nan)
 
 
+def check_default_device(case: Case) -> None:
+    """Check that weights and state do not depend on the device that new tensors go to."""
+    sequence = [(losses, J @ J.T) for losses, J in problems(8) if len(losses) == 3][:4]
+    method = case.make(3)
+    expected = [_one_step(method, losses, gramian) for losses, gramian in sequence]
+    with torch.device("meta"):
+        other = case.make(3)
+        found = [_one_step(other, losses, gramian) for losses, gramian in sequence]
+    for one, two in zip(expected, found, strict=True):
+        assert torch.equal(one, two)  # neither equals anything on that device
+    saved = other.state_dict()
+    for name, value in method.state_dict().items():
+        assert torch.equal(value, saved[name]), name
+
+
 CHECKS: tuple[Callable[[Case], None], ...] = (
     check_weights_are_finite,
     check_degree,
@@ -301,6 +316,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     check_state,
     check_casts,
     check_weights_are_the_callers,
+    check_default_device,
 )
 
 
@@ -320,7 +336,7 @@ def _one_step(method: Weighting, losses: Tensor, gramian: Tensor) -> Tensor:
     weights = method.weights(losses=losses, gramian=gramian)
     for part in method.modules():  # a wrapper's inner method may be the one that looks twice
         if isinstance(part, SecondLook):
-            part.look_again(losses / (1 + torch.arange(1, 1 + len(losses))))
+            part.look_again(losses / (1 + torch.arange(1, 1 + len(losses), device=losses.device)))
     return weights
 
 

@@ -180,7 +180,7 @@ class CRMOGM(Wrapper):
     def __init__(self, inner: Weighting, *, gamma: float = 0.9) -> None:
         super().__init__(inner)
         self.gamma = check_below_one("gamma", gamma)
-        self.register_buffer("average", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("average", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, losses: Tensor | None, gramian: Tensor | None) -> Tensor:
         """Return the weights (task,)."""

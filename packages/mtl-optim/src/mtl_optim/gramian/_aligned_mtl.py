@@ -45,7 +45,7 @@ class AlignedMTL(GramianWeighting):
         """Return the weights (task,)."""
         values, vectors = align(gramian.numpy())
         if len(values) == 0:
-            return torch.zeros(len(gramian), dtype=gramian.dtype)
+            return torch.zeros(len(gramian), dtype=gramian.dtype, device="cpu")
         lengths = values / values.max()
         sigma = {
             "min": lengths.min,

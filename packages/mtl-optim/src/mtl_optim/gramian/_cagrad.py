@@ -2,12 +2,17 @@
 
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_below_one, unknown_name
+from .._checks import Array, check_below_one, unknown_name
 from .._solvers import ball_minimax
+
+# Where Σ v_k ‖g_k‖ is so many times ‖Σ v_k g_k‖, the rounding of G blurs the length of the sum. It
+# then is that of gradients with independent errors of this size, squared: 16 roundings of float32.
+_BLURRED, _ERROR = 2.0**18, 2.0**-40
 
 Rescale = Literal["1+c", "1+c^2"]
 
@@ -49,7 +54,14 @@ class CAGrad(GramianWeighting):
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
         G = gramian.numpy()
+        weights, added, radius = self._solve(G)
+        if added @ np.sqrt(G.diagonal()) > _BLURRED * radius:
+            weights, _, _ = self._solve(G + _ERROR * np.diag(G.diagonal()))
+        return torch.from_numpy(weights)
+
+    def _solve(self, G: Array) -> tuple[Array, Array, float]:
+        """Return the weights, what is added to 1/K each, and the radius of the ball."""
         inner = G.sum(axis=1) / len(G)  # ⟨g_k, g₀⟩
         radius = self.c * max(float(inner.sum()) / len(G), 0.0) ** 0.5
         added, _ = ball_minimax(G, -inner, radius)
-        return torch.from_numpy((added + 1 / len(G)) / self.divisor)
+        return (added + 1 / len(G)) / self.divisor, added, radius

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._checks import check_positive_number
-from .._gradients import Rows, in_pieces
+from .._gradients import Rows, in_pieces, real_numbers
 from .._per_task import Kept
 from .._tracking import TrackedGradients
 
@@ -52,7 +52,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         self.step_size = check_positive_number("step_size", step_size)
         self.risks: Tensor | None = None
         for name in ("log_weights", "first_risks"):
-            self.register_buffer(name, torch.empty(0, dtype=torch.float64))
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def rate(self, step: int) -> float:
         """Return 1: s is a sum."""
@@ -63,7 +63,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
         """Add to the sums of squares; the gradients stay as they are."""
         if not self.admit(jacobian, scale):
             return jacobian
-        risks = [torch.zeros((), dtype=torch.float64)] * len(jacobian)
+        risks = [torch.zeros((), dtype=torch.float64, device="cpu")] * len(jacobian)
         for k, row in enumerate(jacobian):
             for b, gradient in enumerate(row):
                 if gradient is None or gradient.numel() == 0:
@@ -72,7 +72,8 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
                 if sums is None:  # the least number, so that the root of no sum is 0
                     wide = torch.promote_types(gradient.dtype, torch.float32)
                     sums = torch.empty(gradient.shape, dtype=wide, device=gradient.device)
-                    self.averages[k][b] = sums.fill_(torch.finfo(wide).tiny)
+                    real_numbers(sums).fill_(torch.finfo(wide).tiny)
+                    self.averages[k][b] = sums
                 risks[k] = _add_squares(sums, gradient, scale) + risks[k].to(gradient.device)
         self.risks = torch.stack([risk.cpu() for risk in risks])
         return jacobian
@@ -94,6 +95,7 @@ class ExcessMTL(TrackedGradients, GramianWeighting):
 
 def _add_squares(sums: Tensor, gradient: Tensor, scale: float) -> Tensor:
     """Add g² to s, and return Σ g² / √s, in pieces that stay in the cache of a CPU core."""
+    sums, gradient = real_numbers(sums), real_numbers(gradient.to_dense())
     width = _WIDTH_CPU if sums.device.type == "cpu" else sums.numel() or 1
     pieces = zip(*(in_pieces(x.reshape(-1), width) for x in (sums, gradient)), strict=True)
     parts = []

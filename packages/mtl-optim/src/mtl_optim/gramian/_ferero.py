@@ -23,7 +23,7 @@ class _Columns(Given):
         """Return the columns of the tasks `at`; those of I if no row says anything of them."""
         part = whole[at]
         part = part[:, part.any(dim=0)]
-        return part if part.numel() > 0 else torch.eye(len(at)).to(whole)
+        return part if part.numel() > 0 else torch.eye(len(at), device="cpu").to(whole)
 
 
 class FERERO(HoldsPreference, GramianWeighting):

@@ -53,8 +53,8 @@ class GradNorm(Learnable, GramianWeighting):
     def __init__(self, num_tasks: int, *, alpha: float = 1.5, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)
         self.alpha = check_non_negative_number("alpha", alpha)
-        self.logits = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
-        self.register_buffer("first_losses", torch.empty(0, dtype=torch.float64))
+        self.logits = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks), device="cpu"))
+        self.register_buffer("first_losses", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""

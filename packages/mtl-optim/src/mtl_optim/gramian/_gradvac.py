@@ -46,7 +46,7 @@ class GradVac(Randomness, GramianWeighting):
         if not 0 <= check_number("decay", decay) <= 1:
             raise ValueError(f"`decay` must be in [0, 1], got {decay}")
         self.decay = decay
-        self.register_buffer("targets", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("targets", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""

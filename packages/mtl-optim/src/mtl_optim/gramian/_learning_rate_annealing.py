@@ -51,7 +51,7 @@ class LearningRateAnnealing(HoldsMain, GramianWeighting):
         super().__init__(main)
         self.alpha = check_below_one("alpha", alpha)
         self.ratios: Tensor | None = None
-        self.register_buffer("scales", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("scales", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     @property
     def tracks(self) -> bool:
@@ -63,7 +63,7 @@ class LearningRateAnnealing(HoldsMain, GramianWeighting):
         """Measure max |g_main| / mean |g_k|; the gradients stay as they are."""
         self.check_main(len(jacobian))
         if self.scales.numel() == 0:
-            self.scales = torch.ones(len(jacobian), dtype=torch.float64)
+            self.scales = torch.ones(len(jacobian), dtype=torch.float64, device="cpu")
         check_same_tasks(len(jacobian), len(self.scales))
         self.ratios = self.scales.cpu()
         # Absent, or overflowed in a scaler, or not finite and refused later: the weights stay.
@@ -74,7 +74,8 @@ class LearningRateAnnealing(HoldsMain, GramianWeighting):
             next((g.numel() for g in block if g is not None), 0)
             for block in zip(*jacobian, strict=True)
         )
-        sums = torch.tensor([sum(_sizes(row, 1)) for row in jacobian], dtype=torch.float64)
+        totals = [sum(_sizes(row, 1)) for row in jacobian]
+        sums = torch.tensor(totals, dtype=torch.float64, device="cpu")
         self.ratios = torch.where(sums > 0, largest * entries / sums, self.ratios)
         self.ratios[self.main] = 1.0
         return jacobian

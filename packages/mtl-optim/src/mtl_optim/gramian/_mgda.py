@@ -55,7 +55,7 @@ class MGDA(GramianWeighting):
         """Return the weights (task,)."""
         if self.normalization is None:
             return torch.from_numpy(min_norm_point(gramian.numpy()))
-        scale = torch.ones(len(gramian), dtype=gramian.dtype)
+        scale = torch.ones(len(gramian), dtype=gramian.dtype, device="cpu")
         if self.normalization in ("loss", "loss+"):
             scale = self.require_losses(losses)
             if bool((scale <= 0).any()):

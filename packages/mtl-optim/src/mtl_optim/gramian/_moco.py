@@ -56,7 +56,7 @@ class MoCo(TrackedGradients, GramianWeighting):
             raise ValueError(f"`beta` must be in (0, 1], got {beta}")
         self.beta, self.gamma = beta, check_positive_number("gamma", gamma)
         self.rho = check_non_negative_number("rho", rho)
-        self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def rate(self, step: int) -> float:
         """Return β, and 1 at the first step."""
@@ -72,7 +72,7 @@ def follow_simplex(point: Tensor, gramian: Tensor, gamma: float, rho: float) -> 
     """Return Π(w − γ (G / ‖G‖ + ρ I) w) for w (task,) on the simplex; an empty w is even."""
     tasks = len(gramian)
     if point.numel() == 0:
-        point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
+        point = torch.full((tasks,), 1 / tasks, dtype=torch.float64, device="cpu")
     check_same_tasks(tasks, len(point))
     w, G = point.cpu().numpy(), gramian.numpy()
     largest = np.abs(G).max()

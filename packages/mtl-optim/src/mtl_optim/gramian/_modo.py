@@ -47,7 +47,7 @@ class MoDo(CrossGramianWeighting):
         super().__init__(one_batch=one_batch)
         self.gamma = check_positive_number("gamma", gamma)
         self.rho = check_non_negative_number("rho", rho)
-        self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,) for the cross-Gramian (task, task)."""

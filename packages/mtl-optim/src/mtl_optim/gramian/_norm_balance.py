@@ -38,7 +38,7 @@ class NormBalance(GramianWeighting):
     def __init__(self, *, alpha: float = 0.9) -> None:
         super().__init__()
         self.alpha = check_below_one("alpha", alpha)
-        self.register_buffer("scales", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("scales", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""

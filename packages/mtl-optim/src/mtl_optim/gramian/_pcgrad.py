@@ -37,7 +37,7 @@ class PCGrad(Randomness, GramianWeighting):
         if len(gramian) == 2:
             (one, inner), (_, other) = gramian.tolist()
             lost = [inner / square if inner < 0 < square else 0.0 for square in (one, other)]
-            return 1 - torch.tensor(lost, dtype=gramian.dtype)
+            return 1 - torch.tensor(lost, dtype=gramian.dtype, device="cpu")
         G, V, rows = gramian.numpy(), np.eye(len(gramian)), np.arange(len(gramian))
         P, squares = G.copy(), G.diagonal()
         for j in orders.T:  # j[i]: the task that i meets now

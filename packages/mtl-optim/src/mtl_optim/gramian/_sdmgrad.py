@@ -60,13 +60,13 @@ class SDMGrad(CrossGramianWeighting):
         self.lam = check_non_negative_number("lam", lam)
         self.steps = check_count("steps", steps)
         self.step_size = check_positive_number("step_size", step_size)
-        self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("simplex_point", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,) for the cross-Gramian (task, task)."""
         tasks = len(gramian)
         if self.simplex_point.numel() == 0:
-            self.simplex_point = torch.full((tasks,), 1 / tasks, dtype=torch.float64)
+            self.simplex_point = torch.full((tasks,), 1 / tasks, dtype=torch.float64, device="cpu")
         check_same_tasks(tasks, len(self.simplex_point))
         w = self.simplex_point.cpu().numpy()
         largest = float(gramian.abs().max())

@@ -55,14 +55,14 @@ class DynamicWeightAverage(LossWeighting):
         if not self.temperature > 0:
             raise ValueError(f"`temperature` must be positive, got {temperature}")
         for name in ("epoch_sum", "last", "before"):
-            self.register_buffer(name, torch.empty(0, dtype=torch.float64))
-        self.register_buffer("epoch_steps", torch.empty(0, dtype=torch.int64))
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64, device="cpu"))
+        self.register_buffer("epoch_steps", torch.empty(0, dtype=torch.int64, device="cpu"))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
         if self.epoch_sum.numel() == 0:
             self.epoch_sum = torch.zeros_like(losses)
-            self.epoch_steps = torch.zeros(len(losses), dtype=torch.int64)
+            self.epoch_steps = torch.zeros(len(losses), dtype=torch.int64, device="cpu")
         check_length("losses", len(losses), len(self.epoch_sum))
         self.epoch_sum += losses.to(self.epoch_sum)
         self.epoch_steps += 1

@@ -88,9 +88,13 @@ class EpsilonConstraint(LossWeighting):
         self.main: int | None = main  # None while it is absent
         self.tasks, self.mu = tasks, check_positive_number("mu", mu)
         self.dual_step = float(dual_step)
-        self.bounds = torch.tensor([bounds[task] for task in tasks], dtype=torch.float64)
+        self.bounds = torch.tensor(
+            [bounds[task] for task in tasks], dtype=torch.float64, device="cpu"
+        )
         self.units = self.bounds if violation == "relative" else torch.ones_like(self.bounds)
-        self.register_buffer("multipliers", torch.zeros(len(tasks), dtype=torch.float64))
+        self.register_buffer(
+            "multipliers", torch.zeros(len(tasks), dtype=torch.float64, device="cpu")
+        )
 
     @property
     def has_state(self) -> bool:

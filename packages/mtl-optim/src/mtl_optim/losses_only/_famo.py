@@ -62,9 +62,9 @@ class FAMO(SecondLook, LossWeighting):
         super().__init__()
         check_count("num_tasks", num_tasks)
         self.adam = _Adam(num_tasks, lr=lr, weight_decay=weight_decay)
-        self.register_buffer("logits", torch.zeros(num_tasks, dtype=torch.float64))
+        self.register_buffer("logits", torch.zeros(num_tasks, dtype=torch.float64, device="cpu"))
         self.register_buffer("bounds", as_ideal(lower_bounds, num_tasks, name="lower_bounds"))
-        self.register_buffer("before", torch.zeros(num_tasks, dtype=torch.float64))
+        self.register_buffer("before", torch.zeros(num_tasks, dtype=torch.float64, device="cpu"))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
@@ -107,9 +107,9 @@ class _Adam(State):
         super().__init__()
         self.lr = check_positive_number("lr", lr)
         self.weight_decay = check_non_negative_number("weight_decay", weight_decay)
-        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("square", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("steps", torch.zeros(size, dtype=torch.int64))
+        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64, device="cpu"))
+        self.register_buffer("square", torch.zeros(size, dtype=torch.float64, device="cpu"))
+        self.register_buffer("steps", torch.zeros(size, dtype=torch.int64, device="cpu"))
 
     def step(self, vector: Tensor, gradient: Tensor) -> Tensor:
         """Return the vector after a step."""

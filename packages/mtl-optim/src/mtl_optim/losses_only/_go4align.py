@@ -49,7 +49,7 @@ class GO4Align(LossWeighting):
         super().__init__()
         self.num_groups = check_count("num_groups", num_groups)
         self.step_size = check_non_negative_number("step_size", step_size)
-        self.register_buffer("exponents", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("exponents", torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""

@@ -21,7 +21,9 @@ class LossScales(Learnable):
 
     def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)
-        self.log_scales = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
+        self.log_scales = nn.Parameter(
+            torch.zeros(check_count("num_tasks", num_tasks), device="cpu")
+        )
 
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
         """Return Σ e^(s_k) L_k − s_k."""

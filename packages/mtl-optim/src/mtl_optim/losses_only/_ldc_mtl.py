@@ -65,7 +65,7 @@ class LDCMTL(Learnable, LossWeighting):
             raise unknown_name("scales", scales, get_args(Scales))
         self.penalty = check_non_negative_number("penalty", penalty)
         self.scales = scales
-        self.logits = nn.Parameter(torch.ones(check_count("num_tasks", num_tasks)))
+        self.logits = nn.Parameter(torch.ones(check_count("num_tasks", num_tasks), device="cpu"))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
@@ -73,7 +73,7 @@ class LDCMTL(Learnable, LossWeighting):
         with torch.no_grad():
             shares, tau = self._scales(losses)
             sides = (tau * losses).diff().sign()
-            end = torch.zeros(1, dtype=losses.dtype)
+            end = torch.zeros(1, dtype=losses.dtype, device="cpu")
             return shares / shares.sum() + self.penalty * tau * (
                 torch.cat([end, sides]) - torch.cat([sides, end])
             )

@@ -26,5 +26,5 @@ class RandomLossWeighting(Randomness, LossWeighting):
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        draws = torch.randn(len(losses), generator=self.generator, dtype=losses.dtype)
+        draws = torch.randn(len(losses), generator=self.generator, dtype=losses.dtype, device="cpu")
         return draws.softmax(dim=0)

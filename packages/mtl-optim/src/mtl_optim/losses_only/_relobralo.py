@@ -69,7 +69,7 @@ class ReLoBRaLo(Randomness, LossWeighting):
         if not 0 <= self.remember <= 1:
             raise ValueError(f"`remember` must be in [0, 1], got {remember}")
         for name in ("first", "last", "shares"):
-            self.register_buffer(name, torch.empty(0, dtype=torch.float64))
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64, device="cpu"))
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
@@ -84,7 +84,7 @@ class ReLoBRaLo(Randomness, LossWeighting):
         self.first = torch.where(self.first.isnan(), losses, self.first.to(losses))
         before = torch.where(self.last.isnan(), losses, self.last.to(losses))
         history = self.shares.to(losses)
-        if float(torch.rand((), generator=self.generator)) >= self.remember:
+        if float(torch.rand((), generator=self.generator, device="cpu")) >= self.remember:
             history = self._balance(losses, self.first)
         balance = self._balance(losses, before)
         self.last = losses

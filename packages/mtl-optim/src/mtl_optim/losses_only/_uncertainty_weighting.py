@@ -40,7 +40,9 @@ class UncertaintyWeighting(Learnable, LossWeighting):
 
     def __init__(self, num_tasks: int, *, accumulation: int = 1) -> None:
         super().__init__(accumulation=accumulation)
-        self.log_variances = nn.Parameter(torch.zeros(check_count("num_tasks", num_tasks)))
+        self.log_variances = nn.Parameter(
+            torch.zeros(check_count("num_tasks", num_tasks), device="cpu")
+        )
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
