@@ -203,8 +203,8 @@ def test_log_losses_with_the_scale_kept_is_mgda_normalized_by_losses():
 
 
 def test_log_losses_refuses_what_it_cannot_use():
-    with pytest.raises(ValueError, match=r"LogLosses needs positive.*task 1"):
-        LogLosses(MGDA()).weights(gramian=torch.eye(2), losses=double(1, 0))
+    with pytest.raises(ValueError, match=r"LogLosses needs.*at least 0.*-1.0 for task 1"):
+        LogLosses(MGDA()).weights(gramian=torch.eye(2), losses=double(1, -1))
     with pytest.raises(TypeError, match=r"LogLosses needs `losses`"):
         LogLosses(MGDA()).weights(gramian=torch.eye(2))
     with pytest.raises(TypeError, match=r"`inner`.*GradDrop"):

@@ -240,7 +240,7 @@ def test_constant_sum_mean_and_geometric():
         slopes(lambda L: L.prod() ** (1 / 3), losses),
     )
     with pytest.raises(ValueError, match=r"task 1"):
-        GeometricLossStrategy().weights(losses=double(1, 0))
+        GeometricLossStrategy().weights(losses=double(1, -1))
     with pytest.raises(ValueError, match=r"`weights`"):
         Constant([1.0, float("nan")])
 

@@ -57,8 +57,8 @@ def test_mgda_refuses_what_it_cannot_use():
         MGDA("norms")
     with pytest.raises(TypeError, match=r"`losses`"):
         MGDA("loss").weights(gramian=torch.eye(2))
-    with pytest.raises(ValueError, match=r"got 0.0 for task 1"):
-        MGDA("loss").weights(gramian=torch.eye(2), losses=double(1, 0))
+    with pytest.raises(ValueError, match=r"got -1.0 for task 1"):
+        MGDA("loss").weights(gramian=torch.eye(2), losses=double(1, -1))
 
 
 # --- PCGrad
@@ -76,7 +76,7 @@ def pcgrad_on_gradients(J, orders):
 
 
 @settings(max_examples=30, derandomize=True)
-@given(seed=st.integers(0, 999), tasks=st.integers(1, 8))
+@given(seed=st.integers(0, 999), tasks=st.integers(1, 8) | st.sampled_from([49, 60]))
 def test_pcgrad_is_algorithm_1(seed, tasks):
     J = random_jacobian(tasks, 5, generator=seeded(seed), decades=2, conflict=1)
     w = PCGrad(generator=seeded(seed)).weights(gramian=J @ J.T)

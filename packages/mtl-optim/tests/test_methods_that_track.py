@@ -108,8 +108,8 @@ def test_db_mtl_makes_the_averages_equally_long_and_ignores_units():
     x = torch.zeros(5, dtype=torch.float64, requires_grad=True)
     backward((1 + J @ x) * units, DBMTL(), shared=[x])
     torch.testing.assert_close(x.grad, direction)
-    with pytest.raises(ValueError, match=r"DBMTL needs positive.*task 0"):
-        backward(J @ x, DBMTL(), shared=[x])
+    with pytest.raises(ValueError, match=r"DBMTL needs.*at least 0.*-1.0 for task 0"):
+        backward(J @ x - 1, DBMTL(), shared=[x])
 
 
 def test_excess_mtl_is_its_algorithm():

@@ -1,12 +1,14 @@
-"""EPO and WC-MGDA end where their preference says."""
+"""Methods of the Gramian do what their preference says."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mtl_optim import EPO, WCMGDA, WeightedChebyshev
+from mtl_optim import EPO, WCMGDA, AlignedMTL, ConFIG, DualProj, UPGrad, WeightedChebyshev
 from mtl_optim._solvers import min_norm_point
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
 from mtl_optim.testing import (
@@ -100,8 +102,8 @@ def test_epo_refuses_what_it_cannot_use():
         EPO([1.0, 0.0])
     with pytest.raises(ValueError, match=r"`epsilon`"):
         EPO([0.5, 0.5], epsilon=0)
-    with pytest.raises(ValueError, match=r"EPO needs positive.*task 1"):
-        EPO([0.5, 0.5]).weights(losses=double(1, 0), gramian=torch.eye(2))
+    with pytest.raises(ValueError, match=r"EPO needs `losses` of at least 0, got -1.0 for task 1"):
+        EPO([0.5, 0.5]).weights(losses=double(1, -1), gramian=torch.eye(2))
     with pytest.raises(TypeError, match=r"EPO needs `losses`"):
         EPO([0.5, 0.5]).weights(gramian=torch.eye(2))
 
@@ -143,3 +145,74 @@ def test_wcmgda_ends_within_u_of_chebyshev():
 def test_wcmgda_refuses():
     with pytest.raises(ValueError, match=r"`u`"):
         WCMGDA([0.5, 0.5], u=-1)
+
+
+# --- methods that may take one
+
+
+MAY_TAKE = [UPGrad, DualProj, ConFIG, AlignedMTL]
+drawn = given(seed=st.integers(0, 9999), tasks=st.integers(2, 8))
+
+
+def draw(seed, tasks):
+    generator = seeded(seed)
+    r = 0.05 + torch.rand(tasks, generator=generator, dtype=torch.float64)
+    J = random_jacobian(tasks, tasks + 3, generator=generator, decades=2, conflict=0.9)
+    return r / r.sum(), J
+
+
+@pytest.mark.parametrize("make", MAY_TAKE)
+@settings(max_examples=20, derandomize=True)
+@drawn
+def test_an_even_preference_is_none(make, seed, tasks):
+    _, J = draw(seed, tasks)
+    even = make(preference=[1 / tasks] * tasks).weights(gramian=J @ J.T)
+    torch.testing.assert_close(even, make().weights(gramian=J @ J.T), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("make", MAY_TAKE)
+@settings(max_examples=20, derandomize=True)
+@drawn
+def test_what_each_preference_promises(make, seed, tasks):
+    r, J = draw(seed, tasks)
+    d = J.T @ make(preference=r).weights(gramian=J @ J.T)
+    inner = torch.nn.functional.normalize(J, dim=1) @ d
+    if make is AlignedMTL:  # d is Σ r_k of the rows of the nearest matrix with orthogonal rows
+        U, values, Vt = torch.linalg.svd(J, full_matrices=False)
+        torch.testing.assert_close(d, values.min() * (r @ U @ Vt), rtol=1e-6, atol=1e-9)
+        return
+    assert float(inner.min()) >= -1e-9 * float(d.norm())
+    if make is ConFIG:
+        torch.testing.assert_close(inner / inner.sum(), r, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", MAY_TAKE)
+@settings(max_examples=20, derandomize=True)
+@drawn
+def test_orthogonal_gradients_of_one_length_are_served_in_the_ratio_of_the_preference(
+    make, seed, tasks
+):
+    r, _ = draw(seed, tasks)
+    w = make(preference=r).weights(gramian=9 * torch.eye(tasks, dtype=torch.float64))
+    torch.testing.assert_close(w / w.sum(), r)
+    torch.testing.assert_close(w.sum(), 1 / (r @ r) if make is ConFIG else double(1)[0])
+
+
+@settings(max_examples=20, derandomize=True)
+@drawn
+def test_upgrad_with_a_preference_is_the_mean_of_its_one_hot_ones(seed, tasks):
+    r, J = draw(seed, tasks)
+    hot = [UPGrad(preference=row).weights(gramian=J @ J.T) for row in torch.eye(tasks).tolist()]
+    torch.testing.assert_close(UPGrad(preference=r).weights(gramian=J @ J.T), r @ torch.stack(hot))
+
+
+@pytest.mark.parametrize("make", MAY_TAKE)
+def test_a_preference_that_may_be_given_is_checked_and_saved(make):
+    with pytest.raises(ValueError, match=r"`preference` must sum to 1, got a sum of 2"):
+        make(preference=[1.0, 1.0])
+    with pytest.raises(ValueError, match=r"`preference`.*2 entries for 3 tasks"):
+        make(preference=[0.5, 0.5]).weights(gramian=torch.eye(3))
+    one, other = make(preference=[0.3, 0.7]), make(preference=[0.5, 0.5])
+    other.load_state_dict(one.state_dict())
+    G = torch.tensor([[1.0, -0.5], [-0.5, 2.0]], dtype=torch.float64)
+    assert torch.equal(one.weights(gramian=G), other.weights(gramian=G))

@@ -154,6 +154,25 @@ def test_projection_onto_the_dual_cone_conflicts_with_no_gradient(seed, tasks, r
         assert (cosines @ scaled >= -1e-13 * np.abs(scaled).max()).all()
 
 
+@pytest.mark.parametrize("columns", [40, 81, 120, 2000])
+@pytest.mark.parametrize("part", [-0.5, 0.0, 0.5])
+def test_the_projections_of_many_gradients_meet_their_conditions(columns, part):
+    tasks = 80
+    rng = np.random.default_rng(columns)
+    J = rng.normal(size=(tasks, columns))
+    J -= part * J.mean(axis=0) * np.sqrt(tasks)
+    J *= 10 ** rng.uniform(-3, 3, (tasks, 1))
+    cosines, norms = unit_diagonal(J @ J.T)
+    u = np.vstack([np.eye(tasks), np.ones(tasks) / norms])  # in the last, all of one length
+    x = project_onto_dual_cone(J @ J.T, u) * norms
+    added, slopes = x - u * norms, x @ cosines
+    sizes = np.abs(x).max(axis=1, keepdims=True)
+    assert (added >= -1e-15 * sizes).all()
+    assert (slopes >= -1e-13 * sizes).all()
+    # With dependent gradients a slope is known up to the root of a rounding.
+    assert (np.minimum(added, slopes) <= (1e-12 if columns > tasks else 1e-6) * sizes).all()
+
+
 # --- the Nash bargain
 
 
@@ -206,6 +225,79 @@ def test_nash_of_two_tasks_has_the_closed_form():
     G = np.array([[n1**2, n1 * n2 * cos], [n1 * n2 * cos, n2**2]])
     expected = np.array([1 / n1, 1 / n2]) / np.sqrt(1 + cos)
     assert nash_bargaining(G) == pytest.approx(expected, rel=1e-13)
+
+
+def opposed(seed, tasks, columns, gap, decades):
+    """A Gramian whose first gradient opposes a mix of the others up to a part `gap` of it."""
+    rng = np.random.default_rng(seed)
+    J = rng.normal(size=(tasks, columns))
+    J[0] = gap * rng.normal(size=columns) - rng.uniform(0.1, 1, tasks - 1) @ J[1:]
+    J *= 10 ** rng.uniform(-decades / 2, decades / 2, (tasks, 1))
+    return J @ J.T
+
+
+oppositions = given(
+    seed=st.integers(0, 2**32 - 1),
+    tasks=st.integers(2, 9),
+    columns=st.integers(1, 9),
+    gap=st.floats(-9, -2).map(lambda e: 10**e),
+    decades=st.sampled_from([0.0, 6.0]),
+)
+
+
+@settings(max_examples=200, derandomize=True)
+@oppositions
+def test_a_direction_that_float64_resolves_is_found(seed, tasks, columns, gap, decades):
+    G = opposed(seed, tasks, columns, gap, decades)
+    cosines, norms = unit_diagonal(G)
+    w = min_norm_point(cosines)
+    rounding = tasks * np.finfo(np.float64).eps
+    alpha = nash_bargaining(G)
+    if w @ cosines @ w > 64 * tasks * rounding:  # max β² ≤ K / (wᵀ C w)
+        assert (alpha > 0).all()
+        assert (alpha_fair(G, 1.0) > 0).all()
+    beta = alpha * norms
+    if beta.any():
+        assert np.abs(beta * (cosines @ beta) - 1).max() <= 2 * rounding * beta.max() ** 2
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-5, 1e-6])
+def test_nash_and_fair_serve_all_of_an_opposition(gap):
+    J = np.array([[1, 0, 0], [-1, gap, 0], [0, -1, 1]])
+    for w in (nash_bargaining(J @ J.T), *(alpha_fair(J @ J.T, a) for a in (0.5, 1.0, 2.0))):
+        d = J.T @ w
+        assert (w > 0).all()
+        assert (J @ d >= -1e-9 * np.linalg.norm(d)).all()
+    assert abs(w[0] / w[1] - 1) <= 1e-3  # what the two opposed gradients leave is orthogonal
+
+
+def test_fair_of_a_small_alpha_and_a_small_gradient():
+    w = alpha_fair(np.array([[1, -2e-4], [-2e-4, 1e-6]]), 0.1)
+    assert w == pytest.approx([1.00372, 200.744], rel=1e-5)
+
+
+@settings(max_examples=200, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    tasks=st.integers(1, 12),
+    decades=st.sampled_from([0.0, 3.0]),
+    alpha=st.floats(-3, 1.5).map(lambda e: 10**e),
+)
+def test_fair_solves_its_equation_row_by_row(seed, tasks, decades, alpha):
+    G = random_gramian(seed, tasks, tasks + 3, decades)
+    w = alpha_fair(G, alpha)
+    assert (w > 0).all()
+    # In units of the summands of each row, for the large ones cancel where w^(−1/α) is small.
+    assert (np.abs(G @ w - w ** (-1 / alpha)) <= 1e-12 * (np.abs(G) @ w)).all()
+
+
+@settings(max_examples=50, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), tasks=st.integers(1, 8))
+def test_fair_of_a_vanishing_alpha_is_the_projected_sum(seed, tasks):
+    # w^(−1/α) is then 0 above 1 and anything at 1: w ≥ 1, G w ≥ 0, (w − 1)ᵀ G w = 0.
+    G, _ = unit_diagonal(random_gramian(seed, tasks, tasks + 3, 0.0))
+    w = project_onto_dual_cone(G, np.ones((1, tasks)))[0]
+    assert alpha_fair(G, 1e-3) == pytest.approx(w, rel=0.02)
 
 
 @pytest.mark.parametrize("ratio", [1e-6, 1.0, 1e6])

@@ -31,14 +31,13 @@ def unknown_name(parameter: str, found: object, known: Iterable[str]) -> ValueEr
 
 def check_finite(values: Tensor, what: str) -> None:
     """Raise for the first task whose entry of `values` (task,) is NaN or infinite."""
-    values = values.detach()
-    finite = torch.isfinite(values)
-    if not bool(finite.all()):
-        task = int(torch.nonzero(~finite)[0])
-        raise ValueError(
-            f"{what} of task {task} must be finite, got {float(values[task])} "
-            f"(all tasks: {values.tolist()})"
-        )
+    numbers = values.tolist()  # a few are checked quicker in Python
+    if all(map(math.isfinite, numbers)):
+        return
+    task = next(k for k, number in enumerate(numbers) if not math.isfinite(number))
+    raise ValueError(
+        f"{what} of task {task} must be finite, got {numbers[task]} (all tasks: {numbers})"
+    )
 
 
 def check_losses(losses: Tensor) -> None:
@@ -85,6 +84,8 @@ def check_gramian(gramian: Tensor) -> None:
     A Gramian is symmetric and positive semi-definite. One that is positive definite, as most are,
     is told in a microsecond or two.
     """
+    if gramian.shape == (2, 2) and _definite(*gramian.flatten().tolist()):
+        return
     check_cross_gramian(gramian)
     G = gramian.numpy()
     definite = lapack.dpotrf(G)[1] == 0  # of the upper triangle
@@ -117,6 +118,12 @@ def check_gramian(gramian: Tensor) -> None:
         )
 
 
+def _definite(one: float, inner: float, again: float, other: float) -> bool:
+    """Return whether a 2×2 matrix is finite, symmetric and clearly positive definite."""
+    positive = 0 < one < math.inf and 0 < other < math.inf
+    return positive and inner == again and inner * inner < one * other
+
+
 def check_length(parameter: str, length: int, tasks: int) -> None:
     """Raise unless a vector of the user has one entry per task."""
     if length != tasks:
@@ -137,6 +144,15 @@ def check_positive(losses: Tensor, method: str) -> None:
         task = int(torch.nonzero(losses <= 0)[0])
         raise ValueError(
             f"{method} needs positive `losses`, got {float(losses[task])} for task {task}"
+        )
+
+
+def check_not_negative(losses: Tensor, method: str) -> None:
+    """Raise for the first task whose loss is below 0; a loss of 0 has reached its least."""
+    if bool((losses < 0).any()):
+        task = int(torch.nonzero(losses < 0)[0])
+        raise ValueError(
+            f"{method} needs `losses` of at least 0, got {float(losses[task])} for task {task}"
         )
 
 

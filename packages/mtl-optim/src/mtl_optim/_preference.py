@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ._bases import Method
-from ._checks import as_numbers, check_finite, check_length
+from ._checks import Array, as_numbers, check_finite, check_length
 from ._per_task import Given
 
 _SLACK = 1e-3  # room for a preference typed with four digits, as (0.3333, 0.3333, 0.3333)
@@ -72,3 +73,22 @@ class HoldsPreference(Method):
         """Return r as a vector like the losses (task,)."""
         check_length("preference", len(self.preference), len(losses))
         return self.preference.to(losses)
+
+
+class MayHoldPreference(Method):
+    """Mixin of a method that weighs the tasks alike unless it is given a preference r (task,)."""
+
+    preference: Tensor | None
+    per_task: ClassVar = {"preference": Given(torch.sum)}
+
+    def __init__(self, *, preference: Sequence[float] | Tensor | None = None) -> None:
+        super().__init__()
+        r = None if preference is None else as_preference(preference)
+        self.register_buffer("preference", r)
+
+    def shares(self, tasks: int) -> Array:
+        """Return r (task,), or 1/K each."""
+        if self.preference is None:
+            return np.full(tasks, 1 / tasks)
+        check_length("preference", len(self.preference), tasks)
+        return self.preference.cpu().numpy()

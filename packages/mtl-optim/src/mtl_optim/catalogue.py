@@ -100,7 +100,8 @@ def _kind(method: type[Method]) -> tuple[str, str]:
 
 def _needs(method: type[Method]) -> str:
     needs = [_kind(method)[0]]
-    if "preference" in inspect.signature(method).parameters:
+    preference = inspect.signature(method).parameters.get("preference")
+    if preference is not None and preference.default is preference.empty:
         needs.append("a preference")
     if issubclass(method, SecondLook):
         needs.append("the losses after the step")

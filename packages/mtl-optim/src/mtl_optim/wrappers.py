@@ -13,7 +13,7 @@ from ._checks import (
     check_cross_gramian,
     check_flag,
     check_length,
-    check_positive,
+    check_not_negative,
     check_positive_number,
     check_tensor,
     host_losses,
@@ -97,9 +97,11 @@ class LogLosses(Wrapper):
 
     Only relative changes of the losses count, so that their units do not matter. The inner method
     sees log L, which is negative below 1: one that needs positive losses, as EPO, refuses that.
+    A loss that has reached 0 has no gradient left: it is shown as the least number of float64 with
+    a gradient of 0, and its weight is 0.
 
     Weights: the inner method's, each over its loss; with `keep_scale` times the harmonic mean of
-    the losses, so that where they are equal the weights are the inner method's.
+    the positive losses, so that where they are equal the weights are the inner method's.
 
     Args:
         inner: The method that sees log L.
@@ -107,7 +109,7 @@ class LogLosses(Wrapper):
 
     Raises:
         TypeError: No losses are given.
-        ValueError: A loss is not positive (the message names the task).
+        ValueError: A loss is negative (the message names the task).
 
     Examples:
         >>> from mtl_optim import MGDA
@@ -127,11 +129,15 @@ class LogLosses(Wrapper):
         """Return the weights (task,)."""
         losses, logs, gramian = self._logs(losses, gramian)
         try:
-            weights = self.inner.weights(losses=logs, gramian=gramian) / losses
+            found = self.inner.weights(losses=logs, gramian=gramian)
         except ValueError as error:
             error.add_note("LogLosses shows it the logarithms of the losses, and their gradients")
             raise
-        return weights / (1 / losses).mean() if self.keep_scale else weights
+        positive = losses > 0
+        weights = torch.where(positive, found / losses, 0.0)
+        if self.keep_scale and bool(positive.any()):
+            weights /= (1 / losses[positive]).mean()
+        return weights
 
     def learn(self, losses: Tensor, gramian: Tensor | None, scale: float) -> None:
         """Learn as the inner method, on log L."""
@@ -143,10 +149,11 @@ class LogLosses(Wrapper):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         if losses is None:
             raise TypeError(f"{type(self).__name__} needs `losses`, got None")
-        check_positive(losses, type(self).__name__)
+        check_not_negative(losses, type(self).__name__)
         if gramian is not None:
-            gramian = gramian / losses / losses[:, None]
-        return losses, losses.log(), gramian
+            inverse = torch.where(losses > 0, 1 / losses, 0.0)
+            gramian = gramian * inverse * inverse[:, None]
+        return losses, losses.clamp(min=torch.finfo(losses.dtype).tiny).log(), gramian
 
 
 class CRMOGM(Wrapper):

@@ -11,6 +11,7 @@ from ._dual_cone import project_onto_dual_cone
 from ._equal_cosines import equal_cosines
 from ._fair import alpha_fair
 from ._half_spaces import project_onto_half_spaces
+from ._meetings import meet
 from ._min_norm import min_norm_point
 from ._nash import nash_bargaining
 from ._nnls import nnls, project_onto_simplex
@@ -21,6 +22,7 @@ __all__ = [
     "ball_minimax",
     "eigen",
     "equal_cosines",
+    "meet",
     "min_norm_point",
     "nash_bargaining",
     "nnls",

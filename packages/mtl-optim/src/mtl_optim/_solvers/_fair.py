@@ -1,11 +1,12 @@
 """The α-fair allocation."""
 
 import numpy as np
+from scipy.linalg import lapack
 
 from .._checks import Array
 from ._cosines import unit_diagonal
 
-_LOST = 1e-6  # as for the Nash bargain: from here on fewer than six digits are right
+_LOST = 2.0**-6  # of a weight, by rounding: from here on its first digits are not right
 _MAX_STEPS = 500
 
 
@@ -13,11 +14,13 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
     """Find the w > 0 with G w = w^(−p), p = 1/α.
 
     It is the stationarity of the strictly convex ½ wᵀ G w − Σ ∫ w^(−p). With G = S C S the unknown
-    is β, w_k = β_k s_k^(−2/(1+p)), so that each task alone has β = 1; Newton steps in β, bounded
-    by half of it and halved while the potential rises. α = 1 is the Nash bargain.
+    is β, w_k = β_k s_k^(−2/(1+p)), so that each task alone has β = 1; Newton steps in log β while
+    that falls and in β while it rises, bounded, and halved while the potential rises. α = 1 is the
+    Nash bargain.
 
-    w (task,) is resolved for norms within six decades (any, at α = 1). A task whose gradient
-    vanishes has 0, and so have all where no direction serves all, up to rounding.
+    w (task,) is resolved for norms within six decades (any, at α = 1) and α within [1e-3, 50]. A
+    task whose gradient vanishes has 0, and so have all where no direction serves all, up to the
+    rounding of float64: where it leaves no digit of w.
     """
     cosines, norms = unit_diagonal(gramian)
     w = np.zeros(len(norms))
@@ -25,43 +28,50 @@ def alpha_fair(gramian: Array, alpha: float) -> Array:
     if moves.any():
         p, unit = 1 / alpha, norms.max()
         s = norms[moves] / unit
-        beta = _solve(cosines[np.ix_(moves, moves)], s ** ((p - 1) / (p + 1)), p)
+        t = s ** ((p - 1) / (p + 1))
+        beta = _solve(cosines[np.ix_(moves, moves)] * t[:, None] * t, t * t, p)
         w[moves] = beta * (s ** (-2 / (1 + p)) * unit ** (-2 / (1 + p)))
     return w
 
 
-def _solve(C: Array, t: Array, p: float) -> Array:
-    """Find β with Σ_j C_kj t_j β_j = t_k β_k^(−p), or zeros where no β solves it."""
-    tasks = len(C)
-    rounding = tasks * np.finfo(np.float64).eps
-    M = C * t / t[:, None]
-    square = (t / t.max()) ** 2
+def _solve(A: Array, squares: Array, p: float) -> Array:
+    """Find β with (A β)_k = t_k² β_k^(−p), A of the diagonal t², or zeros where none is resolved.
+
+    Each system has a second right side, the rounding of the slopes: its solution is what that does
+    to β.
+    """
+    tasks = len(A)
+    sizes = tasks * np.finfo(np.float64).eps * np.abs(A)
+    longest = 0.5 * max(1.0, 1 / p)
 
     def potential(beta: Array) -> float:
-        y = beta * t / t.max()
-        fair = np.log(beta) if p == 1 else beta ** (1 - p) / (1 - p)
-        return float(y @ C @ y / 2 - square @ fair)
+        with np.errstate(over="ignore"):
+            fair = np.log(beta) if p == 1 else beta ** (1 - p) / (1 - p)
+        return float(beta @ A @ beta / 2 - squares @ fair)
 
-    beta, value, before = np.ones(tasks), np.inf, np.inf
+    beta, before = np.ones(tasks), np.inf
+    value = potential(beta)
     for _ in range(_MAX_STEPS):
-        fair = beta ** (1 - p)
-        slope = fair - beta * (M @ beta)
-        hessian = M * beta[:, None] * beta
+        fair = squares * beta ** (1 - p)
+        hessian = A * beta[:, None] * beta
         hessian.flat[:: tasks + 1] += p * fair
-        relative = np.linalg.solve(hessian, slope)
-        size = float(np.abs(relative).max())
-        step = min(1.0, 0.5 / size) if size > 0 else 1.0
-        moved = beta * (1 + step * relative)
-        for _ in range(40):
-            found = potential(moved)
-            if found <= value + 1e-12 * abs(value) or size < 1e-6:
-                break
-            step /= 2
-            moved = beta * (1 + step * relative)
-        beta, value = moved, found
-        if rounding * float((beta**p * (np.abs(M) @ beta)).max()) > _LOST:
-            return np.zeros(tasks)
-        if size == 0 or (before / 2 <= size < 1e-6):
+        slopes = np.array([fair - beta * (A @ beta), beta * (sizes @ beta)])
+        relative, unsure = lapack.dposv(hessian, slopes.T)[1].T
+        size, lost = float(np.abs(relative).max()), float(np.abs(unsure).max())
+        if lost > 1:
             break
+        room = 1e-12 * abs(value) + float(
+            slopes[1].sum()
+        )  # that rounding may take of the potential
+        relative *= min(1.0, longest / size) if size > 0 else 1.0
+        for _ in range(40):
+            factor = np.where(relative < 0, np.exp(np.minimum(relative, 0.0)), 1 + relative)
+            found = potential(beta * factor)
+            if found <= value + room or size < 1e-6:
+                break
+            relative /= 2
+        beta, value = beta * factor, found
+        if size == 0 or before / 2 <= size < max(1e-6, 4 * lost):
+            return beta if lost < _LOST else np.zeros(tasks)
         before = size
-    return beta
+    return np.zeros(tasks)

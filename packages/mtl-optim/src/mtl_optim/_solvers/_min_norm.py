@@ -20,8 +20,8 @@ def min_norm_point(gramian: Array, normal: Array | None = None) -> Array:
     tasks with n > 0 vanish, w is uniform on those tasks: the least norm is 0 and theirs.
     """
     if len(gramian) == 2 and normal is None:
-        one, other = gramian.diagonal().tolist()
-        return _between_two(one, other, float(gramian[0, 1]))
+        (one, inner), (_, other) = gramian.tolist()
+        return _between_two(one, other, inner)
     cosines, norms = unit_diagonal(gramian)
     zero = norms == 0 if normal is None else (norms == 0) & (normal > 0)
     if zero.any():

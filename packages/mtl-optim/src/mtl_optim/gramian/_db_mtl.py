@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_below_one, check_positive
+from .._checks import check_below_one, check_not_negative
 from .._tracking import TrackedGradients
 
 
@@ -13,6 +13,7 @@ class DBMTL(TrackedGradients, GramianWeighting):
 
     The averages ĝ_k ← β ĝ_k + (1 − β) ∇log L_k of the gradients of the logarithms are made as long
     as the longest, and summed: d = max_j ‖ĝ_j‖ Σ_k ĝ_k / ‖ĝ_k‖. The unit of a loss plays no part.
+    A loss that has reached 0 has no gradient left, and adds 0 to its average.
 
     Weights: max_j ‖ĝ_j‖ / ‖ĝ_k‖ on the averages, so at least 1 each; 0 where an average vanishes.
     Only with `shared=`: each gradient is kept.
@@ -21,7 +22,7 @@ class DBMTL(TrackedGradients, GramianWeighting):
         beta: β in [0, 1), the part of the average that stays; 0 looks at the last step alone.
 
     Raises:
-        ValueError: A loss is not positive (the message names the task).
+        ValueError: A loss is negative (the message names the task).
 
     Examples:
         >>> DBMTL().weights(gramian=torch.tensor([[4.0, 0.0], [0.0, 0.25]]))
@@ -46,9 +47,9 @@ class DBMTL(TrackedGradients, GramianWeighting):
         return 1.0 if step == 1 else 1 - self.beta
 
     def factors(self, losses: Tensor) -> Tensor:
-        """Return 1 / L, which makes the gradients those of log L."""
-        check_positive(losses, type(self).__name__)
-        return 1 / losses
+        """Return 1 / L, which makes the gradients those of log L; 0 for a loss of 0."""
+        check_not_negative(losses, type(self).__name__)
+        return torch.where(losses > 0, 1 / losses, 0.0)
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""

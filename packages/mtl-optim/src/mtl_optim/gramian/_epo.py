@@ -8,9 +8,11 @@ from scipy import optimize
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import Array, check_positive, check_positive_number
+from .._checks import Array, check_not_negative, check_positive_number
 from .._preference import HoldsPreference, as_ray
 from .._solvers import min_norm_point, unit_diagonal
+
+_LEAST = np.finfo(np.float64).tiny  # of a share
 
 
 class EPO(HoldsPreference, GramianWeighting):
@@ -24,6 +26,7 @@ class EPO(HoldsPreference, GramianWeighting):
     * descent: max 1ᵀ G α with G α ≥ 0 and αᵀ G a ≥ min(0, max G a).
 
     Only ratios of losses matter. It ends within about √(8 ε) of the ray, relative to the losses.
+    A share l̂ of 0 counts as the least number of float64: without a gradient it moves no other task.
 
     Weights: α on the simplex; they sum to 1.
 
@@ -32,7 +35,7 @@ class EPO(HoldsPreference, GramianWeighting):
         epsilon: ε > 0, the m at which the ray counts as reached.
 
     Raises:
-        ValueError: A loss is not positive.
+        ValueError: A loss is negative.
         TypeError: No losses are given.
 
     Examples:
@@ -60,10 +63,10 @@ class EPO(HoldsPreference, GramianWeighting):
         """Return the weights (task,)."""
         losses = self.require_losses(losses)
         r, tasks = self.preference_for(losses).numpy(), len(losses)
-        check_positive(losses, type(self).__name__)
+        check_not_negative(losses, type(self).__name__)
         terms = r * losses.numpy()
-        share = terms / terms.sum()
-        relative = np.log(tasks * share)
+        share = terms / terms.sum() if terms.any() else np.full(tasks, 1 / tasks)
+        relative = np.log(tasks * np.maximum(share, _LEAST))
         distance = float(share @ relative)
         anchor = r * (relative - distance)
 

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from .._bases import GramianWeighting
-from .._checks import check_count, check_length, check_non_negative_number, check_positive
+from .._checks import (
+    check_count,
+    check_length,
+    check_non_negative_number,
+    check_not_negative,
+    check_positive,
+)
 from .._per_task import Kept
 from .._protocols import Learnable
 
@@ -18,8 +24,9 @@ class GradNorm(Learnable, GramianWeighting):
 
         Σ_k | w_k ‖g_k‖ − c r_k^α |,   c = mean_j w_j ‖g_j‖,
 
-    where the target c r_k^α is held fixed. Give `method.parameters()` to an optimizer. In the paper
-    ‖g_k‖ is that of the last shared layer and the weights are the losses':
+    where the target c r_k^α is held fixed. A loss that has reached 0 has r = 0; where all
+    have, r is 1. Give `method.parameters()` to an optimizer. In the paper ‖g_k‖ is that of the last
+    shared layer and the weights are the losses':
     `backward(losses, method, measure=layer.parameters(), heads="weighted")`.
 
     Weights: K softmax(ξ) with ξ learned; they sum to K.
@@ -30,7 +37,7 @@ class GradNorm(Learnable, GramianWeighting):
         accumulation: Calls of `backward` per step of the optimizer.
 
     Raises:
-        ValueError: A loss is not positive.
+        ValueError: A loss is negative, or not positive in the first step.
         TypeError: No losses are given.
         RuntimeError: The parameters received gradients and did not change.
 
@@ -60,10 +67,12 @@ class GradNorm(Learnable, GramianWeighting):
         """Return the weights (task,)."""
         losses = self.require_losses(losses)
         check_length("losses", len(losses), len(self.logits))
-        check_positive(losses, type(self).__name__)
+        check_not_negative(losses, type(self).__name__)
         if self.first_losses.numel() == 0:
-            self.first_losses = losses.clone()
-        self.first_losses = torch.where(self.first_losses.isnan(), losses, self.first_losses)
+            self.first_losses = torch.full_like(losses, torch.nan)
+        unseen = self.first_losses.isnan()
+        check_positive(torch.where(unseen, losses, 1.0), type(self).__name__)
+        self.first_losses = torch.where(unseen, losses, self.first_losses)
         return self._weights()
 
     def objective(self, losses: Tensor, gramian: Tensor | None) -> Tensor:
@@ -72,7 +81,9 @@ class GradNorm(Learnable, GramianWeighting):
             raise TypeError("GradNorm needs `gramian`, got None")
         lengths = self._weights() * gramian.diagonal().sqrt()
         rate = losses / self.first_losses.to(losses)
-        target = lengths.detach().mean() * (rate / rate.mean()) ** self.alpha
+        mean = rate.mean()
+        rate = rate / mean if float(mean) > 0 else torch.ones_like(rate)
+        target = lengths.detach().mean() * rate**self.alpha
         return (lengths - target).abs().sum()
 
     def _weights(self) -> Tensor:

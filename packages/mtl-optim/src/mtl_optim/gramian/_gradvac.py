@@ -4,13 +4,14 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import check_number, check_same_tasks
+from .._checks import Array, check_number, check_same_tasks
 from .._per_task import Kept
 from .._random import Randomness, random_orders
-from .._solvers import unit_diagonal
+from .._solvers import meet, unit_diagonal
 
 
 class GradVac(Randomness, GramianWeighting):
@@ -56,19 +57,27 @@ class GradVac(Randomness, GramianWeighting):
         check_same_tasks(tasks, len(self.targets))
         targets = self.targets.to(gramian).clone().numpy()
         C, norms = unit_diagonal(gramian.numpy())
-        moves, rows = norms > 0, np.arange(tasks)
-        V, P = np.eye(tasks), C.copy()  # in unit gradients: g_i / ‖g_i‖ is now V_i E, and P = V C
-        for j in random_orders(tasks, self.generator).T:  # j[i]: the task that i meets now
-            size = np.sqrt(np.maximum(np.einsum("ik,ik->i", P, V), 0.0))
+        moves, squares = norms > 0, np.ones(tasks)
+        orders = random_orders(tasks, self.generator)
+        rows = np.arange(tasks)[:, None]
+        aims = targets[rows, orders].T.copy()  # by meeting
+
+        def gain(turn: int, j: NDArray[np.int64], inner: Array) -> Array:
+            """Turn to the targets, in unit gradients: the squared lengths are those of now."""
+            size = np.sqrt(np.maximum(squares, 0.0))
             meets = moves & moves[j] & (size > 0)
-            cos = P[rows, j] / np.where(meets, size, 1.0)
-            cos, target = np.maximum(np.minimum(cos, 1.0), -1.0), targets[rows, j]
+            cos = np.maximum(np.minimum(inner / np.where(meets, size, 1.0), 1.0), -1.0)
+            target = aims[turn].copy()
             turns = meets & (cos < target) & (target < 1)
-            if np.count_nonzero(turns):
-                sine = np.sqrt(1 - np.where(turns, target, 0.0) ** 2)
-                gain = np.where(turns, target * np.sqrt(1 - cos**2) / sine - cos, 0.0) * size
-                V[rows, j] += gain
-                P += gain[:, None] * C[j]
-            targets[rows, j] += np.where(meets, self.decay * (cos - target), 0.0)
+            aims[turn] = target + np.where(meets, self.decay * (cos - target), 0.0)
+            if np.count_nonzero(turns) == 0:
+                return np.zeros(tasks)
+            sine = np.sqrt(1 - np.where(turns, target, 0.0) ** 2)
+            found = np.where(turns, target * np.sqrt(1 - cos**2) / sine - cos, 0.0) * size
+            np.add(squares, found * (2 * inner + found), out=squares)
+            return found
+
+        V = meet(C, orders, gain)
+        targets[rows, orders] = aims.T
         self.targets = torch.from_numpy(targets)
         return torch.from_numpy(np.where(moves, norms @ V / np.where(moves, norms, 1.0), 1.0))

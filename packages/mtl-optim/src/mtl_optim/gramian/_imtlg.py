@@ -1,5 +1,7 @@
 """IMTL-G: the half of impartial multi-task learning that balances gradients."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -46,8 +48,9 @@ class IMTLG(GramianWeighting):
 def impartial(gramian: Array) -> Array:
     """Compute the weights (task,) for the Gramian (task, task)."""
     if len(gramian) == 2:
-        one, other = np.sqrt(gramian.diagonal()).tolist()
-        if gramian[0, 1] > -(1 - 1e-8) * one * other:  # two that are not opposite, in closed form
+        (square, inner), (_, another) = gramian.tolist()
+        one, other = math.sqrt(square), math.sqrt(another)
+        if inner > -(1 - 1e-8) * one * other:  # two that are not opposite, in closed form
             return np.array([other / (one + other), one / (one + other)])
     x, norms = equal_cosines(gramian)
     if np.count_nonzero(x) == 0:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import GramianWeighting
-from .._checks import unknown_name
+from .._checks import check_not_negative, unknown_name
 from .._solvers import min_norm_point
 
 Normalization = Literal["norm", "loss", "loss+"]
@@ -21,13 +21,14 @@ class MGDA(GramianWeighting):
 
     Weights: sum to 1 without normalization; with it w_k = α_k h / c_k, where α ∈ Δ solves the
     normalised problem and h is the harmonic mean of c, so that an even α has weights that sum to 1.
-    Where gradients vanish, the weight is theirs and d = 0.
+    Where gradients vanish, the weight is theirs and d = 0; so it is where losses that c needs have
+    reached 0, since h then is 0 for the other tasks.
 
     Args:
         normalization: c_k is ‖g_k‖ ("norm"), L_k ("loss"), L_k ‖g_k‖ ("loss+") or 1 (None).
 
     Raises:
-        ValueError: `normalization` asks for losses and one is not positive.
+        ValueError: `normalization` asks for losses and one is negative.
         TypeError: `normalization` asks for losses and none are given.
 
     Examples:
@@ -58,12 +59,9 @@ class MGDA(GramianWeighting):
         scale = torch.ones(len(gramian), dtype=gramian.dtype, device="cpu")
         if self.normalization in ("loss", "loss+"):
             scale = self.require_losses(losses)
-            if bool((scale <= 0).any()):
-                task = int(torch.nonzero(scale <= 0)[0])
-                raise ValueError(
-                    f'`normalization="{self.normalization}"` needs positive losses, '
-                    f"got {float(scale[task])} for task {task}"
-                )
+            check_not_negative(scale, f'MGDA of `normalization="{self.normalization}"`')
+            if not bool(scale.all()):
+                return (scale == 0) / (scale == 0).sum(dtype=scale.dtype)
         if self.normalization in ("norm", "loss+"):
             norms = gramian.diagonal().sqrt()
             # A vanishing gradient stays what it is: the least norm is 0 and the weight is its.

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from .._bases import GramianWeighting
 from .._random import Randomness, random_orders
+from .._solvers import meet
 
 
 class PCGrad(Randomness, GramianWeighting):
@@ -13,8 +14,7 @@ class PCGrad(Randomness, GramianWeighting):
 
     For each task i, over j ≠ i in random order: where ⟨g_i, g_j⟩ < 0, g_i loses its part along
     g_j. Each result is a combination Σ_k V_ik g_k of the originals, so the method is a weighting,
-    w = Vᵀ 1, found on G alone, for all i at once: with P = V G, row i meets task j by
-    P_i ← P_i − min(P_ij, 0) / G_jj · G_j.
+    w = Vᵀ 1, found on G alone, for all i at once.
 
     Without a conflict d = Σ g_k. With two tasks d conflicts with neither; with more it may.
 
@@ -33,17 +33,12 @@ class PCGrad(Randomness, GramianWeighting):
 
     def forward(self, gramian: Tensor, losses: Tensor | None) -> Tensor:
         """Return the weights (task,)."""
-        orders = random_orders(len(gramian), self.generator)
-        if len(gramian) == 2:
+        if len(gramian) == 2:  # one order
             (one, inner), (_, other) = gramian.tolist()
             lost = [inner / square if inner < 0 < square else 0.0 for square in (one, other)]
-            return 1 - torch.tensor(lost, dtype=gramian.dtype, device="cpu")
-        G, V, rows = gramian.numpy(), np.eye(len(gramian)), np.arange(len(gramian))
-        P, squares = G.copy(), G.diagonal()
-        for j in orders.T:  # j[i]: the task that i meets now
-            conflict = np.where(squares[j] > 0, np.minimum(P[rows, j], 0.0), 0.0)
-            if conflict.any():
-                coefficient = conflict / np.where(conflict < 0, squares[j], 1.0)
-                V[rows, j] -= coefficient
-                P -= coefficient[:, None] * G[j]
+            return torch.from_numpy(np.array([1 - lost[0], 1 - lost[1]]))
+        orders = random_orders(len(gramian), self.generator)
+        squares = gramian.numpy().diagonal()
+        squares = np.where(squares > 0, squares, np.inf)
+        V = meet(gramian.numpy(), orders, lambda _, j, inner: -np.minimum(inner, 0.0) / squares[j])
         return torch.from_numpy(V.sum(axis=0))

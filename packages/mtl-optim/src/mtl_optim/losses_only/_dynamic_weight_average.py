@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_length, check_number, check_positive
+from .._checks import check_length, check_not_negative, check_number
 from .._per_task import Kept
 
 
@@ -14,7 +14,8 @@ class DynamicWeightAverage(LossWeighting):
     """Weigh the tasks by how slowly their losses fall: w = K softmax(ρ / T).
 
     ρ_k is the mean loss of the last epoch over that of the epoch before. Call `end_epoch()` after
-    each epoch; the weights are 1 until two have ended.
+    each epoch; the weights are 1 until two have ended. A loss that stays 0 has ρ = 1, as any that
+    does not change; those that rise from 0 share all the weight, the limit of the softmax.
 
     Weights: sum to K.
 
@@ -22,7 +23,7 @@ class DynamicWeightAverage(LossWeighting):
         temperature: T > 0; a large one makes the weights even.
 
     Raises:
-        ValueError: A mean loss that a ratio is taken of is not positive.
+        ValueError: A mean loss that a ratio is taken of is negative.
         RuntimeError: `end_epoch` is called with no step since the last call.
 
     Examples:
@@ -68,7 +69,11 @@ class DynamicWeightAverage(LossWeighting):
         self.epoch_steps += 1
         if self.before.numel() == 0:
             return torch.ones_like(losses)
-        ratio = (self.last / self.before).to(losses).nan_to_num(1.0)  # NaN: not seen twice
+        last, before = self.last.to(losses), self.before.to(losses)
+        rises = (before == 0) & (last > 0)
+        if bool(rises.any()):
+            return len(losses) * rises / rises.sum()
+        ratio = torch.where(before > 0, last / before, 1.0).nan_to_num(1.0)  # NaN: not seen twice
         return len(losses) * torch.softmax(ratio / self.temperature, dim=0)
 
     def end_epoch(self) -> None:
@@ -78,7 +83,7 @@ class DynamicWeightAverage(LossWeighting):
         mean = self.epoch_sum / self.epoch_steps
         if self.last.numel() > 0:  # a task that was absent throughout keeps its last mean
             mean = torch.where(self.epoch_steps > 0, mean, self.last.to(mean))
-        check_positive(mean, type(self).__name__)
+        check_not_negative(mean, type(self).__name__)
         self.before, self.last = self.last, mean
         self.epoch_sum = torch.zeros_like(mean)
         self.epoch_steps.zero_()

@@ -12,6 +12,8 @@ from .._per_task import Given, Kept
 from .._preference import as_ideal
 from .._protocols import SecondLook
 
+_AT_BOUND = 1e-8  # of the other loss
+
 
 class FAMO(SecondLook, LossWeighting):
     """Let all losses fall at the same relative rate, from the losses before and after each step.
@@ -20,7 +22,8 @@ class FAMO(SecondLook, LossWeighting):
     of Σ z log(L − b), scaled. After the optimizer's step call `look_again` with the losses of the
     same batch: ξ moves against the softmax Jacobian times log L_before − log L_after, so that the
     weight of the task that fell fastest falls. It takes one call of `backward` per step: with
-    micro-batches there would be losses before a step, and none after it.
+    micro-batches there would be losses before a step, and none after it. A task at its bound has no
+    gradient left: its weight is 0, and its fall to the bound, or rise from it, is by a factor 1e8.
 
     Weights: sum to 1.
 
@@ -28,10 +31,10 @@ class FAMO(SecondLook, LossWeighting):
         num_tasks: K.
         lr: Learning rate of ξ (Adam).
         weight_decay: γ, of ξ.
-        lower_bounds: b (task,), below every loss; None is 0.
+        lower_bounds: b (task,), not above any loss; None is 0.
 
     Raises:
-        ValueError: A loss is not above its bound (the message names the task).
+        ValueError: A loss is below its bound (the message names the task).
         RuntimeError: The losses after the last step were not shown.
 
     Examples:
@@ -69,12 +72,17 @@ class FAMO(SecondLook, LossWeighting):
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
         self.before = self._above_bound(losses)
-        w = self.logits.to(losses).softmax(dim=0) / self.before
-        return w / w.sum()
+        z = self.logits.to(losses).softmax(dim=0)
+        w = torch.where(self.before > 0, z / self.before, 0.0)
+        return w / w.sum() if bool(w.any()) else w
 
     def look(self, losses: Tensor) -> None:
         """Move ξ by what the step did to the losses (task,)."""
-        fall = self.before.to(losses).log() - self._above_bound(losses).log()
+        before, after = self.before.to(losses), self._above_bound(losses)
+        least = _AT_BOUND * torch.maximum(before, after)
+        least = torch.where(least > 0, least, 1.0)
+        before, after = (torch.where(x > 0, x, least) for x in (before, after))
+        fall = before.log() - after.log()
         logits = self.logits.to(fall)
         z = logits.softmax(dim=0)
         self.logits = self.adam.step(logits, z * (fall - z @ fall))
@@ -82,11 +90,11 @@ class FAMO(SecondLook, LossWeighting):
     def _above_bound(self, losses: Tensor) -> Tensor:
         check_length("losses", len(losses), len(self.bounds))
         above = losses - self.bounds.to(losses)
-        if bool((above <= 0).any()):
-            task = int(torch.nonzero(above <= 0)[0])
+        if bool((above < 0).any()):
+            task = int(torch.nonzero(above < 0)[0])
             raise ValueError(
-                f"FAMO needs `losses` above `lower_bounds`, got {float(losses[task])} with the "
-                f"bound {float(self.bounds[task])} for task {task}"
+                f"FAMO needs `losses` of at least `lower_bounds`, got {float(losses[task])} with "
+                f"the bound {float(self.bounds[task])} for task {task}"
             )
         return above
 

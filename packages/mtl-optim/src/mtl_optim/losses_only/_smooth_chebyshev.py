@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .._bases import LossWeighting
-from .._checks import check_below_one, check_positive, check_positive_number
+from .._checks import check_below_one, check_not_negative, check_positive_number
 from .._per_task import Given, Kept
 from .._preference import HoldsPreference, as_ideal
 
@@ -21,7 +21,8 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
     With `average` each L_k − z_k is divided by m_k / m̄, where m are running means of the losses and
     m̄ is their mean, and μ is in units of m̄. A preference then means the same whatever unit each
     loss is measured in. Where the losses are those of a batch, a μ below their noise chooses the
-    task by that noise: a μ of several m̄ is near the linear scalarization of L / m.
+    task by that noise: a μ of several m̄ is near the linear scalarization of L / m. A task
+    whose losses have all been 0 has the weight 0, and the L / m of a constant, 1.
 
     Weights: r averaged by a softmax, so their sum is between min r and max r; with `average`, that
     of w m / m̄.
@@ -34,7 +35,7 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
             the first 1 / (1 − β) steps; None divides by nothing.
 
     Raises:
-        ValueError: `average` is given and a loss is not positive.
+        ValueError: `average` is given and a loss is negative.
 
     Examples:
         >>> SmoothChebyshev([0.5, 0.5], mu=1e-4).weights(losses=torch.tensor([5.0, 1.0]))
@@ -70,15 +71,17 @@ class SmoothChebyshev(HoldsPreference, LossWeighting):
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return the weights (task,)."""
-        r, away, mu = self.preference_for(losses), losses - self.ideal.to(losses), self.mu
-        if self.average is not None:
-            means = self._track(losses, self.average)
-            r, mu = r * (means.mean() / means), mu * float(means.mean())
-        return r * torch.softmax(r * away / mu, dim=0)
+        r, away = self.preference_for(losses), losses - self.ideal.to(losses)
+        if self.average is None:
+            return r * torch.softmax(r * away / self.mu, dim=0)
+        means = self._track(losses, self.average)
+        relative = torch.where(means > 0, away / means, 1.0)
+        unit = torch.where(means > 0, means.mean() / means, 0.0)
+        return r * unit * torch.softmax(r * relative / self.mu, dim=0)
 
     def _track(self, losses: Tensor, average: float) -> Tensor:
         """Return the running means after these losses."""
-        check_positive(losses, type(self).__name__)
+        check_not_negative(losses, type(self).__name__)
         self.steps += 1
         rate = (1 / self.steps.double()).clamp(min=1 - average)
         self.means.lerp_(losses.to(self.means), rate.to(self.means))
