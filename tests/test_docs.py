@@ -3,6 +3,8 @@
 import doctest
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,17 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 REPOSITORY = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("packages/*/README.md")]
 
 
-def hook():
-    spec = importlib.util.spec_from_file_location("site_hooks", DOCS / "site_hooks.py")
+def load(name):
+    """Import a module of the folder of the documentation."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look themselves up
     spec.loader.exec_module(module)
-    return module.on_page_markdown
+    return module
+
+
+def hook():
+    return load("site_hooks").on_page_markdown
 
 
 def links(text):
@@ -41,12 +49,59 @@ def test_links_of_the_site(page):
             assert anchor in anchors(pages[target or page.name]), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("name", ["choosing-a-ranker.md", "coming-from-ltr.md"])
-def test_examples_of_the_site(name):
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    outcome = doctest.testfile(str(DOCS / name), False, optionflags=flags, encoding="utf-8")
+def run_page(name, folder):
+    """Run the examples of a page; what they write goes to the folder."""
+    outcome = doctest.testfile(
+        str(DOCS / name),
+        False,
+        optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
+        encoding="utf-8",
+        extraglobs={"folder": str(folder), "picture": str(folder / "picture.png")},
+    )
     assert outcome.attempted
     assert not outcome.failed
+
+
+@pytest.mark.parametrize(
+    "name", ["choosing-a-ranker.md", "coming-from-ltr.md", "recipes-mtl-optim.md"]
+)
+def test_examples_of_the_site(name, tmp_path):
+    run_page(name, tmp_path)
+
+
+@pytest.mark.oracle
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # their own
+def test_examples_with_frameworks(tmp_path):
+    for library in ("lightning", "accelerate", "transformers", "peft"):
+        pytest.importorskip(library)
+    run_page("recipes-frameworks.md", tmp_path)
+
+
+PROGRAMS = re.findall(
+    r"^```python\n(import torch\n.*?)^```$",
+    (DOCS / "recipes-mtl-optim.md").read_text("utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=["averaged", "in-shards"])
+def test_programs_of_two_processes(program, tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    found = subprocess.run(
+        [sys.executable, *launch, str(script)], capture_output=True, text=True, timeout=240
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_what_works_with_what():
+    works_with = load("works_with")
+    tables = works_with.outcomes()
+    cells = [cell for rows in tables.values() for row in rows.values() for cell in row]
+    assert [cell for cell in cells if cell.startswith("wrong")] == []
+    written = (DOCS / "works-with.md").read_text("utf-8")
+    assert works_with.page(tables) == written, "stale: `hatch run lists` writes it anew"
 
 
 @pytest.mark.parametrize("file", REPOSITORY, ids=lambda file: str(file.relative_to(ROOT)))

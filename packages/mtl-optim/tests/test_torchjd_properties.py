@@ -147,18 +147,12 @@ def each(matrices):
     return pytest.mark.parametrize("J", matrices.values(), ids=matrices.keys())
 
 
-def pairs(names, matrices, *, left_out=(), marks=()):
-    """Parametrize by methods and matrices.
-
-    The methods of `left_out` go without the strictly weak ones; CAGrad has `marks` on the one
-    whose gap it does not close.
-    """
+def pairs(names, matrices, *, left_out=()):
+    """Parametrize by methods and matrices; those of `left_out` go without the strictly weak ones."""
     return pytest.mark.parametrize(
         ("name", "J"),
         [
-            pytest.param(
-                name, J, id=f"{name}-{key}", marks=marks if name == "CAGrad" and key == GAP else ()
-            )
+            pytest.param(name, J, id=f"{name}-{key}")
             for name in names
             for key, J in matrices.items()
             if not (name in left_out and key in STRICTLY_WEAK)
@@ -170,10 +164,8 @@ def pairs(names, matrices, *, left_out=(), marks=()):
 # of it: (1, 0) and (−1, 0) leave all of (0, t), (1, 0) and (−1, ε) those with t ≥ 0 alone. What is
 # nearest to a gradient that is not in the subspace is then decided by rounding.
 ILL_POSED = ("UPGrad", "DualProj")
-# The worst-off task's gain is continuous in J, but the search for its level ends with a gap: on
-# this matrix at c = 0.5 it is −0.17, where the dual's bound is 0.
-GAP = "partly_stationary-9x11r5"
-CAGRAD_GAP = pytest.mark.xfail(strict=False, reason="CAGrad's level is not found")
+# Near such a matrix CAGrad's gain is kept to the square root of what its solver adds to G.
+SLACK = {"CAGrad": 5e-5}
 
 
 # --- structure and scale
@@ -191,13 +183,13 @@ def test_the_direction_is_finite_and_has_its_scale(name, J):
         assert float((scaled - d).norm()) <= 1e-6 * size, scale
 
 
-@pairs(SYMMETRIC, MATRICES, left_out=ILL_POSED, marks=CAGRAD_GAP)
+@pairs(SYMMETRIC, MATRICES, left_out=ILL_POSED)
 def test_the_order_of_the_tasks_changes_nothing(name, J):
     d = aggregate(name, J)
     for seed in range(5):
         order = torch.randperm(len(J), generator=seeded(seed))
         gap = float((aggregate(name, J[order]) - d).norm())
-        assert gap <= 1e-6 * (float(d.norm()) + mean_norm(J))
+        assert gap <= SLACK.get(name, 1e-6) * (float(d.norm()) + mean_norm(J))
 
 
 # --- conflict
@@ -211,7 +203,7 @@ def test_no_task_is_in_conflict_with_the_direction(name, J):
 
 
 @pytest.mark.parametrize("c", [0.5, 0.9, 1 - 1e-6])
-@pairs(["CAGrad"], MATRICES, marks=CAGRAD_GAP)
+@pairs(["CAGrad"], MATRICES)
 def test_cagrad_conflicts_by_no_more_than_its_ball_leaves(c, name, J):
     # (1 − c) g₀ is in the ball and serves the worst-off task no worse than −(1 − c) ‖g₀‖ max ‖g_k‖.
     # TorchJD asks for no conflict at c ≥ 1, which are no radii here.
