@@ -299,18 +299,25 @@ def expected(model: Model, route: str) -> tuple[Tensor, list[Tensor | None]]:
     if route == "losses":
         weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
     else:
-        rows = [_gradients(a if route == "features" else b, at) for a, b in zip(past, losses)]
+        rows = [
+            _gradients(a if route == "features" else b, at)
+            for a, b in zip(past, losses, strict=True)
+        ]
         weights = MGDA().weights(gramian=_gramian(rows))
     whole = [_gradients(loss, parameters) for loss in losses]
     direct = [_gradients(loss, parameters) for loss in past]
     weighed = {
         "losses": parameters,
         "features": [],
-        "measure": [p for p, *g in zip(parameters, *whole) if all(bool(h.any()) for h in g)],
+        "measure": [
+            p for p, *g in zip(parameters, *whole, strict=True) if all(bool(h.any()) for h in g)
+        ],
     }.get(route, at)
     kept = {id(p) for p in weighed}
     gradients, share = [], weights.tolist()
-    for p, parts, ends in zip(parameters, zip(*whole), zip(*direct), strict=True):
+    for p, parts, ends in zip(
+        parameters, zip(*whole, strict=True), zip(*direct, strict=False), strict=True
+    ):
         if not any(bool(part.any()) for part in parts):
             gradients.append(None)
         elif route == "features":  # weighed behind the features, plain past them
@@ -403,9 +410,9 @@ HEAD = """\
 
 <!-- Written by docs/works_with.py: change that, not this. -->
 
-Every cell of these tables is a trial of `mtl_optim.backward`, which a test repeats. It takes a small
-model of two tasks and MGDA, or a fixed scalarisation where the method looks at losses alone, and
-compares the weights and every `.grad` with what plain autograd gives.
+Every cell of these tables is a trial of `mtl_optim.backward`, which a test repeats. It takes a
+small model of two tasks and MGDA, or a fixed scalarisation where the method looks at losses alone,
+and compares the weights and every `.grad` with what plain autograd gives.
 
 * **works**: they agree.
 * **warns**: a `UserWarning` says what is missing.

@@ -148,7 +148,7 @@ def each(matrices):
 
 
 def pairs(names, matrices, *, left_out=()):
-    """Parametrize by methods and matrices; those of `left_out` go without the strictly weak ones."""
+    """Parametrize by methods and matrices; some go without the strictly weak ones."""
     return pytest.mark.parametrize(
         ("name", "J"),
         [
