@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.checkpoint import checkpoint
 
@@ -228,6 +230,24 @@ def _average(tensor: Tensor) -> None:
     tensor /= distributed.get_world_size()
 
 
+def _sharded(model: Model) -> Forward:
+    mesh = init_device_mesh("cpu", (distributed.get_world_size(),))
+    for part in (model.trunk, *model.heads):
+        fully_shard(part, mesh=mesh)
+    return model
+
+
+def _hooked(model: Model) -> Forward:
+    """After accumulation a hook doubles `.grad`: wrong unless it is called once, at the end."""
+
+    def double(parameter: Tensor) -> None:
+        parameter.grad = 2 * parameter.grad
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(double)
+    return model
+
+
 AROUND: dict[str, Around] = {
     "gradient accumulation": Around(times=2),
     "`torch.compile`": Around(wrap=_compiled),
@@ -245,11 +265,15 @@ AROUND: dict[str, Around] = {
     "`checkpoint(use_reentrant=True)`": Around(wrap=_checkpointed(reentrant=True)),
     "`torch.autograd.graph.save_on_cpu`": Around(context=torch.autograd.graph.save_on_cpu),
     "`torch.func.functional_call`": Around(wrap=_functional),
+    "`register_post_accumulate_grad_hook`": Around(wrap=_hooked, factor=2.0),
 }
 TOGETHER: dict[str, Around] = {
     "`reduce=`": Around(options=lambda: {"reduce": _average}, processes=True, times=2),
     "`DistributedDataParallel`, no `reduce=`": Around(
         wrap=nn.parallel.DistributedDataParallel, processes=True, times=2
+    ),
+    "`fully_shard` (FSDP2), `reduce=`": Around(
+        wrap=_sharded, options=lambda: {"reduce": _average}, processes=True, times=2
     ),
 }
 
@@ -299,24 +323,36 @@ def expected(model: Model, route: str) -> tuple[Tensor, list[Tensor | None]]:
     if route == "losses":
         weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
     else:
+<<<<<<< HEAD
         rows = [
             _gradients(a if route == "features" else b, at)
             for a, b in zip(past, losses, strict=True)
         ]
+=======
+        rows = [_gradients(loss, at) for loss in (past if route == "features" else losses)]
+>>>>>>> i18-docs
         weights = MGDA().weights(gramian=_gramian(rows))
     whole = [_gradients(loss, parameters) for loss in losses]
     direct = [_gradients(loss, parameters) for loss in past]
     weighed = {
         "losses": parameters,
         "features": [],
+<<<<<<< HEAD
         "measure": [
             p for p, *g in zip(parameters, *whole, strict=True) if all(bool(h.any()) for h in g)
         ],
+=======
+        "measure": [p for p, a, b in zip(parameters, *whole, strict=True) if a.any() and b.any()],
+>>>>>>> i18-docs
     }.get(route, at)
     kept = {id(p) for p in weighed}
     gradients, share = [], weights.tolist()
     for p, parts, ends in zip(
+<<<<<<< HEAD
         parameters, zip(*whole, strict=True), zip(*direct, strict=False), strict=True
+=======
+        parameters, zip(*whole, strict=True), zip(*direct, strict=True), strict=True
+>>>>>>> i18-docs
     ):
         if not any(bool(part.any()) for part in parts):
             gradients.append(None)
@@ -355,20 +391,21 @@ def try_it(kind: Callable[[], Model], around: Around, route: str, rank: int = 0)
         weights, gradients = expected(reference, route)
     torch.manual_seed(0)
     model = kind().half(rank) if around.processes else kind()
-    parameters = [p for p in model.parameters() if p.requires_grad]
     method = LinearScalarization([0.3, 0.7]) if route == "losses" else MGDA()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             with around.during():
-                step = _steps(model, around.wrap(model), around, method, route)
+                forward = around.wrap(model)  # which may give it new parameters
+                step = _steps(model, forward, around, method, route)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
             if ours := _of_processes(caught):  # DDP's error comes a step later
                 return ours
-            untouched = all(p.grad is None for p in parameters)
+            untouched = all(p.grad is None for p in model.parameters())
             return _of_error(error) if untouched else f"wrong: {error!r} left gradients"
     if ours := _of_processes(caught):
         return ours
+    parameters = [p for p in model.parameters() if p.requires_grad]
     tolerance = max(around.tolerance, *(TOLERANCE[p.dtype.to_real()] for p in parameters))
     if not _agree(step.weights, weights, max(tolerance, 1e-3)):
         return f"wrong: weights {step.weights.tolist()} for {weights.tolist()}"
@@ -411,8 +448,13 @@ HEAD = """\
 <!-- Written by docs/works_with.py: change that, not this. -->
 
 Every cell of these tables is a trial of `mtl_optim.backward`, which a test repeats. It takes a
+<<<<<<< HEAD
 small model of two tasks and MGDA, or a fixed scalarisation where the method looks at losses alone,
 and compares the weights and every `.grad` with what plain autograd gives.
+=======
+small model of two tasks and MGDA, or a fixed scalarisation where the method looks at losses alone.
+The weights and every `.grad` are compared with what plain autograd gives.
+>>>>>>> i18-docs
 
 * **works**: they agree.
 * **warns**: a `UserWarning` says what is missing.
