@@ -230,6 +230,11 @@ def _average(tensor: Tensor) -> None:
     tensor /= distributed.get_world_size()
 
 
+def _compiled_whole(model: Model) -> Forward:
+    torch.compiler.reset()
+    return torch.compile(model, backend="aot_eager")
+
+
 def _sharded(model: Model) -> Forward:
     mesh = init_device_mesh("cpu", (distributed.get_world_size(),))
     for part in (model.trunk, *model.heads):
@@ -250,8 +255,11 @@ def _hooked(model: Model) -> Forward:
 
 AROUND: dict[str, Around] = {
     "gradient accumulation": Around(times=2),
-    "`torch.compile`": Around(wrap=_compiled),
-    "`torch.compile`, after a plain backward": Around(wrap=partial(_compiled, used=True)),
+    "`torch.compile` of the trunk": Around(wrap=_compiled),
+    "`torch.compile` of trunk and losses in one": Around(wrap=_compiled_whole),
+    "`torch.compile` of the trunk, after a plain backward": Around(
+        wrap=partial(_compiled, used=True)
+    ),
     "the same with `torch._functorch.config.donated_buffer = False`": Around(
         wrap=partial(_compiled, used=True), during=_no_donated_buffers
     ),
@@ -323,36 +331,19 @@ def expected(model: Model, route: str) -> tuple[Tensor, list[Tensor | None]]:
     if route == "losses":
         weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
     else:
-<<<<<<< HEAD
-        rows = [
-            _gradients(a if route == "features" else b, at)
-            for a, b in zip(past, losses, strict=True)
-        ]
-=======
         rows = [_gradients(loss, at) for loss in (past if route == "features" else losses)]
->>>>>>> i18-docs
         weights = MGDA().weights(gramian=_gramian(rows))
     whole = [_gradients(loss, parameters) for loss in losses]
     direct = [_gradients(loss, parameters) for loss in past]
     weighed = {
         "losses": parameters,
         "features": [],
-<<<<<<< HEAD
-        "measure": [
-            p for p, *g in zip(parameters, *whole, strict=True) if all(bool(h.any()) for h in g)
-        ],
-=======
         "measure": [p for p, a, b in zip(parameters, *whole, strict=True) if a.any() and b.any()],
->>>>>>> i18-docs
     }.get(route, at)
     kept = {id(p) for p in weighed}
     gradients, share = [], weights.tolist()
     for p, parts, ends in zip(
-<<<<<<< HEAD
-        parameters, zip(*whole, strict=True), zip(*direct, strict=False), strict=True
-=======
         parameters, zip(*whole, strict=True), zip(*direct, strict=True), strict=True
->>>>>>> i18-docs
     ):
         if not any(bool(part.any()) for part in parts):
             gradients.append(None)
@@ -448,13 +439,8 @@ HEAD = """\
 <!-- Written by docs/works_with.py: change that, not this. -->
 
 Every cell of these tables is a trial of `mtl_optim.backward`, which a test repeats. It takes a
-<<<<<<< HEAD
-small model of two tasks and MGDA, or a fixed scalarisation where the method looks at losses alone,
-and compares the weights and every `.grad` with what plain autograd gives.
-=======
 small model of two tasks and MGDA, or a fixed scalarisation where the method looks at losses alone.
 The weights and every `.grad` are compared with what plain autograd gives.
->>>>>>> i18-docs
 
 * **works**: they agree.
 * **warns**: a `UserWarning` says what is missing.
