@@ -151,6 +151,18 @@ def test_two_batches_are_compared_where_it_is_measured():
     torch.testing.assert_close(*found)
 
 
+@pytest.mark.parametrize("place", ["shared", "measure"])
+def test_a_second_batch_from_elsewhere_is_refused(place):
+    model, x = TwoHeads(2), torch.ones(2, requires_grad=True)
+    features = model.features()
+    where = model.trunk.parameters() if place == "shared" else features
+    with pytest.raises(ValueError, match=f"`{place}` must be tensors that `second_batch`"):
+        backward(
+            model.losses(features), SDMGrad(), second_batch=[x.sum(), -x.sum()], **{place: where}
+        )
+    assert model.gradients()["trunk.0.weight"] is None
+
+
 def test_a_scaler_scales_the_gradients_and_no_weight():
     found = []
     for scaler in (None, torch.amp.GradScaler("cpu", init_scale=1024.0)):

@@ -104,6 +104,7 @@ def measure_route(call: Call, method: Weighting, measure: list[Tensor]) -> Step:
             values, matrix = _losses_and_gramian(call, rows, of_products)
         else:
             others, _ = _rows(call.second, measure, [], of_rows, retain_graph=False)
+            _check_reached("measure", measure, by="second_batch", reached=_reached(others))
             values, matrix = _to_host(call.tasks, cross_gramian(rows, others), of_products)
         rows.clear()
         weights, matrix = _weigh(call, method, values, matrix)
@@ -130,6 +131,7 @@ def exact_route(
         values, matrix = _losses_and_gramian(call, rows)
     else:
         others, _ = _rows(call.second, shared, [], call.reduce, retain_graph=False)
+        _check_reached("shared", shared, by="second_batch", reached=_reached(others))
         values, matrix = _to_host(call.tasks, cross_gramian(rows, others))
     weights, matrix = _weigh(call, method, values, matrix)
     weighed = call.weigh_heads(weights)
@@ -344,12 +346,14 @@ def _reached(rows: Rows) -> bool:
     return any(any_of(row) for row in rows)
 
 
-def _check_reached(parameter: str, tensors: list[Tensor], *, reached: bool) -> None:
+def _check_reached(
+    parameter: str, tensors: list[Tensor], *, reached: bool, by: str = "losses"
+) -> None:
     if reached:
         return
     compiled = any("CompiledFunction" in type(tensor.grad_fn).__name__ for tensor in tensors)
     raise ValueError(
-        f"`{parameter}` must be tensors that `losses` were computed from"
+        f"`{parameter}` must be tensors that `{by}` were computed from"
         + (", not with: compile what comes before them apart from the rest" if compiled else "")
     )
 
