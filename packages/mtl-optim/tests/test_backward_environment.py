@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from mtl_optim import MGDA, CAGrad, GradDrop, LinearScalarization, NashMTL, SDMGrad, backward
 from mtl_optim._gradients import accumulate_combined, within_budget
@@ -235,3 +236,19 @@ def test_features_of_which_a_task_uses_a_part():
     assert step.gramian.tolist() == [[2, 1], [1, 9]]
     w = torch.tensor([8 / 9, 1 / 9])  # MGDA's: G w is even
     torch.testing.assert_close(x.grad, 2 * torch.stack([w.sum(), w[0], 2 * w[1], 2 * w[1]]))
+
+
+@pytest.mark.parametrize("budget", [None, 1])
+@pytest.mark.parametrize("place", ["shared", "measure"])
+def test_parameters_that_a_checkpoint_hides_are_refused(place, budget):
+    block, last, head = nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+    x = torch.randn(5, 3, requires_grad=True)
+    losses = (head(last(checkpoint(block, x, use_reentrant=True))) - 1).square().mean(0)
+    parameters = [*block.parameters(), *last.parameters()]
+    options = {place: parameters, "heads": (), "memory_budget": budget}
+    with pytest.raises(ValueError, match=f"`{place}`.*use_reentrant=False"):
+        backward(losses, MGDA(), **options)
+    assert all(p.grad is None for p in parameters)
+    losses = (head(last(checkpoint(block, x, use_reentrant=False))) - 1).square().mean(0)
+    backward(losses, MGDA(), **options)
+    assert block.weight.grad is not None

@@ -72,10 +72,10 @@ def backward(
     With `shared=`, `features=` and `measure=` the heads get the plain gradient of Σ L_k: a head
     belongs to one task and has nothing to trade. With the first two every other parameter that the
     losses reach is a head: one that a few of the tasks share is, unless `shared` names it. With
-    `measure=` the parameters that one task alone reaches are (none, where the losses are a vector
-    without a graph for each). One that is reached both behind the features and past them (tied
-    weights, a connection that skips them) gets the sum of both, and each task then walks the graph
-    behind the features.
+    `measure=` the parameters that one task alone reaches are (none, where all losses come from one
+    node of the graph, as a vector or the scalars of a compiled function do). One that is reached
+    both behind the features and past them (tied weights, a connection that skips them) gets the sum
+    of both, and each task then walks the graph behind the features.
 
     Gradients may be sparse (`nn.Embedding(sparse=True)`), complex, where products are
     Re Σ conj(a) b, or in half precision, whose products and sums are float32 at least. Where

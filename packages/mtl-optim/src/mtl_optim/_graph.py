@@ -33,6 +33,16 @@ def reachable_leaves(outputs: Iterable[Tensor], *, stop: Iterable[Tensor] = ()) 
     return [leaf for leaf in found.values() if leaf is not None]
 
 
+def has_hidden_parameters(outputs: Iterable[Tensor]) -> bool:
+    """Return whether a checkpoint with `use_reentrant=True` is behind the outputs.
+
+    Its parameters are not on the graph until a backward into `.grad` runs the forward again.
+    """
+    found = _Nodes()
+    _walk(_nodes(outputs), found)
+    return any(node.name() == "CheckpointFunctionBackward" for node in found)
+
+
 def _nodes(tensors: Iterable[Tensor | GradientEdge]) -> list[Node]:
     edges = (t if isinstance(t, GradientEdge) else get_gradient_edge(t) for t in tensors)
     return [edge.node for edge in edges]

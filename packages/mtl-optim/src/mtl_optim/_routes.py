@@ -32,7 +32,7 @@ from ._gradients import (
     within_budget,
 )
 from ._gramian import cross_gramian, gramian, products_dtype, resolved
-from ._graph import Cut, reachable_leaves
+from ._graph import Cut, has_hidden_parameters, reachable_leaves
 from ._losses import TaskLosses
 from ._per_sample import forget, sample_gramian, watch
 from ._sharded import averaged_by_shards, gathered
@@ -100,6 +100,7 @@ def measure_route(call: Call, method: Weighting, measure: list[Tensor]) -> Step:
         with Cut(measure) as cut:
             rows, _ = _rows(call.tasks, measure, [], of_rows, cut, retain_graph=True)
         _check_reached("measure", measure, reached=_reached(rows))
+        _check_not_hidden("measure", call, rows)
         if call.second is None:
             values, matrix = _losses_and_gramian(call, rows, of_products)
         else:
@@ -125,6 +126,7 @@ def exact_route(
         return _weigh_in_parts(call, method, groups)
     rows, plain = _rows(call.tasks, shared, call.heads, call.reduce, retain_graph=call.keeps)
     _check_reached("shared", shared, reached=_reached(rows))
+    _check_not_hidden("shared", call, rows)
     if method.tracks:
         rows = method.track(rows, call.tasks.values, call.tasks.scale)
     if call.second is None:
@@ -293,6 +295,7 @@ def _group_by_group(
         rows, found = _rows(call.tasks, group, own, call.reduce, retain_graph=keep)
         plain += found
         reached = reached or _reached(rows)
+        _check_not_hidden("shared", call, rows)
         yield group, rows
         rows.clear()  # before the next ones are there
     _check_reached("shared", groups[0], reached=reached)
@@ -355,6 +358,17 @@ def _check_reached(
     raise ValueError(
         f"`{parameter}` must be tensors that `{by}` were computed from"
         + (", not with: compile what comes before them apart from the rest" if compiled else "")
+    )
+
+
+def _check_not_hidden(parameter: str, call: Call, rows: Rows) -> None:
+    """Raise if gradients are missing because a checkpoint hides the parameters."""
+    if all(map(any_of, columns(rows))) or not has_hidden_parameters(call.tasks.outputs):
+        return
+    raise ValueError(
+        f"`{parameter}` must hold parameters that gradients can be taken of, got some behind "
+        "`torch.utils.checkpoint` with `use_reentrant=True`: use `use_reentrant=False`, or pass "
+        "`features=`"
     )
 
 
