@@ -35,6 +35,15 @@ def test_a_step_equals_that_of_the_cpu(method):
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
 
 
+def test_one_objective_per_sample_equals_that_of_the_cpu():
+    found = []
+    for device in ("cpu", "cuda"):
+        model, x, y = make(device)
+        step = backward((model(x) - y).square(), CAGrad(), modules=model)
+        found.append((step.gramian, [p.grad.cpu() for p in model.parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
+
+
 def test_neither_the_gramian_nor_the_direction_waits_for_the_device():
     rows = [[torch.randn(500, 300, device="cuda"), torch.randn(7, device="cuda")] for _ in range(5)]
     parameters = [torch.zeros_like(g).requires_grad_() for g in rows[0]]
