@@ -230,11 +230,6 @@ def _average(tensor: Tensor) -> None:
     tensor /= distributed.get_world_size()
 
 
-def _compiled_whole(model: Model) -> Forward:
-    torch.compiler.reset()
-    return torch.compile(model, backend="aot_eager")
-
-
 def _sharded(model: Model) -> Forward:
     mesh = init_device_mesh("cpu", (distributed.get_world_size(),))
     for part in (model.trunk, *model.heads):
@@ -255,11 +250,8 @@ def _hooked(model: Model) -> Forward:
 
 AROUND: dict[str, Around] = {
     "gradient accumulation": Around(times=2),
-    "`torch.compile` of the trunk": Around(wrap=_compiled),
-    "`torch.compile` of trunk and losses in one": Around(wrap=_compiled_whole),
-    "`torch.compile` of the trunk, after a plain backward": Around(
-        wrap=partial(_compiled, used=True)
-    ),
+    "`torch.compile`": Around(wrap=_compiled),
+    "`torch.compile`, after a plain backward": Around(wrap=partial(_compiled, used=True)),
     "the same with `torch._functorch.config.donated_buffer = False`": Around(
         wrap=partial(_compiled, used=True), during=_no_donated_buffers
     ),
@@ -536,4 +528,5 @@ if __name__ == "__main__":
     if len(sys.argv) == 3:
         _work(int(sys.argv[1]), sys.argv[2])
     else:
-        (DOCS / "works-with.md").write_text(page(outcomes()), encoding="utf-8")
+        target = Path(sys.argv[1]) if len(sys.argv) == 2 else DOCS / "works-with.md"
+        target.write_text(page(outcomes()), encoding="utf-8")

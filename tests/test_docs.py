@@ -95,13 +95,14 @@ def test_programs_of_two_processes(program, tmp_path):
     assert found.returncode == 0, found.stderr
 
 
-def test_what_works_with_what():
-    works_with = load("works_with")
-    tables = works_with.outcomes()
-    cells = [cell for rows in tables.values() for row in rows.values() for cell in row]
-    assert [cell for cell in cells if cell.startswith("wrong")] == []
+def test_what_works_with_what(tmp_path):
+    # In a process of its own: what other tests did to the compiler would be seen.
+    page = tmp_path / "page.md"
+    subprocess.run([sys.executable, str(DOCS / "works_with.py"), str(page)], check=True)
+    found = page.read_text("utf-8")
+    assert "| wrong" not in found
     written = (DOCS / "works-with.md").read_text("utf-8")
-    assert works_with.page(tables) == written, "stale: `hatch run lists` writes it anew"
+    assert found == written, "stale: `hatch run lists` writes it anew"
 
 
 @pytest.mark.parametrize("file", REPOSITORY, ids=lambda file: str(file.relative_to(ROOT)))

@@ -247,6 +247,10 @@ def test_every_architecture_trains(run_config, tables, splits, tmp_path, model, 
         tables["model"] = model
     else:
         tables["model"].update(model)
+    if route == "features" and model.get("head") == "per_task":
+        with pytest.raises(ValueError, match=r"`train.route` must be 'exact' where `model.head`"):
+            run_config("mgda", train={"route": route})
+        return
     for name, options in (("mgda", {}), ("stl", {"task": "quality"})):
         config = run_config(name, train={"epochs": 1, "route": route}, **options)
         record = train(config, splits, tmp_path / name)

@@ -131,8 +131,8 @@ class TrainConfig(Config):
         ema: Decay per step of the exponential moving average of the weights, which is evaluated and
             saved in place of the weights; 0 switches it off.
         route: How Gramian methods see the gradients: ``"exact"`` with respect to the shared
-            parameters, ``"features"`` with respect to the scores (one backward pass whatever the
-            number of tasks, an upper bound of the exact problem).
+            parameters, ``"features"`` with respect to the score that the tasks share (one backward
+            pass whatever the number of tasks, an upper bound of the exact problem).
         distillation: Soft targets of a LightGBM ranker beside the labels; None switches it off.
         precision: Precision of the model's arithmetic; losses are always in float32.
         compile: Whether model and loss are compiled by torch.compile: the same results up to
@@ -198,6 +198,15 @@ class _Shared(Config):
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _tasks_meet_at_the_scores(self) -> Self:
+        if self.train.route == "features" and self.model.head == "per_task":
+            raise ValueError(
+                "`train.route` must be 'exact' where `model.head` is 'per_task': gradients of the "
+                "scores do not meet where each task has a score of its own, got 'features'"
+            )
+        return self
 
 
 class RunConfig(_Shared):
