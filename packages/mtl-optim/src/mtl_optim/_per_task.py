@@ -40,7 +40,7 @@ class Kept:
         return whole
 
     def begun(self, whole: Tensor, part: Tensor, tasks: int) -> Tensor:
-        """Return a whole to write into, at its start where there is none."""
+        """Return a whole to write into: a copy, or one at its start in the first step."""
         if whole.numel() == 0:
             return part.new_full([tasks] * part.ndim, self.start)
         return whole.to(part, copy=True)
@@ -61,7 +61,7 @@ class Shares(Kept):
         return super().put_back(whole, part * whole[at].sum(), at, tasks)
 
     def begun(self, whole: Tensor, part: Tensor, tasks: int) -> Tensor:
-        """Return a whole to write into, even where there is none."""
+        """Return a whole to write into: a copy, or even shares in the first step."""
         even = part.new_full((tasks,), 1 / tasks)
         return even if whole.numel() == 0 else super().begun(whole, part, tasks)
 

@@ -245,27 +245,30 @@ def _weigh_in_parts(call: Call, method: Weighting, groups: list[list[Tensor]]) -
     _check_tracks(method, "shared")
     total: Tensor | None = None
     plain: Block = []
+    reached = call.second is None
     for group, rows in _group_by_group(call, groups, plain):
         if call.second is None:
             part = gramian(rows)
         else:
             keep = group is not groups[-1]
             others, _ = _rows(call.second, group, [], call.reduce, retain_graph=keep)
+            reached = reached or _reached(others)
             part = cross_gramian(rows, others)
         total = part if total is None else total + part
     assert total is not None  # noqa: S101 - there is a group
+    _check_reached("shared", groups[0], by="second_batch", reached=reached)
     values, matrix = _to_host(call.tasks, total)
     weights, matrix = _weigh(call, method, values, matrix)
     shared = [tensor for group in groups for tensor in group]
-    weighed = call.weigh_heads(weights)
     if call.second is None and cancels(weights, matrix):  # the graph would round the sum
         again = _group_by_group(call, groups, [])
         direction = [
             combine(block, weights, exact=True) for _, rows in again for block in columns(rows)
         ]
     else:
-        direction = call.tasks.total_gradient(weights, shared, retain_graph=call.retain_graph)
+        direction = call.tasks.total_gradient(weights, shared, retain_graph=call.keeps)
         direction = average(direction, call.reduce)
+    weighed = call.weigh_heads(weights)
     accumulate(shared, direction)
     call.give_heads(plain, weighed)
     return Step(values, weights, matrix)
@@ -486,6 +489,6 @@ def _write_features(
         written = unique([*leaves, *heads])
         accumulate(written, average([total[id(t)] for t in written], call.reduce))
     if call.sharded:
-        for w, group in ((torch.ones_like(call.values()), call.heads), (weights, call.weighed)):
-            if group and w is not None:
-                call.tasks.backward(w, group, retain_graph=keep or group is call.heads)
+        w = weights if call.weighed else None
+        w = torch.ones_like(call.values()) if w is None else w
+        call.tasks.backward(w, [*call.heads, *call.weighed], retain_graph=keep)

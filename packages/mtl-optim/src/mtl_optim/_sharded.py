@@ -66,7 +66,7 @@ def averaged_by_shards(leaves: list[Tensor], *, reduce: bool = True) -> bool:
 
 
 def _is_dtensor(tensor: Tensor) -> bool:
-    module = sys.modules.get("torch.distributed.tensor")  # there is none without it
+    module = sys.modules.get("torch.distributed.tensor")  # no DTensor exists before it is imported
     return module is not None and isinstance(tensor, module.DTensor)
 
 

@@ -25,7 +25,7 @@ Rule = Callable[[Use, Tensor], Parts | None]
 
 
 def rule_of(module: nn.Module) -> Rule | None:
-    """Return the rule of a layer, by the forward that it runs; None if there is none."""
+    """Return the rule of a layer, by the forward that it runs; None for a layer without one."""
     if "forward" in vars(module):
         return None
     return _RULES.get(type(module).forward)

@@ -51,7 +51,7 @@ class Problem:
 
     Attributes:
         name: Of the run.
-        path: Of the run's folder; None where there is none.
+        path: Of the run's folder; None without one.
         tasks: Names of the tasks.
         ranker: As it was trained.
         loss: Code name of the smooth loss whose front is followed.
