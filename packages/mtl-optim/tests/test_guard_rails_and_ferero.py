@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from mtl_optim import FERERO, GuardRails
-from mtl_optim._bases import among_tasks
 from mtl_optim._solvers import project_onto_dual_cone
+from mtl_optim._state import among_tasks
 from mtl_optim.pareto.problems import fonseca_fleming, simplex, spheres
 from mtl_optim.testing import descend, double, problems, random_jacobian, seeded
 

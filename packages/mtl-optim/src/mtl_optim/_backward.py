@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, distributed, nn
 
-from ._bases import JacobianAggregator, Method, Weighting, among_tasks
+from ._bases import JacobianAggregator, Method, Weighting
 from ._checks import (
     as_parameters,
     as_tensors,
@@ -33,6 +33,7 @@ from ._routes import (
     sample_route,
 )
 from ._sharded import check_not_sharded, check_plain_heads
+from ._state import among_tasks
 from ._step import Step
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ._checks import check_finite
+from ._sparse import any_sparse, is_sparse, on_touched_rows, sparse_of
 
 Block = list[Tensor | None]
 Rows = list[Block]
@@ -76,74 +77,9 @@ def add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b + a if is_sparse(a) else a + b  # PyTorch adds a sparse tensor to a dense one alone
 
 
-def is_sparse(gradient: Tensor) -> bool:
-    """Return whether a gradient is sparse in coordinate form, as an embedding's may be."""
-    return gradient.layout == torch.sparse_coo
-
-
-def any_sparse(block: Sequence[Tensor | None]) -> bool:
-    """Return whether a gradient of this block is sparse."""
-    return any(g is not None and g.layout != torch.strided for g in block)
-
-
 def real_numbers(gradient: Tensor) -> Tensor:
     """View complex numbers as pairs (*shape, 2), whose inner products are Re Σ conj(a) b."""
     return torch.view_as_real(gradient.resolve_conj()) if gradient.is_complex() else gradient
-
-
-def on_touched_rows(block: Sequence[Tensor | None]) -> tuple[Tensor, Block]:
-    """Gather the rows of one tensor that a sparse gradient touches.
-
-    Returns:
-        The rows' places (axis, row), and the gradients there, dense: (row, *rest).
-    """
-    sparse = {k: g for k, g in enumerate(block) if g is not None and is_sparse(g)}
-    places, found = _aligned(list(sparse.values()))
-    rows = dict(zip(sparse, found, strict=True))
-    at = tuple(places)
-    return places, [
-        None if g is None else rows[k] if k in rows else g[at] for k, g in enumerate(block)
-    ]
-
-
-def _aligned(gradients: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Return the places (axis, row) that any of the sparse gradients touches, and their values."""
-    like = gradients[0]
-    if all(g.is_coalesced() for g in gradients):
-        places = like.indices()
-        if all(g.indices().data_ptr() == places.data_ptr() for g in gradients):
-            return places, [g.values() for g in gradients]
-    sizes = like.shape[: like.sparse_dim()]
-    indices = [g._indices() for g in gradients]  # an entry that comes twice is added below
-    if all(torch.equal(own, indices[0]) for own in indices):  # each task looks up the same rows
-        indices = indices[:1]
-    numbers = [_numbers_of(own, sizes) for own in indices]
-    touched, slots = torch.unique(torch.cat(numbers), return_inverse=True)
-    own = list(torch.split(slots, [len(part) for part in numbers]))
-    rows = []
-    for g, slot in zip(gradients, own if len(own) > 1 else own * len(gradients), strict=True):
-        values = g._values()
-        total = values.new_zeros(len(touched), *values.shape[1:])
-        rows.append(total.index_add_(0, slot, values))
-    return torch.stack(torch.unravel_index(touched, sizes)), rows
-
-
-def _numbers_of(indices: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Return the place of each entry as one number, for indices (axis, entry)."""
-    numbers = torch.zeros_like(indices[0])
-    for own, size in zip(indices, sizes, strict=True):
-        numbers = numbers * size + own
-    return numbers
-
-
-def align_sparse(rows: Rows) -> None:
-    """Let the sparse gradients of each tensor touch the same rows, found once, in place."""
-    for b in range(len(rows[0])):
-        sparse = [(row, g) for row in rows if (g := row[b]) is not None and is_sparse(g)]
-        if sparse:
-            places, values = _aligned([g for _, g in sparse])
-            for (row, g), own in zip(sparse, values, strict=True):
-                row[b] = _sparse(places, own, g)
 
 
 def as_matrix(block: list[Tensor]) -> Tensor | None:
@@ -196,13 +132,6 @@ def in_pieces(tensor: Tensor, width: int) -> Sequence[Tensor]:
     return [tensor] if tensor.shape[-1] <= width else torch.split(tensor, width, dim=-1)
 
 
-def _sparse(places: Tensor, rows: Tensor, like: Tensor) -> Tensor:
-    """Make a sparse gradient of the rows at these places, as `on_touched_rows` gives them."""
-    return torch.sparse_coo_tensor(
-        places, rows, like.shape, device=rows.device, is_coalesced=True, check_invariants=False
-    )
-
-
 def combine(block: list[Tensor | None], weights: Tensor, *, exact: bool = False) -> Tensor | None:
     """Return Σ w_k g_k for one block, or None if no task reaches it; in float64 if `exact`.
 
@@ -221,7 +150,7 @@ def combine(block: list[Tensor | None], weights: Tensor, *, exact: bool = False)
     assert there is not None  # noqa: S101 - there is a sparse gradient
     dense = combine([None if g is None or is_sparse(g) else g for g in block], weights, exact=exact)
     if dense is None:
-        return _sparse(places, there, parts[0])
+        return sparse_of(places, there, parts[0])
     dense[tuple(places)] = there
     return dense
 
@@ -253,7 +182,7 @@ def apply_to_block(
             return apply_to_block(function, [g if g is None else g.to_dense() for g in block])
         found = apply_to_block(function, rows)
         assert found is not None  # noqa: S101 - there is a sparse gradient
-        return _sparse(places, found, like)
+        return sparse_of(places, found, like)
     found = function(
         stacked([real_numbers(torch.zeros_like(like) if g is None else g) for g in block])
     )

@@ -10,7 +10,8 @@ from scipy.linalg import lapack
 from torch import Tensor
 
 from ._checks import Array
-from ._gradients import any_sparse, as_matrix, in_pieces, is_sparse, on_touched_rows, real_numbers
+from ._gradients import as_matrix, in_pieces, real_numbers
+from ._sparse import any_sparse, is_sparse, on_touched_rows
 
 Blocks = Sequence[Sequence[Tensor | None]]
 

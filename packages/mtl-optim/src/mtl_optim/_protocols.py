@@ -11,10 +11,11 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from ._bases import Method, among_tasks
+from ._bases import Method
 from ._checks import check_count, host_losses
 from ._gradients import Reduce
 from ._losses import present_values
+from ._state import among_tasks
 
 
 class SecondLook(Method):

@@ -1,11 +1,9 @@
 """The routes of `backward`, one function each."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,8 +16,6 @@ from ._gradients import (
     accumulate,
     accumulate_combined,
     add,
-    align_sparse,
-    any_of,
     apply_to_block,
     average,
     cancels,
@@ -32,10 +28,19 @@ from ._gradients import (
     within_budget,
 )
 from ._gramian import cross_gramian, gramian, products_dtype, resolved
-from ._graph import Cut, has_hidden_parameters, reachable_leaves
+from ._graph import Cut, reachable_leaves
 from ._losses import TaskLosses
 from ._per_sample import forget, sample_gramian, watch
+from ._refusals import (
+    check_meet,
+    check_not_hidden,
+    check_reached,
+    check_tracks,
+    reached,
+    warn_of_disjoint,
+)
 from ._sharded import averaged_by_shards, gathered
+from ._sparse import align_sparse
 from ._step import Step
 
 
@@ -93,19 +98,19 @@ def measure_route(call: Call, method: Weighting, measure: list[Tensor]) -> Step:
     """Look at the gradients in `measure`, then take Σ w_k L_k through all that the losses reach."""
     matrix = None
     if method.due:
-        _check_tracks(method, "measure")
+        check_tracks(method, "measure")
         # Gradients of parameters are averaged over the processes, products of those of features.
         parameters = all(tensor.grad_fn is None for tensor in measure)
         of_rows, of_products = (call.reduce, None) if parameters else (None, call.reduce)
         with Cut(measure) as cut:
             rows, _ = _rows(call.tasks, measure, [], of_rows, cut, retain_graph=True)
-        _check_reached("measure", measure, reached=_reached(rows))
-        _check_not_hidden("measure", call, rows)
+        check_reached("measure", measure, reached=reached(rows))
+        check_not_hidden("measure", call.tasks, rows)
         if call.second is None:
             values, matrix = _losses_and_gramian(call, rows, of_products)
         else:
             others, _ = _rows(call.second, measure, [], of_rows, retain_graph=False)
-            _check_reached("measure", measure, by="second_batch", reached=_reached(others))
+            check_reached("measure", measure, by="second_batch", reached=reached(others))
             values, matrix = _to_host(call.tasks, cross_gramian(rows, others), of_products)
         rows.clear()
         weights, matrix = _weigh(call, method, values, matrix)
@@ -125,15 +130,15 @@ def exact_route(
     if len(groups) > 1:
         return _weigh_in_parts(call, method, groups)
     rows, plain = _rows(call.tasks, shared, call.heads, call.reduce, retain_graph=call.keeps)
-    _check_reached("shared", shared, reached=_reached(rows))
-    _check_not_hidden("shared", call, rows)
+    check_reached("shared", shared, reached=reached(rows))
+    check_not_hidden("shared", call.tasks, rows)
     if method.tracks:
         rows = method.track(rows, call.tasks.values, call.tasks.scale)
     if call.second is None:
         values, matrix = _losses_and_gramian(call, rows)
     else:
         others, _ = _rows(call.second, shared, [], call.reduce, retain_graph=False)
-        _check_reached("shared", shared, by="second_batch", reached=_reached(others))
+        check_reached("shared", shared, by="second_batch", reached=reached(others))
         values, matrix = _to_host(call.tasks, cross_gramian(rows, others))
     weights, matrix = _weigh(call, method, values, matrix)
     weighed = call.weigh_heads(weights)
@@ -148,12 +153,12 @@ def feature_route(
 ) -> Step:
     """Combine the gradients at the features, then walk the trunk once."""
     if isinstance(method, Weighting):
-        _check_tracks(method, "features")
+        check_tracks(method, "features")
     with Cut(features) as cut:
         own = [] if call.sharded else call.heads
         rows, plain = _rows(call.tasks, features, own, None, cut, retain_graph=True)
-    _check_reached("features", features, reached=_reached(rows))
-    _check_meet(rows)
+    check_reached("features", features, reached=reached(rows))
+    check_meet(rows)
     weights = matrix = None
     weighed: Block = []
     if isinstance(method, JacobianAggregator):
@@ -162,7 +167,7 @@ def feature_route(
         check_losses(values)
     else:
         values, matrix = _losses_and_gramian(call, rows, call.reduce)
-        _warn_of_disjoint(rows, matrix)
+        warn_of_disjoint(rows, matrix)
         weights, matrix = _weigh(call, method, values, matrix)
         exact = cancels(weights, matrix)
         direction = [combine(block, weights, exact=exact) for block in columns(rows)]
@@ -176,7 +181,7 @@ def sample_route(
     call: Call, method: Weighting, modules: list[nn.Module], samples: int | None
 ) -> Step:
     """Take the Gramian of all samples' gradients, then one backward of Σ w_i L_i."""
-    _check_tracks(method, "modules")
+    check_tracks(method, "modules")
     if not method.due:
         check_losses(call.values())
         return loss_route(call, method)
@@ -242,21 +247,21 @@ def _walk_all(call: Call, weights: Tensor) -> None:
 
 def _weigh_in_parts(call: Call, method: Weighting, groups: list[list[Tensor]]) -> Step:
     """Take the exact route within a budget: the Gramian group by group, then one more backward."""
-    _check_tracks(method, "shared")
+    check_tracks(method, "shared")
     total: Tensor | None = None
     plain: Block = []
-    reached = call.second is None
+    reaches = call.second is None
     for group, rows in _group_by_group(call, groups, plain):
         if call.second is None:
             part = gramian(rows)
         else:
             keep = group is not groups[-1]
             others, _ = _rows(call.second, group, [], call.reduce, retain_graph=keep)
-            reached = reached or _reached(others)
+            reaches = reaches or reached(others)
             part = cross_gramian(rows, others)
         total = part if total is None else total + part
     assert total is not None  # noqa: S101 - there is a group
-    _check_reached("shared", groups[0], by="second_batch", reached=reached)
+    check_reached("shared", groups[0], by="second_batch", reached=reaches)
     values, matrix = _to_host(call.tasks, total)
     weights, matrix = _weigh(call, method, values, matrix)
     shared = [tensor for group in groups for tensor in group]
@@ -292,16 +297,16 @@ def _group_by_group(
 ) -> Iterator[tuple[list[Tensor], Rows]]:
     """Yield each group of parameters with its rows of J; add the heads' gradients to `plain`."""
     keep = call.keeps or len(groups) > 1
-    reached = False
+    reaches = False
     for g, group in enumerate(groups):
         own = call.heads if g == 0 else []
         rows, found = _rows(call.tasks, group, own, call.reduce, retain_graph=keep)
         plain += found
-        reached = reached or _reached(rows)
-        _check_not_hidden("shared", call, rows)
+        reaches = reaches or reached(rows)
+        check_not_hidden("shared", call.tasks, rows)
         yield group, rows
         rows.clear()  # before the next ones are there
-    _check_reached("shared", groups[0], reached=reached)
+    check_reached("shared", groups[0], reached=reaches)
 
 
 @torch.no_grad()
@@ -346,74 +351,6 @@ def _rows(
         plain = [add(a, b) for a, b in zip(plain, gradients[len(wrt) :], strict=True)]
     align_sparse(rows)
     return rows, plain
-
-
-def _reached(rows: Rows) -> bool:
-    return any(any_of(row) for row in rows)
-
-
-def _check_reached(
-    parameter: str, tensors: list[Tensor], *, reached: bool, by: str = "losses"
-) -> None:
-    if reached:
-        return
-    compiled = any("CompiledFunction" in type(tensor.grad_fn).__name__ for tensor in tensors)
-    raise ValueError(
-        f"`{parameter}` must be tensors that `{by}` were computed from"
-        + (", not with: compile what comes before them apart from the rest" if compiled else "")
-    )
-
-
-def _check_not_hidden(parameter: str, call: Call, rows: Rows) -> None:
-    """Raise if gradients are missing because a checkpoint hides the parameters."""
-    if all(map(any_of, columns(rows))) or not has_hidden_parameters(call.tasks.outputs):
-        return
-    raise ValueError(
-        f"`{parameter}` must hold parameters that gradients can be taken of, got some behind "
-        "`torch.utils.checkpoint` with `use_reentrant=True`: use `use_reentrant=False`, or pass "
-        "`features=`"
-    )
-
-
-def _check_meet(rows: Rows) -> None:
-    """Raise if no two tasks share a feature tensor: their gradients would never be compared."""
-    if len(rows) > 1 and not any(sum(g is not None for g in block) > 1 for block in columns(rows)):
-        raise ValueError(
-            "`features` must be tensors that several of `losses` are computed from, got one task "
-            f"or none for each of {len(rows[0])}: run the trunk on the tasks' batches joined, and "
-            "pass what it gives before it is split, or pass `shared=`"
-        )
-
-
-def _warn_of_disjoint(rows: Rows, matrix: Tensor) -> None:
-    """Warn if all tasks look at parts of the features of their own, as losses of single samples."""
-    G = matrix.numpy()
-    lengths = np.count_nonzero(G.diagonal())
-    if lengths < 2 or np.count_nonzero(G) > lengths:
-        return
-    if any(_overlap([g for g in block if g is not None]) for block in columns(rows)):
-        return
-    warnings.warn(
-        "each of `losses` depends on other entries of `features`, so that their gradients do not "
-        "meet there and the Gramian is diagonal: pass `shared=`, or features that all tasks use",
-        UserWarning,
-        stacklevel=4,
-    )
-
-
-def _overlap(block: list[Tensor]) -> bool:
-    """Return whether two of the gradients are both nonzero at an entry."""
-    nonzero = [g.to_dense() != 0 for g in block]
-    return len(nonzero) > 1 and bool((torch.stack(nonzero).sum(0) > 1).any())
-
-
-def _check_tracks(method: Weighting, route: str) -> None:
-    """Raise for a method that keeps gradients, on a route that never has them all."""
-    if method.tracks:
-        raise ValueError(
-            f"{type(method).__name__} keeps each gradient from step to step: it needs "
-            f"`shared=` and no `memory_budget` below them, got `{route}=`"
-        )
 
 
 @torch.no_grad()
@@ -465,8 +402,8 @@ def _write_features(
     What the trunk reaches too gets both before its hooks are called. Heads that are gathered from
     shards get theirs by a backward of their own.
     """
-    reached = [(f, d) for f, d in zip(features, direction, strict=True) if d is not None]
-    tensors, gradients = map(list, zip(*reached, strict=True))
+    met = [(f, d) for f, d in zip(features, direction, strict=True) if d is not None]
+    tensors, gradients = map(list, zip(*met, strict=True))
     keep = call.retain_graph
     heads = [] if call.sharded else [*call.heads, *call.weighed]
     own = dict(zip(map(id, heads), [*plain, *weighed], strict=True))

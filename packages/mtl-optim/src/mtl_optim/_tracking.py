@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ._bases import Method
 from ._checks import check_length
-from ._gradients import Rows, check_finite_rows, finite_rows, is_sparse
+from ._gradients import Rows, check_finite_rows, finite_rows
+from ._sparse import is_sparse
 
 
 class TrackedGradients(Method):

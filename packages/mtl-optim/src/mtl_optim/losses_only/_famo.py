@@ -6,11 +6,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .._bases import LossWeighting, State
+from .._bases import LossWeighting
 from .._checks import check_count, check_length, check_non_negative_number, check_positive_number
 from .._per_task import Given, Kept
 from .._preference import as_ideal
 from .._protocols import SecondLook
+from .._state import State
 
 _AT_BOUND = 1e-8  # of the other loss
 
