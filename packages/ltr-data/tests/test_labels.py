@@ -59,8 +59,10 @@ def test_wrong_dictionaries():
         LabelTransform.from_dict({"type": "Inverted"})
     with pytest.raises(ValueError, match=r"`Clip`.*parameters"):
         LabelTransform.from_dict({"type": "Clip", "low": 0, "high": 1, "middle": 2})
-    with pytest.raises(ValueError, match="`config` must have the keys"):
-        LabelSpec.from_dict({"name": "x"})
+    with pytest.raises(ValueError, match=r"`config` of a label must be like .*got no name"):
+        LabelSpec.from_dict({"source": "x"})
+    with pytest.raises(ValueError, match=r"got the key 'grade', did you mean 'grades'\?"):
+        LabelSpec.from_dict({"name": "x", "grade": 5})
 
 
 @given(values=values, levels=st.integers(2, 6), separate=st.booleans())
@@ -112,7 +114,11 @@ def test_unfitted_transforms_say_so():
         (lambda: Log1p()(np.float32([-1])), "`values`"),
         (lambda: LabelSpec(""), "`name`"),
         (lambda: LabelSpec("x", source=0), "`source`"),
-        (lambda: LabelSpec("x", source="column"), "`source`"),
+        (lambda: LabelSpec("x", source=""), "`source`"),
+        (lambda: LabelSpec("x", grades=1), "`grades`"),
+        (lambda: LabelSpec("x", grades=2, threshold=1.0), "exclude one another"),
+        (lambda: LabelSpec("x", per_list=True), "`per_list`"),
+        (lambda: LabelSpec("x", transform=Log1p(), lower=True), "`transform`"),
         (lambda: LabelSpec("x", correlates=(0,)), "`correlates`"),
     ],
 )

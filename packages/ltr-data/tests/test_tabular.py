@@ -157,13 +157,11 @@ def test_missing_labels_are_masked_on_request(tmp_path, cache):
     assert dataset.batch([0, 1]).label_mask.sum() == 4
     assert ltr_data.describe(dataset).known == {"relevance": 2, "clicks": 2}
     assert ltr_data.LabelSpec.from_dict(SPECS[1].to_dict()) == SPECS[1]
-    # Without the task, the column is no input either.
+    # Without the task, the column is an input with gaps.
     only = ltr_data.open(path, SPECS[:1], columns=NULLABLE, cache=cache)
-    assert only.feature_ids == (1,)
-    with pytest.raises(
-        ValueError, match="`inputs` must not have missing values, which feature 2 may have"
-    ):
-        ltr_data.open(path, SPECS[:1], inputs=[1, 2], columns=NULLABLE, cache=cache)
+    assert only.feature_ids == (1, 2)
+    assert only.nullable == (2,)
+    assert np.isnan(only.batch([0, 1]).features).sum() == 2
     with pytest.raises(ValueError, match=r"'relevance' has a NaN label.*row 1.*missing=.mask"):
         ltr_data.open(path, columns=NULLABLE, cache=cache)
     with pytest.raises(ValueError, match=r"x.csv:2: column 'clicks'.*got null"):

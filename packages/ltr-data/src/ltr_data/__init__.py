@@ -7,6 +7,7 @@ from ._dataset import RankingDataset
 from ._describe import Description, describe
 from ._open import open, read  # noqa: A004 - as in `_open`
 from ._progress import Progress, ProgressPrinter
+from ._strings import Strings
 from ._table import RankingTable
 from .batching._batch import RankingBatch, collate
 from .batching._loader import Loader, batches
@@ -18,9 +19,11 @@ from .features._ranges import ClipOutliers, MinMaxScale, QuantileTransform
 from .features._transform import FeatureTransform, LogStandardize, Standardize
 from .labels._spec import LabelSpec
 from .labels._transforms import (
+    AutoGrades,
     Binarize,
     Clip,
     Compose,
+    GradesPerList,
     Identity,
     Invert,
     LabelTransform,
@@ -34,6 +37,7 @@ from .readers.svmrank._reader import read_svmrank
 from .readers.svmrank._writer import write_svmrank
 
 __all__ = [
+    "AutoGrades",
     "Binarize",
     "BucketBatchSampler",
     "Clip",
@@ -44,6 +48,7 @@ __all__ = [
     "ComposeFeatures",
     "Description",
     "FeatureTransform",
+    "GradesPerList",
     "Identity",
     "Invert",
     "LabelSpec",
@@ -62,6 +67,7 @@ __all__ = [
     "RankingTable",
     "Standardize",
     "StaticBatchSampler",
+    "Strings",
     "__version__",
     "batches",
     "collate",

@@ -1,7 +1,7 @@
 """Matrices that are too large to copy: only the requested rows are in memory."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,40 @@ class ColumnView(LazyMatrix):
 
 
 Features = npt.NDArray[np.float32] | LazyMatrix
+
+
+class Recoded(LazyMatrix):
+    """A matrix whose columns of codes have other codes, computed for the rows that are requested.
+
+    Args:
+        matrix: (document, feature) float32.
+        codes: By position of a column, the new code of each old one. An old code after the last is
+            the last; NaN stays.
+
+    Examples:
+        >>> matrix = np.array([[0, 5], [1, 6], [np.nan, 7]], dtype=np.float32)
+        >>> Recoded(matrix, {0: np.array([3, 9], dtype=np.float32)})[:].tolist()
+        [[3.0, 5.0], [9.0, 6.0], [nan, 7.0]]
+    """
+
+    def __init__(self, matrix: Features, codes: Mapping[int, npt.NDArray[np.float32]]) -> None:
+        self._matrix = matrix
+        self._codes = dict(codes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of documents, number of features)."""
+        return self._matrix.shape[0], self._matrix.shape[1]
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Return a (row, feature) copy of some rows."""
+        chosen = np.array(self._matrix[rows], dtype=np.float32)
+        for column, codes in self._codes.items():
+            old = chosen[:, column]
+            known = ~np.isnan(old)
+            old[known] = codes[np.minimum(old[known], len(codes) - 1).astype(np.intp)]
+        return chosen
+
 
 _CHUNK_ROWS = 16_384
 

@@ -3,15 +3,23 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import Features, row_chunks
-from ._table import Grouped, RankingTable, check_documents, describe_ids
+from ._columns import Features, Recoded, row_chunks
+from ._strings import Strings
+from ._table import (
+    Grouped,
+    RankingTable,
+    check_documents,
+    check_per_document,
+    describe_ids,
+    rows_of,
+)
 from .batching._batch import RankingBatch
 from .batching._long_lists import LongLists
 from .batching._padding import Documents, pad
@@ -38,6 +46,14 @@ class RankingDataset(Grouped):
         feature_ids: (feature,) numbers of the inputs, 1-based as in the file.
         label_specs: (task,) fitted; give them to the other splits.
         label_mask: (task, document) bool, True where the label is known; None when all are.
+        feature_names: (feature,) names of the inputs; None if the file has none.
+        kinds: By number of an input, how its values were written; see `RankingTable`.
+        words: By number of an input of words, the words that its codes 0, 1, ... stand for. A code
+            after the last is another word (see `recoded`), and NaN a gap.
+        nullable: Numbers of the inputs in which NaN means a missing value. `batch` passes it on;
+            a `TableTransform` fills it.
+        document_ids: (document,) as in the file; None if it has none.
+        weights: (document,) float32 for losses; None if all documents weigh 1.
 
     Raises:
         ValueError: The shapes do not agree.
@@ -62,6 +78,12 @@ class RankingDataset(Grouped):
     feature_ids: tuple[int, ...]
     label_specs: tuple[LabelSpec, ...]
     label_mask: npt.NDArray[np.bool_] | None = None
+    feature_names: tuple[str, ...] | None = None
+    kinds: Mapping[int, str] = field(default_factory=dict)
+    words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    nullable: tuple[int, ...] = ()
+    document_ids: Strings | None = None
+    weights: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         check_documents(self.features, self.feature_ids, self.offsets, self.query_ids)
@@ -78,13 +100,14 @@ class RankingDataset(Grouped):
             )
         if len(set(self.tasks)) != len(self.tasks) or not self.tasks:
             raise ValueError(f"`label_specs` must name different tasks, got {self.tasks}")
+        check_per_document(len(self.features), self.document_ids, self.weights)
 
     @classmethod
     def from_table(
         cls,
         table: RankingTable,
         labels: Sequence[LabelSpec] = (RELEVANCE,),
-        inputs: Collection[int] | None = None,
+        inputs: Collection[int | str] | None = None,
     ) -> Self:
         """Choose labels and inputs among the columns of a table.
 
@@ -92,8 +115,8 @@ class RankingDataset(Grouped):
             table: All columns.
             labels: One specification per task. Those not yet fitted are fitted to this table, so
                 begin with the training table and give its `label_specs` to the other splits.
-            inputs: Numbers of the features to rank by, in the order of the table; by default all
-                but the sources and correlates of the labels and the nullable features.
+            inputs: Numbers or names of the features to rank by, which stay in the order of the
+                table; by default all but the sources and correlates of the labels.
 
         Raises:
             TypeError: `labels` are no specifications.
@@ -101,12 +124,11 @@ class RankingDataset(Grouped):
                 `inputs`, there are no inputs, or two tasks have the same name.
         """
         _check_labels(labels)
-        excluded = {f for spec in labels for f in spec.excluded}.union(table.nullable)
+        taken = {f for spec in labels for f in spec.columns(table)}
         if inputs is None:
-            chosen = tuple(f for f in table.feature_ids if f not in excluded)
+            chosen = tuple(f for f in table.feature_ids if f not in taken)
         else:
-            _check_inputs(table, labels, inputs)
-            wanted = set(inputs)
+            wanted = _check_inputs(table, labels, inputs)
             chosen = tuple(f for f in table.feature_ids if f in wanted)
         if not chosen:
             raise ValueError(
@@ -125,12 +147,23 @@ class RankingDataset(Grouped):
             feature_ids=chosen,
             label_specs=fitted,
             label_mask=None if known.all() else known,
+            feature_names=None if table.feature_names is None else tuple(map(table.name, chosen)),
+            kinds={f: kind for f, kind in table.kinds.items() if f in chosen},
+            words={f: words for f, words in table.words.items() if f in chosen},
+            nullable=tuple(f for f in table.nullable if f in chosen),
+            document_ids=table.document_ids,
+            weights=table.weights,
         )
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """(task,) names."""
         return tuple(spec.name for spec in self.label_specs)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """(feature,) names of the inputs; their numbers if the file has no names."""
+        return self.feature_names or tuple(map(str, self.feature_ids))
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -178,7 +211,7 @@ class RankingDataset(Grouped):
                 labels = self.labels[0 if task is None else task, start:stop]
                 documents = start + long_lists.choose(labels, query, epoch)
             lists.append((self.query_ids[query], documents))
-        return pad(self.features, self.labels, self.label_mask, lists, pad_to)
+        return pad(self, lists, pad_to)
 
     def subset(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> Self:
         """Return a data set of some of the queries, in the given order.
@@ -188,9 +221,7 @@ class RankingDataset(Grouped):
             ValueError: There are no indices.
         """
         queries = self._positions(indices)
-        lengths = self.lengths[queries]
-        offsets = np.concatenate(([0], np.cumsum(lengths)))
-        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[queries] - offsets[:-1], lengths)
+        rows, offsets = rows_of(self.offsets, queries)
         return dataclasses.replace(
             self,
             features=self.features[rows],
@@ -198,7 +229,37 @@ class RankingDataset(Grouped):
             offsets=offsets,
             query_ids=tuple(self.query_ids[q] for q in queries),
             label_mask=None if self.label_mask is None else self.label_mask[:, rows],
+            document_ids=None if self.document_ids is None else self.document_ids.take(rows),
+            weights=None if self.weights is None else self.weights[rows],
         )
+
+    def recoded(self, words: Mapping[int, Sequence[str]]) -> Self:
+        """Return a data set whose columns of words have the codes of other lists of words.
+
+        A word that is not in the new list has the code after its last word, and a gap stays NaN.
+        Features are recoded as they are read, so that a mapped file is not copied.
+
+        Args:
+            words: By number of a column of words, the new list, such as the training split's.
+
+        Raises:
+            ValueError: The columns of `words` are not those of the data set.
+        """
+        if set(words) != set(self.words):
+            raise ValueError(
+                f"`words` must be of the columns of words, {describe_ids(tuple(self.words))}, "
+                f"got {describe_ids(tuple(words))}"
+            )
+        new = {f: tuple(own) for f, own in words.items()}
+        if new == dict(self.words):
+            return self
+        codes = {}
+        for feature_id, own in self.words.items():
+            code = {word: i for i, word in enumerate(new[feature_id])}
+            # A code after the last word of this data set is another word too.
+            found = [code.get(word, len(code)) for word in own] + [len(code)]
+            codes[self.feature_ids.index(feature_id)] = np.array(found, dtype=np.float32)
+        return dataclasses.replace(self, features=Recoded(self.features, codes), words=new)
 
     def transformed(self, transform: FeatureTransform) -> Self:
         """Return a data set whose features a fitted transform has transformed.
@@ -211,17 +272,29 @@ class RankingDataset(Grouped):
                 f"`transform` must be fitted to the features of the data set, "
                 f"{describe_ids(self.feature_ids)}, got {describe_ids(transform.feature_ids)}"
             )
-        return dataclasses.replace(self, features=transform.transform(self.features))
+        if transform.width != len(self.feature_ids):
+            raise ValueError(
+                f"`transform` must keep the {len(self.feature_ids)} columns of the data set, "
+                f"got one with {transform.width} outputs; call it on batches instead"
+            )
+        features = transform.transform(self.features)
+        return dataclasses.replace(self, features=features, kinds={}, words={}, nullable=())
 
     def checksum(self) -> str:
         """Compute the SHA-256 of the whole content, in hexadecimal."""
-        about = {
+        about: dict[str, object] = {
             "query_ids": self.query_ids,
             "feature_ids": self.feature_ids,
             "label_specs": [spec.to_dict() for spec in self.label_specs],
         }
+        if self.words:  # left out where there are none, so that numbers keep their checksums
+            about["words"] = dict(self.words)
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-        for array in (self.features, self.labels, self.offsets, self.label_mask):
+        ids = None if self.document_ids is None else self.document_ids.data
+        for array in (
+            *(self.features, self.labels, self.offsets, self.label_mask),
+            *(ids, self.weights),
+        ):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
                 for rows in row_chunks(array):
@@ -258,24 +331,22 @@ def _check_labels(labels: Sequence[LabelSpec]) -> None:
 
 
 def _check_inputs(
-    table: RankingTable, labels: Sequence[LabelSpec], inputs: Collection[int]
-) -> None:
-    unknown = sorted(set(inputs) - set(table.feature_ids))
+    table: RankingTable, labels: Sequence[LabelSpec], inputs: Collection[int | str]
+) -> set[int]:
+    """Return the numbers of the inputs, or raise ValueError for one that is none."""
+    unknown = sorted({f for f in inputs if isinstance(f, int)} - set(table.feature_ids))
     if unknown:
         raise ValueError(
             f"`inputs` must be columns of the table, which has {describe_ids(table.feature_ids)}, "
             f"got {describe_ids(tuple(unknown))}"
         )
-    missing = sorted(set(inputs) & set(table.nullable))
-    if missing:
-        raise ValueError(
-            f"`inputs` must not have missing values, which feature {missing[0]} may have"
-        )
+    wanted = set(table.feature_numbers(inputs))
     for spec in labels:
-        leaks = sorted(set(spec.excluded) & set(inputs))
+        leaks = sorted(set(spec.columns(table)) & wanted)
         if leaks:
-            kind = "source" if leaks[0] == spec.source else "correlate"
+            source = spec.source in (leaks[0], table.name(leaks[0]))
             raise ValueError(
-                f"`inputs` must not leak the label: feature {leaks[0]} is the {kind} of task "
-                f"{spec.name!r}"
+                f"`inputs` must not leak the label: feature {table.name(leaks[0])} is the "
+                f"{'source' if source else 'correlate'} of task {spec.name!r}"
             )
+    return wanted

@@ -162,8 +162,10 @@ def describe(data: RankingTable | RankingDataset) -> Description:
           0: 33.3 %, 1: 33.3 %, 2: 33.3 %
     """
     if isinstance(data, RankingTable):
-        tasks: tuple[str, ...] = ("label",)
-        labels, mask = data.labels[None], None
+        tasks: tuple[str, ...] = () if data.labels is None else ("label",)
+        labels, mask = np.zeros((0, data.num_documents), dtype=np.float32), None
+        if data.labels is not None:
+            labels = data.labels[None]
     else:
         tasks, labels, mask = data.tasks, data.labels, data.label_mask
     known = np.ones(labels.shape, dtype=np.bool_) if mask is None else mask

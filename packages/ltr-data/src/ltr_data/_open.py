@@ -59,17 +59,17 @@ def read(
     paths = expand(path)
     sink = MemorySink()
     builder = TableBuilder(paths[0], sink, num_features, regroup=regroup)
-    names, nullable = fill(builder, paths, columns=columns, threads=threads)
+    about = fill(builder, paths, columns=columns, threads=threads)
     features, segments = sink.matrix(), builder.segments()
     if segments is not None:
         features = take_segments(features, segments)
-    return builder.table(features, names, nullable)
+    return builder.table(features, about)
 
 
 def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to files
     path: Sources,
     labels: Sequence[LabelSpec] = (RELEVANCE,),
-    inputs: Collection[int] | None = None,
+    inputs: Collection[int | str] | None = None,
     *,
     cache: bool | str | os.PathLike[str] = True,
     columns: Columns | None = None,
@@ -87,7 +87,7 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         path: A file in a format of `read`, a pattern such as ``"part-*.txt"``, or a list of files;
             or a file that `convert` has written.
         labels: One specification per task; see `RankingDataset.from_table`.
-        inputs: Numbers of the features to rank by; by default all but those of the labels.
+        inputs: Numbers or names of the features to rank by; by default all but those of the labels.
         cache: True for a converted file beside `path`; a folder for one there, unless there is one
             beside `path` that is up to date; False to read into memory and write nothing.
         columns: Which column is what, in a table with named columns; see `read`.

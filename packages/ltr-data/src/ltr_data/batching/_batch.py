@@ -20,6 +20,9 @@ class RankingBatch:
         query_ids: (batch,) as in the file.
         label_mask: (task, batch, list) bool, True where the task has a label for a real document;
             None when no label is missing. If it is given, use it as mask for losses and metrics.
+        weights: (batch, list) float32, the documents' weights for losses, 0 in padded positions;
+            None if all weigh 1.
+        document_ids: (batch,) of the ids of the list's real documents; None without ids.
 
     Examples:
         >>> import torch
@@ -38,6 +41,8 @@ class RankingBatch:
     mask: Tensor
     query_ids: tuple[str, ...]
     label_mask: Tensor | None = None
+    weights: Tensor | None = None
+    document_ids: tuple[tuple[str, ...], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -62,6 +67,7 @@ class RankingBatch:
             labels=function(self.labels),
             mask=function(self.mask),
             label_mask=None if self.label_mask is None else function(self.label_mask),
+            weights=None if self.weights is None else function(self.weights),
         )
 
 
@@ -112,10 +118,19 @@ def collate(batches: RankingBatch | Sequence[RankingBatch]) -> RankingBatch:
             b.mask.expand(b.labels.shape) if b.label_mask is None else b.label_mask for b in batches
         ]
         label_mask = join(masks, list_axis=-1, batch_axis=1)
+    weights = None
+    if any(b.weights is not None for b in batches):
+        every = [b.mask.float() if b.weights is None else b.weights for b in batches]
+        weights = join(every, list_axis=1, batch_axis=0)
+    ids = [b.document_ids for b in batches]
     return RankingBatch(
         features=join([b.features for b in batches], list_axis=1, batch_axis=0),
         labels=join([b.labels for b in batches], list_axis=2, batch_axis=1),
         mask=join([b.mask for b in batches], list_axis=1, batch_axis=0),
         query_ids=tuple(query_id for b in batches for query_id in b.query_ids),
         label_mask=label_mask,
+        weights=weights,
+        document_ids=(
+            None if None in ids else tuple(one for own in ids if own is not None for one in own)
+        ),
     )

@@ -81,6 +81,16 @@ class FeatureTransform(nn.Module, ABC):
     def _map(self, features: Tensor) -> Tensor:
         """Transform features whose number is right."""
 
+    @property
+    def width(self) -> int:
+        """Number of outputs per document: one per feature, unless a transform says otherwise."""
+        return len(self.feature_ids)
+
+    @property
+    def word_sizes(self) -> tuple[int, ...]:
+        """Numbers of codes of the last outputs, which are codes of words; mostly there are none."""
+        return ()
+
     def config(self) -> dict[str, Any]:
         """Return what is not in `state_dict`, for JSON."""
         options = {name: getattr(self, name) for name in self._options}
@@ -111,9 +121,9 @@ class FeatureTransform(nn.Module, ABC):
             features: (document, feature) float32.
 
         Returns:
-            (document, feature) float32, a new array.
+            (document, width) float32, a new array.
         """
-        result = np.empty(features.shape, dtype=np.float32)
+        result = np.empty((features.shape[0], self.width), dtype=np.float32)
         done = 0
         with torch.no_grad():
             for rows in row_chunks(features):
@@ -122,7 +132,7 @@ class FeatureTransform(nn.Module, ABC):
                 result[done : done + len(rows)] = self(chunk).cpu().numpy()
                 done += len(rows)
         if not len(features):
-            self(torch.from_numpy(result))  # the number of features is still checked
+            self(torch.zeros(features.shape))  # the number of features is still checked
         return result
 
     def extra_repr(self) -> str:

@@ -1,34 +1,42 @@
 """The labels of a task: their column and their transform."""
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from .._checks import check_name
+from .._checks import check_name, did_you_mean
 from .._table import RankingTable
-from ._transforms import Identity, LabelTransform
+from ._options import LabelOptions, from_options
+from ._transforms import LabelTransform
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class LabelSpec:
     """The labels of one task: a column, its transform, and the features that must not be inputs.
 
     Args:
         name: Name of the task.
-        source: "label" for the number at the start of the line, or the number of a feature, 1-based
-            as in the file. A feature that is a label is no input.
-        transform: From the column's values to labels.
+        source: "label" for the number at the start of the line, or a feature: its number, 1-based
+            as in the file, or its name. A feature that is a label is no input.
+        transform: From the column's values to labels. None makes one of the four arguments below,
+            in this order; without any of them the labels are the values.
         correlates: Further features that are removed from the inputs because they leak the label.
         missing: How a NaN in the column is treated: "error", or "mask" for a document without a
             label of this task, which losses and metrics leave out.
+        cap: Values above are taken as this one.
+        lower: Whether a smaller value is better: the largest training value less the value.
+        threshold: 1 where the result is at least this, else 0. With `lower`: where the value is at
+            most this.
+        grades: Number of grades by quantiles of the training values, see `QuantileGrades`.
+        per_list: Whether the grades are by the quantiles of each list.
 
     Raises:
-        ValueError: `name` is empty, `source` or a correlate is no feature number, or `missing` is
-            neither "error" nor "mask".
+        ValueError: `name` is empty, `source` or a correlate is no feature, `missing` is neither
+            "error" nor "mask", or the arguments of the labels exclude one another.
 
     Examples:
         >>> spec = LabelSpec("click", source=134, correlates=(135,))
@@ -36,30 +44,76 @@ class LabelSpec:
         (134, 135)
         >>> LabelSpec.from_dict(spec.to_dict()) == spec
         True
+        >>> LabelSpec("cheap", source="price", lower=True, grades=5).transform
+        Compose(transforms=(Invert(maximum=None), QuantileGrades(levels=5, ...)))
     """
 
     name: str
-    source: int | Literal["label"] = "label"
-    transform: LabelTransform = field(default_factory=Identity)
-    correlates: tuple[int, ...] = ()
-    missing: Literal["error", "mask"] = "error"
+    source: int | str
+    transform: LabelTransform
+    correlates: tuple[int | str, ...]
+    missing: Literal["error", "mask"]
 
-    def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("`name` must be the name of a task, got an empty one")
-        if self.source != "label" and (not isinstance(self.source, int) or self.source < 1):
+    def __init__(
+        self,
+        name: str,
+        source: int | str = "label",
+        transform: LabelTransform | None = None,
+        correlates: Sequence[int | str] = (),
+        missing: Literal["error", "mask"] = "error",
+        **labels: Unpack[LabelOptions],
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"`name` must be the name of a task, got {name!r}")
+        if not _is_column(source):
             raise ValueError(
-                f'`source` must be "label" or a feature number from 1, got {self.source!r}'
+                f'`source` must be "label", a feature number from 1 or a name, got {source!r}'
             )
-        if any(not isinstance(c, int) or c < 1 for c in self.correlates):
-            raise ValueError(f"`correlates` must be feature numbers from 1, got {self.correlates}")
-        check_name("missing", self.missing, ("error", "mask"))
+        if isinstance(correlates, str) or not all(map(_is_column, correlates)):
+            raise ValueError(
+                f"`correlates` must be feature numbers from 1 or names, got {correlates!r}"
+            )
+        check_name("missing", missing, ("error", "mask"))
+        if transform is not None and labels:
+            raise ValueError(
+                f"`transform` must be left out where {', '.join(labels)} is given, or stand alone"
+            )
+        values = {
+            "name": name,
+            "source": source,
+            "transform": from_options(labels) if transform is None else transform,
+            "correlates": tuple(correlates),
+            "missing": missing,
+        }
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
 
     @property
-    def excluded(self) -> tuple[int, ...]:
-        """Numbers of the features that must not be inputs, ascending."""
+    def excluded(self) -> tuple[int | str, ...]:
+        """The features that must not be inputs: numbers ascending, then names."""
         source = () if self.source == "label" else (self.source,)
-        return tuple(sorted({*source, *self.correlates}))
+        columns = {*source, *self.correlates}
+        return tuple(sorted(columns, key=lambda column: (isinstance(column, str), column)))
+
+    def columns(self, table: RankingTable) -> tuple[int, ...]:
+        """Return the numbers of the table's columns that must not be inputs.
+
+        Raises:
+            ValueError: The source, or a correlate that is a name, is no column of the table.
+        """
+        source = () if self.source == "label" else (self._number(self.source, table),)
+        # A number may be of a column that other files of the kind have.
+        there = [c for c in self.correlates if isinstance(c, str) or c in table.feature_ids]
+        return (*source, *(self._number(column, table, "correlates") for column in there))
+
+    def _number(self, column: int | str, table: RankingTable, what: str = "source") -> int:
+        if column not in table.feature_ids and column not in table.names:
+            hint = did_you_mean(column, table.names)
+            raise ValueError(
+                f"`{what}` of task {self.name!r} must be a column of the table, "
+                f"which has {len(table.feature_ids)} features, got {column!r}{hint}"
+            )
+        return table.feature_id(column)
 
     def values(self, table: RankingTable) -> npt.NDArray[np.float32]:
         """Return the (document,) values of the source column, before the transform.
@@ -68,15 +122,16 @@ class LabelSpec:
             ValueError: The table has no such column, or the column has NaN and `missing` is
                 "error".
         """
-        if self.source == "label":
+        if self.source == "label" and table.labels is not None:
             values = table.labels
-        elif self.source in table.feature_ids:
-            values = table.column(self.source)
         else:
-            raise ValueError(
-                f"`source` of task {self.name!r} must be a column of the table, "
-                f"which has {len(table.feature_ids)} features, got {self.source}"
-            )
+            column = self._number(self.source, table)
+            if column in table.words:
+                raise ValueError(
+                    f"`source` of task {self.name!r} must be a column of numbers, "
+                    f"{self.source!r} holds words like {table.words[column][0]!r}"
+                )
+            values = table.column(column)
         if self.missing == "error" and np.isnan(values).any():
             row = int(np.flatnonzero(np.isnan(values))[0])
             raise ValueError(
@@ -98,7 +153,8 @@ class LabelSpec:
         known = values[~np.isnan(values)]
         if not len(known):
             raise ValueError(f"task {self.name!r} has no label in column {self.source}")
-        return dataclasses.replace(self, transform=self.transform.fit(known))
+        fitted = self.transform.fit(known)
+        return type(self)(self.name, self.source, fitted, self.correlates, self.missing)
 
     def __call__(self, table: RankingTable) -> npt.NDArray[np.float32]:
         """Compute the (document,) labels of a table; NaN if one is missing.
@@ -108,10 +164,11 @@ class LabelSpec:
         """
         values = self.values(table)
         known = ~np.isnan(values)
+        lists = np.repeat(np.arange(table.num_queries), table.lengths)
         if known.all():
-            return self.transform(values)
+            return self.transform.of_lists(values, lists)
         labels = np.full(len(values), np.nan, dtype=np.float32)
-        labels[known] = self.transform(values[known])
+        labels[known] = self.transform.of_lists(values[known], lists[known])
         return labels
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,16 +184,32 @@ class LabelSpec:
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
-        """Build a specification from the result of `to_dict`.
+        """Build a specification from the result of `to_dict`, or from the arguments by name.
 
         Raises:
-            ValueError: A field is missing or unknown, or the transform is unknown.
+            ValueError: The name is missing, a field or the transform is unknown.
+
+        Examples:
+            >>> LabelSpec.from_dict({"name": "demand", "source": "reviews", "grades": 3})
+            LabelSpec(name='demand', source='reviews', transform=QuantileGrades(levels=3, ...
         """
-        fields = {f.name for f in dataclasses.fields(cls)}
-        if set(config) | {"missing"} != fields:
+        known = [name for name in inspect.signature(cls).parameters if name != "labels"]
+        known += LabelOptions.__annotations__
+        wrong = sorted(set(config) - set(known))
+        if wrong or "name" not in config:
+            found = f"the key {wrong[0]!r}{did_you_mean(wrong[0], known)}" if wrong else "no name"
             raise ValueError(
-                f"`config` must have the keys {', '.join(sorted(fields - {'missing'}))}, "
-                f"got {', '.join(sorted(config))}"
+                '`config` of a label must be like {name = "demand", source = "reviews", '
+                f"grades = 5}}, with any of {', '.join(known)}; got {found}"
             )
-        transform = LabelTransform.from_dict(config["transform"])
-        return cls(**{**config, "transform": transform, "correlates": tuple(config["correlates"])})
+        arguments = dict(config)
+        if isinstance(arguments.get("transform"), Mapping):
+            arguments["transform"] = LabelTransform.from_dict(arguments["transform"])
+        return cls(**arguments)
+
+
+def _is_column(column: object) -> bool:
+    """Return whether it is a feature number or a name."""
+    if isinstance(column, str):
+        return bool(column)
+    return isinstance(column, int) and not isinstance(column, bool) and column >= 1

@@ -34,7 +34,13 @@ class LabelTransform(ABC):
             RuntimeError: The transform is not fitted.
         """
 
-    def fit(self, values: npt.NDArray[np.floating]) -> Self:
+    def of_lists(
+        self, values: npt.NDArray[np.floating], lists: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float32]:
+        """Transform values of documents in their (document,) lists; most look at no list."""
+        return self(values)
+
+    def fit(self, values: npt.NDArray[np.floating]) -> "LabelTransform":
         """Fit the free parameters to the (document,) values of the training split.
 
         Returns:
@@ -124,6 +130,7 @@ class Binarize(LabelTransform):
 
     Args:
         threshold: The least value that becomes 1.
+        lower: Whether a smaller value is better: the threshold is then the largest that becomes 1.
 
     Examples:
         >>> Binarize(2)(np.array([1.0, 2.0]))
@@ -131,9 +138,16 @@ class Binarize(LabelTransform):
     """
 
     threshold: float
+    lower: bool = False
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        return (values >= self.threshold).astype(np.float32)
+        found = values <= self.threshold if self.lower else values >= self.threshold
+        return found.astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        # The default is left out, so that older configurations equal newer ones.
+        config = super().to_dict()
+        return config if self.lower else {k: v for k, v in config.items() if k != "lower"}
 
 
 @dataclass(frozen=True)
@@ -174,7 +188,8 @@ class QuantileGrades(LabelTransform):
 
     Args:
         levels: Number of grades, at least 2.
-        separate_minimum: Whether grade 0 is for the minimum alone.
+        separate_minimum: Whether grade 0 is for the minimum alone; None decides it by the training
+            values: where the minimum is at least a bin of them, as of counts with many zeros.
         edges: Ascending upper bounds (inclusive) of all grades but the last; from `fit`.
 
     Raises:
@@ -190,7 +205,7 @@ class QuantileGrades(LabelTransform):
     """
 
     levels: int = 5
-    separate_minimum: bool = True
+    separate_minimum: bool | None = True
     edges: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -207,7 +222,10 @@ class QuantileGrades(LabelTransform):
             return self
         edges: list[float] = []
         bins = self.levels
-        if self.separate_minimum:
+        separate = self.separate_minimum
+        if separate is None:
+            separate = bool(np.mean(values == np.min(values)) >= 1 / bins)
+        if separate:
             edges.append(float(np.min(values)))
             values = values[values > edges[0]]
             bins -= 1
@@ -218,7 +236,7 @@ class QuantileGrades(LabelTransform):
             wanted = np.arange(1, bins) / bins
             cuts = np.abs(shares - wanted[:, None]).argmin(axis=1)
             edges.extend(float(distinct[cut]) for cut in np.unique(cuts))
-        return dataclasses.replace(self, edges=tuple(edges))
+        return dataclasses.replace(self, separate_minimum=separate, edges=tuple(edges))
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         if self.edges is None:
@@ -228,6 +246,84 @@ class QuantileGrades(LabelTransform):
     @classmethod
     def _from_parameters(cls, *, edges: Sequence[float] | None = None, **parameters: Any) -> Self:
         return cls(**parameters, edges=None if edges is None else tuple(edges))
+
+
+@dataclass(frozen=True)
+class GradesPerList(LabelTransform):
+    """Grades 0, ..., levels − 1 by the place of a value among those of its list.
+
+    The grade is the whole part of levels · share, where the share is that of the list's values
+    below the value. Equal values share a grade. What is compared are the documents of one list, so
+    that a list of expensive items has its cheap ones too.
+
+    Args:
+        levels: Number of grades, at least 2.
+
+    Examples:
+        >>> grades = GradesPerList(levels=2)
+        >>> grades.of_lists(np.array([1.0, 9.0, 10.0, 90.0]), np.array([0, 0, 1, 1]))
+        array([0., 1., 0., 1.], dtype=float32)
+    """
+
+    levels: int = 5
+
+    def __post_init__(self) -> None:
+        check_at_least(2, levels=self.levels)
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Grade the values of one list."""
+        return self.of_lists(values, np.zeros(len(values), dtype=np.int64))
+
+    def of_lists(
+        self, values: npt.NDArray[np.floating], lists: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float32]:
+        order = np.lexsort((values, lists))
+        own, sorted_values = lists[order], values[order]
+        begins = np.flatnonzero(np.diff(own, prepend=-1))
+        lengths = np.diff(np.append(begins, len(own)))
+        place = np.arange(len(own)) - np.repeat(begins, lengths)
+        # The place of the first of equal values in the list is the number of those below.
+        new = np.concatenate(([True], (np.diff(own) != 0) | (np.diff(sorted_values) != 0)))[
+            : len(own)
+        ]
+        below = np.maximum.accumulate(np.where(new, np.arange(len(own)), 0))
+        below = place - (np.arange(len(own)) - below)
+        grades = np.empty(len(values), dtype=np.float32)
+        grades[order] = below * self.levels // np.repeat(lengths, lengths)
+        return grades
+
+
+@dataclass(frozen=True)
+class AutoGrades(LabelTransform):
+    """The values if they are grades already, else grades by quantiles; decided by the training.
+
+    Grades are whole numbers from 0 to 10.
+
+    Args:
+        levels: Number of quantile grades.
+
+    Examples:
+        >>> AutoGrades().fit(np.array([0.0, 1.0, 2.0, 1.0]))
+        Identity()
+        >>> AutoGrades(levels=3).fit(np.array([0.5, 4.0, 2.0, 1.0])).edges
+        (0.5, 2.0)
+    """
+
+    levels: int = 5
+
+    def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        raise RuntimeError("`AutoGrades` must be fitted before it is called")
+
+    def fit(self, values: npt.NDArray[np.floating]) -> LabelTransform:
+        graded = bool(
+            (values >= 0).all() and (values <= _LARGEST_GRADE).all() and (values % 1 == 0).all()
+        )
+        if graded:
+            return Identity()
+        return QuantileGrades(self.levels, separate_minimum=None).fit(values)
+
+
+_LARGEST_GRADE = 10
 
 
 @dataclass(frozen=True, init=False)
@@ -252,12 +348,20 @@ class Compose(LabelTransform):
         fitted = []
         for transform in self.transforms:
             fitted.append(transform.fit(values))
+            # No transform that follows one of lists has anything to fit.
             values = fitted[-1](values)
         return type(self)(*fitted)
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         for transform in self.transforms:
             values = transform(values)
+        return values.astype(np.float32)
+
+    def of_lists(
+        self, values: npt.NDArray[np.floating], lists: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float32]:
+        for transform in self.transforms:
+            values = transform.of_lists(values, lists)
         return values.astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._strings import Strings
 from .._table import RankingTable
 from ._arrays import MappedArray, map_file
 
@@ -29,7 +30,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _CHUNK_BYTES = 8 << 20
-_KIND = {"format": "ltr_data", "version": "1"}
+_KIND = {"format": "ltr_data", "version": "2"}
 
 
 class CacheFile:
@@ -65,14 +66,20 @@ class CacheFile:
             self._reorder(width, segments)
         num_rows = sum(rows for rows, _ in self._segments)
         self._file.seek(HEADER_BYTES + num_rows * width * 4)
+        about = {name: getattr(table, name) for name in ("feature_names", "nullable")}
+        about |= {name: list(getattr(table, name).items()) for name in ("kinds", "words")}
         arrays = {
-            "labels": np.ascontiguousarray(table.labels, dtype="<f4"),
             "offsets": np.ascontiguousarray(table.offsets, dtype="<i8"),
             "query_ids": _as_bytes(table.query_ids),
-            "feature_names": _as_bytes(table.feature_names),
-            "nullable": _as_bytes(table.nullable),
+            "about": _as_bytes(about),
             "manifest": _as_bytes(manifest),
         }
+        for name in ("labels", "weights"):
+            if (values := getattr(table, name)) is not None:
+                arrays[name] = np.ascontiguousarray(values, dtype="<f4")
+        if (ids := table.document_ids) is not None:
+            arrays["document_ids"] = np.ascontiguousarray(ids.data)
+            arrays["document_id_offsets"] = np.ascontiguousarray(ids.offsets, dtype="<i8")
         header: dict[str, Any] = {"__metadata__": _KIND}
         end = num_rows * width * 4
         header["features"] = {"dtype": "F32", "shape": [num_rows, width], "data_offsets": [0, end]}
@@ -162,16 +169,25 @@ def map_table(path: Path) -> RankingTable:
         return MappedArray(about["shape"], _DTYPES[about["dtype"]], content, offset)
 
     try:
-        names = json.loads(array("feature_names").tobytes())
+        about = json.loads(array("about").tobytes())
         features = array("features")
+        names = about["feature_names"]
+        ids = None
+        if "document_ids" in header:
+            # The file aligns an array to the end of the one before.
+            ids = Strings(np.array(array("document_id_offsets")), array("document_ids"))
         return RankingTable(
             features=features,
             feature_ids=tuple(range(1, features.shape[1] + 1)),
-            labels=array("labels"),
-            offsets=np.array(array("offsets")),  # the file aligns it to 4 bytes only
+            labels=array("labels") if "labels" in header else None,
+            offsets=np.array(array("offsets")),
             query_ids=tuple(json.loads(array("query_ids").tobytes())),
             feature_names=None if names is None else tuple(names),
-            nullable=tuple(json.loads(array("nullable").tobytes())),
+            nullable=tuple(about["nullable"]),
+            kinds=dict(about["kinds"]),
+            words={column: tuple(words) for column, words in about["words"]},
+            document_ids=ids,
+            weights=array("weights") if "weights" in header else None,
         )
     except (ValueError, KeyError) as error:
         raise ValueError(f"{path}: the file is damaged, remove it: {error}") from error

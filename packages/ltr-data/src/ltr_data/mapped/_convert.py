@@ -24,7 +24,7 @@ from ..readers._source import fill, kind
 from ..readers._tabular import Columns
 from ._cache_file import CacheFile, read_manifest
 
-_VERSION = 2  # of the readers' results; a higher one makes all converted files out of date
+_VERSION = 3  # of the readers' results; a higher one makes all converted files out of date
 _HASH_BYTES = 1 << 20
 
 
@@ -97,7 +97,7 @@ def convert(
         try:
             cache = CacheFile(handle)
             builder = TableBuilder(paths[0], cache, num_features, regroup=regroup)
-            names, nullable = fill(
+            about = fill(
                 builder,
                 paths,
                 columns=columns,
@@ -108,14 +108,14 @@ def convert(
             stop.set()
             raise
         no_features = np.broadcast_to(np.float32(0), (builder.num_rows, builder.width))
-        table = builder.table(no_features, names, nullable)
+        table = builder.table(no_features, about)
         sources = []
         for path, file, was, checksum in zip(paths, files, before, checksums, strict=True):
             now = file.stat()
             if (was.st_size, was.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
                 raise RuntimeError(f"{file}: the file changed while it was read; convert it again")
-            about = {"name": path.name, "size": was.st_size, "mtime_ns": was.st_mtime_ns}
-            sources.append({**about, "sha256": checksum})
+            state = {"name": path.name, "size": was.st_size, "mtime_ns": was.st_mtime_ns}
+            sources.append({**state, "sha256": checksum})
         manifest = {"sources": sources, "options": options}
         cache.finish(builder.width, table, manifest, builder.segments())
     return target

@@ -1,27 +1,46 @@
 """Rows to a table, in memory or in a file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from .._strings import Strings
 from .._table import RankingTable
+
+
+@dataclass(frozen=True)
+class FeatureColumns:
+    """What is known about the features of a file, beside their values; see `RankingTable`."""
+
+    names: tuple[str, ...] | None = None
+    nullable: tuple[int, ...] = ()
+    kinds: Mapping[int, str] = field(default_factory=dict)
+    words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+NO_COLUMNS = FeatureColumns()
 
 
 @dataclass(frozen=True)
 class Rows:
     """Consecutive documents of a file; an absent feature is 0."""
 
-    labels: npt.NDArray[np.float32]  # (row,)
+    labels: npt.NDArray[np.float32] | None  # (row,); None if the file has no label
     query_ids: list[str]  # (run,), one per run of consecutive rows that share it
     starts: npt.NDArray[np.int64]  # (run,) first row of each run
     lines: npt.NDArray[np.int64]  # (row,) number of the line in the file
     counts: npt.NDArray[np.int64] | None  # (row,) features; None if `values` is a matrix
     indices: npt.NDArray[np.int64] | None  # (value,) 0-based columns, row by row; None likewise
     values: npt.NDArray[np.float32]  # (value,), or (row, feature) with every column
+    document_ids: Strings | None = None  # (row,); None if the file has none
+    weights: npt.NDArray[np.float32] | None = None  # (row,); None if the file has none
+
+    def __len__(self) -> int:
+        return len(self.lines)
 
     @property
     def width(self) -> int:
@@ -35,11 +54,11 @@ class Rows:
         if self.counts is None or self.indices is None:
             if self.values.shape[1] == width:
                 return np.ascontiguousarray(self.values)
-            matrix = np.zeros((len(self.labels), width), dtype=np.float32)
+            matrix = np.zeros((len(self), width), dtype=np.float32)
             matrix[:, : self.values.shape[1]] = self.values
             return matrix
-        matrix = np.zeros((len(self.labels), width), dtype=np.float32)
-        matrix[np.repeat(np.arange(len(self.labels)), self.counts), self.indices] = self.values
+        matrix = np.zeros((len(self), width), dtype=np.float32)
+        matrix[np.repeat(np.arange(len(self)), self.counts), self.indices] = self.values
         return matrix
 
     def line_of_feature(self, column: int) -> int:
@@ -110,7 +129,9 @@ class TableBuilder:
         self.width = num_features or 0
         self.num_rows = 0
         self._regroup = regroup
-        self._labels: list[npt.NDArray[np.float32]] = []
+        self._labels: list[npt.NDArray[np.float32] | None] = []
+        self._document_ids: list[Strings | None] = []
+        self._weights: list[npt.NDArray[np.float32] | None] = []
         self._last: str | None = None
         self._numbers: dict[str, int] = {}  # of the queries, in the order of their first documents
         self._first: list[tuple[Path, int]] = []  # file and line of it, per query
@@ -128,7 +149,7 @@ class TableBuilder:
 
     def append(self, rows: Rows) -> None:
         """Add rows, or raise ValueError for a query that comes back or too large a feature."""
-        if not len(rows.labels):
+        if not len(rows):
             return
         self._append_queries(rows)
         if self.num_features is not None and rows.width > self.num_features:
@@ -140,7 +161,9 @@ class TableBuilder:
         self.width = max(self.width, rows.width)
         self.sink.append(rows.matrix(self.width))
         self._labels.append(rows.labels)
-        self.num_rows += len(rows.labels)
+        self._document_ids.append(rows.document_ids)
+        self._weights.append(rows.weights)
+        self.num_rows += len(rows)
 
     def _append_queries(self, rows: Rows) -> None:
         for query_id, row in zip(rows.query_ids, rows.starts.tolist(), strict=True):
@@ -172,10 +195,7 @@ class TableBuilder:
         return np.stack((starts, ends), axis=1)[np.argsort(numbers, kind="stable")]
 
     def table(
-        self,
-        features: npt.NDArray[np.float32],
-        feature_names: tuple[str, ...] | None = None,
-        nullable: tuple[int, ...] = (),
+        self, features: npt.NDArray[np.float32], about: FeatureColumns = NO_COLUMNS
     ) -> RankingTable:
         """Make the table of the sink's features, query by query (see `segments`)."""
         if not self.num_rows:
@@ -184,16 +204,50 @@ class TableBuilder:
         lengths = np.zeros(self.num_queries, dtype=np.int64)
         np.add.at(lengths, numbers, np.diff(starts, append=self.num_rows))
         segments = self.segments()
-        labels = np.concatenate(self._labels)
+        labels = _joined("label", self._labels)
+        weights = _joined("weight", self._weights)
+        document_ids = join_strings(self._document_ids)
+        if segments is not None:
+            labels = None if labels is None else take_segments(labels, segments)
+            weights = None if weights is None else take_segments(weights, segments)
+            rows = np.concatenate([np.arange(*segment) for segment in segments.tolist()])
+            document_ids = None if document_ids is None else document_ids.take(rows)
         return RankingTable(
             features=features,
             feature_ids=tuple(range(1, features.shape[1] + 1)),
-            labels=labels if segments is None else take_segments(labels, segments),
+            labels=labels,
             offsets=np.concatenate(([0], np.cumsum(lengths))),
             query_ids=tuple(self._numbers),
-            feature_names=feature_names,
-            nullable=nullable,
+            feature_names=about.names,
+            nullable=about.nullable,
+            kinds=about.kinds,
+            words=about.words,
+            document_ids=document_ids,
+            weights=weights,
         )
+
+
+def _joined(
+    what: str, parts: list[npt.NDArray[np.float32] | None]
+) -> npt.NDArray[np.float32] | None:
+    """Join blocks of a column, which all rows have or none has."""
+    there = [part for part in parts if part is not None]
+    if there and len(there) != len(parts):
+        raise ValueError(f"the files must all have a {what} or none of them, some have")
+    return np.concatenate(there) if there else None
+
+
+def join_strings(parts: Sequence[Strings | None]) -> Strings | None:
+    """Join blocks of strings; None unless all blocks have them."""
+    there = [part for part in parts if part is not None]
+    if len(there) != len(parts) or not parts:
+        return None
+    bases = np.cumsum([0, *(int(part.offsets[-1] - part.offsets[0]) for part in there)])
+    starts = [
+        part.offsets[:-1] - part.offsets[0] + base for part, base in zip(there, bases, strict=False)
+    ]
+    data = [part.data[part.offsets[0] : part.offsets[-1]] for part in there]
+    return Strings(np.append(np.concatenate(starts), bases[-1]), np.concatenate(data))
 
 
 def take_segments(

@@ -10,7 +10,7 @@ import pyarrow.parquet
 
 from .._table import RankingTable
 from ..files import atomic_write
-from ._builder import MemorySink, TableBuilder
+from ._builder import FeatureColumns, MemorySink, TableBuilder
 from ._tabular import Columns, parse_batches
 
 
@@ -46,7 +46,8 @@ def from_arrow(table: pa.Table | pa.RecordBatch, columns: Columns | None = None)
     builder = TableBuilder(Path("table"), sink, None)
     for rows in parse_batches(batches, features, columns, "table", first_line=0):
         builder.append(rows)
-    return builder.table(sink.matrix(), features, columns.nullable_ids(features))
+    about = FeatureColumns(features, columns.nullable_ids(features))
+    return builder.table(sink.matrix(), about)
 
 
 def from_pandas(frame: Any, columns: Columns | None = None) -> RankingTable:
@@ -114,9 +115,12 @@ def to_arrow(table: RankingTable) -> pa.Table:
     """
     names = table.feature_names or tuple(f"f{feature_id}" for feature_id in table.feature_ids)
     queries = np.repeat(np.array(table.query_ids, dtype=object), table.lengths)
-    arrays = [pa.array(queries, pa.string()), pa.array(table.labels)]
-    arrays.extend(pa.array(np.ascontiguousarray(column)) for column in table.features.T)
-    return pa.table(arrays, names=["qid", "label", *names])
+    columns = {"qid": pa.array(queries, pa.string())}
+    if table.labels is not None:
+        columns["label"] = pa.array(table.labels)
+    for name, column in zip(names, table.features.T, strict=True):
+        columns[name] = pa.array(np.ascontiguousarray(column))
+    return pa.table(columns)
 
 
 def write_parquet(path: str | Path, table: RankingTable) -> None:

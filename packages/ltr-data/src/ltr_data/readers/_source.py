@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from ._builder import Rows, TableBuilder
+from ._builder import NO_COLUMNS, FeatureColumns, Rows, TableBuilder
 from ._lightgbm import find_query_file, parse_lightgbm, read_query_sizes
 from ._paths import SUFFIX
 from ._streams import COMPRESSED, Stream, locate
@@ -25,8 +25,7 @@ class Source:
 
     rows: Iterator[Rows]
     position: Callable[[], int]  # bytes of the file that have been read, to show progress
-    feature_names: tuple[str, ...] | None = None  # None if the columns have no names
-    nullable: tuple[int, ...] = ()  # numbers of the columns in which values may be missing
+    about: FeatureColumns = NO_COLUMNS
 
 
 def kind(path: Path) -> str:
@@ -65,7 +64,7 @@ def open_source(
             except pa.ArrowInvalid as error:
                 raise ValueError(f"{path}: {error}") from error
             rows, features, nullable = parse_parquet(path, opened, columns)
-            yield Source(rows, file.tell, features, nullable)
+            yield Source(rows, file.tell, FeatureColumns(features, nullable))
         return
     with Stream(path) as stream:
         if form in _DELIMITERS:
@@ -73,7 +72,7 @@ def open_source(
             rows = parse_csv(stream, names, columns, _DELIMITERS[form])
             features = columns.resolve(names, path)
             nullable = columns.nullable_ids(features)
-            yield Source(rows, stream.position, features, nullable)
+            yield Source(rows, stream.position, FeatureColumns(features, nullable))
             return
         query_file = find_query_file(path)
         if query_file is None:
@@ -91,24 +90,24 @@ def fill(
     columns: Columns | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
+) -> FeatureColumns:
     """Read files with the same columns in sequence, and give their rows to a builder.
 
     Returns:
-        Names of the features, or None, and numbers of those with missing values.
+        What the files say about their features.
     """
     done = 0
-    found: list[tuple[tuple[str, ...] | None, tuple[int, ...]]] = []
+    found: list[FeatureColumns] = []
     for path in paths:
         builder.begin(path)
         with open_source(
             path, columns=columns, threads=threads, queries_before=builder.num_queries
         ) as source:
-            found.append((source.feature_names, source.nullable))
-            if found[-1] != found[0]:
+            found.append(source.about)
+            if (found[-1].names, found[-1].nullable) != (found[0].names, found[0].nullable):
                 raise ValueError(
-                    f"{path}: expected the columns of {paths[0]}, {_names(found[0][0])}, "
-                    f"got {_names(found[-1][0])}"
+                    f"{path}: expected the columns of {paths[0]}, {_names(found[0].names)}, "
+                    f"got {_names(found[-1].names)}"
                 )
             for rows in source.rows:
                 builder.append(rows)

@@ -2,10 +2,10 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +30,24 @@ class Columns:
 
     Args:
         query: Its values identify the queries; equal ones must follow one another.
-        label: A number per document.
+        label: A number per document; None for the column "label" if the table has one. A feature
+            can be a label too, see `LabelSpec`.
         features: In this order; None for all others, in the order of the table. A column of vectors
             of one length (a list in Arrow, pandas and Parquet) is a feature per entry: "emb"
             becomes "emb_1", "emb_2", ...
         nullable: The label and features in which values may be missing (null, NaN or an empty
-            field). They are NaN in the table, and may be labels but not inputs.
+            field); "all" for all of them. They are NaN in the table.
+        id: Its values identify the documents; None if there is no such column.
+        exclude: Columns that are left out.
+        kinds: By name of a feature, how its values are written, of `KINDS`: "number" ("1.5"),
+            "flag" ("t", "false", "yes"), "percent" ("96%"), "money" ("$1,119.00") or "words" (any
+            text). Features that are not named hold numbers. "infer" finds it by the values.
+        weight: A number per document, not negative, for losses; None for 1.
+        propensity: The probability that the document was seen, in (0, 1]: its weight is divided by
+            it. None for 1.
+        position: The place at which the document was shown, from 1: the propensity is then
+            position^(−position_bias). None for 1.
+        position_bias: Exponent of the position.
 
     Examples:
         >>> Columns(query="query_id", label="grade").resolve(["grade", "bm25", "query_id", "pr"])
@@ -45,7 +57,14 @@ class Columns:
     query: str = "qid"
     label: str = "label"
     features: tuple[str, ...] | None = None
-    nullable: tuple[str, ...] = ()
+    nullable: tuple[str, ...] | Literal["all"] = ()
+    id: str | None = None
+    exclude: tuple[str, ...] = ()
+    kinds: Mapping[str, str] | Literal["infer"] = field(default_factory=dict)
+    weight: str | None = None
+    propensity: str | None = None
+    position: str | None = None
+    position_bias: float = 1.0
 
     def resolve(self, names: Sequence[str], path: object = "the table") -> tuple[str, ...]:
         """Return the names of the features in a table with columns `names`.

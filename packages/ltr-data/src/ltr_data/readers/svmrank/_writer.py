@@ -51,6 +51,8 @@ def write_svmrank(
     for query_id in table.query_ids:
         if not _QUERY_ID.fullmatch(query_id):
             raise ValueError(f"`query_ids` must be text without blanks and #, got {query_id!r}")
+    if table.labels is None:
+        raise ValueError("`table` must have labels to be written as SVMrank text, got none")
     for name, values in (("labels", table.labels), ("features", table.features)):
         if not np.isfinite(values).all():
             raise ValueError(f"`{name}` must be finite to be written as text, got NaN or infinity")
@@ -66,9 +68,10 @@ def write_svmrank(
 
 def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable, progress: Progress | None) -> None:
     query_ids = np.repeat(np.array(table.query_ids, dtype=object), table.lengths)
+    labels = np.zeros(0) if table.labels is None else table.labels
     for start in range(0, table.num_documents, _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
-        fields = _fields(table.labels[rows], query_ids[rows], table, rows)
+        fields = _fields(labels[rows], query_ids[rows], table, rows)
         lines = pc.binary_join_element_wise(*fields, "")
         # The data of the array are the joined lines in sequence: the text itself.
         size = pc.sum(pc.binary_length(lines)).as_py()
