@@ -161,7 +161,7 @@ def test_missing_labels_are_masked_on_request(tmp_path, cache):
     only = ltr_data.open(path, SPECS[:1], columns=NULLABLE, cache=cache)
     assert only.feature_ids == (1, 2)
     assert only.nullable == (2,)
-    assert np.isnan(only.batch([0, 1]).features).sum() == 2
+    assert only.batch([0, 1]).features.isnan().sum() == 2
     with pytest.raises(ValueError, match=r"'relevance' has a NaN label.*row 1.*missing=.mask"):
         ltr_data.open(path, columns=NULLABLE, cache=cache)
     with pytest.raises(ValueError, match=r"x.csv:2: column 'clicks'.*got null"):
