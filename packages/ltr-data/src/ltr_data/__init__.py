@@ -5,8 +5,9 @@ from .__about__ import __version__
 from ._columns import ColumnView
 from ._dataset import RankingDataset
 from ._describe import Description, describe
-from ._open import open, read  # noqa: A004 - as in `_open`
+from ._open import open, open_table, read  # noqa: A004 - as in `_open`
 from ._progress import Progress, ProgressPrinter
+from ._splitting import split
 from ._strings import Strings
 from ._table import RankingTable
 from .batching._batch import RankingBatch, collate
@@ -80,8 +81,10 @@ __all__ = [
     "from_numpy",
     "from_pandas",
     "open",
+    "open_table",
     "read",
     "read_svmrank",
+    "split",
     "static_lengths",
     "to_arrow",
     "write_parquet",

@@ -113,28 +113,61 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         >>> dataset.tasks, dataset.feature_ids, dataset.labels.tolist()
         (('relevance', 'click'), (1,), [[2.0, 0.0], [3.0, 0.0]])
     """
+    table = open_table(
+        path,
+        cache=cache,
+        columns=columns,
+        num_features=num_features,
+        threads=threads,
+        regroup=regroup,
+        progress=progress,
+    )
+    return RankingDataset.from_table(table, labels, inputs)
+
+
+def open_table(
+    path: Sources,
+    *,
+    cache: bool | str | os.PathLike[str] = True,
+    columns: Columns | None = None,
+    num_features: int | None = None,
+    threads: int | None = None,
+    regroup: bool = False,
+    progress: Progress | None = None,
+) -> RankingTable:
+    r"""Open a ranking file, or several as one table, with all its columns.
+
+    The arguments and errors are those of `open`, which chooses labels and inputs among the columns.
+
+    Examples:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "stays.csv")
+        ...     _ = path.write_text("list,label,price,beds\n7,1,80,2\n7,0,95,1\n")
+        ...     table = open_table(path, columns=Columns(query="list"))
+        >>> table.names, table.column("price")
+        (('price', 'beds'), MappedArray([80., 95.], dtype=float32))
+    """
     if not isinstance(cache, (bool, str, os.PathLike)):
         raise TypeError(f"`cache` must be True, False or a folder, got {cache!r}")
     paths = expand(path)
     if len(paths) == 1 and paths[0].suffix == SUFFIX:
-        table = map_table(paths[0])
-    elif cache is False:
-        table = read(
+        return map_table(paths[0])
+    if cache is False:
+        return read(
             paths, columns=columns, num_features=num_features, threads=threads, regroup=regroup
         )
-    else:
-        target = cache_path(paths)
-        options = describe_options(paths, columns, num_features, regroup)
-        if cache is not True and not is_fresh(target, paths, options):
-            target = cache_path(paths, cache)
-        convert(
-            paths,
-            target,
-            columns=columns,
-            num_features=num_features,
-            threads=threads,
-            regroup=regroup,
-            progress=progress,
-        )
-        table = map_table(target)
-    return RankingDataset.from_table(table, labels, inputs)
+    target = cache_path(paths)
+    options = describe_options(paths, columns, num_features, regroup)
+    if cache is not True and not is_fresh(target, paths, options):
+        target = cache_path(paths, cache)
+    convert(
+        paths,
+        target,
+        columns=columns,
+        num_features=num_features,
+        threads=threads,
+        regroup=regroup,
+        progress=progress,
+    )
+    return map_table(target)

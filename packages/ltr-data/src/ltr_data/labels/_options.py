@@ -1,9 +1,11 @@
 """The usual transforms of labels by four arguments."""
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import Any, TypedDict, cast
 
-from .._checks import check_at_least
+from .._checks import check_at_least, did_you_mean
 from ._transforms import (
+    AutoGrades,
     Binarize,
     Clip,
     Compose,
@@ -55,3 +57,44 @@ def from_options(options: LabelOptions) -> LabelTransform:
             else QuantileGrades(grades, separate_minimum=None)
         )
     return Compose(*steps) if len(steps) > 1 else (steps or [Identity()])[0]
+
+
+def parse_options(options: Sequence[str], text: str) -> LabelTransform:
+    """Return the transform of options like ``lower`` and ``grades=5``, of the label `text`."""
+    found: dict[str, Any] = {}
+    for option in options:
+        name, equals, value = (part.strip() for part in option.partition("="))
+        if name in _FLAGS and not equals:
+            found[name] = True
+        elif name in _NUMBERS and equals:
+            try:
+                found[name] = _NUMBERS[name](value)
+            except ValueError as error:
+                raise ValueError(
+                    f"`{name}` of the label {text!r} must be a number, got {value!r}"
+                ) from error
+        else:
+            known = [*_FLAGS, *(f"{name}=" for name in _NUMBERS)]
+            raise ValueError(
+                f"a label must be name[=column][:option], with any of {', '.join(known)}, got "
+                f"{option!r} in {text!r}{did_you_mean(name, [*_FLAGS, *_NUMBERS])}"
+            )
+    raw = found.pop("raw", False)
+    if raw and {"grades", "threshold"} & set(found):
+        raise ValueError(f"`raw` excludes `grades` and `threshold`, got {text!r}")
+    if raw or {"grades", "threshold"} & set(found):
+        return from_options(cast(LabelOptions, found))
+    if found.get("per_list", False):
+        return from_options(cast(LabelOptions, {**found, "grades": AutoGrades().levels}))
+    given = from_options(cast(LabelOptions, found))
+    return AutoGrades() if given == Identity() else _then(given, AutoGrades())
+
+
+_FLAGS = ("lower", "per_list", "raw")
+_NUMBERS = {"cap": float, "threshold": float, "grades": int}
+
+
+def _then(first: LabelTransform, second: LabelTransform) -> Compose:
+    """Return one transform after another, as one sequence."""
+    before = first.transforms if isinstance(first, Compose) else (first,)
+    return Compose(*before, second)

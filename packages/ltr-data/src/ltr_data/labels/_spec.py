@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .._checks import check_name, did_you_mean
 from .._table import RankingTable
-from ._options import LabelOptions, from_options
+from ._options import LabelOptions, from_options, parse_options
 from ._transforms import LabelTransform
 
 
@@ -87,6 +87,29 @@ class LabelSpec:
         }
         for field, value in values.items():
             object.__setattr__(self, field, value)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Make a specification of one line: ``name[=column][:option...]``.
+
+        The options are `lower`, `per_list`, ``cap=100``, ``threshold=4``, ``grades=5`` and `raw`.
+        Without `raw`, `threshold` and `grades`, whole numbers from 0 to 10 are grades as they are,
+        and all else gets 5 grades by quantiles (`AutoGrades`). Documents without a value have no
+        label.
+
+        Raises:
+            ValueError: An option is unknown, or its value is no number.
+
+        Examples:
+            >>> spec = LabelSpec.parse("cheap=price:lower")
+            >>> spec.name, spec.source, spec.transform
+            ('cheap', 'price', Compose(transforms=(Invert(maximum=None), AutoGrades(levels=5))))
+        """
+        first, *options = text.split(":")
+        name, _, source = first.partition("=")
+        return cls(
+            name.strip(), (source or name).strip(), parse_options(options, text), missing="mask"
+        )
 
     @property
     def excluded(self) -> tuple[int | str, ...]:
