@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import ltr_data
 from ltr_data.readers.svmrank import _blocks, _dense, _fast, _tolerant
 
+DATA = Path(__file__).parent / "../../../../shared/data"
 DENSE = "2 qid:7 1:0.5 2:3\n0 qid:7 1:-1 2:0\n1 qid:9 1:1e-3 2:4\n"
 
 
@@ -291,3 +292,42 @@ def test_keys_of_any_number_of_digits(tmp_path, width):
     assert np.array_equal(read(tmp_path, text).features, rows)
     wrong = text.replace(f" {width}:", f" {width + 1}:", 1)
     assert read(tmp_path, wrong).features.shape == (3, width + 1)
+
+
+IDS = ["GX008-86-4444840", "a#b", "ü:1", "7"]
+
+
+@pytest.mark.parametrize("form", [" #docid = {} inc = 1 prob = 0.08", "# docid={}", "\t#DOCID ={}"])
+@pytest.mark.parametrize("block_bytes", [16, 1 << 19])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n# docid = none of these\n"])
+def test_ids_in_comments(tmp_path, monkeypatch, form, block_bytes, end):
+    monkeypatch.setattr(_blocks.read_blocks, "__defaults__", (block_bytes,))
+    lines = [f"0 qid:1 1:{i} 2:3" + form.format(name) + end for i, name in enumerate(IDS)]
+    table = read(tmp_path, "".join(lines))
+    assert list(table.document_ids) == IDS
+    assert table.features.tolist() == [[i, 3] for i in range(4)]
+    lines[2] = "0 qid:1 1:2 2:3 # inc = 1, docid = x\n"
+    assert read(tmp_path, "".join(lines)).document_ids is None
+    lines[2] = "0 qid:1 1:2 2:3\n"
+    assert read(tmp_path, "".join(lines)).document_ids is None
+
+
+def test_a_comment_in_latin_1_is_no_id(tmp_path):
+    assert read(tmp_path, b"0 qid:1 1:1 #docid = \xfcber\n").document_ids is None
+
+
+def test_ids_of_regrouped_documents_and_of_a_converted_file(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("1 qid:1 1:2 #docid = a\n0 qid:2 1:2 #docid = b\n0 qid:1 1:1 #docid = c\n")
+    dataset = ltr_data.open(path, regroup=True)
+    assert list(dataset.document_ids) == ["a", "c", "b"]
+    assert list(dataset.batch([1]).document_ids) == [("b",)]
+
+
+def test_mq2008_has_ids():
+    path = DATA / "mq2008-fold1" / "vali.txt.gz"
+    if not path.exists():
+        pytest.skip("needs the real data mq2008-fold1, which is not part of the repository")
+    ids = ltr_data.read(path).document_ids
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert list(ids) == re.findall(r"#docid = (\S+)", text)

@@ -24,7 +24,7 @@ from ..readers._source import fill, kind
 from ..readers._tabular import Columns
 from ._cache_file import CacheFile, read_manifest
 
-_VERSION = 3  # of the readers' results; a higher one makes all converted files out of date
+_VERSION = 4  # of the readers' results; a higher one makes all converted files out of date
 _HASH_BYTES = 1 << 20
 
 

@@ -57,7 +57,8 @@ def _with_query_ids(
     for block in read_blocks(stream):
         lines = block.text.split(b"\n")
         for i, line in enumerate(lines):
-            content = line.partition(b"#")[0].split(None, 2)
+            text, sign, comment = line.partition(b"#")
+            content = text.split(None, 2)
             if not content:
                 continue
             where = f"{block.path}:{block.first_line + i}"
@@ -76,7 +77,8 @@ def _with_query_ids(
                 query += 1
             left -= 1
             documents += 1
-            lines[i] = b" ".join((content[0], b"qid:%d" % (queries_before + query), *content[1:]))
+            query_id = b"qid:%d" % (queries_before + query)
+            lines[i] = b" ".join((content[0], query_id, *content[1:])) + sign + comment
         yield replace(block, text=b"\n".join(lines))
     if left or query < len(sizes):
         raise ValueError(

@@ -10,18 +10,18 @@ the features 1, 2, ..., F in this order are verified with less work (`_dense`); 
 check is left to the tolerant parser.
 """
 
-import re
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .._builder import Rows
 from ._blocks import Block
+from ._comments import COMMENT, document_ids
 from ._dense import parse_dense
 from ._spans import BLANK, COLON, FEED, MAX_BYTES, QID, Positions, floats, query_runs
 from ._tolerant import MAX_INDEX
 
-_COMMENT = re.compile(rb"[ \t]*#[^\n]*")
 _TABS = bytes.maketrans(b"\t", b" ")
 _HEAD = 3  # separators of a line without features: after the label, qid, the query id
 
@@ -34,12 +34,19 @@ def parse_block(block: Block) -> Rows | None:
     Returns:
         The rows, as `parse_lines` would return them, or None if the block is not of this form.
     """
-    text = _one_form(block.text)
+    text, ids = _one_form(block.text)
+    rows = parse_dense(text, block.first_line) if len(text) < MAX_BYTES else None
+    if rows is None:
+        rows = _parse_spaced(text, block.first_line)
+    if rows is None or not ids:
+        return rows
+    return replace(rows, document_ids=document_ids(ids, len(rows)))
+
+
+def _parse_spaced(text: bytes, first_line: int) -> Rows | None:
+    """Parse lines in which blanks and colons take turns, with any features."""
     if len(text) >= MAX_BYTES:
         return None
-    rows = parse_dense(text, block.first_line)
-    if rows is not None:
-        return rows
     data, separators, kinds, touching = _separators(text)
     if len(touching) and not _end_lines(touching, kinds):
         text = _single_blanks(text)
@@ -77,7 +84,7 @@ def parse_block(block: Block) -> Rows | None:
     values = floats(text, _spans(separators[at] + 1, separators[at + 1]))
     if labels is None or queries is None or values is None:
         return None
-    lines = np.arange(block.first_line, block.first_line + len(ends))
+    lines = np.arange(first_line, first_line + len(ends))
     return Rows(labels.copy(), *queries, lines, counts, indices, values)
 
 
@@ -85,13 +92,15 @@ def _spans(begins: _Ints, ends: _Ints) -> Positions:
     return np.stack((begins, ends), axis=-1).astype(np.int32)
 
 
-def _one_form(text: bytes) -> bytes:
-    """Return the lines without comments, carriage returns and tabs."""
+def _one_form(text: bytes) -> tuple[bytes, list[bytes | None]]:
+    """Return the lines without comments, carriage returns and tabs; and the comments' ids."""
+    ids: list[bytes | None] = []
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
     if b"#" in text:
-        text = _COMMENT.sub(b"", text)
-    return text.translate(_TABS) if b"\t" in text else text
+        parts = COMMENT.split(text)  # text, id, text, id, ..., text
+        text, ids = b"".join(parts[::2]), parts[1::2]
+    return text.translate(_TABS) if b"\t" in text else text, ids
 
 
 def _single_blanks(text: bytes) -> bytes:

@@ -22,7 +22,8 @@ def read_svmrank(
     A line is ``<label> qid:<id> <feature>:<value> ... # comment``. Features are numbered from 1,
     may come in any order, and are 0 if absent. Blank lines, comments, tabs, CRLF and a missing
     final line feed are accepted; query ids are any text without blanks. The lines of a query must
-    be consecutive. Values are rounded to float32 once, from the decimal text.
+    be consecutive. Values are rounded to float32 once, from the decimal text. If the comments of
+    all lines begin with the document's id, as LETOR's ``#docid = GX001-01-0001``, it is kept.
 
     Args:
         path: The file, compressed if its name ends in ``.gz`` or ``.zst``, or a member of a zip

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from .._builder import Rows, runs
 from ._blocks import Block
+from ._comments import COMMENT, document_ids
 
 _NO_QUERIES = (
     "; a file without query ids needs one named .query, with the queries' sizes, beside it"
@@ -28,11 +29,14 @@ def parse_lines(block: Block) -> Rows:
     counts: list[int] = []
     numbers: list[int] = []
     values: list[bytes] = []
+    ids: list[bytes | None] = []
     known: dict[bytes, str] = {}  # query ids by their fields
     for line, text in enumerate(block.text.split(b"\n")[:-1], start=block.first_line):
-        fields = text.partition(b"#")[0].split()
+        content, comment, _ = text.partition(b"#")
+        fields = content.split()
         if not fields:
             continue
+        ids.append(_document_id(text[len(content) :]) if comment else None)
         query = fields[1] if len(fields) > 1 else b""
         try:
             if query not in known:
@@ -60,7 +64,13 @@ def parse_lines(block: Block) -> Rows:
         counts=np.array(counts, dtype=np.int64),
         indices=np.array(numbers, dtype=np.int64) - 1,
         values=_floats(values, where_value),
+        document_ids=document_ids(ids, len(lines)),
     )
+
+
+def _document_id(comment: bytes) -> bytes | None:
+    found = COMMENT.match(comment)
+    return None if found is None else found[1]
 
 
 def _query_id(field: bytes) -> str:
