@@ -93,7 +93,7 @@ def test_what_scikit_learn_writes(load_svmlight_file, tmp_path, zero_based):
     features = np.random.default_rng(0).integers(0, 3, (30, 5)).astype(np.float64)
     queries = np.repeat(np.arange(6), 5)
     path = tmp_path / "train.txt"
-    dump(features, np.ones(30), path, query_id=queries, zero_based=bool(zero_based))
+    dump(features, np.ones(30), str(path), query_id=queries, zero_based=bool(zero_based))
     expected = load_svmlight_file(str(path), zero_based=zero_based)[0].toarray()
     assert np.array_equal(expected, features)
     assert np.array_equal(ltr_data.read(path, zero_based=zero_based).features, expected)
