@@ -1,6 +1,8 @@
 """Files as streams of bytes: plain, compressed, or inside an archive."""
 
+import bz2
 import gzip
+import lzma
 import os
 import zipfile
 import zlib
@@ -16,19 +18,25 @@ from .._checks import did_you_mean
 DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
     ".zst": lambda raw: pa.CompressedInputStream(raw, "zstd"),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
 }
 COMPRESSED = tuple(DECOMPRESSORS)
 
 _MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip"}
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, pa.ArrowInvalid)
+_DAMAGED = (
+    *(EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+    *(zipfile.BadZipFile, pa.ArrowInvalid),
+)
 
 
 class Stream:
     """The decompressed content of a file, read forward.
 
-    A name that ends in ``.gz`` or ``.zst`` means compressed data; a member of an archive has the
-    path of the archive and its own: ``data.zip/Fold1/train.txt``. The constructor raises OSError
-    if there is no such file or member, and ValueError if the content does not fit the name.
+    A name that ends in ``.gz``, ``.zst``, ``.bz2`` or ``.xz`` means compressed data; a member of an
+    archive has the path of the archive and its own: ``data.zip/Fold1/train.txt``. The constructor
+    raises OSError if there is no such file or member, and ValueError if the content does not fit
+    the name, or is of another kind that is recognised.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +46,7 @@ class Stream:
         self._size = self.file.stat().st_size
         try:
             inner = self._raw if self.file == path else self._member()
-            decompress = DECOMPRESSORS.get(path.suffix)
+            decompress = DECOMPRESSORS.get(path.suffix.lower())
             if decompress is None and inner is self._raw:
                 _check_plain(path, self._raw)
             self._stream: Any = inner if decompress is None else decompress(inner)
