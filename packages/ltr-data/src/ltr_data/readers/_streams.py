@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 
 from .._checks import did_you_mean
+from ._recognise import START_BYTES, recognise
 
 #: By suffix, a raw file to what it holds; what has none of these is plain.
 DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
@@ -23,7 +24,6 @@ DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
 }
 COMPRESSED = tuple(DECOMPRESSORS)
 
-_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip"}
 _DAMAGED = (
     *(EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
     *(zipfile.BadZipFile, pa.ArrowInvalid),
@@ -46,10 +46,15 @@ class Stream:
         self._size = self.file.stat().st_size
         try:
             inner = self._raw if self.file == path else self._member()
-            decompress = DECOMPRESSORS.get(path.suffix.lower())
-            if decompress is None and inner is self._raw:
-                _check_plain(path, self._raw)
-            self._stream: Any = inner if decompress is None else decompress(inner)
+            suffix = path.suffix.lower()
+            if inner is self._raw:
+                self._check(self._raw.read(START_BYTES), suffix)
+                self._raw.seek(0)
+            self._start = b""  # what is read already
+            self._stream: Any = DECOMPRESSORS.get(suffix, lambda raw: raw)(inner)
+            if self._stream is not self._raw:
+                self._start = self._first()
+                self._check(self._start, "")
         except BaseException:
             self._raw.close()
             raise
@@ -70,6 +75,18 @@ class Stream:
             )
         return with_names.open(found[0])
 
+    def _check(self, start: bytes, suffix: str) -> None:
+        """Raise ValueError for the first bytes of something else than what the name says."""
+        found = recognise(start)
+        if found is not None and found.suffix != (suffix or None):
+            raise ValueError(f"{self.path}: {found.message}")
+
+    def _first(self) -> bytes:
+        try:
+            return self.read(START_BYTES)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
+
     def __enter__(self) -> Self:
         return self
 
@@ -79,7 +96,8 @@ class Stream:
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, or raise ValueError if the compressed data are damaged."""
         try:
-            read: bytes = self._stream.read(size)
+            start, self._start = self._start[:size], self._start[size:]
+            read: bytes = start + self._stream.read(size - len(start))
             return read
         except (OSError, *_DAMAGED) as error:
             # pyarrow's decoders raise OSError, without a number, for damage.
@@ -131,15 +149,3 @@ def _nearest(path: Path) -> str:
     except OSError:
         return f", and no folder {path.parent}"
     return did_you_mean(path.name, names)
-
-
-def _check_plain(path: Path, raw: IO[bytes]) -> None:
-    """Raise ValueError for compressed data under the name of plain ones."""
-    start = raw.read(4)
-    raw.seek(0)
-    for magic, suffix in _MAGIC.items():
-        if start.startswith(magic):
-            raise ValueError(
-                f"{path}: the content is compressed, so the name must end in {suffix}, "
-                f"got {path.name!r}"
-            )

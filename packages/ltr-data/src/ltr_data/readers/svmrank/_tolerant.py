@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .._builder import Rows, runs
+from .._recognise import recognise_line
 from ._blocks import Block
 from ._comments import COMMENT, document_ids
 from ._dialect import STRICT, Dialect
@@ -46,7 +47,10 @@ def parse_lines(block: Block, dialect: Dialect = STRICT) -> Rows:
                 known[query] = _query_id(query)
             features = _features(fields[2:], lowest)
         except ValueError as error:
-            raise ValueError(f"{block.path}:{line}: {error}") from error
+            begins = block.first_line == 1 and not lines
+            other = recognise_line(text) if begins else None
+            hint = "" if other is None else f"; {other.message}"
+            raise ValueError(f"{block.path}:{line}: {error}{hint}") from error
         lines.append(line)
         labels.append(fields[0])
         query_ids.append(known[query])
