@@ -1,6 +1,6 @@
 """Ranking data: from text files to labelled, masked, length-bucketed batches."""
 
-from . import datasets, files
+from . import datasets, files, trec
 from .__about__ import __version__
 from ._columns import ColumnView
 from ._dataset import RankingDataset
@@ -84,6 +84,7 @@ __all__ = [
     "read_svmrank",
     "static_lengths",
     "to_arrow",
+    "trec",
     "write_parquet",
     "write_svmrank",
 ]

@@ -34,7 +34,7 @@ def read(
     else SVMrank text (see `read_svmrank`), or LightGBM's, which has no query ids but a file of the
     same name and ``.query`` (for XGBoost ``.group``) with the sizes of the queries. A file
     ``.weight`` beside text has a weight per document, or per query of that file. Text may be
-    compressed (``.gz``, ``.zst``) or a member of a zip archive.
+    compressed (``.gz``, ``.zst``, ``.bz2``, ``.xz``) or a member of a zip archive.
 
     Args:
         path: The file, a pattern (``"part-*.txt"``, sorted by name) or a list of files, which are

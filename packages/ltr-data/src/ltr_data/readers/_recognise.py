@@ -109,7 +109,7 @@ def _zip(name: bytes) -> Recognised:
     return _ZIP
 
 
-_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 def recognise_line(line: bytes) -> Recognised | None:
@@ -124,16 +124,16 @@ def recognise_line(line: bytes) -> Recognised | None:
         return _named("JSON lines", ".jsonl")
     if line.lstrip().startswith(b"["):
         return _other("a JSON array", _FRAME)
-    if len(fields) == 6 and fields[1].upper() == b"Q0" and _NUMBER.fullmatch(fields[4]):
+    if len(fields) == 6 and fields[1].upper() == b"Q0" and NUMBER.fullmatch(fields[4]):
         return _other("a run of TREC", "`ltr_data.trec.read_run` reads it")
-    if len(fields) == 4 and fields[1].upper() in (b"0", b"Q0") and _NUMBER.fullmatch(fields[3]):
+    if len(fields) == 4 and fields[1].upper() in (b"0", b"Q0") and NUMBER.fullmatch(fields[3]):
         return _other("qrels of TREC", "`ltr_data.trec.read_qrels` reads them")
     for delimiter, suffix in ((b",", ".csv"), (b"\t", ".tsv"), (b";", ".csv")):
         cells = [cell.strip() for cell in line.strip().split(delimiter)]
         if len(cells) > 1 and b":" not in line:
-            if not any(map(_NUMBER.fullmatch, cells)):
+            if not any(map(NUMBER.fullmatch, cells)):
                 return _named("a table with the names of its columns", suffix)
-            if all(map(_NUMBER.fullmatch, cells)):
+            if all(map(NUMBER.fullmatch, cells)):
                 advice = f"write them into a first line, and let the name end in {suffix}"
                 return _other("a table without the names of its columns", advice)
     return None

@@ -6,13 +6,15 @@ import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
 import pyarrow as pa
 
 from .._checks import did_you_mean
+from ..files import atomic_write
 from ._recognise import START_BYTES, recognise
 
 #: By suffix, a raw file to what it holds; what has none of these is plain.
@@ -149,3 +151,15 @@ def _nearest(path: Path) -> str:
     except OSError:
         return f", and no folder {path.parent}"
     return did_you_mean(path.name, names)
+
+
+@contextmanager
+def write_stream(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """Open a new file that appears only when complete; ``.gz`` is compressed with gzip."""
+    with atomic_write(path) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        # Without a time and a name inside, equal contents give equal files.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
+            yield compressed

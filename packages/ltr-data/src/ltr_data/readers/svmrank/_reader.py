@@ -35,8 +35,8 @@ def read_svmrank(
     all lines begin with the document's id, as LETOR's ``#docid = GX001-01-0001``, it is kept.
 
     Args:
-        path: The file, compressed if its name ends in ``.gz`` or ``.zst``, or a member of a zip
-            archive, as ``archive.zip/Fold1/train.txt``.
+        path: The file, compressed if its name ends in ``.gz``, ``.zst``, ``.bz2`` or ``.xz``, or a
+            member of a zip archive, as ``archive.zip/Fold1/train.txt``.
         num_features: Number of columns of the table, for a sparse file in which the last ones may
             not occur; by default the largest feature of the file.
         threads: Number of blocks that are parsed at the same time; by default one per processor,

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ..._progress import Progress
 from ..._table import RankingTable
-from ...files import atomic_write
+from .._streams import write_stream
 
 _QUERY_ID = re.compile(r"[^\s#]+")
 _DOCUMENT_ID = re.compile(r"[^\s]+", re.ASCII)  # of all blanks, those that end an id
@@ -62,14 +62,8 @@ def write_svmrank(
     for name, values in (("labels", table.labels), ("features", table.features)):
         if not np.isfinite(values).all():
             raise ValueError(f"`{name}` must be finite to be written as text, got NaN or infinity")
-    path = Path(path)
-    with atomic_write(path) as file:
-        if path.suffix == ".gz":
-            # Without a time and a name inside, equal tables give equal files.
-            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
-                _write(compressed, table, progress)
-        else:
-            _write(file, table, progress)
+    with write_stream(Path(path)) as file:
+        _write(file, table, progress)
 
 
 def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable, progress: Progress | None) -> None:
