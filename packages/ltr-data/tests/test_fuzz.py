@@ -152,16 +152,7 @@ BAD_NUMBERS = [
     "nan(1)",
     "1e99999999999999999999",
 ]
-COMMENTS = [
-    "",
-    "#docid = GX01 1:9 qid:3",
-    "# DocId=ü#7",
-    "#docid = GX01 1:9 qid:3",
-    "# ärger 日本",
-    "#",
-    "# # 1:1",
-    " #\t1:1",
-]
+COMMENTS = ["", "#docid = GX01 1:9 qid:3", "# DocId=ü#7", "# ärger 日本", "#", "# # 1:1", " #\t1:1"]
 
 
 def valid_file(r):
