@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import os
 import re
 import signal
@@ -242,8 +243,87 @@ def test_find_unpacks_a_tar(tmp_path):
         assert ltr_data.read(found["train"]).num_documents == 2
 
 
+ISTELLA = [
+    ("istella", "istella-letor", "full/"),
+    ("istella_s", "istella-s-letor", "sample/"),
+    ("istella_x", "istella-X", ""),
+    ("yahoo", "ltrc_yahoo", ""),
+]
+
+
+def pack(path, members):
+    with tarfile.open(path, "w:gz") as file:
+        for name, text in members.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(text)
+            file.addfile(about, io.BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize(("name", "archive", "folder"), ISTELLA)
+@pytest.mark.parametrize("top", ["", "top/"])
+def test_unpacked_and_in_archives(tmp_path, name, archive, folder, top):
+    about = manifest(name)
+    prefix, valid = ("set1.", "valid") if name == "yahoo" else ("", "vali")
+    stems = {"train": "train", "vali": valid, "test": "test"}
+    text = TEXT.replace("-1", "1.79769313486232e+308") if about.clip else TEXT
+    members = {f"{top}{folder}{prefix}{stems[split]}.txt": text for split in about.splits}
+    pack(tmp_path / about.archive, members)
+    for _ in range(2):
+        found = getattr(ltr_data.datasets, name)(tmp_path)
+        assert tuple(found) == about.splits
+        table = ltr_data.read(found["train"], clip=about.clip)
+        assert table.num_documents == 2
+    if about.clip:
+        with pytest.raises(ValueError, match=r"train.txt:2: .*e\+308.*; `clip=True`"):
+            ltr_data.read(found["train"])
+
+
+def test_a_cut_archive(tmp_path):
+    path = tmp_path / "istella-s-letor.tar.gz"
+    noise = np.random.default_rng(0).bytes(9000).hex()
+    pack(path, {"sample/train.txt": noise, "sample/vali.txt": TEXT})
+    whole = path.read_bytes()
+    for size in (0, 3, 40, 1000, len(whole) // 2, len(whole) - 200):
+        path.write_bytes(whole[:size])
+        with pytest.raises(
+            ValueError, match=r"letor.tar.gz: the archive is cut, .*remove it and g"
+        ):
+            ltr_data.datasets.istella_s(tmp_path)
+        assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def hostile(kind):
+    about = tarfile.TarInfo("sample/train.txt")
+    if kind == "outside":
+        about.name = "../../train.txt"
+    elif kind == "link":
+        about.type, about.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    elif kind == "hard link":
+        about.type, about.linkname = tarfile.LNKTYPE, "../../x"
+    else:
+        about.type = tarfile.CHRTYPE
+    return about
+
+
+@pytest.mark.parametrize("kind", ["outside", "link", "hard link", "device"])
+def test_a_hostile_archive(tmp_path, kind):
+    root = tmp_path / "a" / "root"
+    root.mkdir(parents=True)
+    with tarfile.open(root / "istella-s-letor.tar.gz", "w:gz") as file:
+        file.addfile(hostile(kind))
+    with pytest.raises(ValueError, match=r"letor.tar.gz: refused, since not all members"):
+        ltr_data.datasets.istella_s(root)
+    assert [p.name for p in tmp_path.rglob("*")] == ["a", "root", "istella-s-letor.tar.gz"]
+
+
 def test_manifests():
-    assert list(MANIFESTS) == ["mslr_web30k", "mslr_web10k", "mq2007", "mq2008", "istella_s"]
+    letor = ["mslr_web30k", "mslr_web10k", "mq2007", "mq2008"]
+    assert list(MANIFESTS) == [*letor, "istella", "istella_s", "istella_x", "yahoo"]
+    assert [name for name, about in MANIFESTS.items() if about.clip] == [
+        "istella",
+        "istella_s",
+        "istella_x",
+    ]
     for name, about in MANIFESTS.items():
         assert isinstance(about, Manifest)
         assert about.name == name

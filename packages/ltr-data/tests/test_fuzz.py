@@ -55,7 +55,7 @@ def to_float32(text):
 
 
 def read_line(line):
-    """Label, query and features of a line; None for a blank one; False for a wrong one."""
+    """Label, query, features and id of a line; None for a blank one; False for a wrong one."""
     fields = [field for field in BLANKS.split(line.partition(b"#")[0]) if field]
     if not fields:
         return None
@@ -75,12 +75,25 @@ def read_line(line):
         if int(key) in features:
             return False
         features[int(key)] = number
-    return (label, query, features) if query else False
+    return (label, query, features, read_id(line.partition(b"#")[2])) if query else False
+
+
+def read_id(comment):
+    """The document's id in a comment, or None."""
+    key, _, rest = comment.partition(b"=")
+    rest = rest.lstrip(b" \t")
+    if key.strip(b" \t").lower() != b"docid" or not rest or rest[:1].isspace():
+        return None
+    try:
+        return rest.split()[0].decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def reference(text):
     """The rows of a file, and the lines that are wrong, numbered from 1."""
     rows, wrong, seen = [], set(), set()
+    text = text.removeprefix("\ufeff".encode())  # a byte order mark
     for number, line in enumerate(text.split(b"\n"), start=1):
         row = read_line(line)
         if row is False:
@@ -139,7 +152,7 @@ BAD_NUMBERS = [
     "nan(1)",
     "1e99999999999999999999",
 ]
-COMMENTS = ["", "#docid = GX01 1:9 qid:3", "# ärger 日本", "#", "# # 1:1", " #\t1:1"]
+COMMENTS = ["", "#docid = GX01 1:9 qid:3", "# DocId=ü#7", "# ärger 日本", "#", "# # 1:1", " #\t1:1"]
 
 
 def valid_file(r):
@@ -289,12 +302,14 @@ def check(case, folder):
         return False
     assert not wrong, f"lines {sorted(wrong)} were read"
     features = np.zeros((len(rows), table.features.shape[1]), dtype=np.float32)
-    for row, (_, _, given) in enumerate(rows):
+    for row, (_, _, given, _) in enumerate(rows):
         for key, value in given.items():
             features[row, key - 1] = value
     assert features.shape[1] == max(key for row in rows for key in (0, *row[2]))
     assert table.features.tobytes() == features.tobytes()
     assert table.labels.tobytes() == np.array([row[0] for row in rows], dtype=np.float32).tobytes()
+    ids = [row[3] for row in rows]
+    assert table.document_ids == (None if None in ids else ids)
     queries = np.repeat(np.array(table.query_ids, dtype=object), table.lengths)
     assert queries.tolist() == [row[1] for row in rows]
     return True

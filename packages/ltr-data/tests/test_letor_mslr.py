@@ -1,9 +1,12 @@
 """Folders and columns of the public data sets."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ltr_data
 from ltr_data.datasets import letor, mslr, resolve_inputs, resolve_tasks, synthetic
@@ -46,8 +49,12 @@ def test_clear_errors(tmp_path):
         FileNotFoundError, match=r"expected train.txt or train.txt.gz, found nothing"
     ):
         letor.find_splits(tmp_path)
-    make(tmp_path, "train.txt", "valid.txt")
-    with pytest.raises(FileNotFoundError, match=r"expected vali.txt or vali.txt.gz, found.*valid"):
+    make(tmp_path, "train.txt", "valdi.txt")
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"expected vali.txt or vali.txt.gz, found.*valdi.*valid, validation, dev.*"
+        r"without vali needs `required=\(\"train\",\)`",
+    ):
         letor.find_splits(tmp_path)
     assert list(letor.find_splits(tmp_path, required=("train",))) == ["train"]
     with pytest.raises(NotADirectoryError, match="`root`"):
@@ -56,6 +63,91 @@ def test_clear_errors(tmp_path):
         letor.find_splits(tmp_path, fold=1)
     with pytest.raises(ValueError, match=r"`required`.*'valid'"):
         letor.find_splits(tmp_path, required=("valid",))
+
+
+STEMS = {
+    "train": ["train", "Train", "TRAININGSET"],
+    "vali": ["vali", "valid", "Validation", "dev", "validationset"],
+    "test": ["test", "TestSet"],
+}
+SUFFIXES = [*letor.FORMATS, ".TXT", ".txt.gz", ".csv.zst", ".jsonl.bz2", ".svm.xz"]
+names = st.fixed_dictionaries(
+    {
+        split: st.builds(str.__add__, st.sampled_from(stems), st.sampled_from(SUFFIXES))
+        for split, stems in STEMS.items()
+    }
+)
+PLACES = ["", "Fold2", "fold2"]
+
+
+@given(files=names, place=st.sampled_from(PLACES), top=st.sampled_from(["", "MSLR/"]))
+@settings(max_examples=60, deadline=None)
+def test_any_name_in_any_place(tmp_path_factory, files, place, top):
+    root = tmp_path_factory.mktemp("data")
+    folder = root / place
+    make(folder, *files.values(), "readme.md", "train.txt.safetensors", ".train.csv", "traind.txt")
+    fold = 2 if place else None
+    assert letor.find_splits(root, fold=fold) == {s: folder / name for s, name in files.items()}
+    with zipfile.ZipFile(root / "x.zip", "w") as archive:
+        for name in (*files.values(), "readme.md"):
+            archive.writestr(f"{top}{place}/{name}".lstrip("/"), "")
+        archive.writestr("__MACOSX/train.txt", "")
+    found = letor.find_splits(root / "x.zip", fold=fold)
+    assert found == {s: root / "x.zip" / top / place / name for s, name in files.items()}
+
+
+def test_a_split_that_is_there_twice(tmp_path):
+    make(tmp_path, "train.csv.gz", "train.csv.zst", "train.csv", "vali.txt.zst", "vali.txt.gz")
+    found = letor.find_splits(tmp_path)
+    assert [path.name for path in found.values()] == ["train.csv", "vali.txt.gz"]
+    for other in ("train.txt", "Train.csv", "trainingset.csv"):
+        make(tmp_path, other)
+        with pytest.raises(ValueError, match=r"the split train once, found .*[Tt]rain.* and train"):
+            letor.find_splits(tmp_path)
+        (tmp_path / other).unlink()
+    make(tmp_path / "train", "part-0.csv")
+    with pytest.raises(ValueError, match=r"the split train once, found train.csv and train/"):
+        letor.find_splits(tmp_path)
+
+
+def test_a_folder_of_parts(tmp_path):
+    make(tmp_path / "Train", "part-1.csv", "part-0.csv.gz", "part-0.csv", "_SUCCESS", ".x.csv")
+    make(tmp_path / "valid", "only.csv", "_metadata.csv")
+    make(tmp_path / "test", "readme.md")
+    found = letor.find_splits(tmp_path)
+    assert found == {
+        "train": [tmp_path / "Train" / name for name in ("part-0.csv", "part-1.csv")],
+        "vali": tmp_path / "valid" / "only.csv",
+    }
+    for path in (*found["train"], found["vali"]):
+        path.write_text(f"qid,label,a\n{path.stem},1,2\n")
+    assert ltr_data.open(found["train"]).query_ids == ("part-0", "part-1")
+
+
+def test_yahoo(tmp_path):
+    files = [f"set{part}.{split}.txt" for part in (1, 2) for split in ("train", "valid", "test")]
+    make(tmp_path, *files)
+    assert [p.name for p in letor.find_splits(tmp_path).values()] == files[:3]
+    assert [p.name for p in letor.find_splits(tmp_path, part=2).values()] == files[3:]
+    assert [p.name for p in ltr_data.datasets.yahoo(tmp_path, 2).values()] == files[3:]
+    make(tmp_path, "train.txt", "vali.txt")  # what somebody has made of them
+    assert [p.name for p in letor.find_splits(tmp_path).values()] == ["train.txt", "vali.txt"]
+
+
+def test_a_zip_is_read_where_it_is(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for fold in (1, 2):
+            archive.writestr(f"MQ/Fold{fold}/train.txt", f"0 qid:{fold} 1:1\n")
+    for fold in (1, 2):
+        paths = letor.find_splits(tmp_path / "x.zip", fold=fold, required=("train",))
+        assert ltr_data.open(paths["train"]).query_ids == (str(fold),)
+    with pytest.raises(FileNotFoundError, match=r"must be one of Fold1, Fold2 in .*x.zip.*Fold3"):
+        letor.find_splits(tmp_path / "x.zip", fold=3)
+    with pytest.raises(FileNotFoundError, match=r"x.zip/MQ/Fold1.*: expected vali.txt"):
+        letor.find_splits(tmp_path / "x.zip")
+    (tmp_path / "y.zip").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"y.zip: not a zip archive"):
+        letor.find_splits(tmp_path / "y.zip")
 
 
 def test_true_sources():

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 import ltr_data
+from ltr_data.readers.svmrank import _blocks
 
 DATA = Path(__file__).parent / "../../../../shared/data"
 TEXT = b"2 qid:1 1:0.5 2:3\n0 qid:1 1:-1 2:0\n1 qid:2 1:1e-3 2:4\n"
@@ -111,3 +112,101 @@ def test_lightgbm_example():
     table = ltr_data.read(path)
     assert (table.num_documents, table.num_queries, len(table.feature_ids)) == (3005, 201, 300)
     assert set(table.labels) == {0, 1, 2, 3, 4}
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A file of three documents in two queries, without query ids."""
+    path = tmp_path / "rank.train"
+    path.write_bytes(BARE)
+    path.with_name("rank.train.query").write_text("2\n1\n")
+    return path
+
+
+def test_xgboost_groups(bare, expected):
+    bare.with_name("rank.train.query").rename(bare.with_name("rank.train.group"))
+    assert same(ltr_data.read(bare), expected)
+    bare.with_name("rank.train.query").write_text("2\n1\n")
+    assert same(ltr_data.read(str(bare) + "*"), expected)  # those beside it are no data
+    bare.with_name("rank.train.query").write_text("1\n2\n")
+    with pytest.raises(ValueError, match=r"rank.train: .*rank.train.query and rank.train.group, w"):
+        ltr_data.read(bare)
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [("0.5\n0\n2e0\n", [0.5, 0, 2]), (b"\n.1\r\n7", [0.1, 0.1, 7])],
+    ids=["per document", "per query"],
+)
+def test_weights(bare, text, weights):
+    weight_file = bare.with_name("rank.train.weight")
+    weight_file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert ltr_data.read(bare).weights.tolist() == np.float32(weights).tolist()
+    dataset = ltr_data.open(bare)
+    assert dataset.weights.tolist() == np.float32(weights).tolist()
+    assert dataset.batch([0]).weights.tolist() == [np.float32(weights[:2]).tolist()]
+    weight_file.write_text("3\n4\n5\n")  # the cache sees that the weights have changed
+    assert ltr_data.open(bare).weights.tolist() == [3, 4, 5]
+    weight_file.unlink()
+    assert ltr_data.open(bare).weights is None
+
+
+def test_weights_beside_text_with_query_ids(tmp_path, monkeypatch):
+    monkeypatch.setattr(_blocks.read_blocks, "__defaults__", (16,))
+    (tmp_path / "x.txt").write_bytes(TEXT)
+    (tmp_path / "x.txt.weight").write_text("1\n2\n3\n")
+    assert ltr_data.read(tmp_path / "x.txt").weights.tolist() == [1, 2, 3]
+    for text in ("1\n2\n", "1\n2\n3\n4\n"):
+        (tmp_path / "x.txt.weight").write_text(text)
+        with pytest.raises(ValueError, match=r"x.txt.weight: expected 3 weights, one per document"):
+            ltr_data.read(tmp_path / "x.txt")
+
+
+LONG = b"9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "message"),
+    [
+        *(
+            (suffix, content, rf"rank.train{suffix}:2: expected the size of a query, got '{found}")
+            for suffix in (".query", ".group")
+            for content, found in [
+                (b"2\n\xff1\n", r"\\\\xff1"),
+                (b"2\n" + LONG, "9999"),
+                ("2\n\u0661\n".encode(), ""),
+                (b"2\n1_0\n", "1_0"),
+                (b"2\n-1\n", "-1"),
+            ]
+        ),
+        (".weight", b"1\n\xff\n3\n", r":2: the weight must be a finite float32 number, got '.*xff"),
+        (".weight", b"1\n" + LONG, r":2: the weight must be a finite float32 number, got '9999"),
+        (".weight", b"1\nnan\n3\n", r":2: the weight must be a finite float32 number, got 'nan'"),
+        (".weight", b"1\n-1\n3\n", r"rank.train.weight:2: a weight must not be negative, got -1.0"),
+        (".weight", b"1\n", r"expected 3 weights, one per document, or 2, one per query, got 1"),
+        (".weight", b"", r"expected 3 weights, one per document, or 2, one per query, got 0"),
+        (".weight", b"1\n" * 4, r"expected 3 weights, one per document, or 2, .*got 4"),
+    ],
+)
+def test_wrong_files_beside(bare, suffix, content, message):
+    if suffix == ".group":
+        bare.with_name("rank.train.query").unlink()
+    bare.with_name("rank.train" + suffix).write_bytes(content)
+    for read in (ltr_data.read, ltr_data.open):
+        with pytest.raises(ValueError, match=message) as caught:
+            read(bare)
+        assert len(str(caught.value)) < 1000
+
+
+def test_zero_based_lightgbm(bare):
+    bare.write_bytes(b"2 0:0.5 1:3\n0 0:-1 1:0\n1 1:4\n")
+    table = ltr_data.read(bare, zero_based=True)
+    assert table.features.tolist() == [[0.5, 3], [-1, 0], [0, 4]]
+
+
+def test_dialects_are_of_text_alone(tmp_path):
+    (tmp_path / "x.csv").write_text("qid,label,a\n1,0,1\n")
+    for options in ({"zero_based": True}, {"zero_based": "auto"}, {"clip": True}):
+        for read in (ltr_data.read, ltr_data.open):
+            with pytest.raises(ValueError, match="`zero_based` and `clip` are for SVMrank text"):
+                read(tmp_path / "x.csv", **options)

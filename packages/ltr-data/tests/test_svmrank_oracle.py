@@ -85,3 +85,15 @@ def test_generated_files_equal_to_scikit_learn(load_svmlight_file, tmp_path, see
     assert np.array_equal(table.labels, labels)
     found = np.repeat([int(q) for q in table.query_ids], table.lengths)
     assert np.array_equal(found, query_ids)
+
+
+@pytest.mark.parametrize("zero_based", [True, False, "auto"])
+def test_what_scikit_learn_writes(load_svmlight_file, tmp_path, zero_based):
+    dump = pytest.importorskip("sklearn.datasets").dump_svmlight_file
+    features = np.random.default_rng(0).integers(0, 3, (30, 5)).astype(np.float64)
+    queries = np.repeat(np.arange(6), 5)
+    path = tmp_path / "train.txt"
+    dump(features, np.ones(30), str(path), query_id=queries, zero_based=bool(zero_based))
+    expected = load_svmlight_file(str(path), zero_based=zero_based)[0].toarray()
+    assert np.array_equal(expected, features)
+    assert np.array_equal(ltr_data.read(path, zero_based=zero_based).features, expected)

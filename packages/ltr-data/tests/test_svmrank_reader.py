@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import ltr_data
 from ltr_data.readers.svmrank import _blocks, _dense, _fast, _tolerant
 
+DATA = Path(__file__).parent / "../../../../shared/data"
 DENSE = "2 qid:7 1:0.5 2:3\n0 qid:7 1:-1 2:0\n1 qid:9 1:1e-3 2:4\n"
 
 
@@ -291,3 +292,110 @@ def test_keys_of_any_number_of_digits(tmp_path, width):
     assert np.array_equal(read(tmp_path, text).features, rows)
     wrong = text.replace(f" {width}:", f" {width + 1}:", 1)
     assert read(tmp_path, wrong).features.shape == (3, width + 1)
+
+
+IDS = ["GX008-86-4444840", "a#b", "ü:1", "7"]
+
+
+@pytest.mark.parametrize("form", [" #docid = {} inc = 1 prob = 0.08", "# docid={}", "\t#DOCID ={}"])
+@pytest.mark.parametrize("block_bytes", [16, 1 << 19])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n# docid = none of these\n"])
+def test_ids_in_comments(tmp_path, monkeypatch, form, block_bytes, end):
+    monkeypatch.setattr(_blocks.read_blocks, "__defaults__", (block_bytes,))
+    lines = [f"0 qid:1 1:{i} 2:3" + form.format(name) + end for i, name in enumerate(IDS)]
+    table = read(tmp_path, "".join(lines))
+    assert list(table.document_ids) == IDS
+    assert table.features.tolist() == [[i, 3] for i in range(4)]
+    lines[2] = "0 qid:1 1:2 2:3 # inc = 1, docid = x\n"
+    assert read(tmp_path, "".join(lines)).document_ids is None
+    lines[2] = "0 qid:1 1:2 2:3\n"
+    assert read(tmp_path, "".join(lines)).document_ids is None
+
+
+def test_a_comment_in_latin_1_is_no_id(tmp_path):
+    assert read(tmp_path, b"0 qid:1 1:1 #docid = \xfcber\n").document_ids is None
+
+
+def test_ids_of_regrouped_documents_and_of_a_converted_file(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("1 qid:1 1:2 #docid = a\n0 qid:2 1:2 #docid = b\n0 qid:1 1:1 #docid = c\n")
+    dataset = ltr_data.open(path, regroup=True)
+    assert list(dataset.document_ids) == ["a", "c", "b"]
+    assert list(dataset.batch([1]).document_ids) == [("b",)]
+
+
+def test_mq2008_has_ids():
+    path = DATA / "mq2008-fold1" / "vali.txt.gz"
+    if not path.exists():
+        pytest.skip("needs the real data mq2008-fold1, which is not part of the repository")
+    ids = ltr_data.read(path).document_ids
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert list(ids) == re.findall(r"#docid = (\S+)", text)
+
+
+@given(
+    rows=st.lists(st.dictionaries(st.integers(0, 12), numbers), min_size=1, max_size=6),
+    block_bytes=st.sampled_from([16, 1 << 20]),
+    end=st.sampled_from(["\n", " # 1 0:7\n", "\n\n"]),
+)
+@settings(max_examples=80)
+def test_files_that_count_from_0(tmp_path_factory, rows, block_bytes, end):
+    path = tmp_path_factory.getbasetemp() / "zero.txt"
+    fields = [" ".join(f"{key}:{np.float32(v)!s}" for key, v in row.items()) for row in rows]
+    path.write_text("".join(f"0 qid:1 {field}{end}" for field in fields))
+    features = np.zeros((len(rows), 13), dtype=np.float32)
+    for row, given_values in enumerate(rows):
+        features[row, list(given_values)] = list(given_values.values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_blocks.read_blocks, "__defaults__", (block_bytes,))
+        shifted = ltr_data.read_svmrank(path, num_features=13, zero_based=True)
+        assert np.array_equal(shifted.features, features)
+        if any(0 in row for row in rows):
+            for read in (ltr_data.read_svmrank, ltr_data.read):
+                table = read(path, num_features=13, zero_based="auto")
+                assert np.array_equal(table.features, features)
+            with pytest.raises(ValueError, match="numbered from 1, got 0; `zero_based=True`"):
+                ltr_data.read_svmrank(path)
+        else:
+            table = ltr_data.read_svmrank(path, num_features=12, zero_based="auto")
+            assert np.array_equal(table.features, features[:, 1:])
+
+
+def test_one_file_that_counts_from_0_shifts_all_of_a_data_set(tmp_path):
+    (tmp_path / "a.txt").write_text("0 qid:1 1:5\n")
+    (tmp_path / "b.txt").write_text("0 qid:2 0:6 1:7\n")
+    dataset = ltr_data.open(str(tmp_path / "*.txt"), zero_based="auto")
+    assert dataset.features.tolist() == [[0, 5], [6, 7]]
+    (tmp_path / "b.txt").write_text("0 qid:2 1:6 2:7\n")
+    dataset = ltr_data.open(str(tmp_path / "*.txt"), zero_based="auto")
+    assert dataset.features.tolist() == [[5, 0], [6, 7]]
+
+
+def test_the_dialect_is_part_of_what_a_converted_file_is(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("0 qid:1 1:5 2:1e39\n")
+    for _ in range(2):
+        assert ltr_data.open(path, clip=True).features.shape == (1, 2)
+        assert ltr_data.open(path, clip=True, zero_based=True).features.shape == (1, 3)
+    with pytest.raises(ValueError, match="1e39"):
+        ltr_data.open(path)
+    with pytest.raises(ValueError, match="`zero_based` must be True, False or \"auto\", got 'yes'"):
+        ltr_data.open(path, zero_based="yes")
+
+
+@pytest.mark.parametrize("prefix", ["", "1 qid:0 2:3 1:4\n", "1 qid:0\n\n"])
+@pytest.mark.parametrize("end", ["\n", " \n"])
+def test_numbers_beyond_float32_are_clipped_on_request(tmp_path, prefix, end):
+    largest = np.finfo(np.float32).max
+    text = f"{prefix}1 qid:1 1:1.79769313486232e+308 2:-1e39{end}0 qid:1 1:+{'9' * 400} 2:.5{end}"
+    with pytest.raises(ValueError, match=r"feature 1 must be .*; `clip=True` reads it as the larg"):
+        read(tmp_path, text)
+    table = read(tmp_path, text, clip=True)
+    assert table.features[-2:].tolist() == [[largest, -largest], [largest, 0.5]]
+    if prefix:
+        return
+    for written in ("inf", "-Infinity", "nan", "1e", "x"):
+        with pytest.raises(ValueError, match=f"feature 2 must be .*, got '{written}'$"):
+            read(tmp_path, text + f"0 qid:1 1:1e99 2:{written}\n", clip=True)
+        with pytest.raises(ValueError, match=f"feature 2 must be .*, got '{written}'$"):
+            read(tmp_path, f"0 qid:1 1:1 2:{written}\n")

@@ -1,5 +1,7 @@
 """What is written reads back equal, bit for bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,3 +82,24 @@ def test_numbers_that_cannot_be_written(tmp_path, value):
         ltr_data.write_svmrank(tmp_path / "x.txt", table_of([[value]]))
     with pytest.raises(ValueError, match="`labels` must be finite"):
         ltr_data.write_svmrank(tmp_path / "x.txt", table_of([[1]], labels=[value]))
+
+
+def with_ids(ids):
+    return replace(table_of(np.arange(len(ids))[:, None]), document_ids=ltr_data.Strings.of(ids))
+
+
+@given(ids=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), min_size=1))
+@settings(max_examples=100)
+def test_ids_round_trip_or_are_refused(tmp_path_factory, ids):
+    path = tmp_path_factory.getbasetemp() / "ids.txt"
+    if any(set(" \t\n\r\f\v") & set(name) for name in ids):
+        with pytest.raises(ValueError, match="`document_ids` must be text without blanks"):
+            ltr_data.write_svmrank(path, with_ids(ids))
+        return
+    ltr_data.write_svmrank(path, with_ids(ids))
+    assert list(ltr_data.read_svmrank(path).document_ids) == ids
+
+
+def test_an_empty_id_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError, match="`document_ids` must be text without blanks, got ''"):
+        ltr_data.write_svmrank(tmp_path / "x.txt", with_ids(["a", ""]))

@@ -1,6 +1,6 @@
 """Ranking data: from text files to labelled, masked, length-bucketed batches."""
 
-from . import datasets, files
+from . import datasets, files, trec
 from .__about__ import __version__
 from ._columns import ColumnView
 from ._dataset import RankingDataset
@@ -87,6 +87,7 @@ __all__ = [
     "split",
     "static_lengths",
     "to_arrow",
+    "trec",
     "write_parquet",
     "write_svmrank",
 ]

@@ -151,6 +151,9 @@ def describe(data: RankingTable | RankingDataset) -> Description:
 
     The features are read some rows at a time, so that a mapped file does not fill the memory.
 
+    Raises:
+        TypeError: `data` is something else, such as a path.
+
     Examples:
         >>> from ltr_data import from_numpy
         >>> table = from_numpy([[1, 5], [2, 5], [3, 5]], labels=[2, 0, 1], query_ids=[7, 7, 8])
@@ -161,6 +164,11 @@ def describe(data: RankingTable | RankingDataset) -> Description:
         task label: 50.0 % of lists with different labels
           0: 33.3 %, 1: 33.3 %, 2: 33.3 %
     """
+    if not isinstance(data, (RankingTable, RankingDataset)):
+        raise TypeError(
+            f"`data` must be a table or a data set, got {data!r}; `ltr_data.open` makes one of a "
+            "file"
+        )
     if isinstance(data, RankingTable):
         tasks: tuple[str, ...] = () if data.labels is None else ("label",)
         labels, mask = np.zeros((0, data.num_documents), dtype=np.float32), None

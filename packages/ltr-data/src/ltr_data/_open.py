@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 from ._checks import check_at_least
 from ._dataset import RELEVANCE, RankingDataset
@@ -14,6 +15,7 @@ from .readers._builder import MemorySink, TableBuilder, take_segments
 from .readers._paths import SUFFIX, Sources, expand
 from .readers._source import fill
 from .readers._tabular import Columns
+from .readers.svmrank._dialect import Dialect
 
 
 def read(
@@ -23,13 +25,16 @@ def read(
     num_features: int | None = None,
     threads: int | None = None,
     regroup: bool = False,
+    zero_based: bool | Literal["auto"] = False,
+    clip: bool = False,
 ) -> RankingTable:
     r"""Read a ranking file of any format, or several, into memory.
 
     The name determines the format: tables with named columns (``.csv``, ``.tsv``, ``.parquet``),
     else SVMrank text (see `read_svmrank`), or LightGBM's, which has no query ids but a file of the
-    same name and ``.query`` with the sizes of the queries. Text may be compressed (``.gz``,
-    ``.zst``) or a member of a zip archive.
+    same name and ``.query`` (for XGBoost ``.group``) with the sizes of the queries. A file
+    ``.weight`` beside text has a weight per document, or per query of that file. Text may be
+    compressed (``.gz``, ``.zst``, ``.bz2``, ``.xz``) or a member of a zip archive.
 
     Args:
         path: The file, a pattern (``"part-*.txt"``, sorted by name) or a list of files, which are
@@ -39,6 +44,8 @@ def read(
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back, in the same or another file, is no error: its
             documents are joined, in their order, at the place of the first.
+        zero_based: Whether text counts features from 0; see `read_svmrank`.
+        clip: Whether numbers beyond float32 in text become its largest; see `read_svmrank`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -59,7 +66,8 @@ def read(
     paths = expand(path)
     sink = MemorySink()
     builder = TableBuilder(paths[0], sink, num_features, regroup=regroup)
-    about = fill(builder, paths, columns=columns, threads=threads)
+    dialect = Dialect(zero_based, clip)
+    about = fill(builder, paths, columns=columns, threads=threads, dialect=dialect)
     features, segments = sink.matrix(), builder.segments()
     if segments is not None:
         features = take_segments(features, segments)
@@ -76,6 +84,8 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
     num_features: int | None = None,
     threads: int | None = None,
     regroup: bool = False,
+    zero_based: bool | Literal["auto"] = False,
+    clip: bool = False,
     progress: Progress | None = None,
 ) -> RankingDataset:
     r"""Open a ranking file, or several as one data set, and choose labels and inputs.
@@ -94,6 +104,8 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         num_features: Number of columns of the file; see `read`.
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back is no error; see `read`.
+        zero_based: Whether text counts features from 0; see `read_svmrank`.
+        clip: Whether numbers beyond float32 in text become its largest; see `read_svmrank`.
         progress: Called during the conversion; see `convert`.
 
     Raises:
@@ -120,6 +132,8 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         num_features=num_features,
         threads=threads,
         regroup=regroup,
+        zero_based=zero_based,
+        clip=clip,
         progress=progress,
     )
     return RankingDataset.from_table(table, labels, inputs)
@@ -133,6 +147,8 @@ def open_table(
     num_features: int | None = None,
     threads: int | None = None,
     regroup: bool = False,
+    zero_based: bool | Literal["auto"] = False,
+    clip: bool = False,
     progress: Progress | None = None,
 ) -> RankingTable:
     r"""Open a ranking file, or several as one table, with all its columns.
@@ -155,10 +171,16 @@ def open_table(
         return map_table(paths[0])
     if cache is False:
         return read(
-            paths, columns=columns, num_features=num_features, threads=threads, regroup=regroup
+            paths,
+            columns=columns,
+            num_features=num_features,
+            threads=threads,
+            regroup=regroup,
+            zero_based=zero_based,
+            clip=clip,
         )
     target = cache_path(paths)
-    options = describe_options(paths, columns, num_features, regroup)
+    options = describe_options(paths, columns, num_features, regroup, Dialect(zero_based, clip))
     if cache is not True and not is_fresh(target, paths, options):
         target = cache_path(paths, cache)
     convert(
@@ -168,6 +190,8 @@ def open_table(
         num_features=num_features,
         threads=threads,
         regroup=regroup,
+        zero_based=zero_based,
+        clip=clip,
         progress=progress,
     )
     return map_table(target)

@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from ._table import RankingTable
 
-NAMES: Mapping[str, str] = {
-    **dict.fromkeys(("train", "training", "trainingset"), "train"),
-    **dict.fromkeys(("vali", "val", "valid", "validation", "validationset", "dev"), "vali"),
-    **dict.fromkeys(("test", "testing", "testset"), "test"),
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training", "trainingset"),
+    "vali": ("vali", "val", "valid", "validation", "dev", "validationset"),
+    "test": ("test", "testing", "testset"),
 }
-"""What people call the splits, in lower case, to what they are called here."""
+"""The splits, and what people call them, in lower case."""
 
 SHARES = (0.6, 0.2, 0.2)
 
@@ -118,7 +118,8 @@ def _named(table: RankingTable, column: str | int) -> npt.NDArray[np.str_]:
             f"`column` must hold words like train, vali and test, {column!r} holds numbers like "
             f"{values[0]:g}"
         )
-    unknown = [word for word in words if word.strip().lower() not in NAMES]
+    called = {name: split for split, names in NAMES.items() for name in names}
+    unknown = [word for word in words if word.strip().lower() not in called]
     if unknown:
         raise ValueError(
             f"`column` must hold words like train, validation and test, {column!r} holds "
@@ -129,7 +130,7 @@ def _named(table: RankingTable, column: str | int) -> npt.NDArray[np.str_]:
     if mixed.any():
         query = table.query_ids[int(np.flatnonzero(mixed)[0])]
         raise ValueError(f"`column` must say one split per query, {column!r} has two for {query!r}")
-    names = np.array([NAMES[word.strip().lower()] for word in words])
+    names = np.array([called[word.strip().lower()] for word in words])
     return names[values[starts].astype(np.int64)]
 
 

@@ -5,12 +5,15 @@ from ._catalogue import (
     MANIFESTS,
     Manifest,
     find,
+    istella,
     istella_s,
+    istella_x,
     manifest,
     mq2007,
     mq2008,
     mslr_web10k,
     mslr_web30k,
+    yahoo,
 )
 from ._download import download
 from ._tasks import resolve_inputs, resolve_tasks
@@ -20,7 +23,9 @@ __all__ = [
     "Manifest",
     "download",
     "find",
+    "istella",
     "istella_s",
+    "istella_x",
     "letor",
     "manifest",
     "mq2007",
@@ -31,4 +36,5 @@ __all__ = [
     "resolve_inputs",
     "resolve_tasks",
     "synthetic",
+    "yahoo",
 ]

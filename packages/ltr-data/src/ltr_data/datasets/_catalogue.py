@@ -5,9 +5,11 @@ Istella-S) state the same addresses and checksums; what is not known for certain
 the sizes of the archives.
 """
 
+import gzip
 import os
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +36,8 @@ class Manifest:
         num_features: Number of columns.
         num_folds: Number of folds; 0 for a single split.
         folder: Folder of the folds or splits, inside the archive and in an unpacked copy.
+        splits: The splits it has.
+        clip: Whether it has numbers beyond float32, so that it needs ``clip=True`` to be read.
     """
 
     name: str
@@ -48,6 +52,8 @@ class Manifest:
     num_features: int
     num_folds: int
     folder: str
+    splits: tuple[str, ...] = letor.SPLITS
+    clip: bool = False
 
 
 def _microsoft(
@@ -74,6 +80,25 @@ def _microsoft(
     )
 
 
+def _istella(name: str, title: str, url: str, sha256: str, citation: str, folder: str) -> Manifest:
+    return Manifest(
+        name=name,
+        title=title,
+        page="http://quickrank.isti.cnr.it/istella-dataset/",
+        archive=url.rpartition("/")[2],
+        url=url,
+        size=None,
+        sha256=sha256,
+        licence="Istella LETOR Licence Agreement: non-commercial use only; in the archive",
+        citation=citation,
+        num_features=220,
+        num_folds=0,
+        folder=folder,
+        splits=("train", "test") if name == "istella" else letor.SPLITS,
+        clip=True,
+    )
+
+
 _ALL = (
     _microsoft(
         "MSLR-WEB30K",
@@ -89,20 +114,47 @@ _ALL = (
     ),
     _microsoft("MQ2007", 46),
     _microsoft("MQ2008", 46),
+    _istella(
+        "istella",
+        "Istella LETOR",
+        "http://library.istella.it/dataset/istella-letor.tar.gz",
+        "d45899d9a6a0e48afb250aac7ee3dc50e73e263687f15761d754515cd8284e0b",
+        "Domenico Dato et al. Fast Ranking with Additive Ensembles of Oblivious and Non-Oblivious "
+        "Regression Trees. ACM Transactions on Information Systems 35(2), 2016.",
+        "full",
+    ),
+    _istella(
+        "istella_s",
+        "Istella-S LETOR",
+        "http://library.istella.it/dataset/istella-s-letor.tar.gz",
+        "41b21116a3650cc043dbe16f02ee39f4467f9405b37fdbcc9a6a05e230a38981",
+        "Claudio Lucchese et al. Post-Learning Optimization of Tree Ensembles for Efficient "
+        "Ranking. SIGIR 2016.",
+        "sample",
+    ),
+    _istella(
+        "istella_x",
+        "Istella-X",
+        "http://quickrank.isti.cnr.it/istella-datasets-mirror/istella-X.tar.gz",
+        "e67be60d1c6a68983a669e4de9df2c395914717b2017cb3b68a97eb89f2ea763",
+        "Claudio Lucchese et al. Selective Gradient Boosting for Effective Learning to Rank. "
+        "SIGIR 2018.",
+        "istella-X",
+    ),
     Manifest(
-        name="istella_s",
-        title="Istella-S LETOR",
-        page="http://quickrank.isti.cnr.it/istella-dataset/",
-        archive="istella-s-letor.tar.gz",
-        url="http://library.istella.it/dataset/istella-s-letor.tar.gz",
+        name="yahoo",
+        title="Yahoo! Learning to Rank Challenge (C14B)",
+        page="https://webscope.sandbox.yahoo.com/catalog.php?datatype=c&did=64",
+        archive="ltrc_yahoo.tgz",
+        url=None,
         size=None,
-        sha256="41b21116a3650cc043dbe16f02ee39f4467f9405b37fdbcc9a6a05e230a38981",
-        licence="Istella LETOR Licence Agreement: non-commercial use only; in the archive",
-        citation="Claudio Lucchese et al. Post-Learning Optimization of Tree Ensembles for "
-        "Efficient Ranking. SIGIR 2016.",
-        num_features=220,
+        sha256=None,
+        licence="Yahoo! Webscope agreement: for non-commercial research; read it on the page",
+        citation="Olivier Chapelle and Yi Chang. Yahoo! Learning to Rank Challenge Overview. "
+        "JMLR Workshop and Conference Proceedings 14, 2011.",
+        num_features=700,
         num_folds=0,
-        folder="sample",
+        folder="ltrc_yahoo",
     ),
 )
 
@@ -124,7 +176,9 @@ def manifest(name: str) -> Manifest:
     return MANIFESTS[name]
 
 
-def find(name: str, root: str | os.PathLike[str], *, fold: int = 1) -> dict[str, Path]:
+def find(
+    name: str, root: str | os.PathLike[str], *, fold: int = 1, part: int = 1
+) -> dict[str, letor.Split]:
     """Find the files of a data set, unpacked or in its archive.
 
     It searches `root` for the folds or splits, for the data set's folder with them, and for the
@@ -134,33 +188,51 @@ def find(name: str, root: str | os.PathLike[str], *, fold: int = 1) -> dict[str,
         name: A name of the catalogue.
         root: The folder.
         fold: Which of the folds; ignored if there are none.
+        part: Which of Yahoo's sets, 1 or 2.
 
     Returns:
-        Split to file, for `ltr_data.open`.
+        Split to file, for `ltr_data.open`. If the data set has numbers beyond float32, as Istella's
+        have, open it with ``clip=manifest(name).clip``.
 
     Raises:
         FileNotFoundError: It is not there; the message says where to get and to put it.
-        ValueError: The name is unknown or the fold is.
+        ValueError: The name is unknown or the fold is, or the archive is damaged or has members
+            outside its folder.
     """
     about = manifest(name)
     root = Path(root)
+    required = tuple(split for split in ("train", "vali") if split in about.splits)
     if about.num_folds and not 1 <= fold <= about.num_folds:
         raise ValueError(f"`fold` of {name} must be from 1 to {about.num_folds}, got {fold}")
-    archive = root / about.archive
-    for folder in (root, root / about.folder, root / about.archive.split(".")[0] / about.folder):
+    archive, unpacked = root / about.archive, root / about.archive.split(".")[0]
+    for folder in (root, root / about.folder, unpacked / about.folder, unpacked):
         inner = folder / f"Fold{fold}" if about.num_folds else folder
-        if any((inner / f"train{suffix}").is_file() for suffix in letor.SUFFIXES):
-            return letor.find_splits(inner)
+        if inner.is_dir() and "train" in letor.splits_in(inner, part):
+            return letor.find_splits(inner, required=required, part=part)
     if archive.suffix == ".zip" and archive.is_file():
         return _members(archive, fold)
-    if archive.is_file() and tarfile.is_tarfile(archive):
-        target = root / about.archive.split(".")[0]
-        with atomic_folder(target) as folder, tarfile.open(archive) as file:
-            file.extractall(folder, filter="data")  # nothing outside the folder
-        found = sorted(target.rglob(f"{about.folder}/train.txt"))
-        if found:
-            return letor.find_splits(found[0].parent)
+    if archive.suffix in (".gz", ".tgz") and archive.is_file():
+        _unpack(archive, unpacked, how_to_get(about, root))
+        for folder in (unpacked, *sorted(filter(Path.is_dir, unpacked.rglob("*")))):
+            if "train" in letor.splits_in(folder, part):
+                return letor.find_splits(folder, required=required, part=part)
     raise FileNotFoundError(f"{about.title} is not in {root}: {how_to_get(about, root)}")
+
+
+def _unpack(archive: Path, target: Path, advice: str) -> None:
+    """Unpack a tar archive into a folder, which appears only when complete."""
+    try:
+        with atomic_folder(target) as folder, tarfile.open(archive, "r:gz") as file:
+            file.extractall(folder, filter="data")  # nothing outside the folder
+    except tarfile.FilterError as error:
+        raise ValueError(
+            f"{archive}: refused, since not all members are plain files in a folder of its own: "
+            f"{error}"
+        ) from error
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(
+            f"{archive}: the archive is cut, damaged or none ({error}); remove it and {advice}"
+        ) from error
 
 
 def how_to_get(about: Manifest, root: Path) -> str:
@@ -171,13 +243,13 @@ def how_to_get(about: Manifest, root: Path) -> str:
     return text
 
 
-def _members(archive: Path, fold: int) -> dict[str, Path]:
+def _members(archive: Path, fold: int) -> dict[str, letor.Split]:
     try:
         with zipfile.ZipFile(archive) as file:
             names = file.namelist()
     except zipfile.BadZipFile as error:
         raise ValueError(f"{archive}: not a zip archive: {error}") from error
-    found = {
+    found: dict[str, letor.Split] = {
         split: archive / name
         for split in letor.SPLITS
         for name in names
@@ -188,26 +260,53 @@ def _members(archive: Path, fold: int) -> dict[str, Path]:
     return found
 
 
-def mslr_web30k(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
+def mslr_web30k(root: str | os.PathLike[str], fold: int = 1) -> dict[str, letor.Split]:
     """Find MSLR-WEB30K (31,531 queries, 136 features, 5 folds); see `find`."""
     return find("mslr_web30k", root, fold=fold)
 
 
-def mslr_web10k(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
+def mslr_web10k(root: str | os.PathLike[str], fold: int = 1) -> dict[str, letor.Split]:
     """Find MSLR-WEB10K (10,000 queries, 136 features, 5 folds); see `find`."""
     return find("mslr_web10k", root, fold=fold)
 
 
-def mq2007(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
+def mq2007(root: str | os.PathLike[str], fold: int = 1) -> dict[str, letor.Split]:
     """Find LETOR 4.0 MQ2007 (about 1,700 queries, 46 features, 5 folds); see `find`."""
     return find("mq2007", root, fold=fold)
 
 
-def mq2008(root: str | os.PathLike[str], fold: int = 1) -> dict[str, Path]:
+def mq2008(root: str | os.PathLike[str], fold: int = 1) -> dict[str, letor.Split]:
     """Find LETOR 4.0 MQ2008 (about 800 queries, 46 features, 5 folds); see `find`."""
     return find("mq2008", root, fold=fold)
 
 
-def istella_s(root: str | os.PathLike[str]) -> dict[str, Path]:
-    """Find Istella-S LETOR (3,408,630 documents, 220 features, no folds); see `find`."""
+def istella(root: str | os.PathLike[str]) -> dict[str, letor.Split]:
+    """Find Istella LETOR (10,454,629 documents, 220 features, no validation split); see `find`.
+
+    Open its files with ``clip=True``: it has numbers of 1.797e308.
+    """
+    return find("istella", root)
+
+
+def istella_s(root: str | os.PathLike[str]) -> dict[str, letor.Split]:
+    """Find Istella-S LETOR (3,408,630 documents, 220 features, no folds); see `find`.
+
+    Open its files with ``clip=True``: it has numbers of 1.797e308.
+    """
     return find("istella_s", root)
+
+
+def istella_x(root: str | os.PathLike[str]) -> dict[str, letor.Split]:
+    """Find Istella-X (26,791,447 documents, 220 features, no folds); see `find`.
+
+    Open its files with ``clip=True``: it has numbers of 1.797e308.
+    """
+    return find("istella_x", root)
+
+
+def yahoo(root: str | os.PathLike[str], part: int = 1) -> dict[str, letor.Split]:
+    """Find set 1 or 2 of Yahoo's challenge (set 1: 709,877 documents, 700 features); see `find`.
+
+    Set 2 has other features than set 1; both are numbered from 1 to 700.
+    """
+    return find("yahoo", root, part=part)

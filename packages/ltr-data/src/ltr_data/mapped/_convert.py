@@ -10,7 +10,7 @@ from functools import partial
 from itertools import repeat
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from .._checks import check_at_least
 from .._progress import Progress
 from ..files import atomic_write, remove_leftovers
 from ..readers._builder import TableBuilder
-from ..readers._lightgbm import find_query_file
+from ..readers._lightgbm import find_query_file, find_weight_file
 from ..readers._paths import SUFFIX, Sources, expand, holders
 from ..readers._source import fill, kind
 from ..readers._tabular import Columns
+from ..readers.svmrank._dialect import STRICT, Dialect
 from ._cache_file import CacheFile, read_manifest
 
-_VERSION = 3  # of the readers' results; a higher one makes all converted files out of date
+_VERSION = 4  # of the readers' results; a higher one makes all converted files out of date
 _HASH_BYTES = 1 << 20
 
 
@@ -36,6 +37,8 @@ def convert(
     num_features: int | None = None,
     threads: int | None = None,
     regroup: bool = False,
+    zero_based: bool | Literal["auto"] = False,
+    clip: bool = False,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Path:
@@ -55,6 +58,8 @@ def convert(
         num_features: Number of columns; see `read`.
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back is no error; see `read`.
+        zero_based: Whether text counts features from 0; see `read_svmrank`.
+        clip: Whether numbers beyond float32 in text become its largest; see `read_svmrank`.
         progress: Called now and then with the bytes read and the bytes of all files, such as
             `ProgressPrinter`.
         force: Whether to convert even if the target is up to date.
@@ -79,7 +84,8 @@ def convert(
     check_at_least(1, num_features=num_features)
     paths = expand(source)
     target = cache_path(paths) if target is None else Path(target)
-    options = describe_options(paths, columns, num_features, regroup)
+    dialect = Dialect(zero_based, clip)
+    options = describe_options(paths, columns, num_features, regroup, dialect)
     if not force and is_fresh(target, paths, options):
         return target
     if not os.access(target.parent, os.W_OK):
@@ -102,6 +108,7 @@ def convert(
                 paths,
                 columns=columns,
                 threads=threads,
+                dialect=dialect,
                 progress=lambda done: None if progress is None else progress(done, total),
             )
         except BaseException:
@@ -174,17 +181,22 @@ def cache_path(
 
 
 def describe_options(
-    paths: Sequence[Path], columns: Columns | None, num_features: int | None, regroup: bool
+    paths: Sequence[Path],
+    columns: Columns | None,
+    num_features: int | None,
+    regroup: bool,
+    dialect: Dialect = STRICT,
 ) -> dict[str, Any]:
     """Return what determines the table besides the sources, for JSON."""
-    query_files = map(find_query_file, paths)
+    beside = [find(path) for path in paths for find in (find_query_file, find_weight_file)]
     return {
         "version": _VERSION,
         "kinds": [kind(path) for path in paths],
         "columns": None if columns is None else json.loads(json.dumps(asdict(columns))),
         "num_features": num_features,
         "regroup": regroup,
-        "query_sha256": [None if file is None else _sha256(file) for file in query_files],
+        "dialect": asdict(dialect),
+        "beside_sha256": [None if file is None else _sha256(file) for file in beside],
     }
 
 

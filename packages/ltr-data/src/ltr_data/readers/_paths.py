@@ -12,7 +12,7 @@ Name = str | os.PathLike[str]
 Sources = Name | Sequence[Name]
 
 SUFFIX = ".safetensors"  # of what `convert` makes
-_BESIDE = (SUFFIX, ".query", ".tmp")  # files beside data that hold no data
+_BESIDE = (SUFFIX, ".query", ".group", ".weight", ".tmp")  # files beside data that hold no data
 
 
 def expand(path: Sources) -> tuple[Path, ...]:

@@ -9,12 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from ._builder import NO_COLUMNS, FeatureColumns, Rows, TableBuilder
-from ._lightgbm import find_query_file, parse_lightgbm, read_query_sizes
+from ._lightgbm import (
+    find_query_file,
+    find_weight_file,
+    parse_lightgbm,
+    read_query_sizes,
+    read_weights,
+    spread,
+    weigh,
+)
 from ._paths import SUFFIX
 from ._streams import COMPRESSED, Stream, locate
 from ._tabular import Columns, csv_names, parse_csv, parse_parquet
 from .svmrank._blocks import read_blocks
-from .svmrank._reader import parse_blocks
+from .svmrank._dialect import STRICT, Dialect
+from .svmrank._reader import parse_blocks, resolve
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -46,6 +55,7 @@ def open_source(
     columns: Columns | None = None,
     threads: int | None = None,
     queries_before: int = 0,
+    dialect: Dialect = STRICT,
 ) -> Iterator[Source]:
     """Open a file of any format; queries without ids are numbered after `queries_before`."""
     if path.suffix == SUFFIX:
@@ -55,6 +65,8 @@ def open_source(
         raise ValueError(
             f"`columns` is for tables with named columns (.csv, .tsv, .parquet), got {path}"
         )
+    if dialect != STRICT and form not in ("svmrank", "lightgbm"):
+        raise ValueError(f"`zero_based` and `clip` are for SVMrank text, got {path}")
     columns = Columns() if columns is None else columns
     if form == "parquet":
         locate(path)
@@ -74,12 +86,17 @@ def open_source(
             nullable = columns.nullable_ids(features)
             yield Source(rows, stream.position, FeatureColumns(features, nullable))
             return
-        query_file = find_query_file(path)
+        query_file, weight_file = find_query_file(path), find_weight_file(path)
+        weights = None if weight_file is None else read_weights(weight_file)
         if query_file is None:
-            rows = parse_blocks(read_blocks(stream), threads)
+            rows = parse_blocks(read_blocks(stream), threads, dialect)
         else:
             sizes = read_query_sizes(query_file)
-            rows = parse_lightgbm(stream, query_file, sizes, threads, queries_before)
+            rows = parse_lightgbm(stream, query_file, sizes, threads, queries_before, dialect)
+            if weights is not None and weight_file is not None:
+                weights = spread(weights, sizes, weight_file)
+        if weights is not None and weight_file is not None:
+            rows = weigh(rows, weights, weight_file)
         yield Source(rows, stream.position)
 
 
@@ -89,6 +106,7 @@ def fill(
     *,
     columns: Columns | None = None,
     threads: int | None = None,
+    dialect: Dialect = STRICT,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FeatureColumns:
     """Read files with the same columns in sequence, and give their rows to a builder.
@@ -98,10 +116,16 @@ def fill(
     """
     done = 0
     found: list[FeatureColumns] = []
+    if all(kind(path) in ("svmrank", "lightgbm") for path in paths):
+        dialect = resolve(dialect, paths)
     for path in paths:
         builder.begin(path)
         with open_source(
-            path, columns=columns, threads=threads, queries_before=builder.num_queries
+            path,
+            columns=columns,
+            threads=threads,
+            queries_before=builder.num_queries,
+            dialect=dialect,
         ) as source:
             found.append(source.about)
             if (found[-1].names, found[-1].nullable) != (found[0].names, found[0].nullable):

@@ -1,34 +1,44 @@
 """Files as streams of bytes: plain, compressed, or inside an archive."""
 
+import bz2
 import gzip
+import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
 import pyarrow as pa
 
 from .._checks import did_you_mean
+from ..files import atomic_write
+from ._recognise import START_BYTES, recognise
 
 #: By suffix, a raw file to what it holds; what has none of these is plain.
 DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
     ".zst": lambda raw: pa.CompressedInputStream(raw, "zstd"),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
 }
 COMPRESSED = tuple(DECOMPRESSORS)
 
-_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip"}
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, pa.ArrowInvalid)
+_DAMAGED = (
+    *(EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+    *(zipfile.BadZipFile, pa.ArrowInvalid),
+)
 
 
 class Stream:
     """The decompressed content of a file, read forward.
 
-    A name that ends in ``.gz`` or ``.zst`` means compressed data; a member of an archive has the
-    path of the archive and its own: ``data.zip/Fold1/train.txt``. The constructor raises OSError
-    if there is no such file or member, and ValueError if the content does not fit the name.
+    A name that ends in ``.gz``, ``.zst``, ``.bz2`` or ``.xz`` means compressed data; a member of an
+    archive has the path of the archive and its own: ``data.zip/Fold1/train.txt``. The constructor
+    raises OSError if there is no such file or member, and ValueError if the content does not fit
+    the name, or is of another kind that is recognised.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,10 +48,15 @@ class Stream:
         self._size = self.file.stat().st_size
         try:
             inner = self._raw if self.file == path else self._member()
-            decompress = DECOMPRESSORS.get(path.suffix)
-            if decompress is None and inner is self._raw:
-                _check_plain(path, self._raw)
-            self._stream: Any = inner if decompress is None else decompress(inner)
+            suffix = path.suffix.lower()
+            if inner is self._raw:
+                self._check(self._raw.read(START_BYTES), suffix)
+                self._raw.seek(0)
+            self._start = b""  # what is read already
+            self._stream: Any = DECOMPRESSORS.get(suffix, lambda raw: raw)(inner)
+            if self._stream is not self._raw:
+                self._start = self._first()
+                self._check(self._start, "")
         except BaseException:
             self._raw.close()
             raise
@@ -62,6 +77,18 @@ class Stream:
             )
         return with_names.open(found[0])
 
+    def _check(self, start: bytes, suffix: str) -> None:
+        """Raise ValueError for the first bytes of something else than what the name says."""
+        found = recognise(start)
+        if found is not None and found.suffix != (suffix or None):
+            raise ValueError(f"{self.path}: {found.message}")
+
+    def _first(self) -> bytes:
+        try:
+            return self.read(START_BYTES)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
+
     def __enter__(self) -> Self:
         return self
 
@@ -71,7 +98,8 @@ class Stream:
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, or raise ValueError if the compressed data are damaged."""
         try:
-            read: bytes = self._stream.read(size)
+            start, self._start = self._start[:size], self._start[size:]
+            read: bytes = start + self._stream.read(size - len(start))
             return read
         except (OSError, *_DAMAGED) as error:
             # pyarrow's decoders raise OSError, without a number, for damage.
@@ -125,13 +153,13 @@ def _nearest(path: Path) -> str:
     return did_you_mean(path.name, names)
 
 
-def _check_plain(path: Path, raw: IO[bytes]) -> None:
-    """Raise ValueError for compressed data under the name of plain ones."""
-    start = raw.read(4)
-    raw.seek(0)
-    for magic, suffix in _MAGIC.items():
-        if start.startswith(magic):
-            raise ValueError(
-                f"{path}: the content is compressed, so the name must end in {suffix}, "
-                f"got {path.name!r}"
-            )
+@contextmanager
+def write_stream(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """Open a new file that appears only when complete; ``.gz`` is compressed with gzip."""
+    with atomic_write(path) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        # Without a time and a name inside, equal contents give equal files.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
+            yield compressed

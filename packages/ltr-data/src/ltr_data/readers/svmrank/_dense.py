@@ -17,7 +17,7 @@ from ._spans import BLANK, COLON, FEED, QID, Positions, floats, query_runs
 _REACH = 5  # bytes before a colon that are looked at: a blank and up to 4 digits
 
 
-def parse_dense(text: bytes, first_line: int) -> Rows | None:
+def parse_dense(text: bytes, first_line: int, *, clip: bool = False) -> Rows | None:
     """Parse lines without comments, tabs and carriage returns, shorter than `MAX_BYTES`.
 
     Returns:
@@ -46,7 +46,7 @@ def parse_dense(text: bytes, first_line: int) -> Rows | None:
     if (spans[:, 0, 0] >= spans[:, 0, 1]).any() or (colons[:, -1] >= feeds).any():
         return None
     queries = query_runs(text, colons[:, 0] + 1, colons[:, 1] - len(" 1"))
-    numbers = floats(text, spans)
+    numbers = floats(text, spans, clip=clip)
     if queries is None or numbers is None:
         return None
     return Rows(

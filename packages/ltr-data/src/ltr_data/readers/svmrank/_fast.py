@@ -10,36 +10,46 @@ the features 1, 2, ..., F in this order are verified with less work (`_dense`); 
 check is left to the tolerant parser.
 """
 
-import re
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .._builder import Rows
 from ._blocks import Block
+from ._comments import COMMENT, document_ids
 from ._dense import parse_dense
+from ._dialect import STRICT, Dialect
 from ._spans import BLANK, COLON, FEED, MAX_BYTES, QID, Positions, floats, query_runs
 from ._tolerant import MAX_INDEX
 
-_COMMENT = re.compile(rb"[ \t]*#[^\n]*")
 _TABS = bytes.maketrans(b"\t", b" ")
 _HEAD = 3  # separators of a line without features: after the label, qid, the query id
 
 _Ints = npt.NDArray[np.int64]
 
 
-def parse_block(block: Block) -> Rows | None:
+def parse_block(block: Block, dialect: Dialect = STRICT) -> Rows | None:
     """Parse a block in which every line has a label, a query and well-formed features.
 
     Returns:
         The rows, as `parse_lines` would return them, or None if the block is not of this form.
     """
-    text = _one_form(block.text)
+    text, ids = _one_form(block.text)
     if len(text) >= MAX_BYTES:
         return None
-    rows = parse_dense(text, block.first_line)
-    if rows is not None:
+    rows = None
+    if not dialect.zero_based:
+        rows = parse_dense(text, block.first_line, clip=dialect.clip)
+    if rows is None:
+        rows = _parse_spaced(text, block.first_line, dialect)
+    if rows is None or not ids:
         return rows
+    return replace(rows, document_ids=document_ids(ids, len(rows)))
+
+
+def _parse_spaced(text: bytes, first_line: int, dialect: Dialect) -> Rows | None:
+    """Parse lines in which blanks and colons take turns, with any features."""
     data, separators, kinds, touching = _separators(text)
     if len(touching) and not _end_lines(touching, kinds):
         text = _single_blanks(text)
@@ -65,19 +75,20 @@ def parse_block(block: Block) -> Rows | None:
     begins = np.concatenate(([0], separators[ends[:-1]] + 1))
     if len(touching):  # after the blank comes the line feed
         begins[1:] += data[begins[1:]] == FEED
-    labels = floats(text, _spans(begins, heads[0]))
+    labels = floats(text, _spans(begins, heads[0]), clip=dialect.clip)
     queries = query_runs(text, heads[1] + 1, heads[2])
     colons = kinds == COLON
     colons[starts + 1] = False  # those of the query ids
     at = np.flatnonzero(colons)
     counts = (sizes - _HEAD) // 2
-    indices = _indices(data, separators[at - 1], separators[at], counts)
+    lowest = 0 if dialect.zero_based else 1
+    indices = _indices(data, separators[at - 1], separators[at], counts, lowest)
     if indices is None:
         return None
-    values = floats(text, _spans(separators[at] + 1, separators[at + 1]))
+    values = floats(text, _spans(separators[at] + 1, separators[at + 1]), clip=dialect.clip)
     if labels is None or queries is None or values is None:
         return None
-    lines = np.arange(block.first_line, block.first_line + len(ends))
+    lines = np.arange(first_line, first_line + len(ends))
     return Rows(labels.copy(), *queries, lines, counts, indices, values)
 
 
@@ -85,13 +96,15 @@ def _spans(begins: _Ints, ends: _Ints) -> Positions:
     return np.stack((begins, ends), axis=-1).astype(np.int32)
 
 
-def _one_form(text: bytes) -> bytes:
-    """Return the lines without comments, carriage returns and tabs."""
+def _one_form(text: bytes) -> tuple[bytes, list[bytes | None]]:
+    """Return the lines without comments, carriage returns and tabs; and the comments' ids."""
+    ids: list[bytes | None] = []
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
     if b"#" in text:
-        text = _COMMENT.sub(b"", text)
-    return text.translate(_TABS) if b"\t" in text else text
+        parts = COMMENT.split(text)  # text, id, text, id, ..., text
+        text, ids = b"".join(parts[::2]), parts[1::2]
+    return text.translate(_TABS) if b"\t" in text else text, ids
 
 
 def _single_blanks(text: bytes) -> bytes:
@@ -134,7 +147,7 @@ def _take_turns(kinds: npt.NDArray[np.uint8], sizes: _Ints, starts: _Ints) -> bo
 
 
 def _indices(
-    data: npt.NDArray[np.uint8], blanks: _Ints, colons: _Ints, counts: _Ints
+    data: npt.NDArray[np.uint8], blanks: _Ints, colons: _Ints, counts: _Ints, lowest: int
 ) -> _Ints | None:
     """Return (value,) columns from 0; None if a key is no number, out of range or given twice."""
     digits = colons - blanks - 1
@@ -148,9 +161,9 @@ def _indices(
         if (digit[has] > 9).any():
             return None
         numbers += np.where(has, digit, 0) * np.int64(10**place)
-    if numbers.min(initial=1) < 1 or numbers.max(initial=1) > MAX_INDEX:
+    if numbers.min(initial=1) < lowest or numbers.max(initial=1) > MAX_INDEX:
         return None
     ranks = np.repeat(np.arange(len(counts)), counts) * np.int64(MAX_INDEX + 1) + numbers
     if (np.diff(ranks) <= 0).any() and (np.diff(np.sort(ranks)) == 0).any():
         return None
-    return numbers - 1
+    return numbers - lowest

@@ -1,5 +1,7 @@
 """Numbers and names between the separators of a text, without copying the text."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,13 +11,15 @@ Positions = npt.NDArray[np.int32]
 MAX_BYTES = 1 << 31  # positions are int32, as pyarrow's
 BLANK, COLON, FEED = b" :\n"
 QID = b" qid"
+_LARGEST = np.finfo(np.float32).max
 
 
-def floats(text: bytes, spans: Positions) -> npt.NDArray[np.float32] | None:
+def floats(text: bytes, spans: Positions, *, clip: bool = False) -> npt.NDArray[np.float32] | None:
     """Parse the numbers text[begin:end] of (..., 2) ascending, C-contiguous spans, rounded once.
 
     Returns:
-        (...,) float32, a view of twice the memory; None if one is no finite number.
+        (...,) float32, a view of twice the memory; None if one is no finite number, which with
+        `clip` one beyond float32 is.
     """
     shape = spans.shape[:-1]
     if not spans.size:
@@ -31,7 +35,24 @@ def floats(text: bytes, spans: Positions) -> npt.NDArray[np.float32] | None:
     except pa.ArrowInvalid:
         return None
     numbers = np.frombuffer(parsed.buffers()[1], dtype=np.float32)[:count:2].reshape(shape)
+    if clip and not np.isfinite(numbers).all():
+        ends = spans.reshape(-1, 2)
+        numbers = clipped(numbers, lambda i: text[slice(*ends[i].tolist())])
     return numbers if np.isfinite(numbers).all() else None
+
+
+def clipped(
+    numbers: npt.NDArray[np.float32], token: Callable[[int], bytes]
+) -> npt.NDArray[np.float32]:
+    """Return numbers in which those beyond float32 are its largest; a written infinity stays.
+
+    `token(i)` is the text of the number at place i.
+    """
+    result = numbers.copy()
+    for i in np.flatnonzero(np.isinf(result)).tolist():
+        if token(i).lstrip(b"+-")[:1] in b".0123456789":
+            result.flat[i] = np.copysign(_LARGEST, result.flat[i])
+    return result
 
 
 def query_runs(

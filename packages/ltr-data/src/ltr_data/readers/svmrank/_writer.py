@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from ..._progress import Progress
 from ..._table import RankingTable
-from ...files import atomic_write
+from .._streams import write_stream
 
 _QUERY_ID = re.compile(r"[^\s#]+")
+_DOCUMENT_ID = re.compile(r"[^\s]+", re.ASCII)  # of all blanks, those that end an id
 _CHUNK_ROWS = 4096
 
 
@@ -25,7 +26,8 @@ def write_svmrank(
     """Write a table in the text format of SVMrank and LETOR.
 
     Every feature of every document is written, each number with the fewest digits that are read as
-    the same float32. The file appears only when complete.
+    the same float32. The ids of documents are comments, ``#docid = <id>``, as LETOR has them. The
+    file appears only when complete.
 
     Args:
         path: The file, compressed with gzip if its name ends in ``.gz``.
@@ -34,7 +36,8 @@ def write_svmrank(
             memory, such as a `ProgressPrinter`.
 
     Raises:
-        ValueError: A query id has blanks or "#", or a number is not finite.
+        ValueError: A query id has blanks or "#", a document's id has blanks, or a number is not
+            finite.
 
     Examples:
         >>> import tempfile, pathlib
@@ -51,19 +54,16 @@ def write_svmrank(
     for query_id in table.query_ids:
         if not _QUERY_ID.fullmatch(query_id):
             raise ValueError(f"`query_ids` must be text without blanks and #, got {query_id!r}")
+    for document_id in table.document_ids or ():
+        if not _DOCUMENT_ID.fullmatch(document_id):
+            raise ValueError(f"`document_ids` must be text without blanks, got {document_id!r}")
     if table.labels is None:
         raise ValueError("`table` must have labels to be written as SVMrank text, got none")
     for name, values in (("labels", table.labels), ("features", table.features)):
         if not np.isfinite(values).all():
             raise ValueError(f"`{name}` must be finite to be written as text, got NaN or infinity")
-    path = Path(path)
-    with atomic_write(path) as file:
-        if path.suffix == ".gz":
-            # Without a time and a name inside, equal tables give equal files.
-            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as compressed:
-                _write(compressed, table, progress)
-        else:
-            _write(file, table, progress)
+    with write_stream(Path(path)) as file:
+        _write(file, table, progress)
 
 
 def _write(file: IO[bytes] | gzip.GzipFile, table: RankingTable, progress: Progress | None) -> None:
@@ -87,6 +87,9 @@ def _fields(labels: Any, query_ids: Any, table: RankingTable, rows: slice) -> It
     for j, feature_id in enumerate(table.feature_ids):
         yield pa.scalar(f" {feature_id}:")
         yield _text(np.ascontiguousarray(table.features[rows, j]))
+    if table.document_ids is not None:
+        yield pa.scalar(" #docid = ")
+        yield pa.array(table.document_ids[rows], pa.string())
     yield pa.scalar("\n")
 
 
