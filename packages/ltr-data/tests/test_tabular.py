@@ -93,10 +93,13 @@ def test_columns_choose_and_order(tmp_path):
     [
         ("1e-3", "x", r"x.csv:4: column 'bm25' must hold numbers, got 'x'"),
         ("1e-3", "", r"x.csv:4: column 'bm25' must be a finite float32 number, got null"),
-        ("1e-3", "nan", r"x.csv:4: column 'bm25' must be a finite float32 number, got nan"),
-        ("1,4", "nan,4", r"x.csv:4: column 'label'.*nan"),
+        (
+            "1e-3",
+            "nan",
+            r"x.csv:4: column 'bm25' must be a finite float32 number, got null; .*gaps",
+        ),
+        ("1,4", "nan,4", r"x.csv:4: column 'label'.*null"),
         ("1,4", "1", r"x.csv:4: Expected 4 columns, got 3"),
-        ("label", "grade", r"x.csv: `columns`.*'label'; it has qid, bm25, grade, pagerank"),
         ("pagerank", "bm25", r"x.csv: the column 'bm25' occurs twice"),
         ("b c", "8,1,1,1\n7", r"x.csv:5: query '7' comes back; it began in line 2"),
         (CSV, "", r"x.csv:1: expected the names"),
@@ -110,10 +113,20 @@ def test_csv_errors(tmp_path, old, new, message):
         ltr_data.read(path)
 
 
+def test_label_that_is_named_must_be_there(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(CSV.replace("label", "grade"))
+    with pytest.raises(ValueError, match=r"x.csv: `columns`.*'label'; it has qid, bm25, grade"):
+        ltr_data.read(path, columns=Columns(label="label"))
+    table = ltr_data.read(path)
+    assert table.labels is None
+    assert table.names == ("bm25", "grade", "pagerank")
+
+
 def test_arrow_errors():
     for column, values, message in (
         ("bm25", [1.0, None, 2.0], r"table:1: column 'bm25'.*got null"),
-        ("bm25", ["a", "b", "c"], r"column 'bm25' must hold numbers, got (large_)?string"),
+        ("bm25", ["a", "b", "c"], r"table:0: column 'bm25' must hold numbers, got 'a'; .*'words'"),
         ("qid", ["7", None, "8"], r"table:1: the query in column 'qid' is null"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -235,8 +248,12 @@ def test_vectors_of_pandas():
         ("emb", [[1, 2], None, [5, 6]], r"table:1: column 'emb' must hold 2 numbers.*, got null"),
         ("emb", [[], [1, 2], [3, 4]], r"column 'emb' must hold vectors .*none in the first row"),
         ("emb", [None, [1, 2], [3, 4]], r"column 'emb' must hold vectors .*none in the first row"),
-        ("emb", [["a"], ["b"], ["c"]], r"column 'emb_1' must hold numbers, got string"),
-        ("label", [[2], [0], [1]], r"column 'label' must hold numbers, got list"),
+        (
+            "emb",
+            [["a"], ["b"], ["c"]],
+            r"column 'emb_1' must hold numbers, got 'a'; .*kinds=.*'words'",
+        ),
+        ("label", [[2], [0], [1]], r"column 'label' must hold numbers or words, got list"),
     ],
 )
 def test_vectors_that_are_none(tmp_path, column, values, message):

@@ -9,10 +9,8 @@ import numpy.typing as npt
 
 from ._checks import check_name, did_you_mean
 from ._columns import Features
+from ._kinds import KINDS
 from ._strings import Strings
-
-KINDS = ("number", "flag", "percent", "money", "words")
-"""What a column can hold. All but words are numbers, which may be written in their own ways."""
 
 
 class Grouped:

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet
 
+from ._arrow_files import TypedFile, open_arrow, open_json_lines, open_parquet
 from ._builder import NO_COLUMNS, FeatureColumns, Rows, TableBuilder
+from ._coding import Coding
+from ._csv import CSVHead
 from ._lightgbm import (
     find_query_file,
     find_weight_file,
@@ -18,14 +21,22 @@ from ._lightgbm import (
     spread,
     weigh,
 )
+from ._lists import documents_schema, one_row_per_document
 from ._paths import SUFFIX
 from ._streams import COMPRESSED, Stream, locate
-from ._tabular import Columns, csv_names, parse_csv, parse_parquet
+from ._tabular import Columns, table_rows
 from .svmrank._blocks import read_blocks
 from .svmrank._dialect import STRICT, Dialect
 from .svmrank._reader import parse_blocks, resolve
 
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
+_TYPED = {
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), "arrow"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "json_lines"),
+}
+_OPENERS = {"parquet": open_parquet, "arrow": open_arrow, "json_lines": open_json_lines}
+NAMED = ("csv", "tsv", *_OPENERS)
+"""The formats of tables with named columns."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,8 @@ def kind(path: Path) -> str:
     suffix = suffixes[-1].lower() if suffixes else ""
     if suffix in (".csv", ".tsv"):
         return suffix[1:]
-    if suffix in (".parquet", ".pq"):
-        return "parquet"
+    if suffix in _TYPED:
+        return _TYPED[suffix]
     return "svmrank" if find_query_file(path) is None else "lightgbm"
 
 
@@ -56,35 +67,36 @@ def open_source(
     threads: int | None = None,
     queries_before: int = 0,
     dialect: Dialect = STRICT,
+    coding: Coding | None = None,
 ) -> Iterator[Source]:
     """Open a file of any format; queries without ids are numbered after `queries_before`."""
     if path.suffix == SUFFIX:
         raise ValueError(f"{path}: the file is already converted; `open` maps it")
     form = kind(path)
-    if columns is not None and form in ("svmrank", "lightgbm"):
+    if columns is not None and form not in NAMED:
         raise ValueError(
-            f"`columns` is for tables with named columns (.csv, .tsv, .parquet), got {path}"
+            "`columns` is for tables with named columns (.csv, .tsv, .parquet, .arrow, .jsonl), "
+            f"got {path}"
         )
-    if dialect != STRICT and form not in ("svmrank", "lightgbm"):
+    if dialect != STRICT and form in NAMED:
         raise ValueError(f"`zero_based` and `clip` are for SVMrank text, got {path}")
     columns = Columns() if columns is None else columns
-    if form == "parquet":
+    coding = columns.coding() if coding is None else coding
+    if form in _OPENERS:
         locate(path)
-        with pa.OSFile(str(path)) as file:
-            try:
-                opened = pa.parquet.ParquetFile(file)
-            except pa.ArrowInvalid as error:
-                raise ValueError(f"{path}: {error}") from error
-            rows, features, nullable = parse_parquet(path, opened, columns)
-            yield Source(rows, file.tell, FeatureColumns(features, nullable))
+        with _OPENERS[form](path) as file:
+            yield typed_source(path, file, columns, coding)
         return
     with Stream(path) as stream:
-        if form in _DELIMITERS:
-            names = csv_names(path, _DELIMITERS[form])
-            rows = parse_csv(stream, names, columns, _DELIMITERS[form])
-            features = columns.resolve(names, path)
-            nullable = columns.nullable_ids(features)
-            yield Source(rows, stream.position, FeatureColumns(features, nullable))
+        if form in NAMED:
+            head = CSVHead.read(path, "\t" if form == "tsv" else None)
+            features = columns.resolve(head.names, path)
+            if coding.infer:
+                head.infer(features, coding)
+            batches = head.batches(stream, features, columns, coding)
+            rows = table_rows(batches, features, columns, coding, path, first_line=2)
+            about = FeatureColumns(features, columns.nullable_ids(features))
+            yield Source(rows, stream.position, about)
             return
         query_file, weight_file = find_query_file(path), find_weight_file(path)
         weights = None if weight_file is None else read_weights(weight_file)
@@ -98,6 +110,31 @@ def open_source(
         if weights is not None and weight_file is not None:
             rows = weigh(rows, weights, weight_file)
         yield Source(rows, stream.position)
+
+
+def typed_source(path: object, file: TypedFile, columns: Columns, coding: Coding) -> Source:
+    """Return the rows of a file whose columns have types."""
+    batches: Iterator[pa.RecordBatch] = iter(file.batches)
+    schema = file.schema
+    if columns.has_lists(schema):
+        batches = one_row_per_document(batches, columns.query, path)
+        schema = documents_schema(schema, columns.query)
+    few = next(batches, None)
+    if few is not None:
+        batches = chain([few], batches)
+
+    def first(name: str) -> pa.Array:
+        kind = schema.field(name).type
+        return pa.array([], kind) if few is None else few.column(name).slice(0, 1)
+
+    vectors = columns.vectors(schema, first, path)
+    columns = columns.flat(vectors)
+    features = columns.resolve(vectors.names(schema.names), path)
+    wanted = vectors.stored(schema.names, [*columns.others(schema.names), *features])
+    chosen = (batch.select(wanted) for batch in batches)
+    flat = vectors.flat(chosen, path, first_line=file.first_line)
+    rows = table_rows(flat, features, columns, coding, path, first_line=file.first_line)
+    return Source(rows, file.position, FeatureColumns(features, columns.nullable_ids(features)))
 
 
 def fill(
@@ -115,6 +152,7 @@ def fill(
         What the files say about their features.
     """
     done = 0
+    coding = (Columns() if columns is None else columns).coding()
     found: list[FeatureColumns] = []
     if all(kind(path) in ("svmrank", "lightgbm") for path in paths):
         dialect = resolve(dialect, paths)
@@ -126,6 +164,7 @@ def fill(
             threads=threads,
             queries_before=builder.num_queries,
             dialect=dialect,
+            coding=coding,
         ) as source:
             found.append(source.about)
             if (found[-1].names, found[-1].nullable) != (found[0].names, found[0].nullable):
@@ -137,7 +176,8 @@ def fill(
                 builder.append(rows)
                 progress(done + source.position())
         done += locate(path).stat().st_size
-    return found[0]
+    names = found[0].names
+    return found[0] if names is None else coding.about(names, found[0].nullable)
 
 
 def _names(names: tuple[str, ...] | None) -> str:
