@@ -96,7 +96,7 @@ def test_a_row_per_query(tmp_path):
     assert table.labels.tolist() == [1, 0, 2]
     assert table.features.ravel().tolist() == [0.5, 1.5, 3]
     lists["bm25"] = [[0.5], [3.0]]
-    with pytest.raises(ValueError, match="table:1: the lists of a query .* 2 in 'label' and 1 in"):
+    with pytest.raises(ValueError, match=r"table:1: the lists of a query .* 2 in 'label' and 1 in"):
         ltr_data.from_arrow(pa.table(lists))
 
 
@@ -124,33 +124,26 @@ def test_what_comes_after_the_first_block_must_fit(tmp_path):
     with pytest.raises(ValueError, match=r"x.csv:400002: column 'host' .* 'flag', got 'maybe'"):
         ltr_data.read(path, columns=Columns(infer=True))
     path.write_text("qid,beds,host\n" + rows + "1,two,t\n")
-    with pytest.raises(
-        ValueError, match=r"x.csv:400002: column 'beds' must hold numbers, got 'two'"
-    ):
+    with pytest.raises(ValueError, match=r"x.csv:400002: column 'beds' .* got 'two'"):
         ltr_data.read(path, columns=Columns(infer=True))
 
 
 def test_weights_of_columns(tmp_path):
     path = tmp_path / "x.csv"
-    path.write_text("qid,bm25,w,p,k\n1,2,1,1,1\n1,3,2,0.5,4\n")
+    path.write_text("qid,bm25,label,w,p,k\n1,2,0,1,1,1\n1,3,1,2,0.5,4\n")
     roles = {"weight": "w", "propensity": "p", "position": "k", "position_bias": 0.5}
     table = ltr_data.read(path, columns=Columns(**roles))
     assert table.names == ("bm25",)
     assert table.weights.tolist() == [1.0, 2.0 / 0.5 * 4**0.5]
-    batch = (
-        ltr_data.RankingDataset.from_table(
-            table, [ltr_data.LabelSpec("bm25", source="bm25")], inputs=None
-        )
-        if len(table.names) > 1
-        else None
-    )
-    assert batch is None
+    dataset = ltr_data.RankingDataset.from_table(table)
+    weights = dataset.batch([0], pad_to=(2, 3)).weights
+    assert weights.tolist() == [[1.0, 8.0, 0.0], [0.0, 0.0, 0.0]]
     for old, new, message in (
         ("2,0.5,4", "-2,0.5,4", "x.csv:3: column 'w' must not be negative, got -2"),
         ("2,0.5,4", "2,0,4", r"x.csv:3: column 'p' must be in \(0, 1\], got 0"),
         ("2,0.5,4", "2,0.5,0", "x.csv:3: column 'k' must be at least 1, got 0"),
     ):
-        path.write_text("qid,bm25,w,p,k\n1,2,1,1,1\n1,3,2,0.5,4\n".replace(old, new))
+        path.write_text("qid,bm25,label,w,p,k\n1,2,0,1,1,1\n1,3,1,2,0.5,4\n".replace(old, new))
         with pytest.raises(ValueError, match=message):
             ltr_data.read(path, columns=Columns(**roles))
 
