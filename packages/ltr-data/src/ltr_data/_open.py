@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Literal
 
 from ._checks import check_at_least
@@ -12,8 +13,8 @@ from .labels._spec import LabelSpec
 from .mapped._cache_file import map_table
 from .mapped._convert import cache_path, convert, describe_options, is_fresh
 from .readers._builder import MemorySink, TableBuilder, take_segments
-from .readers._paths import SUFFIX, Sources, expand
-from .readers._source import fill
+from .readers._paths import SUFFIX, Sources, expand, holders
+from .readers._source import NAMED, fill, kind
 from .readers._tabular import Columns
 from .readers.svmrank._dialect import Dialect
 
@@ -195,3 +196,23 @@ def open_table(
         progress=progress,
     )
     return map_table(target)
+
+
+def has_named_columns(path: Sources) -> bool:
+    """Return whether files are of a format whose columns have names, by their names.
+
+    Examples:
+        >>> has_named_columns("stays.csv.gz"), has_named_columns("train.txt")
+        (True, False)
+    """
+    first = path if isinstance(path, (str, os.PathLike)) else path[0]
+    return kind(Path(first)) in NAMED
+
+
+def is_source(path: Sources) -> bool:
+    """Return whether there is a file, or one that a pattern matches."""
+    try:
+        holders(expand(path))
+    except FileNotFoundError:
+        return False
+    return True

@@ -12,6 +12,7 @@ from ltr_data.files import atomic_write
 from mtl2r_models import Ranker
 
 from ..config import EvaluationConfig
+from ..runs.run_folder import TREES_COLUMNS_FILE
 from ..runs.study_folder import StudyFolder
 from ..study.plan import task_sets
 from ..table import lookup
@@ -79,8 +80,10 @@ class Choice:
         trees = self.result.folder.trees
         if trees.is_file():
             Path(folder).mkdir(parents=True, exist_ok=True)
-            with atomic_write(Path(folder) / trees.name) as file:
-                file.write(trees.read_bytes())
+            for path in (trees, trees.with_name(TREES_COLUMNS_FILE)):
+                if path.is_file():
+                    with atomic_write(Path(folder) / path.name) as file:
+                        file.write(path.read_bytes())
             return
         Ranker.load(self.result.folder.ranker).save(folder)
 

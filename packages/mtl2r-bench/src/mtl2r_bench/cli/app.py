@@ -25,7 +25,22 @@ from ..training.epoch import TrainingError
 from . import data as cli_data
 from . import navigate as cli_navigate
 from . import study as cli_study
-from .options import Config, Data, Epochs, Out, Tasks, console, names, override
+from .options import (
+    Config,
+    Data,
+    Epochs,
+    Exclude,
+    Id,
+    Inputs,
+    Out,
+    Query,
+    Split,
+    Tasks,
+    console,
+    names,
+    override,
+    override_columns,
+)
 from .progress import TrainingProgress
 
 app = typer.Typer(
@@ -55,6 +70,11 @@ def train(
     out: Out = Path("runs/train"),
     data: Data = None,
     tasks: Tasks = None,
+    query: Query = None,
+    document: Id = None,
+    inputs: Inputs = None,
+    exclude: Exclude = None,
+    split: Split = None,
     method: Annotated[str | None, typer.Option(help="Code name, see `list methods`.")] = None,
     preference: Annotated[
         str | None, typer.Option(help="Comma-separated, sums to 1; for methods that take one.")
@@ -70,6 +90,7 @@ def train(
     override(tables, ("data", "path"), data)
     override(tables, ("data", "fold"), fold)
     override(tables, ("data", "tasks"), names(tasks))
+    override_columns(tables, query=query, document=document, inputs=inputs, exclude=exclude, split=split)
     override(tables, ("method", "name"), method)
     override(tables, ("method", "preference"), names(preference))
     override(tables, ("train", "epochs"), epochs)
@@ -78,6 +99,8 @@ def train(
     writable(out, "--out", folder=True)
     with console.status("Opening the lists"):
         splits = load_splits(run.data, run.evaluation)
+    for note in splits.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     with TrainingProgress(console) as progress:
         record = training.train(run, splits, out, progress)
     table = Table("split", "metric", *record["labels"])
@@ -98,19 +121,27 @@ class Form(StrEnum):
 
     scores = "scores"
     trec = "trec"
+    csv = "csv"
+    parquet = "parquet"
 
 
 @app.command()
 def predict(
     model: Annotated[Path, typer.Option(help="A run's folder, or a ranker's.")],
-    data: Annotated[Path, typer.Option(help="A ranking file with the columns of the training.")],
+    data: Annotated[str, typer.Option(help="A ranking file with the columns of the training.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     form: Annotated[
-        Form, typer.Option("--format", help="One score per line, or a TREC run.")
+        Form,
+        typer.Option(
+            "--format",
+            help="One score per line, a TREC run, or a table of query, document, rank and scores.",
+        ),
     ] = Form.scores,
     task: Annotated[
         str | None, typer.Option(help="Task of the scores, if the ranker has a score per task.")
     ] = None,
+    query: Query = None,
+    document: Id = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:n.")] = "cpu",
 ) -> None:
     """Score every document of a file with a trained ranker."""
@@ -126,7 +157,15 @@ def predict(
 
     try:
         documents = prediction.predict(
-            model, data, out, form=form.value, task=task, device=device, on_progress=show
+            model,
+            data,
+            out,
+            form=form.value,
+            task=task,
+            query=query,
+            document=document,
+            device=device,
+            on_progress=show,
         )
     finally:
         bar.stop()
@@ -171,7 +210,8 @@ def _listing(what: Listing) -> Iterator[tuple[str, str]]:
         yield from ((name, summary(function)) for name, function in METRICS.items())
     elif what is Listing.datasets:
         yield "(no --data)", "Synthetic lists shaped like WEB30K, five conflicting labels."
-        yield "--data FOLDER", "LETOR's layout: train, vali, test as .txt or .txt.gz."
+        yield "--data TABLE", "CSV, Parquet, Arrow or JSON lines, with --query and --labels."
+        yield "--data FOLDER", "train, vali and test, as text of LETOR or as such tables."
     else:
         for name, path in STUDIES.items():
             yield name, path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")

@@ -1,18 +1,24 @@
 """`mtl2r-bench data`: convert, describe, download and generate ranking data."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 import ltr_data
+from ltr_data import LabelSpec
 from ltr_data.datasets import MANIFESTS, Manifest, manifest, resolve_tasks, synthetic
 from ltr_data.datasets import download as download_archive
 from ltr_data.files import atomic_folder, atomic_write
 
+from ..config import DataConfig, validate
+from ..data.splits import named_spec
+from ..data.tables import columns_of
 from ..runs.disk import writable
+from .options import Exclude, Id, Query, Tasks, names, override_columns
 
 app = typer.Typer(help="Convert, describe, download and generate ranking data.")
 console = Console()
@@ -24,6 +30,9 @@ def convert(
     folder: Annotated[
         Path | None, typer.Option(help="Output folder; by default, beside each file.")
     ] = None,
+    query: Query = None,
+    document: Id = None,
+    exclude: Exclude = None,
 ) -> None:
     """Convert files once to a format that opens in milliseconds; skip files that are up to date.
 
@@ -34,23 +43,34 @@ def convert(
         writable(folder, "--folder", folder=True)
     for path in paths:
         target = None if folder is None else folder / f"{path.name}.safetensors"
-        done = ltr_data.convert(path, target, progress=ltr_data.ProgressPrinter(path.name))
+        columns = columns_of(_config(query, document, exclude), str(path))
+        shown = ltr_data.ProgressPrinter(path.name)
+        done = ltr_data.convert(path, target, columns=columns, progress=shown)
         console.print(str(done), soft_wrap=True, highlight=False)
 
 
 @app.command()
 def describe(
-    path: Annotated[Path, typer.Argument(help="A ranking file.")],
-    tasks: Annotated[str, typer.Option(help="Comma-separated task names.")] = "relevance",
+    path: Annotated[str, typer.Argument(help="A ranking file.")],
+    tasks: Tasks = None,
+    query: Query = None,
+    document: Id = None,
+    exclude: Exclude = None,
     plot: Annotated[Path | None, typer.Option(help="A PNG file for the figure.")] = None,
 ) -> None:
     """Print and plot list lengths, label shares, correlations and constant columns."""
     if plot is not None:
         writable(plot, "--plot")
-    table = ltr_data.read(path)
-    names = [name.strip() for name in tasks.split(",") if name.strip()]
-    specs = resolve_tasks(names, table.feature_ids)
-    description = ltr_data.describe(ltr_data.RankingDataset.from_table(table, specs))
+    config = _config(query, document, exclude)
+    table = ltr_data.read(path, columns=columns_of(config, path))
+    specs: Sequence[LabelSpec] = ()
+    given = names(tasks)
+    if table.feature_names is not None:
+        specs = [named_spec(task, table) for task in given or ()]
+    else:
+        specs = resolve_tasks(given or ["relevance"], table.feature_ids)
+    described = ltr_data.RankingDataset.from_table(table, specs) if specs else table
+    description = ltr_data.describe(described)
     console.print(str(description), soft_wrap=True, highlight=False, markup=False)
     if plot is not None:
         buffer = BytesIO()
@@ -58,6 +78,15 @@ def describe(
         with atomic_write(plot) as file:
             file.write(buffer.getvalue())
         console.print(f"Figure: {plot}", soft_wrap=True, highlight=False)
+
+
+def _config(query: str | None, document: str | None, exclude: str | None) -> DataConfig:
+    """Return the data config of a file with these columns."""
+    tables: dict[str, Any] = {"data": {}}
+    override_columns(
+        tables, query=query, document=document, inputs=None, exclude=exclude, split=None
+    )
+    return validate(DataConfig, tables["data"], "options")
 
 
 @app.command("get", hidden=True)  # the old name

@@ -27,7 +27,24 @@ from ..study.status import duration, status_table, study_status
 from ..study.sweep import sweep
 from ..training.epoch import TrainingError
 from ..training.learners import estimate, trainings
-from .options import Config, Data, Epochs, Jobs, Out, Tasks, console, names, override, vectors
+from .options import (
+    Config,
+    Data,
+    Epochs,
+    Exclude,
+    Id,
+    Inputs,
+    Jobs,
+    Out,
+    Query,
+    Split,
+    Tasks,
+    console,
+    names,
+    override,
+    override_columns,
+    vectors,
+)
 
 app = typer.Typer()
 
@@ -71,6 +88,11 @@ def _study(
     config: Config = None,
     data: Data = None,
     tasks: Tasks = None,
+    query: Query = None,
+    document: Id = None,
+    inputs: Inputs = None,
+    exclude: Exclude = None,
+    split: Split = None,
     task_sets: TaskSets = None,
     methods: Methods = None,
     preferences: Preferences = None,
@@ -82,6 +104,7 @@ def _study(
     tables = load_study(config) if config is not None else {}
     override(tables, ("data", "path"), data)
     override(tables, ("data", "tasks"), names(tasks))
+    override_columns(tables, query=query, document=document, inputs=inputs, exclude=exclude, split=split)
     sets = task_sets
     if sets is not None and sets.strip() != "pairs":
         override(tables, ("task_sets",), [names(one) for one in sets.split(";")])

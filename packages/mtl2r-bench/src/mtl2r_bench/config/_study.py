@@ -32,31 +32,72 @@ class SyntheticConfig(Config):
     seed: NonNegativeInt = 0
 
 
+class SplitConfig(Config):
+    """A split of one table by the order of its queries, such as their time.
+
+    Attributes:
+        order: Name of the column by whose least value the queries are sorted.
+        shares: Shares of the queries in train, vali and test, in this order.
+    """
+
+    order: str
+    shares: tuple[PositiveFloat, ...] = (0.6, 0.2, 0.2)
+
+
 class DataConfig(Config):
     """The source of the lists, and the labels that are the tasks.
 
     Attributes:
-        path: A folder in LETOR's layout (train, vali, test; .txt or .txt.gz), or a root with
-            Fold1..Fold5. None generates the synthetic data set.
+        path: A ranking file or several (a pattern or a folder of parts), which are split by query;
+            a folder with a file per split (train, vali, test); or a root with Fold1..Fold5. None
+            generates the synthetic data set.
         fold: Fold of a root, or draw of synthetic data; None takes the first.
-        tasks: Names of the labels: relevance, quality, quality2, click, url_click, dwell for
-            MSLR-shaped data, ``feature:<id>`` elsewhere; or a whole label spec as a table.
+        tasks: The labels. Of a table with named columns: their names, with options as in
+            ``"price:lower"`` (see `ltr_data.LabelSpec.parse`), or tables like
+            ``{name = "demand", source = "reviews", grades = 5}``. Else relevance, quality,
+            quality2, click, url_click, dwell for MSLR-shaped data, ``feature:<id>`` elsewhere.
+        query: Name of the column whose values identify the queries.
+        id: Name of the column whose values identify the documents.
+        exclude: Names of columns that are left out.
+        kinds: By name of a column, how its values are written: number, flag, percent, money or
+            words. Others are found by their values.
+        weight: Name of the column of the documents' weights.
+        propensity: Name of the column of the probabilities that a document was seen.
+        position: Name of the column of the places at which documents were shown.
+        position_bias: A document at position k was seen with the probability k^(−position_bias).
+        split: How one table is split: shares of the queries, the name of a column that says the
+            split, or a table with ``order`` and ``shares``.
+        split_seed: Seed of the split by shares.
+        min_count: A word that fewer training documents have counts as another word.
+        max_words: Largest number of words per column; rarer ones count as another word.
         inputs: Features that the ranker sees. ``"paper"`` drops all label columns of the WEB30K
             study, ``"strict"`` the url click count as well, ``"all"`` only the columns of the
-            tasks. A list of feature ids is also allowed.
+            tasks. A list of feature ids or names is also allowed.
         transform: How features are scaled, fitted on the training split.
         cache: Folder for the converted files, which later runs map into memory; None is the
             user's cache folder.
         synthetic: Size and seed of the synthetic data set, if `path` is None.
     """
 
-    path: Path | None = None
+    path: str | None = None
     fold: PositiveInt | None = None
     tasks: Annotated[tuple[str | dict[str, Any], ...], Field(min_length=1)] = (
         "relevance",
         "quality",
     )
-    inputs: Literal["paper", "strict", "all"] | tuple[PositiveInt, ...] = "paper"
+    query: str = "qid"
+    id: str | None = None
+    exclude: tuple[str, ...] = ()
+    kinds: dict[str, str] = Field(default_factory=dict)
+    weight: str | None = None
+    propensity: str | None = None
+    position: str | None = None
+    position_bias: NonNegativeFloat = 1.0
+    split: str | tuple[PositiveFloat, ...] | SplitConfig = (0.6, 0.2, 0.2)
+    split_seed: NonNegativeInt = 0
+    min_count: PositiveInt = 1
+    max_words: PositiveInt = 1000
+    inputs: Literal["paper", "strict", "all"] | tuple[PositiveInt | str, ...] = "paper"
     transform: Literal["log_standardize", "standardize", "none"] = "log_standardize"
     cache: Path | None = None
     synthetic: SyntheticConfig = SyntheticConfig()

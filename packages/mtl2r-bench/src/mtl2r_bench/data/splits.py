@@ -1,25 +1,33 @@
 """Load the splits of a data config."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import platformdirs
 
 import ltr_data
-from ltr_data import FeatureTransform, LabelSpec, LogStandardize, RankingDataset, Standardize
-from ltr_data.datasets import letor, resolve_inputs, resolve_tasks, synthetic
+from ltr_data import (
+    Columns,
+    FeatureTransform,
+    LabelSpec,
+    LogStandardize,
+    RankingDataset,
+    RankingTable,
+    Standardize,
+    TableTransform,
+    fit_words,
+)
+from ltr_data.datasets import resolve_inputs, resolve_tasks
 
-from ..config import DataConfig, EvaluationConfig
+from ..config import DataConfig, EvaluationConfig, SplitConfig
+from .suspicious import suspicious_inputs
+from .tables import Tables, load_tables, open_table
 
 LARGEST_GAIN_LABEL = 30.0
 """Largest label for the gain 2^label − 1, as in LightGBM. Above it, the largest label dominates."""
-
-LARGE_FILE_BYTES = 20_000_000
-"""Size above which the conversion of a file shows its progress."""
 
 _TRANSFORMS: Mapping[str, type[LogStandardize] | type[Standardize] | None] = {
     "log_standardize": LogStandardize,
@@ -41,7 +49,8 @@ class Splits:
         test: Lists that are reported; None if the data have none.
         transform: The feature transform fitted on `train`, or None.
         source: Source of the data, for the record and the report.
-        width: Number of columns of the files, labels included; None if unknown.
+        width: Number of columns of the files, labels included, if they have no names.
+        notes: What a user should look at, in sentences.
     """
 
     train: RankingDataset
@@ -50,6 +59,7 @@ class Splits:
     transform: FeatureTransform | None
     source: str
     width: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -74,125 +84,208 @@ class Splits:
 @lru_cache(maxsize=2)
 def _load(serialized: str) -> Splits:
     config = DataConfig.model_validate_json(serialized)
-    if config.path is None:
-        train, others, width = _generate(config)
-        source = f"synthetic data, seed {_synthetic_seed(config)}"
-    else:
-        train, others, width = _open(config, config.path)
-        source = str(config.path)
-    kind = _TRANSFORMS[config.transform]
+    tables = load_tables(config)
+    whole = tables.splits["train"]
+    specs, inputs = _columns(config, tables, whole)
+    train = RankingDataset.from_table(whole, specs, inputs)
+    others = {
+        name: RankingDataset.from_table(
+            table, train.label_specs, train.input_names if tables.named else train.feature_ids
+        )
+        for name, table in tables.splits.items()
+        if name != "train"
+    }
+    transform, words = _fitted(config, train)
+    if words:
+        train = train.recoded(words)
+        others = {name: dataset.recoded(words) for name, dataset in others.items()}
     return Splits(
         train=train,
         validation=others["vali"],
         test=others.get("test"),
-        transform=None if kind is None else kind.fit(train.features, train.feature_ids),
-        source=source,
-        width=width,
+        transform=transform,
+        source=tables.source,
+        width=None if tables.named else len(whole.feature_ids),
+        # Data sets without names are known; their columns are what their authors say.
+        notes=tuple(suspicious_inputs(train)) if tables.named else (),
     )
 
 
-_Loaded = tuple[RankingDataset, dict[str, RankingDataset], int]
-
-
-def _generate(config: DataConfig) -> _Loaded:
-    """Generate synthetic lists: the training split, the others, and the number of columns."""
-    size = config.synthetic
-    tables = synthetic.splits(
-        (size.train_queries, size.validation_queries, size.test_queries),
-        mean_length=size.mean_length,
-        seed=_synthetic_seed(config),
+def _fitted(
+    config: DataConfig, train: RankingDataset
+) -> tuple[FeatureTransform | None, dict[int, tuple[str, ...]]]:
+    """Return the fitted transform of the features, and the words of the training split."""
+    kind = _TRANSFORMS[config.transform]
+    if not train.words and not train.nullable:
+        fitted = None if kind is None else kind.fit(train.features, train.feature_ids)
+        return fitted, {}
+    words = fit_words(train, min_count=config.min_count, max_words=config.max_words)
+    recoded = train.recoded(words)
+    transform = TableTransform.fit(
+        recoded.features,
+        recoded.feature_ids,
+        words=words,
+        numbers=None if kind is None else kind.fit,
+        names=recoded.input_names,
+        kinds=recoded.kinds,
     )
-    every = tables["train"].feature_ids
-    specs, inputs = _columns(config, every)
-    train = RankingDataset.from_table(tables.pop("train"), specs, inputs)
-    others = {
-        name: RankingDataset.from_table(table, train.label_specs, train.feature_ids)
-        for name, table in tables.items()
-    }
-    return train, others, len(every)
+    return transform, words
 
 
-def _synthetic_seed(config: DataConfig) -> int:
-    """Return the seed of a fold; the folds of one seed are different draws."""
-    return config.synthetic.seed + 1_000 * ((config.fold or 1) - 1)
+@dataclass(frozen=True)
+class InputColumns:
+    """The columns that a trained ranker takes, by number, and by name where they have names.
 
+    Attributes:
+        feature_ids: Numbers of the columns.
+        names: Names of the columns; empty where they have none.
+        kinds: By number, how values are written that are no plain numbers.
+        words: By number, the words of the training split.
+        query: Name of the column that identifies the query.
+        id: Name of the column that identifies the document, or None.
+    """
 
-def _open(config: DataConfig, root: Path) -> _Loaded:
-    """Map files, which are converted once: the training split, the others, number of columns."""
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"`data.path` must be the folder with the lists, there is no {root}; "
-            "--data names another"
+    feature_ids: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    kinds: Mapping[int, str] = field(default_factory=dict)
+    words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    query: str = "qid"
+    id: str | None = None
+
+    @classmethod
+    def of(cls, dataset: RankingDataset, config: DataConfig) -> Self:
+        """Return the columns of training lists."""
+        return cls(
+            dataset.feature_ids,
+            dataset.feature_names or (),
+            dict(dataset.kinds),
+            dict(dataset.words),
+            config.query,
+            config.id,
         )
-    paths = letor.find_splits(root, fold=config.fold)
-    # Sparse files may leave out the last features, so the training split defines their number.
-    every = _mapped(paths["train"], config.cache).feature_ids
-    specs, inputs = _columns(config, every)
-    train = _mapped(paths.pop("train"), config.cache, specs, inputs)
-    others = {}
-    for name, path in paths.items():
-        narrow = _mapped(path, config.cache).feature_ids != every
-        others[name] = _mapped(
-            path, config.cache, train.label_specs, train.feature_ids, len(every) if narrow else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, for JSON."""
+        return {**asdict(self), **{n: list(getattr(self, n).items()) for n in ("kinds", "words")}}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Build it from the result of `to_dict`."""
+        return cls(
+            tuple(fields["feature_ids"]),
+            tuple(fields["names"]),
+            dict(fields["kinds"]),
+            {number: tuple(words) for number, words in fields["words"]},
+            fields["query"],
+            fields["id"],
         )
-    return train, others, len(every)
 
 
 def open_inputs(
-    path: Path, feature_ids: tuple[int, ...], cache: Path | None = None, width: int | None = None
+    path: str | Path, inputs: InputColumns, cache: Path | None = None, width: int | None = None
 ) -> RankingDataset:
     """Open a file with the inputs that a ranker was trained on, whatever its labels.
 
-    `feature_ids` are the ranker's columns. `width` is the number of columns of the training files,
-    labels included; the file may have fewer.
+    `width` is the number of columns of the training files, labels included, if they had no names;
+    the file may have fewer.
 
     Raises:
         FileNotFoundError: The file does not exist.
         ValueError: A line is malformed, columns of the ranker are missing, or the file has more
             columns than `width`.
     """
-    relevance = (LabelSpec("relevance"),)
-    there = _mapped(path, cache, relevance).feature_ids
-    missing = sorted(set(feature_ids) - set(there))
+    if inputs.names:
+        return _open_named(str(path), inputs, cache)
+    table = open_table(str(path), cache)
+    there, wanted = table.feature_ids, inputs.feature_ids
+    missing = sorted(set(wanted) - set(there))
     if missing:
         raise ValueError(
-            f"{path}: the ranker was trained on {len(feature_ids)} columns, the last of them "
-            f"{max(feature_ids)}; {len(missing)} are not in this file, {missing[0]} the first; "
+            f"{path}: the ranker was trained on {len(wanted)} columns, the last of them "
+            f"{max(wanted)}; {len(missing)} are not in this file, {missing[0]} the first; "
             f"it has {len(there)}, the last of them {max(there)}"
         )
     if width is not None and len(there) > width:
         raise ValueError(
             f"{path}: the ranker was trained on files of {width} columns, this one has {len(there)}"
         )
-    return _mapped(path, cache, relevance, feature_ids)
+    return RankingDataset.from_table(_labelled(table), _RELEVANCE, wanted)
 
 
-def _mapped(
-    path: Path,
-    cache: Path | None,
-    labels: Sequence[LabelSpec] = (LabelSpec("relevance"),),
-    inputs: Collection[int] | None = None,
-    num_features: int | None = None,
-) -> RankingDataset:
-    large = path.is_file() and path.stat().st_size > LARGE_FILE_BYTES
-    progress = ltr_data.ProgressPrinter(f"converting {path.name}") if large else None
-    folder = cache or Path(platformdirs.user_cache_dir("mtl2r"))
-    return ltr_data.open(
-        path, labels, inputs, cache=folder, num_features=num_features, progress=progress
+def _open_named(path: str, inputs: InputColumns, cache: Path | None) -> RankingDataset:
+    if not ltr_data.has_named_columns(path):
+        raise ValueError(
+            f"{path}: the ranker was trained on columns with names, such as {inputs.names[0]!r}; "
+            "give a table with named columns, such as .csv or .parquet"
+        )
+    kinds = {
+        name: inputs.kinds.get(number, "number")
+        for number, name in zip(inputs.feature_ids, inputs.names, strict=True)
+    }
+    columns = Columns(
+        query=inputs.query, id=inputs.id, features=inputs.names, nullable="all", kinds=kinds
     )
+    table = open_table(path, cache, columns)
+    dataset = RankingDataset.from_table(_labelled(table), _RELEVANCE)
+    # The file's columns are numbered in the ranker's order.
+    number = dict(zip(dataset.feature_ids, inputs.feature_ids, strict=True))
+    renumbered = replace(
+        dataset,
+        feature_ids=inputs.feature_ids,
+        kinds={number[f]: kind for f, kind in dataset.kinds.items()},
+        words={number[f]: words for f, words in dataset.words.items()},
+        nullable=tuple(number[f] for f in dataset.nullable),
+    )
+    return renumbered.recoded(inputs.words) if inputs.words else renumbered
+
+
+_RELEVANCE = (LabelSpec("relevance"),)
+
+
+def _labelled(table: RankingTable) -> RankingTable:
+    """Return the table with labels, which a data set must have, if only zeros."""
+    if table.labels is not None:
+        return table
+    return replace(table, labels=np.zeros(table.num_documents, dtype=np.float32))
 
 
 def _columns(
-    config: DataConfig, feature_ids: tuple[int, ...]
-) -> tuple[list[LabelSpec], Collection[int] | None]:
+    config: DataConfig, tables: Tables, train: RankingTable
+) -> tuple[list[LabelSpec], Collection[int | str] | None]:
     """Return the specs of the labels, and the input columns."""
     # A preset removes label columns from the inputs. A list of inputs must leave them out; the data
     # set rejects a task whose column is in the list.
     preset = config.inputs if isinstance(config.inputs, str) else "all"
-    specs = _label_specs(config.tasks, feature_ids, preset)
+    if tables.named:
+        specs = [named_spec(task, train) for task in config.tasks]
+        if not isinstance(config.inputs, str):
+            return specs, config.inputs
+        apart = {config.split} if isinstance(config.split, str) else set()
+        if isinstance(config.split, SplitConfig):
+            apart = {config.split.order}
+        taken = {f for spec in specs for f in spec.columns(train)}
+        taken |= {train.feature_id(name) for name in apart if name in train.names}
+        return specs, [f for f in train.feature_ids if f not in taken]
+    specs = _label_specs(config.tasks, train.feature_ids, preset)
     if isinstance(config.inputs, str):
-        return specs, resolve_inputs(preset, specs, feature_ids)
+        return specs, resolve_inputs(preset, specs, train.feature_ids)
     return specs, config.inputs
+
+
+def named_spec(task: str | dict[str, Any], table: RankingTable) -> LabelSpec:
+    """Return the spec of a task by the name of its column."""
+    if not isinstance(task, str):
+        return LabelSpec.from_dict({"missing": "mask", **task})
+    spec = LabelSpec.parse(task)
+    try:
+        spec.columns(table)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. --labels (`data.tasks`) names the columns that are labels, as in "
+            "--labels clicks,price:lower; the table has "
+            f"{', '.join(table.names[:30])}{' ...' if len(table.names) > 30 else ''}"
+        ) from error
+    return spec
 
 
 def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
@@ -204,9 +297,8 @@ def load_splits(config: DataConfig, evaluation: EvaluationConfig) -> Splits:
             inputs, or a label is too large for the gain.
     """
     splits = _load(config.model_dump_json())
-    if evaluation.gain == "exp2":
-        for name, dataset in splits.items().items():
-            _check_labels(name, dataset)
+    for name, dataset in splits.items().items():
+        _check_labels(name, dataset, evaluation.gain)
     return splits
 
 
@@ -219,10 +311,16 @@ def _label_specs(
     return [next(named) if isinstance(t, str) else LabelSpec.from_dict(t) for t in tasks]
 
 
-def _check_labels(split: str, dataset: RankingDataset) -> None:
+def _check_labels(split: str, dataset: RankingDataset, gain: str) -> None:
     for task, labels in zip(dataset.tasks, dataset.labels, strict=True):
-        largest = float(np.max(labels, initial=0.0))
-        if largest > LARGEST_GAIN_LABEL:
+        least, largest = float(np.min(labels, initial=0.0)), float(np.max(labels, initial=0.0))
+        if least < 0:
+            raise ValueError(
+                f"labels of task {task!r} fall to {least:g} in the {split} split; a gain must not "
+                f"be negative. Give the task grades, as in {task}:grades=5 or "
+                f'{{name = "{task}", source = ..., grades = 5}}, or another transform'
+            )
+        if gain == "exp2" and largest > LARGEST_GAIN_LABEL:
             raise ValueError(
                 f"labels of task {task!r} reach {largest:g} in the {split} split; the gain "
                 f"2^label − 1 is for labels up to {LARGEST_GAIN_LABEL:g}. Give the task a "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ltr_data import RankingDataset
 from ltr_losses import ndcg
@@ -27,6 +28,7 @@ class SingleFeature:
 
     index: int
     feature_id: int
+    name: str
     sign: int
 
 
@@ -46,7 +48,7 @@ def best_single_features(dataset: RankingDataset, config: EvaluationConfig) -> l
     total = np.zeros((2 * features, len(dataset.tasks)))
     count = np.zeros(len(dataset.tasks))
     for _, batch in evaluation_batches(dataset, max_tokens=4_096):
-        columns = batch.features.movedim(-1, 0)
+        columns = _without_gaps(batch.features).movedim(-1, 0)
         values = ndcg(
             torch.cat([columns, -columns])[:, None],
             batch.labels,
@@ -61,9 +63,16 @@ def best_single_features(dataset: RankingDataset, config: EvaluationConfig) -> l
         count += (~np.isnan(values[0])).sum(axis=-1)
     best = np.argmax(total / np.maximum(count, 1), axis=0)
     return [
-        SingleFeature(index, dataset.feature_ids[index], 1 if i < features else -1)
+        SingleFeature(
+            index, dataset.feature_ids[index], dataset.input_names[index], 1 if i < features else -1
+        )
         for i, index in ((int(i), int(i) % features) for i in best)
     ]
+
+
+def _without_gaps(features: Tensor) -> Tensor:
+    """Return features with 0 for each gap: a document without a value has no rank of its own."""
+    return features.nan_to_num(nan=0.0)
 
 
 def measure_references(splits: Splits, config: EvaluationConfig) -> dict[str, Any]:
@@ -80,7 +89,7 @@ def measure_references(splits: Splits, config: EvaluationConfig) -> dict[str, An
             name: _single_feature(split, features, config) for name, split in measured.items()
         },
         "features": {
-            task: {"feature_id": feature.feature_id, "sign": feature.sign}
+            task: {"feature_id": feature.feature_id, "name": feature.name, "sign": feature.sign}
             for task, feature in zip(splits.tasks, features, strict=True)
         },
     }
@@ -94,7 +103,9 @@ def _single_feature(
     for task, feature in enumerate(features):
         index, sign = feature.index, feature.sign
         result = evaluate(
-            lambda batch, index=index, sign=sign: sign * batch.features[..., index],  # type: ignore[misc]
+            lambda batch, index=index, sign=sign: (  # type: ignore[misc]
+                sign * _without_gaps(batch.features[..., index])
+            ),
             dataset,
             config,
             ties="average",

@@ -1,6 +1,7 @@
 """Boosted trees as a ranker: LightGBM's trees, from a file or from training."""
 
 import importlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ltr_data import RankingBatch, RankingDataset
+
+from ..data.splits import InputColumns
+from ..runs.run_folder import TREES_COLUMNS_FILE
 
 _ROWS = 1 << 16
 
@@ -29,6 +33,7 @@ class TreeRanker:
     booster: Any
     count: int
     seconds: float
+    inputs: InputColumns
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -49,12 +54,27 @@ class TreeRanker:
                     f"{path}: the trees do not say which columns they were trained on (expected "
                     f"names like {COLUMN}1, found {name}): train them again"
                 )
-        return cls(booster, booster.current_iteration(), 0.0)
+        numbers = tuple(int(name.removeprefix(COLUMN)) for name in booster.feature_name())
+        beside = path.with_name(TREES_COLUMNS_FILE)
+        inputs = InputColumns(numbers)
+        if beside.is_file():
+            try:
+                inputs = InputColumns.from_dict(json.loads(beside.read_text(encoding="utf-8")))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{beside}: damaged: {error!r}; train the trees again") from error
+            if inputs.feature_ids != numbers:
+                raise ValueError(f"{beside}: damaged: these are not the columns of {path}")
+        return cls(booster, booster.current_iteration(), 0.0, inputs)
 
     @property
     def feature_ids(self) -> tuple[int, ...]:
         """The columns of the file that the trees use, in their order."""
-        return tuple(int(name.removeprefix(COLUMN)) for name in self.booster.feature_name())
+        return self.inputs.feature_ids
+
+    @property
+    def columns_text(self) -> str | None:
+        """What `TREES_COLUMNS_FILE` says about columns with names; None where they have none."""
+        return json.dumps(self.inputs.to_dict(), indent=1) if self.inputs.names else None
 
     def __call__(self, batch: RankingBatch) -> Tensor:
         """Return the scores (batch, list) of a batch; 0 at padding."""

@@ -5,6 +5,7 @@ log.jsonl           one line per finished epoch, appended
 last.safetensors    the last checkpoint, from which a training resumes
 ranker/             the ranker of the chosen epoch (`mtl2r_models.Ranker.load`)
 trees.txt           instead of these three, for boosted trees (`lightgbm.Booster`)
+trees_columns.json  beside it, the names, kinds and words of columns with names
 queries.parquet     metrics per query of the chosen epoch
 error.json          why the run failed the last time, if it did
 lock                held by the process that trains
@@ -34,6 +35,7 @@ from ..distributed import ProcessGroup
 from .files import DamagedError, read_json, write, write_json, write_parquet
 from .record import Record
 
+TREES_COLUMNS_FILE = "trees_columns.json"
 TREES_FILE = "trees.txt"
 """File of boosted trees, in place of a ranker: `lightgbm.Booster(model_file=...)` reads it."""
 
@@ -210,8 +212,10 @@ class RunFolder:
         """Write the metrics per query."""
         write_parquet(self.queries, table)
 
-    def write_trees(self, text: str) -> None:
-        """Write boosted trees, in LightGBM's text."""
+    def write_trees(self, text: str, columns: str | None = None) -> None:
+        """Write boosted trees, in LightGBM's text, and what their columns with names are."""
+        if columns is not None:
+            write(self.path / TREES_COLUMNS_FILE, columns)
         write(self.trees, text)
 
     def finish(self, record: dict[str, Any]) -> None:

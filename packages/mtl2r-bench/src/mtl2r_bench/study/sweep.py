@@ -252,6 +252,8 @@ def _write_references(path: Path, splits: Splits, study: StudyConfig) -> None:
         "queries": {name: len(split) for name, split in splits.items().items()},
         "documents": {name: int(split.lengths.sum()) for name, split in splits.items().items()},
         "features": len(splits.train.feature_ids),
+        "labels": {spec.name: spec.to_dict() for spec in splits.train.label_specs},
+        "notes": splits.notes,
     }
     write_json(path, found)
 

@@ -22,6 +22,7 @@ from ltr_data import RankingDataset
 from ltr_losses import ndcg
 
 from ..config import EvaluationConfig, GBDTConfig
+from ..data.splits import InputColumns
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.tree_ranker import COLUMN, TreeRanker, require_lightgbm
 from ..progress import OnTree, TreeProgress, nobody
@@ -39,12 +40,14 @@ def aggregated_gains(
     gain: Literal["exp2", "linear"],
     aggregation: Aggregation,
     seed: int,
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     r"""Return gains (document,) in [0, 1], aggregated from labels (task, document).
 
     Let G_k be the gain of task k (2^label − 1, or the label), divided by the largest gain of the
     task, and r the preference. ``"scalarised"`` gives Σ_k r_k G_k. ``"stochastic"`` gives the G_k
-    of a task that is drawn for each document with the probabilities r.
+    of a task that is drawn for each document with the probabilities r. Where labels are missing,
+    by the mask `known` (task, document), r is scaled to the sum 1 over those that are known.
 
     Raises:
         ValueError: The preference is not on the simplex, or has the wrong length.
@@ -66,10 +69,40 @@ def aggregated_gains(
     gains = np.exp2(values) - 1 if gain == "exp2" else values
     largest = gains.max(axis=1, keepdims=True)
     gains = gains / np.where(largest > 0, largest, 1.0)
+    generator = np.random.default_rng(seed)
+    if known is None:
+        if aggregation == "scalarised":
+            return np.asarray(weights @ gains)
+        drawn = generator.choice(len(weights), size=gains.shape[1], p=weights)
+        return np.asarray(gains[drawn, np.arange(gains.shape[1])])
+    shares = weights[:, None] * known
+    total = shares.sum(axis=0)
+    shares /= np.where(total > 0, total, 1.0)
     if aggregation == "scalarised":
-        return np.asarray(weights @ gains)
-    drawn = np.random.default_rng(seed).choice(len(weights), size=gains.shape[1], p=weights)
+        return np.asarray((shares * gains).sum(axis=0))
+    below = shares.cumsum(axis=0) <= generator.random(gains.shape[1])
+    drawn = np.minimum(below.sum(axis=0), len(weights) - 1)
     return np.asarray(gains[drawn, np.arange(gains.shape[1])])
+
+
+def _labelled(train: RankingDataset, preference: Sequence[float]) -> RankingDataset:
+    """Return the training lists without documents that have no label of a wanted task."""
+    if train.label_mask is None:
+        return train
+    keep = train.label_mask[np.asarray(preference) > 0].any(axis=0)
+    if not keep.any():
+        raise ValueError("no training document has a label of the tasks")
+    lengths = np.add.reduceat(keep, train.offsets[:-1], dtype=np.int64)
+    return replace(
+        train,
+        features=np.asarray(train.features[np.flatnonzero(keep)]),
+        labels=train.labels[:, keep],
+        label_mask=train.label_mask[:, keep],
+        weights=None if train.weights is None else train.weights[keep],
+        document_ids=None,
+        offsets=np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths[lengths > 0]))),
+        query_ids=tuple(q for q, n in zip(train.query_ids, lengths, strict=True) if n),
+    )
 
 
 @dataclass(frozen=True)
@@ -82,6 +115,7 @@ class Boosting:
     options: GBDTConfig
     evaluation: EvaluationConfig
     seed: int = 0
+    inputs: InputColumns | None = None
 
     def with_rounds(self, rounds: int) -> Self:
         """Return the same boosting with another largest number of trees."""
@@ -110,18 +144,22 @@ class Boosting:
         """
         lightgbm = require_lightgbm()
         started = time.perf_counter()
+        train = _labelled(train, preference)
         gains = aggregated_gains(
             train.labels,
             preference,
             gain=self.evaluation.gain,
             aggregation=aggregation,
             seed=self.seed,
+            known=train.label_mask,
         )
         data = lightgbm.Dataset(
             np.asarray(train.features[:]),
             label=np.rint(gains * (LEVELS - 1)).astype(np.int32),
             group=train.lengths,
+            weight=train.weights,
             feature_name=[f"{COLUMN}{number}" for number in train.feature_ids],
+            categorical_feature=[train.feature_ids.index(number) for number in train.words],
         )
         # LightGBM needs a validation set to call `_HeldOut`, which has the labels of all tasks.
         watched = lightgbm.Dataset(
@@ -142,7 +180,9 @@ class Boosting:
                 lightgbm.early_stopping(self.options.patience, verbose=False),
             ],
         )
-        return TreeRanker(booster, booster.best_iteration, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        inputs = self.inputs or InputColumns(train.feature_ids)
+        return TreeRanker(booster, booster.best_iteration, seconds, inputs)
 
     def fit_one_task(
         self,

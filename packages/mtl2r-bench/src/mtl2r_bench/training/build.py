@@ -44,11 +44,15 @@ def build_loss(config: LossConfig) -> Callable[..., Tensor]:
 
 
 def build_model(
-    config: RunConfig, num_features: int, num_tasks: int, generator: torch.Generator
+    config: RunConfig,
+    num_features: int,
+    num_tasks: int,
+    generator: torch.Generator,
+    words: Sequence[int] = (),
 ) -> Scorer:
     """Build the network of a run, conditioned on the preference if the method draws preferences."""
     method = config.method
-    network = config.model.build(num_features, num_tasks, generator)
+    network = config.model.build(num_features, num_tasks, generator, words)
     if not lookup(METHODS, method.name, "method").draws_preferences:
         return network
     trunk = network.config()

@@ -129,7 +129,10 @@ class Engine:
         """Return the mean losses (task,) against these rows of the labels."""
         mask = task_mask(batch)
         mask = mask if mask.dim() == 2 else mask[rows]
-        total, count = loss(scores, batch.labels[rows], mask=mask, reduction=sum_and_count)
+        weights = {} if batch.weights is None else {"weights": batch.weights}
+        total, count = loss(
+            scores, batch.labels[rows], mask=mask, reduction=sum_and_count, **weights
+        )
         if total.dim() == 2:  # each member of an ensemble has losses of its own
             total, count = total.mean(0), count[0]
         group = self.state.group

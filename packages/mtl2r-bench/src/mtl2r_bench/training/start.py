@@ -33,13 +33,19 @@ def initial_state(
     # Dropout draws from torch's global generator, everything else from separate generators.
     torch.manual_seed(config.seed + group.rank)
     generator = torch.Generator().manual_seed(config.seed)
-    features = splits.train.features.shape[1]
     tasks = tuple(splits.tasks[i] for i in trained)
-    model = build_model(config, features, len(tasks), generator)
+    transform = splits.transform
+    features = splits.train.features.shape[1] if transform is None else transform.width
+    words = () if transform is None else transform.word_sizes
+    model = build_model(config, features, len(tasks), generator, words)
     if config.model.feature_layers:
         model.fit_features(_sample(splits))
     ranker = Ranker(
-        model, transform=splits.transform, feature_ids=splits.train.feature_ids, tasks=tasks
+        model,
+        transform=transform,
+        feature_ids=splits.train.feature_ids,
+        feature_names=splits.train.feature_names or (),
+        tasks=tasks,
     ).to(group.device)
     method = build_method(config.method, tasks, config.seed)
     loader = training_loader(

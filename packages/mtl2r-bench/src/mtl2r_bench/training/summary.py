@@ -83,6 +83,8 @@ def describe(
         "training": {
             "data": splits.source,
             "columns": splits.width,
+            "query": config.data.query,
+            "id": config.data.id,
             "lists": len(splits.train),
             "documents": splits.train.num_documents,
             "method": config.method.model_dump(mode="json", exclude_none=True),

@@ -73,6 +73,7 @@ class ConditionedLearner(NetworkLearner):
             _conditioned(whole).at(self.config.method.preference or ()),
             transform=whole.transform,
             feature_ids=whole.feature_ids,
+            feature_names=whole.feature_names,
             tasks=whole.tasks,
         )
         fitted = self.fitted(shared, ranker)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ltr_data import RankingBatch
 
 from ...config import GBDTConfig, MethodConfig, RunConfig, validate
-from ...data.splits import Splits
+from ...data.splits import InputColumns, Splits
 from ...distributed import ProcessGroup
 from ...evaluation.evaluate import Evaluation
 from ...evaluation.selection import selection_weights, trained_tasks
@@ -37,7 +37,12 @@ class TreesLearner:
         self.trained = trained_tasks(config, splits.tasks)
         self.tasks = tuple(splits.tasks[i] for i in self.trained)
         self.check(config.method, self.tasks)
-        self.boosting = Boosting(_options(config.method), config.evaluation, config.seed)
+        self.boosting = Boosting(
+            _options(config.method),
+            config.evaluation,
+            config.seed,
+            InputColumns.of(splits.train, config.data),
+        )
 
     @staticmethod
     def check(method: MethodConfig, tasks: tuple[str, ...]) -> None:
@@ -98,7 +103,7 @@ class FittedTrees:
 
     def save(self, run: RunFolder, measured: Mapping[str, Evaluation]) -> None:
         """Write the trees in LightGBM's text format."""
-        run.write_trees(self.trees.text)
+        run.write_trees(self.trees.text, self.trees.columns_text)
 
 
 def _options(method: MethodConfig) -> GBDTConfig:
