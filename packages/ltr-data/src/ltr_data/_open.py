@@ -150,7 +150,7 @@ def open_table(
     """
     if not isinstance(cache, (bool, str, os.PathLike)):
         raise TypeError(f"`cache` must be True, False or a folder, got {cache!r}")
-    paths = expand(path)
+    paths = expand(path, None if isinstance(cache, bool) else cache, progress)
     if len(paths) == 1 and paths[0].suffix == SUFFIX:
         return map_table(paths[0])
     if cache is False:

@@ -1,6 +1,6 @@
 """The format of a file, by its name, and the rows in it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,8 @@ import pyarrow.parquet
 
 from ._builder import NO_COLUMNS, FeatureColumns, Rows, TableBuilder
 from ._lightgbm import find_query_file, parse_lightgbm, read_query_sizes
-from ._paths import SUFFIX
+from ._partitions import NO_PARTITION, Partition, PartitionedFile
+from ._paths import SUFFIX, Files
 from ._streams import COMPRESSED, Stream, locate
 from ._tabular import Columns, csv_names, parse_csv, parse_parquet
 from .svmrank._blocks import read_blocks
@@ -46,6 +47,7 @@ def open_source(
     columns: Columns | None = None,
     threads: int | None = None,
     queries_before: int = 0,
+    partition: Partition = NO_PARTITION,
 ) -> Iterator[Source]:
     """Open a file of any format; queries without ids are numbered after `queries_before`."""
     if path.suffix == SUFFIX:
@@ -55,6 +57,11 @@ def open_source(
         raise ValueError(
             f"`columns` is for tables with named columns (.csv, .tsv, .parquet), got {path}"
         )
+    if partition and form != "parquet":
+        raise ValueError(
+            f"{path}: columns in the names of folders, {', '.join(partition)}, need Parquet files; "
+            "give a list of the files to read them without"
+        )
     columns = Columns() if columns is None else columns
     if form == "parquet":
         locate(path)
@@ -63,7 +70,8 @@ def open_source(
                 opened = pa.parquet.ParquetFile(file)
             except pa.ArrowInvalid as error:
                 raise ValueError(f"{path}: {error}") from error
-            rows, features, nullable = parse_parquet(path, opened, columns)
+            whole = PartitionedFile(opened, partition) if partition else opened
+            rows, features, nullable = parse_parquet(path, whole, columns)
             yield Source(rows, file.tell, FeatureColumns(features, nullable))
         return
     with Stream(path) as stream:
@@ -85,7 +93,7 @@ def open_source(
 
 def fill(
     builder: TableBuilder,
-    paths: Sequence[Path],
+    paths: Files,
     *,
     columns: Columns | None = None,
     threads: int | None = None,
@@ -98,10 +106,14 @@ def fill(
     """
     done = 0
     found: list[FeatureColumns] = []
-    for path in paths:
+    for path, partition in zip(paths, paths.partitions, strict=True):
         builder.begin(path)
         with open_source(
-            path, columns=columns, threads=threads, queries_before=builder.num_queries
+            path,
+            columns=columns,
+            threads=threads,
+            queries_before=builder.num_queries,
+            partition=partition,
         ) as source:
             found.append(source.about)
             if (found[-1].names, found[-1].nullable) != (found[0].names, found[0].nullable):
