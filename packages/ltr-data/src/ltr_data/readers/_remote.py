@@ -108,7 +108,7 @@ class Place:
         about: list[Any] = [info.size, info.mtime_ns]
         if self._fsspec is None:
             with self.system.open_input_file(info.path) as file:
-                about.append((file.metadata() or {}).get(b"ETag"))
+                about += sorted(file.metadata().items())
         else:
             found = sorted(self._fsspec.info(info.path).items())
             about += [item for item in found if isinstance(item[1], (str, int, float, datetime))]
