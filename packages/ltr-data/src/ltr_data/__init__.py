@@ -5,7 +5,7 @@ from .__about__ import __version__
 from ._columns import ColumnView
 from ._dataset import RankingDataset
 from ._describe import Description, describe
-from ._open import has_named_columns, is_source, open, open_table, read  # noqa: A004 - as in `_open`
+from ._open import has_named_columns, open, open_table, read  # noqa: A004 - as in `_open`
 from ._progress import Progress, ProgressPrinter
 from ._splitting import split
 from ._strings import Strings
@@ -81,7 +81,6 @@ __all__ = [
     "from_numpy",
     "from_pandas",
     "has_named_columns",
-    "is_source",
     "open",
     "open_table",
     "read",

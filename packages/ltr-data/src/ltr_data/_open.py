@@ -13,7 +13,7 @@ from .labels._spec import LabelSpec
 from .mapped._cache_file import map_table
 from .mapped._convert import cache_path, convert, describe_options, is_fresh
 from .readers._builder import MemorySink, TableBuilder, take_segments
-from .readers._paths import SUFFIX, Sources, expand, holders
+from .readers._paths import SUFFIX, Sources, expand
 from .readers._source import NAMED, fill, kind
 from .readers._tabular import Columns
 from .readers.svmrank._dialect import Dialect
@@ -167,7 +167,7 @@ def open_table(
     """
     if not isinstance(cache, (bool, str, os.PathLike)):
         raise TypeError(f"`cache` must be True, False or a folder, got {cache!r}")
-    paths = expand(path)
+    paths = expand(path, None if isinstance(cache, bool) else cache, progress)
     if len(paths) == 1 and paths[0].suffix == SUFFIX:
         return map_table(paths[0])
     if cache is False:
@@ -199,20 +199,13 @@ def open_table(
 
 
 def has_named_columns(path: Sources) -> bool:
-    """Return whether files are of a format whose columns have names, by their names.
+    """Return whether files, or the parts in a folder, have named columns, by their own names.
 
     Examples:
         >>> has_named_columns("stays.csv.gz"), has_named_columns("train.txt")
         (True, False)
     """
     first = path if isinstance(path, (str, os.PathLike)) else path[0]
+    if Path(first).is_dir():
+        first = expand(first)[0]
     return kind(Path(first)) in NAMED
-
-
-def is_source(path: Sources) -> bool:
-    """Return whether there is a file, or one that a pattern matches."""
-    try:
-        holders(expand(path))
-    except FileNotFoundError:
-        return False
-    return True

@@ -19,7 +19,7 @@ from .._progress import Progress
 from ..files import atomic_write, remove_leftovers
 from ..readers._builder import TableBuilder
 from ..readers._lightgbm import find_query_file, find_weight_file
-from ..readers._paths import SUFFIX, Sources, expand, holders
+from ..readers._paths import SUFFIX, Files, Sources, expand, holders
 from ..readers._source import fill, kind
 from ..readers._tabular import Columns
 from ..readers.svmrank._dialect import STRICT, Dialect
@@ -82,7 +82,7 @@ def convert(
         'train.txt.safetensors'
     """
     check_at_least(1, num_features=num_features)
-    paths = expand(source)
+    paths = expand(source, progress=progress)
     target = cache_path(paths) if target is None else Path(target)
     dialect = Dialect(zero_based, clip)
     options = describe_options(paths, columns, num_features, regroup, dialect)
@@ -109,7 +109,11 @@ def convert(
                 columns=columns,
                 threads=threads,
                 dialect=dialect,
-                progress=lambda done: None if progress is None else progress(done, total),
+                progress=lambda done: (
+                    None
+                    if progress is None
+                    else progress(paths.copied + done, paths.copied + total)
+                ),
             )
         except BaseException:
             stop.set()
@@ -148,12 +152,12 @@ def convert_all(
     Returns:
         The targets, in the order of the sources (sorted, for a pattern).
     """
-    paths = expand(sources)
+    paths = expand(sources, folder)
     workers = min(os.cpu_count() or 1, 4) if workers is None else workers
     one = partial(convert, columns=columns, num_features=num_features)
     targets = [cache_path(path, folder) for path in paths]
     with ThreadPoolExecutor(workers) as executor:
-        return list(executor.map(one, paths, targets))
+        return list(executor.map(one, paths.each(), targets))
 
 
 def cache_path(
@@ -181,7 +185,7 @@ def cache_path(
 
 
 def describe_options(
-    paths: Sequence[Path],
+    paths: Files,
     columns: Columns | None,
     num_features: int | None,
     regroup: bool,
@@ -197,6 +201,7 @@ def describe_options(
         "regroup": regroup,
         "dialect": asdict(dialect),
         "beside_sha256": [None if file is None else _sha256(file) for file in beside],
+        "partitions": [dict(partition) for partition in paths.partitions],
     }
 
 

@@ -1,6 +1,6 @@
 """The format of a file, by its name, and the rows in it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -22,7 +22,8 @@ from ._lightgbm import (
     weigh,
 )
 from ._lists import documents_schema, one_row_per_document
-from ._paths import SUFFIX
+from ._partitions import NO_PARTITION, Partition, with_columns
+from ._paths import SUFFIX, Files
 from ._streams import COMPRESSED, Stream, locate
 from ._tabular import Columns, table_rows
 from .svmrank._blocks import read_blocks
@@ -68,6 +69,7 @@ def open_source(
     queries_before: int = 0,
     dialect: Dialect = STRICT,
     coding: Coding | None = None,
+    partition: Partition = NO_PARTITION,
 ) -> Iterator[Source]:
     """Open a file of any format; queries without ids are numbered after `queries_before`."""
     if path.suffix == SUFFIX:
@@ -80,12 +82,18 @@ def open_source(
         )
     if dialect != STRICT and form in NAMED:
         raise ValueError(f"`zero_based` and `clip` are for SVMrank text, got {path}")
+    if partition and form not in _OPENERS:
+        raise ValueError(
+            f"{path}: columns in the names of folders, {', '.join(partition)}, need Parquet, "
+            "Arrow or JSON lines; "
+            "give a list of the files to read them without"
+        )
     columns = Columns() if columns is None else columns
     coding = columns.coding() if coding is None else coding
     if form in _OPENERS:
         locate(path)
         with _OPENERS[form](path) as file:
-            yield typed_source(path, file, columns, coding)
+            yield typed_source(path, with_columns(file, partition), columns, coding)
         return
     with Stream(path) as stream:
         if form in NAMED:
@@ -139,7 +147,7 @@ def typed_source(path: object, file: TypedFile, columns: Columns, coding: Coding
 
 def fill(
     builder: TableBuilder,
-    paths: Sequence[Path],
+    paths: Files,
     *,
     columns: Columns | None = None,
     threads: int | None = None,
@@ -156,7 +164,7 @@ def fill(
     found: list[FeatureColumns] = []
     if all(kind(path) in ("svmrank", "lightgbm") for path in paths):
         dialect = resolve(dialect, paths)
-    for path in paths:
+    for path, partition in zip(paths, paths.partitions, strict=True):
         builder.begin(path)
         with open_source(
             path,
@@ -165,6 +173,7 @@ def fill(
             queries_before=builder.num_queries,
             dialect=dialect,
             coding=coding,
+            partition=partition,
         ) as source:
             found.append(source.about)
             if (found[-1].names, found[-1].nullable) != (found[0].names, found[0].nullable):

@@ -90,7 +90,9 @@ def train(
     override(tables, ("data", "path"), data)
     override(tables, ("data", "fold"), fold)
     override(tables, ("data", "tasks"), names(tasks))
-    override_columns(tables, query=query, document=document, inputs=inputs, exclude=exclude, split=split)
+    override_columns(
+        tables, query=query, document=document, inputs=inputs, exclude=exclude, split=split
+    )
     override(tables, ("method", "name"), method)
     override(tables, ("method", "preference"), names(preference))
     override(tables, ("train", "epochs"), epochs)

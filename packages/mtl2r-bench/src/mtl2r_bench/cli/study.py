@@ -104,7 +104,9 @@ def _study(
     tables = load_study(config) if config is not None else {}
     override(tables, ("data", "path"), data)
     override(tables, ("data", "tasks"), names(tasks))
-    override_columns(tables, query=query, document=document, inputs=inputs, exclude=exclude, split=split)
+    override_columns(
+        tables, query=query, document=document, inputs=inputs, exclude=exclude, split=split
+    )
     sets = task_sets
     if sets is not None and sets.strip() != "pairs":
         override(tables, ("task_sets",), [names(one) for one in sets.split(";")])

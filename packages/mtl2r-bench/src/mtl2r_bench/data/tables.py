@@ -44,12 +44,13 @@ def load_tables(config: DataConfig) -> Tables:
     folder = Path(path)
     if folder.is_dir() or folder.suffix.lower() == ".zip":
         return _folder(config, folder)
-    if not ltr_data.is_source(path):
+    try:
+        return _split(config, _opened(config, path, columns_of(config, path)))
+    except FileNotFoundError as error:
         raise FileNotFoundError(
-            "`data.path` must be a ranking file, or the folder with the lists, there is no "
-            f"{path}; --data names another"
-        )
-    return _split(config, _opened(config, path, columns_of(config, path)))
+            f"`data.path` must be a ranking file or the folder with the lists: {error}; --data "
+            "names another"
+        ) from error
 
 
 def columns_of(config: DataConfig, path: letor.Split | str) -> Columns | None:
@@ -83,13 +84,8 @@ def _generated(config: DataConfig) -> Tables:
 
 def _folder(config: DataConfig, folder: Path) -> Tables:
     """Open a folder with a file per split, or with the parts of one table."""
-    parts = (
-        sorted(path for path in folder.iterdir() if ltr_data.has_named_columns(path))
-        if (folder.is_dir())
-        else []
-    )
-    if parts and config.fold is None and not letor.splits_in(folder):
-        return _split(config, _opened(config, parts, columns_of(config, parts)))
+    if config.fold is None and ltr_data.has_named_columns(folder) and not letor.splits_in(folder):
+        return _split(config, _opened(config, str(folder), columns_of(config, folder)))
     paths = letor.find_splits(folder, fold=config.fold)
     columns = columns_of(config, paths["train"])
     train = _opened(config, paths["train"], columns)
