@@ -17,7 +17,9 @@ from .batching._sampling import BucketBatchSampler
 from .batching._static import StaticBatchSampler, static_lengths
 from .features._chain import ComposeFeatures
 from .features._ranges import ClipOutliers, MinMaxScale, QuantileTransform
+from .features._table_transform import TableTransform
 from .features._transform import FeatureTransform, LogStandardize, Standardize
+from .features._words import fit_words
 from .labels._spec import LabelSpec
 from .labels._transforms import (
     AutoGrades,
@@ -69,6 +71,7 @@ __all__ = [
     "Standardize",
     "StaticBatchSampler",
     "Strings",
+    "TableTransform",
     "__version__",
     "batches",
     "collate",
@@ -77,6 +80,7 @@ __all__ = [
     "datasets",
     "describe",
     "files",
+    "fit_words",
     "from_arrow",
     "from_numpy",
     "from_pandas",

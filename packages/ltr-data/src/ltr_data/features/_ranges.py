@@ -76,7 +76,7 @@ class ClipOutliers(FeatureTransform):
         self.high = high
 
     def _learn(self, features: Features) -> None:
-        rows = _some_rows(features)
+        rows = some_rows(features)
         least, most = np.quantile(rows, (self.low, self.high), axis=0, method="nearest")
         self.least.copy_(torch.from_numpy(least))
         self.most.copy_(torch.from_numpy(most))
@@ -117,7 +117,7 @@ class QuantileTransform(FeatureTransform):
         self.register_buffer("quantiles", torch.zeros(len(self.feature_ids), num_quantiles))
 
     def _learn(self, features: Features) -> None:
-        rows = _some_rows(features)
+        rows = some_rows(features)
         levels = (np.arange(self.num_quantiles) + 0.5) / self.num_quantiles
         values = np.quantile(rows, levels, axis=0, method="inverted_cdf").astype(np.float32)
         self.quantiles.copy_(torch.from_numpy(np.ascontiguousarray(values.T)))
@@ -131,7 +131,7 @@ class QuantileTransform(FeatureTransform):
         return share.T.reshape(features.shape) * self.scale
 
 
-def _some_rows(features: Features) -> npt.NDArray[np.float32]:
+def some_rows(features: Features) -> npt.NDArray[np.float32]:
     """Return evenly spaced rows, or all of them if they are few."""
     step = max(1, -(-len(features) // _MOST_ROWS))
     return features[::step]

@@ -30,6 +30,8 @@ class FeatureTransform(nn.Module, ABC):
     _statistics: ClassVar[tuple[str, ...]] = ()  # buffers with one number per feature
     _options: ClassVar[tuple[str, ...]] = ()  # the other arguments, which are attributes too
     _types: ClassVar[dict[str, type["FeatureTransform"]]] = {}
+    fills_gaps: ClassVar[bool] = False
+    """Whether NaN among the features means a gap that the transform fills."""
     scale: Tensor
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -98,9 +98,15 @@ class NetworkConfig(Config):
         return {name: values[name] for name in _own_first(type(self)) if name in values}
 
     def build(
-        self, num_features: int, num_tasks: int, generator: torch.Generator | None = None
+        self,
+        num_features: int,
+        num_tasks: int,
+        generator: torch.Generator | None = None,
+        words: Sequence[int] = (),
     ) -> Network:
         """Build the network, its weights drawn from the generator.
+
+        The last inputs are codes of words; `words` has their numbers.
 
         Raises:
             ValueError: A value is out of its range.
@@ -109,6 +115,7 @@ class NetworkConfig(Config):
             num_features,
             num_tasks=num_tasks if self.head == "per_task" else None,
             generator=generator,
+            words=tuple(words),
             **self.model_dump(exclude={"architecture", "head"}),
         )
 

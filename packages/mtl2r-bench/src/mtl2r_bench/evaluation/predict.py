@@ -69,18 +69,21 @@ def predict(
     """
     place = pick_device(device)
     tabular = form in ("csv", "parquet")
+    tasks: tuple[str, ...] = ("score",)
     if (file_of_trees := Path(model) / TREES_FILE).is_file():
         if task is not None:
             raise ValueError(f"`task` must be left out: trees have one score, got {task!r}")
         trees = TreeRanker.read(file_of_trees)
         dataset = open_inputs(data, _named(trees.inputs, query, document), cache)
-        scores, tasks, which = trees.predict(dataset)[None], ("score",), 0
+        scores, which = trees.predict(dataset)[None], 0
     else:
         ranker = load_ranker(model)
         per_task = getattr(ranker.model, "num_tasks", None) is not None
         given = ranker.tasks[0] if task is None and tabular and per_task else task
         chosen = _which(ranker, given)
-        tasks, which = (ranker.tasks, chosen or 0) if per_task else (("score",), 0)
+        which = chosen or 0
+        if per_task:
+            tasks = ranker.tasks
         training = ranker.metadata.get("training", {})
         inputs = _named(inputs_of(ranker), query, document)
         dataset = open_inputs(data, inputs, cache, training.get("columns"))
@@ -92,18 +95,21 @@ def predict(
             _write_lines(file, _trec(dataset, scores[which]))
         else:
             _write_table(file, dataset, scores, tasks, which, form)
-    return scores.shape[1]
+    return dataset.num_documents
 
 
 def inputs_of(ranker: Ranker) -> InputColumns:
     """Return the columns that a ranker takes."""
-    transform, training = ranker.transform, ranker.metadata.get("training", {})
-    named = isinstance(transform, TableTransform)
+    training = ranker.metadata.get("training", {})
+    kinds: dict[int, str] = {}
+    words: dict[int, tuple[str, ...]] = {}
+    if isinstance(ranker.transform, TableTransform):
+        kinds, words = ranker.transform.kinds, ranker.transform.words
     return InputColumns(
         ranker.feature_ids,
         ranker.feature_names,
-        dict(transform.kinds) if named else {},
-        dict(transform.words) if named else {},
+        kinds,
+        words,
         training.get("query", "qid"),
         training.get("id"),
     )

@@ -12,6 +12,7 @@ from ._noise import FeatureNoise
 from ._periodic import Periodic
 from ._piecewise_linear import PiecewiseLinear
 from ._stack import KINDS, FeatureLayers
+from ._words import WordEmbeddings
 
 __all__ = [
     "KINDS",
@@ -22,4 +23,5 @@ __all__ = [
     "LogScale",
     "Periodic",
     "PiecewiseLinear",
+    "WordEmbeddings",
 ]

@@ -13,6 +13,7 @@ from ._log_scale import LogScale
 from ._noise import FeatureNoise
 from ._periodic import Periodic
 from ._piecewise_linear import PiecewiseLinear
+from ._words import WordEmbeddings
 
 KINDS: Mapping[str, type[FeatureLayer]] = {
     "cross": Cross,
@@ -27,9 +28,12 @@ KINDS: Mapping[str, type[FeatureLayer]] = {
 class FeatureLayers(nn.Sequential):
     """The layers of some configs in their order; without any, the features stay as they are.
 
+    Words, the last inputs, go by the layers to embeddings of their own.
+
     Args:
-        num_features: Inputs per document.
+        num_features: Inputs per document, words included.
         configs: One dict per layer: its ``kind`` and the options of its class.
+        words: Numbers of codes of the last inputs, which are codes of words.
 
     Attributes:
         width: Outputs per document: the inputs of the ranker's first layer.
@@ -44,20 +48,46 @@ class FeatureLayers(nn.Sequential):
         torch.Size([2, 12])
     """
 
-    def __init__(self, num_features: int, configs: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        configs: Sequence[Mapping[str, Any]] = (),
+        words: Sequence[int] = (),
+    ) -> None:
         if isinstance(configs, str | Mapping) or not isinstance(configs, Sequence):
             raise TypeError(
                 "`feature_layers` must be a list of dicts, e.g. [{'kind': 'noise'}], "
                 f"got {configs!r}"
             )
         options = [as_options(f"feature_layers[{i}]", config) for i, config in enumerate(configs)]
+        if len(words) > num_features or (configs and len(words) == num_features):
+            raise ValueError(
+                f"`words` must be fewer than the {num_features} inputs, got {len(words)}"
+            )
         layers: list[FeatureLayer] = []
-        width = num_features
+        width = num_features - len(words)
         for of_one in options:
             layers.append(_build(width, of_one))
             width = layers[-1].width
         super().__init__(*layers)
-        self.width = width
+        self.words = WordEmbeddings(words) if words else None
+        self.width = width + (0 if self.words is None else self.words.width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (..., feature) to (..., width)."""
+        numbers, codes = features, None
+        if self.words is not None:
+            numbers, codes = self._parts(features)
+        for layer in self._layers():
+            numbers = layer(numbers)
+        if self.words is None or codes is None:
+            return numbers
+        return torch.cat([numbers, self.words(codes).to(numbers.dtype)], dim=-1)
+
+    def _parts(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the numbers and the codes."""
+        count = 0 if self.words is None else len(self.words.sizes)
+        return features[..., : features.shape[-1] - count], features[..., -count:]
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
@@ -67,6 +97,8 @@ class FeatureLayers(nn.Sequential):
         """
         training = self.training
         self.eval()
+        if self.words is not None:
+            features, _ = self._parts(features)
         for layer in self._layers():
             layer.fit(features)
             features = layer(features)
@@ -76,6 +108,8 @@ class FeatureLayers(nn.Sequential):
         """Draw the layers' own initial weights."""
         for layer in self._layers():
             layer.reset_parameters(generator)
+        if self.words is not None:
+            self.words.reset_parameters(generator)
 
     def _layers(self) -> list[FeatureLayer]:
         return [layer for layer in self if isinstance(layer, FeatureLayer)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._network import Network
     from ._scorer import Scorer
 
-_GIVEN = ("num_features", "num_tasks", "generator")
+_GIVEN = ("num_features", "num_tasks", "words", "generator")
 """What the data and the training give, which is no option of an architecture."""
 
 

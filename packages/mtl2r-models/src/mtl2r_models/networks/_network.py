@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import as_options, check_mask, check_tensor
-from ..feature_layers import FeatureLayer, FeatureLayers
+from ..feature_layers import FeatureLayer, FeatureLayers, WordEmbeddings
 from ..layers import Head, MemberHead, Members, make_head
 from ._arguments import arguments
 from ._scorer import Scorer
@@ -20,6 +20,7 @@ class NetworkOptions(TypedDict, total=False):
     feature_layers: Sequence[Mapping[str, Any]]
     members: int
     experts: Mapping[str, int] | None
+    words: Sequence[int]
     num_tasks: int | None
     generator: torch.Generator | None
 
@@ -37,6 +38,8 @@ class Network(Scorer):
         feature_layers: Layers before the network's first, see `mtl2r_models.feature_layers`.
         members: Members of an ensemble that share the network, see `mtl2r_models.layers.Members`.
         experts: Options of a `mtl2r_models.layers.MixtureOfExperts`; None for a linear score.
+        words: Numbers of codes of the last inputs, which are codes of words and are embedded; see
+            `ltr_data.TableTransform`.
         num_tasks: This many scores, one per task; None for one score that all tasks share.
         generator: Draws the initial weights; None takes torch's default generator.
 
@@ -60,6 +63,7 @@ class Network(Scorer):
         feature_layers: Sequence[Mapping[str, Any]] = (),
         members: int = 1,
         experts: Mapping[str, int] | None = None,
+        words: Sequence[int] = (),
         num_tasks: int | None = None,
         generator: torch.Generator | None = None,  # taken where the weights are drawn
     ) -> None:
@@ -68,7 +72,7 @@ class Network(Scorer):
         if experts is not None:
             as_options("experts", experts)
         super().__init__(num_features, num_tasks)
-        self.inputs = FeatureLayers(num_features, feature_layers)
+        self.inputs = FeatureLayers(num_features, feature_layers, words)
         self.members = Members(self.inputs.width, members) if members > 1 else None
 
     def _complete(self) -> None:
@@ -91,7 +95,7 @@ class Network(Scorer):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
-            elif isinstance(module, FeatureLayer | Members):
+            elif isinstance(module, FeatureLayer | Members | WordEmbeddings):
                 module.reset_parameters(generator)
 
     def fit_features(self, features: Tensor) -> None:

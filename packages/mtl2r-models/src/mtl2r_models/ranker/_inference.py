@@ -1,6 +1,7 @@
 """Scores of lists of different lengths from a network that takes batches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,8 +47,19 @@ def as_lists(
     return [value[kept] for value, kept in zip(values, keep, strict=True)], False
 
 
-def check_lists(lists: Sequence[Tensor], columns: Columns) -> None:
-    """Raise ValueError for another number of columns, or a value that is not finite."""
+def as_columns(table: Any) -> dict[str, Any]:
+    """Return the columns of a table by name, as arrays."""
+    if isinstance(table, Mapping):
+        return {str(name): values for name, values in table.items()}
+    names = getattr(table, "column_names", None) or list(table.columns)
+    return {str(name): np.asarray(table[name]) for name in names}
+
+
+def check_lists(lists: Sequence[Tensor], columns: Columns, *, gaps: bool = False) -> None:
+    """Raise ValueError for another number of columns, or a value that is not finite.
+
+    With `gaps` NaN is allowed.
+    """
     for index, values in enumerate(lists):
         where = f" in list {index}" if len(lists) > 1 else ""
         if values.shape[1] != len(columns):
@@ -55,7 +67,7 @@ def check_lists(lists: Sequence[Tensor], columns: Columns) -> None:
                 f"`features` must have the {columns} the ranker was trained on, "
                 f"got {values.shape[1]}{where}"
             )
-        finite = torch.isfinite(values)
+        finite = ~torch.isinf(values) if gaps else torch.isfinite(values)
         if not finite.all():
             row, column = (int(i) for i in (~finite).nonzero()[0])
             raise ValueError(

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ltr_data import FeatureTransform
+from ltr_data import FeatureTransform, TableTransform
 
 from ..checks import check_dtype, check_names, check_sizes, check_tensor
 from . import _checkpoint as checkpoint
 from ._columns import Columns
-from ._inference import Features, as_lists, check_lists, score_lists
+from ._inference import Features, as_columns, as_lists, check_lists, score_lists
 
 CACHED_DOCUMENTS, MANY_DOCUMENTS = 2_048, 32_768
 """Padded documents per batch in inference: on the CPU as many as its cache holds."""
@@ -91,11 +91,10 @@ class Ranker(nn.Module):
         self.metadata: dict[str, Any] = dict(metadata or {})
         check_names("metadata keys", self.metadata)
         self.columns = Columns(feature_ids, feature_names)
-        expected = getattr(model, "num_features", len(self.columns))
-        if len(self.columns) != expected:
-            raise ValueError(
-                f"`feature_ids` must name the model's {expected} inputs, got {len(self.columns)}"
-            )
+        inputs = len(self.columns) if transform is None else transform.width
+        expected = getattr(model, "num_features", inputs)
+        if inputs != expected:
+            raise ValueError(f"`feature_ids` must name the model's {expected} inputs, got {inputs}")
         if transform is not None and transform.feature_ids != self.columns.feature_ids:
             fitted = Columns(transform.feature_ids)
             raise ValueError(
@@ -166,7 +165,8 @@ class Ranker(nn.Module):
 
         Args:
             features: Raw inputs as NumPy arrays or tensors: one list (document, feature), a batch
-                (batch, list, feature), or a sequence of lists (document, feature) of any lengths.
+                (batch, list, feature), or a sequence of lists (document, feature) of any lengths;
+                or one list as a table with named columns, see `encode`.
             mask: (batch, list) bool, True at a document of a batch; None where all are.
             feature_ids: Numbers or names of the columns of `features`, from which those the ranker
                 was trained on are chosen. None: `features` has exactly these, in their order.
@@ -194,10 +194,13 @@ class Ranker(nn.Module):
         """Return the scores that `rank` orders by: a tensor for one list, a list for several."""
         if max_documents is not None:
             check_sizes(max_documents=max_documents)
+        if isinstance(features, Mapping) or hasattr(features, "columns"):
+            features = self.encode(features)
         lists, single = as_lists(features, mask)
         if feature_ids is not None:
             lists = self._chosen(lists, feature_ids)
-        check_lists(lists, self.columns)
+        gaps = self.transform is not None and self.transform.fills_gaps
+        check_lists(lists, self.columns, gaps=gaps)
         training = self.training
         self.eval()
         try:
@@ -209,6 +212,28 @@ class Ranker(nn.Module):
         finally:
             self.train(training)
         return scored[0] if single else scored
+
+    def encode(self, table: Any) -> NDArray[np.float32]:
+        """Return the features (document, feature) of a table with named columns.
+
+        Args:
+            table: Column name to values: a dict of arrays, or a frame of pandas or polars, or an
+                Arrow table. Words are text, gaps None or NaN; columns that are no inputs are left
+                out.
+
+        Raises:
+            ValueError: An input is missing, or a text means no number.
+        """
+        columns = as_columns(table)
+        if isinstance(self.transform, TableTransform):
+            return self.transform.encode(columns)
+        if not self.feature_names:
+            raise ValueError(
+                f"`features` must be arrays: the ranker was trained on {self.columns} without names"
+            )
+        positions = Columns(self.feature_ids, self.feature_names).positions(list(columns))
+        values = list(columns.values())
+        return np.stack([np.asarray(values[i], dtype=np.float32) for i in positions], axis=1)
 
     def save(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
         """Write `folder` with config.json, model.safetensors and README.md, whole or not at all.
