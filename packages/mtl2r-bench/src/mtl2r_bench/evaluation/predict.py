@@ -153,8 +153,8 @@ def score_dataset(
         ValueError: A score is not finite; the message names the query.
     """
     score = scorer(ranker, device)
-    found = np.empty((getattr(ranker.model, "num_tasks", None) or 1, dataset.num_documents))
-    found = found.astype(np.float32)
+    count = getattr(ranker.model, "num_tasks", None) or 1
+    found = np.empty((count, dataset.num_documents), dtype=np.float32)
     done = 0
     for indices, batch in evaluation_batches(dataset):
         scores = score(batch).numpy()
