@@ -219,7 +219,9 @@ def test_a_study_of_data_that_are_not_there_is_no_study_of_synthetic_ones(
     monkeypatch.chdir(tmp_path)
     code, _, err = mtl2r(command, study)
     assert code == 1
-    assert re.search("`data.path` must be a ranking file or the folder .* there is no M.*--data", err)
+    assert re.search(
+        "`data.path` must be a ranking file or the folder .* there is no M.*--data", err
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -84,7 +84,8 @@ def _generated(config: DataConfig) -> Tables:
 
 def _folder(config: DataConfig, folder: Path) -> Tables:
     """Open a folder with a file per split, or with the parts of one table."""
-    if config.fold is None and ltr_data.has_named_columns(folder) and not letor.splits_in(folder):
+    whole = config.fold is None and folder.is_dir() and not letor.splits_in(folder)
+    if whole and ltr_data.has_named_columns(folder):
         return _split(config, _opened(config, str(folder), columns_of(config, folder)))
     paths = letor.find_splits(folder, fold=config.fold)
     columns = columns_of(config, paths["train"])
