@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import ltr_data
 from ltr_data import (
+    AutoGrades,
     Binarize,
     Clip,
     Compose,
@@ -20,6 +21,7 @@ from ltr_data import (
     QuantileGrades,
     RankingDataset,
     RankingTable,
+    from_numpy,
 )
 
 TRANSFORMS = [
@@ -189,3 +191,81 @@ def test_tasks_must_be_different_and_some():
     with pytest.raises(ValueError, match="`labels`"):
         RankingDataset.from_table(TABLE, [])
     assert ltr_data.RankingDataset.from_table(TABLE).tasks == ("relevance",)
+
+
+prices = st.lists(st.integers(1, 500), min_size=5, max_size=40).map(np.float32)
+
+
+@given(prices, st.integers(2, 5))
+def test_lower_is_better(values, grades):
+    """The cheapest has the highest grade, and grades fall with the price."""
+    table = table_of([[v, 0] for v in values])
+    spec = LabelSpec("cheap", 1, lower=True, grades=grades).fit(table)
+    labels = spec(table)
+    assert (np.diff(labels[np.argsort(values)]) <= 0).all()
+    assert labels.min() >= 0
+    threshold = float(np.median(values))
+    below = LabelSpec("cheap", 1, lower=True, threshold=threshold).fit(table)(table)
+    np.testing.assert_array_equal(below, values <= threshold)
+
+
+@given(prices)
+def test_a_cap_is_a_minimum(values):
+    table = table_of([[v, 0] for v in values])
+    np.testing.assert_array_equal(LabelSpec("x", 1, cap=50.0)(table), np.minimum(values, 50))
+
+
+@given(st.lists(prices, min_size=1, max_size=4), st.integers(2, 5))
+def test_grades_per_list_are_those_of_each_list_alone(lists, levels):
+    values = np.concatenate(lists)
+    queries = np.repeat(np.arange(len(lists)), [len(own) for own in lists])
+    table = from_numpy(np.stack([values, values], axis=1), np.zeros(len(values)), queries)
+    spec = LabelSpec("x", 1, grades=levels, per_list=True).fit(table)
+    labels = np.split(spec(table), table.offsets[1:-1])
+    for own, found in zip(lists, labels, strict=True):
+        below = (own[:, None] > own).sum(axis=1)
+        np.testing.assert_array_equal(found, below * levels // len(own))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("clicks", LabelSpec("clicks", "clicks", AutoGrades(), missing="mask")),
+        ("demand=reviews:grades=3", LabelSpec("demand", "reviews", missing="mask", grades=3)),
+        (
+            "p:lower:cap=9:grades=3",
+            LabelSpec("p", "p", missing="mask", cap=9, lower=True, grades=3),
+        ),
+        ("p:threshold=4.5", LabelSpec("p", "p", missing="mask", threshold=4.5)),
+        ("p:raw", LabelSpec("p", "p", missing="mask")),
+        ("p:per_list", LabelSpec("p", "p", missing="mask", grades=5, per_list=True)),
+    ],
+)
+def test_labels_of_one_line(text, expected):
+    assert LabelSpec.parse(text) == expected
+    assert LabelSpec.from_dict(expected.to_dict()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("p:grade=5", r"'grade=5' in 'p:grade=5', did you mean 'grades'\?"),
+        ("p:lower=1", "got 'lower=1'"),
+        ("p:grades=many", "`grades` of the label 'p:grades=many' must be a number, got 'many'"),
+        ("p:raw:grades=5", "`raw` excludes"),
+        (":lower", "`name` must be the name of a task"),
+    ],
+)
+def test_labels_of_one_line_that_are_wrong(text, message):
+    with pytest.raises(ValueError, match=message):
+        LabelSpec.parse(text)
+
+
+@given(values)
+def test_grades_stay_and_all_else_is_graded(values):
+    fitted = AutoGrades().fit(values)
+    whole = (values >= 0).all() and (values <= 10).all() and (values % 1 == 0).all()
+    assert isinstance(fitted, Identity) == whole
+    labels = fitted(values)
+    assert (labels >= 0).all()
+    assert (labels % 1 == 0).all()

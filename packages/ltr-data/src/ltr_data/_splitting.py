@@ -97,7 +97,7 @@ def _hashed(query_ids: Sequence[str], seed: int) -> npt.NDArray[np.float64]:
 
 
 def _sorted(table: RankingTable, order: str | int) -> npt.NDArray[np.float64]:
-    """Return (query,) the share of the queries before each, by the least value of a column."""
+    """Return (query,) the place in [0, 1] of each, by the least value of a column."""
     values = _values(table, order, "order")
     words = table.words.get(table.feature_id(order))
     if words is not None:  # such as dates: sort by the text
@@ -105,7 +105,9 @@ def _sorted(table: RankingTable, order: str | int) -> npt.NDArray[np.float64]:
         values = ranks[values.astype(np.int64)].astype(np.float64)
     least = np.minimum.reduceat(values, table.offsets[:-1])
     place = np.empty(table.num_queries)
-    place[np.argsort(least, kind="stable")] = np.arange(table.num_queries) / table.num_queries
+    place[np.argsort(least, kind="stable")] = (
+        np.arange(table.num_queries) + 0.5
+    ) / table.num_queries
     return place
 
 
