@@ -166,8 +166,8 @@ def test_compressed(tmp_path, suffix, compress):
     assert np.array_equal(ltr_data.open(path).labels[0], expected.labels)
     assert np.array_equal(ltr_data.read(path, zero_based="auto").features, expected.features)
     csv = tmp_path / f"x.csv{suffix.lower()}"
-    csv.write_bytes(compress(b"qid,label,%s\n1,2,3\n" % (b"a" * 5000)))
-    assert ltr_data.read(csv).feature_names == ("a" * 5000,)
+    csv.write_bytes(compress(b"qid,label,%s\n1,2,3\n" % (b"a" * 1000)))
+    assert ltr_data.read(csv).feature_names == ("a" * 1000,)
     whole = compress(text)
     for damaged in (whole[:-9], whole[:-1000], b"plain text", b"", whole[:90] + b"x" * 90):
         path.write_bytes(damaged)

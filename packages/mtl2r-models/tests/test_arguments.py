@@ -27,7 +27,7 @@ def build(name, num_features=5, num_tasks=2, **options):
 def test_arguments_are_those_that_config_has_and_the_docstring_explains(name):
     found = arguments(ARCHITECTURES[name])
     config = build(name).config()
-    assert [*config] == ["num_features", *found, "num_tasks"]
+    assert [*config] == ["num_features", *found, "words", "num_tasks"]
     assert [*found][-3:] == COMMON
     for argument, given_ in found.items():
         default = given_.default

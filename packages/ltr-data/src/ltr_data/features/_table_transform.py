@@ -176,6 +176,20 @@ class TableTransform(FeatureTransform):
             *(name[column] for column in self.words),
         )
 
+    def columns(self) -> list[dict[str, str]]:
+        """Return a row per column: what it is called, how it is written, what becomes of gaps."""
+        names = dict(zip(self.feature_ids, self.names or self.feature_ids, strict=True))
+        fill = dict(zip(self.number_ids, self.fill.tolist(), strict=True))
+        rows = []
+        for column in self.feature_ids:
+            indicator = ", and an indicator is 1" if column in self.gaps else ""
+            own = self.words.get(column)
+            gap = f"becomes {fill[column]:.6g}{indicator}" if own is None else "is a code"
+            kind = self.kinds.get(column, "number")
+            row = {"column": f"{names[column]}", "kind": kind, "a gap": gap}
+            rows.append({**row, "words": "" if own is None else ", ".join(own)})
+        return rows
+
     def _map(self, features: Tensor) -> Tensor:
         numbers = features.index_select(-1, self.number_columns)
         missing = numbers.isnan()

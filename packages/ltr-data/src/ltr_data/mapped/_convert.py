@@ -120,13 +120,7 @@ def convert(
             raise
         no_features = np.broadcast_to(np.float32(0), (builder.num_rows, builder.width))
         table = builder.table(no_features, about)
-        sources = []
-        for path, file, was, checksum in zip(paths, files, before, checksums, strict=True):
-            now = file.stat()
-            if (was.st_size, was.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
-                raise RuntimeError(f"{file}: the file changed while it was read; convert it again")
-            state = {"name": path.name, "size": was.st_size, "mtime_ns": was.st_mtime_ns}
-            sources.append({**state, "sha256": checksum})
+        sources = [_unchanged(*one) for one in zip(paths, files, before, checksums, strict=True)]
         manifest = {"sources": sources, "options": options}
         cache.finish(builder.width, table, manifest, builder.segments())
     return target
@@ -212,6 +206,14 @@ def is_fresh(target: Path, paths: Sequence[Path], options: dict[str, Any]) -> bo
         return False
     sources, files = manifest.get("sources", []), holders(paths)
     return len(sources) == len(files) and all(map(_is_same, sources, files))
+
+
+def _unchanged(path: Path, file: Path, was: os.stat_result, checksum: str) -> dict[str, Any]:
+    now = file.stat()
+    if (was.st_size, was.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+        raise RuntimeError(f"{file}: the file changed while it was read; convert it again")
+    state = {"name": path.name, "size": was.st_size, "mtime_ns": was.st_mtime_ns}
+    return {**state, "sha256": checksum}
 
 
 def _is_same(about: dict[str, Any], file: Path) -> bool:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ltr_data import TableTransform
+
 from ..networks import Scorer
 
 if TYPE_CHECKING:
     from ._ranker import Ranker
 
-_EXAMPLE = """```python
+_ARRAYS = """```python
 import numpy as np
 from mtl2r_models import Ranker
 
@@ -17,12 +19,23 @@ documents = np.zeros((3, {features}), dtype=np.float32)  # one list of raw featu
 scores, order = ranker.rank(documents)
 ```"""
 
+_NAMED = """```python
+import pandas
+from mtl2r_models import Ranker
+
+ranker = Ranker.load(".")  # this folder
+documents = pandas.read_csv("documents.csv", dtype=str)  # one list; a dict of columns will do too
+scores, order = ranker.rank(documents)
+```"""
+
 
 def model_card(model: Scorer, ranker: "Ranker") -> str:
     """Return the text of README.md, in Markdown, with the header that model hubs read."""
     columns, transform = ranker.columns, ranker.transform
-    settings = {} if transform is None else transform.config()
-    settings = {name: value for name, value in settings.items() if name != "feature_ids"}
+    of_table = transform if isinstance(transform, TableTransform) else None
+    numbers = transform if of_table is None else of_table.numbers
+    settings = {} if numbers is None else numbers.config()
+    settings.pop("feature_ids", None)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     score = "one score per task" if model.num_tasks else "one score for all tasks"
     facts = {
@@ -31,7 +44,7 @@ def model_card(model: Scorer, ranker: "Ranker") -> str:
         "Scores": score,
         "Tasks": ", ".join(ranker.tasks) or "not named",
         "Inputs": str(columns),
-        "Transform": "none" if transform is None else _inline(settings),
+        "Transform": _inline(settings) or "none",
     }
     parts = [
         "---",
@@ -44,7 +57,7 @@ def model_card(model: Scorer, ranker: "Ranker") -> str:
         _table(["", ""], facts.items()),
         "## Use",
         "",
-        _EXAMPLE.format(features=len(columns)),
+        _NAMED if columns.feature_names else _ARRAYS.format(features=len(columns)),
         "",
         "Larger scores are better; `order` has the documents, best first. Loading runs no code.",
         "",
@@ -55,7 +68,9 @@ def model_card(model: Scorer, ranker: "Ranker") -> str:
     for name, value in ranker.metadata.items():
         title = _cell(name.replace("_", " "))
         parts += [f"## {title[:1].upper()}{title[1:]}", "", _block(value)]
-    if columns.feature_names:
+    if of_table is not None:
+        parts += ["## Input columns", "", _rows_table(of_table.columns())]
+    elif columns.feature_names:
         named = zip(columns.feature_ids, columns.feature_names, strict=True)
         parts += ["## Input names", "", _table(["column", "name"], named)]
     return "\n".join(parts).rstrip() + "\n"

@@ -3,6 +3,10 @@
 What is exported takes raw features (batch, list, feature) float32 and a mask (batch, list) bool, of
 any batch size from 1 and any list length, applies the feature transform, and gives float32 scores
 (batch, list), or (task, batch, list) where each task has a score of its own.
+
+A missing number is NaN where the transform fills gaps. A program of torch.export, which knows no
+text, takes words as codes: the place among the words of the column, a higher number for another
+word, NaN for a gap. An ONNX model takes them as text in an input of their own.
 """
 
 import copy
@@ -12,15 +16,20 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from ltr_data import TableTransform
 
 from ..torch_internals import ONNX_LOGGER
 from ._checkpoint import write_file
+from ._onnx_words import take_words
 from ._ranker import Ranker
 
 _NAMES = ("features", "mask")
@@ -30,7 +39,8 @@ def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> "torch.expor
     """Write a ranker as a program of `torch.export`, which runs from Python and from C++.
 
     ``torch.export.load(path).module()(features, mask)`` gives the ranker's scores; the file holds
-    the columns and tasks as ``columns.json`` (see `extra_files` of `torch.export.load`).
+    the columns, their kinds and words, and the tasks as ``columns.json`` (see `extra_files` of
+    `torch.export.load`).
 
     Args:
         ranker: Exported in the type of its parameters, for the CPU.
@@ -64,9 +74,10 @@ def export_program(ranker: Ranker, path: str | os.PathLike[str]) -> "torch.expor
 def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
     """Write a ranker as an ONNX model and check that onnxruntime gives the ranker's scores.
 
-    Inputs ``features`` and ``mask``, output ``scores``, axes ``batch`` and ``list``. The columns
-    and tasks are in the model's metadata under ``columns``. Half precision parameters become
-    float32, which every runtime has.
+    Inputs ``features`` and ``mask``, output ``scores``, axes ``batch`` and ``list``. Where columns
+    hold words, ``features`` has the others in their order, and ``words`` (batch, list, column) the
+    texts. The columns, their kinds and words, and the tasks are in the model's metadata under
+    ``columns``. Half precision parameters become float32, which every runtime has.
 
     Args:
         ranker: What to export.
@@ -94,9 +105,13 @@ def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
             verbose=False,
         )
     converted.model.metadata_props["columns"] = _columns(ranker)
-    content: bytes = converted.model_proto.SerializeToString()
+    model = converted.model_proto
+    words = _words(ranker)
+    if words:
+        take_words(model, words)
+    content: bytes = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    _check(program, session)
+    _check(program, session, words)
     write_file(path, content)
 
 
@@ -127,25 +142,50 @@ def _traced(program: _Program) -> "torch.export.ExportedProgram":
 
 
 def _example(program: _Program, *, batch: int, length: int, seed: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.rand(batch, length, len(program.ranker.columns), generator=generator)
+    """Return features, with gaps where they are filled and codes of words, and a mask."""
+    ranker, generator = program.ranker, torch.Generator().manual_seed(seed)
+    features = torch.rand(batch, length, len(ranker.columns), generator=generator)
+    for position, own in _words(ranker).items():
+        features[..., position] = (features[..., position] * (len(own) + 1)).floor()
+    if ranker.transform is not None and ranker.transform.fills_gaps:
+        features[torch.rand(features.shape, generator=generator) < 0.2] = torch.nan
     mask = torch.rand(batch, length, generator=generator) < 0.8
     mask[:, 0] = True
     return features, mask
 
 
-def _check(program: _Program, session: Any) -> None:
+def _check(program: _Program, session: Any, words: Mapping[int, Sequence[str]]) -> None:
     for seed, (batch, length) in enumerate([(1, 1), (3, 7), (2, 50)]):
         features, mask = _example(program, batch=batch, length=length, seed=seed)
         with torch.no_grad():
             expected = program(features, mask)[..., mask]
-        inputs = dict(zip(_NAMES, (features.numpy(), mask.numpy()), strict=True))
+        inputs = {"features": features.numpy(), "mask": mask.numpy()}
+        if words:
+            inputs["features"] = np.delete(inputs["features"], [*words], axis=-1)
+            texts = [_texts(features[..., at].tolist(), own) for at, own in words.items()]
+            inputs["words"] = np.stack(texts, axis=-1)
         found = torch.from_numpy(session.run(None, inputs)[0])[..., mask]
         if not torch.allclose(found, expected, rtol=1e-4, atol=1e-5):
             raise RuntimeError(
                 f"onnxruntime gives other scores on {batch} lists of {length} documents: they "
                 f"differ by up to {float((found - expected).abs().max()):.3g}"
             )
+
+
+def _texts(codes: list[list[float]], words: Sequence[str]) -> NDArray[np.object_]:
+    """Return the texts that have some codes."""
+    longest = max(words, key=len, default="")
+    known = [*words, f"{longest} and none of them"]
+    texts = [["" if code != code else known[int(code)] for code in row] for row in codes]
+    return np.array(texts, dtype=object)
+
+
+def _words(ranker: Ranker) -> dict[int, tuple[str, ...]]:
+    """Return the words of columns by their position among the inputs."""
+    if not isinstance(ranker.transform, TableTransform):
+        return {}
+    place = {number: position for position, number in enumerate(ranker.feature_ids)}
+    return {place[number]: own for number, own in ranker.transform.words.items()}
 
 
 @contextmanager
@@ -166,8 +206,10 @@ def _without_torchs_own_warnings() -> Iterator[None]:
 
 
 def _columns(ranker: Ranker) -> str:
-    names = ("feature_ids", "feature_names", "tasks")
-    return json.dumps({name: getattr(ranker, name) for name in names})
+    columns = {name: getattr(ranker, name) for name in ("feature_ids", "feature_names", "tasks")}
+    if isinstance(ranker.transform, TableTransform):
+        columns |= {"kinds": ranker.transform.kinds, "words": ranker.transform.words}
+    return json.dumps(columns)
 
 
 def _required(name: str) -> Any:
