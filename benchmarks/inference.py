@@ -30,7 +30,7 @@ from ltr_data import LogStandardize, RankingDataset, write_svmrank
 from ltr_data.datasets import resolve_inputs, resolve_tasks, synthetic
 from mtl2r_bench.data.splits import open_inputs
 from mtl2r_bench.evaluation.evaluate import evaluation_batches
-from mtl2r_bench.evaluation.predict import predict
+from mtl2r_bench.evaluation.predict import inputs_of, predict
 from mtl2r_models import ListTransformer, Ranker
 
 RESULT = Path(__file__).parent / "results" / "inference.md"
@@ -56,7 +56,7 @@ def main() -> None:
         write_svmrank(folder / "data.txt", table)
         del table, data
         start = time.perf_counter()
-        mapped = open_inputs(folder / "data.txt", ranker.feature_ids, folder / "cache")
+        mapped = open_inputs(folder / "data.txt", inputs_of(ranker), folder / "cache")
         converted = time.perf_counter() - start
         documents = mapped.num_documents
         with torch.inference_mode():

@@ -111,6 +111,16 @@ class LabelSpec:
             name.strip(), (source or name).strip(), parse_options(options, text), missing="mask"
         )
 
+    def __str__(self) -> str:
+        """Return in words what the labels are.
+
+        Examples:
+            >>> str(LabelSpec("cheap", source="price", lower=True, grades=5))
+            'cheap (price: smaller is better, 5 grades by quantiles)'
+        """
+        source = "" if self.source == self.name else f"{self.source}: "
+        return f"{self.name} ({source}{self.transform})"
+
     @property
     def excluded(self) -> tuple[int | str, ...]:
         """The features that must not be inputs: numbers ascending, then names."""

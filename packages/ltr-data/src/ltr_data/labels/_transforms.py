@@ -16,8 +16,8 @@ from .._checks import build, check_at_least
 class LabelTransform(ABC):
     """A function from column values to labels, whose free parameters are fitted to training data.
 
-    Transforms are immutable values: `fit` returns a new one, equal parameters compare equal, and
-    `to_dict` is JSON.
+    Transforms are immutable values: `fit` returns a new one, equal parameters compare equal,
+    `to_dict` is JSON, and `str` says in words what becomes of a value.
     """
 
     _types: ClassVar[dict[str, Callable[..., "LabelTransform"]]] = {}
@@ -76,6 +76,9 @@ class Identity(LabelTransform):
         array([0., 3.], dtype=float32)
     """
 
+    def __str__(self) -> str:
+        return "the values"
+
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         return values.astype(np.float32)
 
@@ -99,6 +102,9 @@ class Invert(LabelTransform):
             return self
         return dataclasses.replace(self, maximum=float(np.max(values)))
 
+    def __str__(self) -> str:
+        return "smaller is better"
+
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         if self.maximum is None:
             raise RuntimeError("`Invert` without a maximum must be fitted before it is called")
@@ -116,6 +122,9 @@ class Log1p(LabelTransform):
         >>> Log1p()(np.array([0.0, 1.0]))
         array([0.       , 0.6931472], dtype=float32)
     """
+
+    def __str__(self) -> str:
+        return "log(1 + value)"
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         if np.min(values, initial=0) <= -1:
@@ -139,6 +148,9 @@ class Binarize(LabelTransform):
 
     threshold: float
     lower: bool = False
+
+    def __str__(self) -> str:
+        return f"1 {'up to' if self.lower else 'from'} {self.threshold:g}, else 0"
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         found = values <= self.threshold if self.lower else values >= self.threshold
@@ -172,6 +184,9 @@ class Clip(LabelTransform):
     def __post_init__(self) -> None:
         if not self.low <= self.high:
             raise ValueError(f"`low` must not be above `high`, got {self.low} and {self.high}")
+
+    def __str__(self) -> str:
+        return f"from {self.low:g} to {self.high:g}"
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         return values.clip(self.low, self.high).astype(np.float32)
@@ -238,6 +253,9 @@ class QuantileGrades(LabelTransform):
             edges.extend(float(distinct[cut]) for cut in np.unique(cuts))
         return dataclasses.replace(self, separate_minimum=separate, edges=tuple(edges))
 
+    def __str__(self) -> str:
+        return f"{self.levels if self.edges is None else len(self.edges) + 1} grades by quantiles"
+
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         if self.edges is None:
             raise RuntimeError("`QuantileGrades` must be fitted before it is called")
@@ -269,6 +287,9 @@ class GradesPerList(LabelTransform):
 
     def __post_init__(self) -> None:
         check_at_least(2, levels=self.levels)
+
+    def __str__(self) -> str:
+        return f"{self.levels} grades within each list"
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Grade the values of one list."""
@@ -311,6 +332,9 @@ class AutoGrades(LabelTransform):
 
     levels: int = 5
 
+    def __str__(self) -> str:
+        return f"the grades, or {self.levels} by quantiles"
+
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         raise RuntimeError("`AutoGrades` must be fitted before it is called")
 
@@ -351,6 +375,9 @@ class Compose(LabelTransform):
             # No transform that follows one of lists has anything to fit.
             values = fitted[-1](values)
         return type(self)(*fitted)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.transforms))
 
     def __call__(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         for transform in self.transforms:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ltr_data import Identity, LabelSpec
+
 from ..config import StudyConfig
 from ..runs.study_folder import StudyFolder
 from ..study.status import study_status
@@ -52,6 +54,10 @@ def overview(
             f"{_empty(study)}"
         ),
     ]
+    made = [LabelSpec.from_dict(spec) for spec in data["labels"].values()]
+    if any(not isinstance(spec.transform, Identity) for spec in made):
+        sentences.append(f"The labels: {', '.join(map(str, made))}.")
+    sentences += [f"**Note**: {note}." for note in data["notes"]]
     if split == "validation":
         sentences.append(
             "**There is no test split**: the reported lists also chose the epoch, so the numbers "

@@ -21,7 +21,8 @@ class References:
     Attributes:
         values: By name (`NAMES`), split, metric and label; the mean over folds, each weighted
             by its lists.
-        data: Source, inputs, lists and documents by split, summed over folds.
+        data: Source, inputs, lists and documents by split, summed over folds; what the labels are,
+            and notes on the inputs.
     """
 
     values: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
@@ -65,5 +66,8 @@ def load_references(
             "folds": len(found),
             "queries": total("queries"),
             "documents": total("documents"),
+            # Older studies have neither.
+            "labels": first["data"].get("labels", {}),
+            "notes": tuple(dict.fromkeys(n for one in found for n in one["data"].get("notes", ()))),
         },
     )

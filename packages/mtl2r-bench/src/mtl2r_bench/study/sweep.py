@@ -85,6 +85,8 @@ def sweep(
         }
         for path, found in splits.items():
             _check_same_data(folder, path, found)
+        for note in dict.fromkeys(note for found in splits.values() for note in found.notes):
+            say(console, f"note: {note}")
         write(folder.study, to_toml(study))
         for path, found in splits.items():
             if not path.is_file():
@@ -177,7 +179,7 @@ class _Sweep:
         self._say(_line(outcome))
 
     def _say(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(self.console, line)
 
     @contextmanager
     def _live(self) -> Iterator[None]:
@@ -205,6 +207,11 @@ class _Sweep:
             finally:
                 stop.set()
                 watcher.join()
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class _BaselineError(RuntimeError):
