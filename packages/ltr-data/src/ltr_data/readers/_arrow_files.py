@@ -15,6 +15,7 @@ from ._streams import Stream, locate
 
 _BATCH_ROWS = 16_384
 _BLOCK_BYTES = 8 << 20
+_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # a wrong size is a lack of memory
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,11 @@ def open_parquet(path: Path) -> Iterator[TypedFile]:
     with _open_raw(path) as file:
         try:
             opened = pa.parquet.ParquetFile(file)
-        except (pa.ArrowInvalid, OSError) as error:
+            schema = _names_and_types(opened.schema_arrow)
+        except _DAMAGED as error:
             raise ValueError(_other(path, "Parquet", error)) from error
         batches = _checked(path, opened.iter_batches(batch_size=_BATCH_ROWS))
-        yield TypedFile(opened.schema_arrow, batches, file.tell)
+        yield TypedFile(schema, batches, file.tell)
 
 
 @contextmanager
@@ -50,9 +52,10 @@ def open_arrow(path: Path) -> Iterator[TypedFile]:
             except pa.ArrowInvalid:
                 file.seek(0)
                 opened = found = pa.ipc.open_stream(file)
-        except (pa.ArrowInvalid, OSError) as error:
+            schema = _names_and_types(opened.schema)
+        except _DAMAGED as error:
             raise ValueError(_other(path, "Arrow", error)) from error
-        yield TypedFile(opened.schema, _checked(path, _cut(found)), file.tell)
+        yield TypedFile(schema, _checked(path, _cut(found)), file.tell)
 
 
 @contextmanager
@@ -82,11 +85,18 @@ def _other(path: Path, wanted: str, error: Exception) -> str:
     return f"{path}: expected a whole {wanted} file, {what}"
 
 
+def _names_and_types(schema: pa.Schema) -> pa.Schema:
+    """Return a schema without metadata. A name that is no UTF-8 is an error here."""
+    return pa.schema(zip(schema.names, schema.types, strict=True))
+
+
 def _checked(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the batches; what is damaged is an error with the path."""
     try:
-        yield from batches
-    except (pa.ArrowInvalid, OSError) as error:
+        for batch in batches:
+            batch.validate(full=True)  # a wrong place in a file would end the process
+            yield batch
+    except _DAMAGED as error:
         raise ValueError(f"{path}: the file is damaged: {error}") from error
 
 
@@ -110,10 +120,11 @@ def _json_tables(stream: Stream) -> Iterator[pa.Table]:
 
 def _json_table(path: Path, content: bytes, line: int) -> pa.Table:
     try:
+        content.decode()
         # A block that is smaller than an object is an error of pyarrow.
         options = pa.json.ReadOptions(use_threads=False, block_size=len(content) + 1)
         return pa.json.read_json(io.BytesIO(content), options)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path}: expected JSON lines in the block from line {line}: {error}"
         ) from error

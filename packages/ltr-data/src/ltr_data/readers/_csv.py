@@ -1,7 +1,6 @@
 """CSV files: names in the first line, values behind."""
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,23 +26,21 @@ _CONVERSION = re.compile(
 
 @dataclass(frozen=True)
 class CSVHead:
-    """The begin of a CSV file: the names of its columns, its separator, and its first lines."""
+    """The head of a CSV file: the names of its columns, and its separator."""
 
     path: Path
     names: tuple[str, ...]
     separator: str
-    start: bytes
 
     @classmethod
     def read(cls, path: Path, separator: str | None = None) -> "CSVHead":
-        """Read the begin of a file; without a separator, find it in the first line.
+        """Read the head of a file; without a separator, find it in the first line.
 
         Raises:
             ValueError: The first line has no names, or is no text.
         """
         with Stream(path) as stream:
-            start = stream.read(_BLOCK_BYTES)
-        line = start.partition(b"\n")[0].removesuffix(b"\r")
+            line = stream.read(_BLOCK_BYTES).partition(b"\n")[0].removesuffix(b"\r")
         try:
             text = line.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -66,21 +63,18 @@ class CSVHead:
                 f"{path}:1: expected names of columns of at most {_LONGEST_NAME} characters, got "
                 f"one of {len(longest)}, {longest[:40]!r}..."
             )
-        return cls(path, names, separator, start)
+        return cls(path, names, separator)
 
     def infer(self, features: Sequence[str], coding: Coding) -> None:
-        """Find the kinds of features that are not given, by the first lines."""
+        """Find the kinds of features that are not given, by the first rows."""
         names = [name for name in features if name not in coding.kinds]
-        end = self.start.rfind(b"\n") if len(self.start) == _BLOCK_BYTES else len(self.start)
-        sample = io.BytesIO(self.start[: end if end > 0 else len(self.start)])
-        batches = self._open(sample, dict.fromkeys(names, pa.string()), names)
-        try:
-            with batches:
-                table = batches.read_all()
-        except pa.ArrowInvalid as error:
-            raise ValueError(_with_names(self.path, str(error), self.names)) from error
+        types = dict.fromkeys(names, pa.string())
+        with Stream(self.path) as stream:
+            first = next(self._batches(stream, types, names), None)
+        if first is None:
+            return
         for name in names:
-            texts = [t for t in table.column(name).unique().to_pylist() if t not in GAPS]
+            texts = [t for t in first.column(name).unique().to_pylist() if t not in GAPS]
             if texts:
                 coding.kinds[name] = infer_kind(texts)
 
@@ -95,8 +89,13 @@ class CSVHead:
         for name in features:
             kind = coding.kinds.get(name, "words" if coding.infer else "number")
             types[name] = pa.float32() if kind == "number" else pa.string()
+        yield from self._batches(stream, types, [*others, *features])
+
+    def _batches(
+        self, stream: Stream, types: dict[str, pa.DataType], names: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
         try:
-            with self._open(pa.PythonFile(stream, "r"), types, [*others, *features]) as batches:
+            with self._open(pa.PythonFile(stream, "r"), types, names) as batches:
                 yield from batches
         except pa.ArrowInvalid as error:
             raise ValueError(_with_names(self.path, str(error), self.names)) from error
@@ -109,7 +108,7 @@ class CSVHead:
                 source,
                 # Without threads the errors have the line.
                 pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-                pa.csv.ParseOptions(delimiter=self.separator, newlines_in_values=False),
+                pa.csv.ParseOptions(delimiter=self.separator, newlines_in_values=True),
                 pa.csv.ConvertOptions(
                     column_types=types,
                     include_columns=list(names),

@@ -255,6 +255,8 @@ class _Batch:
             array = array.cast(pa.float64())
         numeric = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
         if numeric and kind != "words":
+            if self.coding.infer and array.null_count < len(array):
+                self.coding.kinds.setdefault(name, "number")
             numbers = array.to_numpy(zero_copy_only=False)
         else:
             numbers = self._coded(name, array)
