@@ -119,12 +119,12 @@ def test_a_typo_makes_no_words(tmp_path, value, message):
 
 def test_what_comes_after_the_first_block_must_fit(tmp_path):
     path = tmp_path / "x.csv"
-    rows = "1,2,t\n" * 400_000
+    rows = "1,2,t\n" * 1_000_000  # more than a block
     path.write_text("qid,beds,host\n" + rows + "1,2,maybe\n")
-    with pytest.raises(ValueError, match=r"x.csv:400002: column 'host' .* 'flag', got 'maybe'"):
+    with pytest.raises(ValueError, match=r"x.csv:1000002: column 'host' .* 'flag', got 'maybe'"):
         ltr_data.read(path, columns=Columns(infer=True))
     path.write_text("qid,beds,host\n" + rows + "1,two,t\n")
-    with pytest.raises(ValueError, match=r"x.csv:400002: column 'beds' .* got 'two'"):
+    with pytest.raises(ValueError, match=r"x.csv:1000002: column 'beds' .* got 'two'"):
         ltr_data.read(path, columns=Columns(infer=True))
 
 

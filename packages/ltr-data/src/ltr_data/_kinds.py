@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 KINDS = ("number", "flag", "percent", "money", "words")
 """What a column can hold. All but words are numbers, which may be written in their own ways."""
@@ -27,6 +28,7 @@ _FLAGS = {
 }
 
 
+@lru_cache(maxsize=1 << 16)  # tables repeat their texts
 def parse_text(kind: str, text: str) -> float | None:
     """Return the number that a text means in a kind of number; None if it means none.
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import pyarrow.csv
 
 from .._kinds import GAPS, infer_kind
 from ._coding import Coding
+from ._csv_blocks import BLOCK_BYTES, CSVBlock, cut
 from ._streams import Stream
+from ._table_rows import Numbered
 from ._tabular import Columns
 
-_BLOCK_BYTES = 1 << 20
 _SEPARATORS = (",", ";", "\t")
 _LONGEST_NAME = 1000
 _FIELDS = re.compile(r"CSV parse error: Row #(\d+): (.*)", re.DOTALL)
@@ -40,7 +41,7 @@ class CSVHead:
             ValueError: The first line has no names, or is no text.
         """
         with Stream(path) as stream:
-            line = stream.read(_BLOCK_BYTES).partition(b"\n")[0].removesuffix(b"\r")
+            line = stream.read(BLOCK_BYTES).partition(b"\n")[0].removesuffix(b"\r")
         try:
             text = line.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -65,75 +66,75 @@ class CSVHead:
             )
         return cls(path, names, separator)
 
+    def blocks(self, stream: Stream) -> Iterator[CSVBlock]:
+        """Cut a stream of the file into blocks of whole rows, without the names."""
+        stream.skip_line()
+        return cut(stream, self.separator)
+
     def infer(self, features: Sequence[str], coding: Coding) -> None:
         """Find the kinds of features that are not given, by the first rows."""
         names = [name for name in features if name not in coding.kinds]
-        types = dict.fromkeys(names, pa.string())
         with Stream(self.path) as stream:
-            first = next(self._batches(stream, types, names), None)
+            first = next(self.blocks(stream), None)
         if first is None:
             return
+        batch, _ = self.parse(first, dict.fromkeys(names, pa.string()))
         for name in names:
-            texts = [t for t in first.column(name).unique().to_pylist() if t not in GAPS]
+            texts = [t for t in batch.column(name).unique().to_pylist() if t not in GAPS]
             if texts:
                 coding.kinds[name] = infer_kind(texts)
 
-    def batches(
-        self, stream: Stream, features: Sequence[str], columns: Columns, coding: Coding
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of the file; numbers as such, all else as text."""
-        others = columns.others(self.names)
+    def types(
+        self, features: Sequence[str], columns: Columns, coding: Coding
+    ) -> dict[str, pa.DataType]:
+        """Return the types of the columns in use: numbers as such, all else as text."""
         ids = {columns.query, columns.id}
-        types = {name: pa.float32() for name in others if name not in ids}
-        types |= {name: pa.string() for name in others if name in ids}
+        others = columns.others(self.names)
+        types = {name: pa.string() if name in ids else pa.float32() for name in others}
         for name in features:
             kind = coding.kinds.get(name, "words" if coding.infer else "number")
             types[name] = pa.float32() if kind == "number" else pa.string()
-        yield from self._batches(stream, types, [*others, *features])
+        return types
 
-    def _batches(
-        self, stream: Stream, types: dict[str, pa.DataType], names: Sequence[str]
-    ) -> Iterator[pa.RecordBatch]:
-        try:
-            with self._open(pa.PythonFile(stream, "r"), types, names) as batches:
-                yield from batches
-        except pa.ArrowInvalid as error:
-            raise ValueError(_with_names(self.path, str(error), self.names)) from error
+    def parse(self, block: CSVBlock, types: Mapping[str, pa.DataType]) -> Numbered:
+        """Parse some columns of a block.
 
-    def _open(
-        self, source: object, types: dict[str, pa.DataType], names: Sequence[str]
-    ) -> pa.csv.CSVStreamingReader:
+        Raises:
+            ValueError: A row has another number of fields, or a field is of another type.
+        """
         try:
-            return pa.csv.open_csv(
-                source,
-                # Without threads the errors have the line.
-                pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+            table = pa.csv.read_csv(
+                pa.BufferReader(block.text),
+                # Without threads the errors have the row.
+                pa.csv.ReadOptions(
+                    use_threads=False, block_size=len(block.text) + 1, column_names=self.names
+                ),
                 pa.csv.ParseOptions(delimiter=self.separator, newlines_in_values=True),
                 pa.csv.ConvertOptions(
                     column_types=types,
-                    include_columns=list(names),
+                    include_columns=list(types),
                     null_values=sorted(GAPS),
                     # What is a gap among words is the coding's matter; an id is never one.
                     strings_can_be_null=False,
                 ),
             )
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-            raise ValueError(_with_names(self.path, str(error), self.names)) from error
+            raise ValueError(self._said(str(error), block)) from error
+        (batch,) = table.combine_chunks().to_batches()
+        return batch, block.lines(batch.num_rows)
 
-
-def _with_names(path: Path, message: str, names: Sequence[str]) -> str:
-    """Return a message of pyarrow with the line and the column's name instead of numbers."""
-    fields = _FIELDS.match(message)
-    if fields is not None:
-        return f"{path}:{fields[1]}: {fields[2]}"
-    found = _CONVERSION.match(message)
-    if found is None:
-        return f"{path}: {message}"
-    column, line, value = found.groups()
-    kind = infer_kind([value.strip("'")])
-    where = f"{path}:{line}" if line else f"{path}"
-    return (
-        f"{where}: column {names[int(column)]!r} must hold numbers, got {value}; if it is no "
-        f"feature, name the features by `Columns(features=...)`, if it is one, "
-        f"`Columns(kinds={{{names[int(column)]!r}: {kind!r}}})` takes it"
-    )
+    def _said(self, message: str, block: CSVBlock) -> str:
+        """Return a message of pyarrow with the line and the column's name instead of numbers."""
+        fields, value = _FIELDS.match(message), _CONVERSION.match(message)
+        if fields is not None:
+            return f"{self.path}:{block.line(int(fields[1]))}: {fields[2]}"
+        if value is None:
+            return f"{self.path}: {message}"
+        name, row, text = self.names[int(value[1])], value[2], value[3]
+        kind = infer_kind([text.strip("'")])
+        where = f"{self.path}:{block.line(int(row))}" if row else f"{self.path}"
+        return (
+            f"{where}: column {name!r} must hold numbers, got {text}; if it is no feature, name "
+            f"the features by `Columns(features=...)`, if it is one, "
+            f"`Columns(kinds={{{name!r}: {kind!r}}})` takes it"
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from ._lists import documents_schema, one_row_per_document
 from ._partitions import NO_PARTITION, Partition, with_columns
 from ._paths import SUFFIX, Files
 from ._streams import COMPRESSED, Stream, locate
-from ._tabular import Columns, table_rows
+from ._table_rows import numbered, table_rows
+from ._tabular import Columns
 from .svmrank._blocks import read_blocks
 from .svmrank._dialect import STRICT, Dialect
 from .svmrank._reader import parse_blocks, resolve
@@ -93,7 +95,7 @@ def open_source(
     if form in _OPENERS:
         locate(path)
         with _OPENERS[form](path) as file:
-            yield typed_source(path, with_columns(file, partition), columns, coding)
+            yield typed_source(path, with_columns(file, partition), columns, coding, threads)
         return
     with Stream(path) as stream:
         if form in NAMED:
@@ -101,8 +103,9 @@ def open_source(
             features = columns.resolve(head.names, path)
             if coding.infer:
                 head.infer(features, coding)
-            batches = head.batches(stream, features, columns, coding)
-            rows = table_rows(batches, features, columns, coding, path, first_line=2)
+            parse = partial(head.parse, types=head.types(features, columns, coding))
+            blocks = head.blocks(stream)
+            rows = table_rows(blocks, parse, features, columns, coding, path, threads)
             about = FeatureColumns(features, columns.nullable_ids(features))
             yield Source(rows, stream.position, about)
             return
@@ -120,7 +123,9 @@ def open_source(
         yield Source(rows, stream.position)
 
 
-def typed_source(path: object, file: TypedFile, columns: Columns, coding: Coding) -> Source:
+def typed_source(
+    path: object, file: TypedFile, columns: Columns, coding: Coding, threads: int | None = None
+) -> Source:
     """Return the rows of a file whose columns have types."""
     batches: Iterator[pa.RecordBatch] = iter(file.batches)
     schema = file.schema
@@ -141,7 +146,8 @@ def typed_source(path: object, file: TypedFile, columns: Columns, coding: Coding
     wanted = vectors.stored(schema.names, [*columns.others(schema.names), *features])
     chosen = (batch.select(wanted) for batch in batches)
     flat = vectors.flat(chosen, path, first_line=file.first_line)
-    rows = table_rows(flat, features, columns, coding, path, first_line=file.first_line)
+    items = numbered(flat, file.first_line)
+    rows = table_rows(items, lambda item: item, features, columns, coding, path, threads)
     return Source(rows, file.position, FeatureColumns(features, columns.nullable_ids(features)))
 
 

@@ -107,14 +107,12 @@ class Stream:
                 raise
             raise ValueError(f"the compressed data are damaged: {error}") from error
 
-    def close(self) -> None:
-        """Close the file."""
-        self._raw.close()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the file is closed, for pyarrow."""
-        return self._raw.closed
+    def skip_line(self) -> None:
+        """Read to the end of the line."""
+        read = b""
+        while b"\n" not in read and (more := self.read(1 << 16)):
+            read = more
+        self._start = read.partition(b"\n")[2] + self._start
 
     def position(self) -> int:
         """Return the bytes of the file itself that have been read, to show progress."""
