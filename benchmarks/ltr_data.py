@@ -96,6 +96,29 @@ STOP()
 RESULT(*matrix.shape, float(matrix.sum(dtype="f8")))
 """,
 }
+# The same for tables with named columns, sys.argv[1] without its ending.
+TABLES = {
+    "csv": {
+        "pyarrow, the whole file": "pyarrow.csv.read_csv(path)",
+        "pyarrow, as a stream": "sum(batch.num_rows for batch in pyarrow.csv.open_csv(path))",
+        "ltr_data.convert": "ltr_data.convert(path, columns=columns, force=True)",
+    },
+    "parquet": {
+        "pyarrow, the whole file": "pyarrow.parquet.read_table(path)",
+        "pyarrow, as a stream": (
+            "sum(b.num_rows for b in pyarrow.parquet.ParquetFile(path).iter_batches())"
+        ),
+        "ltr_data.convert": "ltr_data.convert(path, columns=columns, force=True)",
+    },
+}
+TABLE_PROGRAM = """
+import sys, pyarrow.csv, pyarrow.parquet, ltr_data
+path = sys.argv[1]
+columns = ltr_data.Columns(query="list", id="item", infer=True)
+START()
+{action}
+STOP()
+"""
 NEEDS = {"scikit-learn": "sklearn", "LightGBM": "lightgbm", "polars": "polars"}
 
 PRELUDE = f"""
@@ -118,8 +141,8 @@ def RESULT(*found):
 """
 
 
-def measure(name: str, path: Path) -> dict:
-    code = PRELUDE + PROGRAMS[name] + "\nprint(_json.dumps(_out))"
+def measure(name: str, path: Path, program: str | None = None) -> dict:
+    code = PRELUDE + (program or PROGRAMS[name]) + "\nprint(_json.dumps(_out))"
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
     )
@@ -164,6 +187,78 @@ def make(path: Path, megabytes: int) -> int:
                 target.write(re.sub(rb" qid:\S+", b"", line, count=1))
         Path(f"{bare}.query").write_text("".join(f"{size}\n" for size in sizes))
     return documents
+
+
+def make_tables(folder: Path, megabytes: int) -> int:
+    """Write a CSV file of about this size, and the same as Parquet; returns the number of rows.
+
+    Numbers, a tenth of them missing in every fifth column; words, money, counts and ids.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    random, rows, done = np.random.default_rng(0), 50_000, 0
+    writers: list = []
+    while not done or (folder / "table.csv").stat().st_size < megabytes * 1e6:
+        columns: dict = {
+            "list": np.repeat(np.arange(done // 50, (done + rows) // 50), 50),
+            "item": [f"item-{i}" for i in range(done, done + rows)],
+            "price": [f"${price:,.2f}" for price in random.exponential(800, rows)],
+            "clicks": random.poisson(1, rows),
+        }
+        for j in range(60):
+            values = random.exponential(10.0 ** (j % 4), rows).round(3)
+            columns[f"x{j}"] = pa.array(values, mask=(random.random(rows) < 0.1) & (j % 5 == 0))
+        for j in range(4):
+            columns[f"word{j}"] = random.choice([f"word {k}" for k in range(30)], rows)
+        table = pa.table(columns)
+        if not writers:
+            writers = [
+                pa.csv.CSVWriter(folder / "table.csv", table.schema),
+                pa.parquet.ParquetWriter(folder / "table.parquet", table.schema),
+            ]
+        for writer in writers:
+            writer.write_table(table)
+        done += rows
+    for writer in writers:
+        writer.close()
+    return done
+
+
+def tables(folder: Path, megabytes: int, rounds: int) -> list[str]:
+    """Converting tables with named columns beside pyarrow's own reading."""
+    rows = make_tables(folder, megabytes)
+    lines = [
+        f"Tables of {rows:,} rows with 60 columns of numbers with gaps, 4 of words, money, counts "
+        "and ids, whose kinds `convert` finds. Of pyarrow's readers only the stream is bounded in "
+        f"memory. Medians of {rounds} rounds, ratios within each.",
+        "",
+        "| | MB | seconds | speed, of the whole file's | of the stream's | peak MB |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for form, actions in TABLES.items():
+        path = folder / f"table.{form}"
+        found: dict[str, list[dict]] = {name: [] for name in actions}
+        for number in range(rounds):
+            for name, action in actions.items():
+                program = TABLE_PROGRAM.format(action=action)
+                found[name].append(measure(name, path, program))
+                print(number, form, name, found[name][-1], flush=True)
+        whole, stream, _ = found.values()
+        for name, own in found.items():
+            seconds = statistics.median(one["wall"] for one in own)
+            ratios = [
+                statistics.median(b["wall"] / a["wall"] for a, b in zip(own, other, strict=True))
+                for other in (whole, stream)
+            ]
+            peak = max(one["peak"] for one in own)
+            lines.append(
+                f"| {form}: {name} | {path.stat().st_size / 1e6:.0f} | {seconds:.1f} | "
+                f"{ratios[0]:.2f} | {ratios[1]:.2f} | {peak:.0f} |"
+            )
+    return lines
 
 
 def batches_per_second(path: Path) -> list[str]:
@@ -323,6 +418,8 @@ def main() -> None:
                 f"| convert {size:.0f} MB | {size / one['wall']:.0f} MB/s, "
                 f"peak {one['peak']:.0f} MB, {one['peak'] - one['base']:.0f} MB above imports |"
             )
+        path.unlink()
+        named = tables(Path(folder), max(arguments.large, 20), arguments.rounds)
     report = (
         "# ltr-data\n\n"
         f"`python benchmarks/ltr_data.py`, {os.cpu_count()} processors ({platform.machine()}), "
@@ -335,6 +432,8 @@ def main() -> None:
         + "\n".join(lines)
         + "\n\n| | |\n| --- | --- |\n"
         + "\n".join(others)
+        + "\n\n"
+        + "\n".join(named)
         + "\n"
     )
     print(report)
