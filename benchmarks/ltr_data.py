@@ -231,9 +231,11 @@ def tables(folder: Path, megabytes: int, rounds: int) -> list[str]:
     """Converting tables with named columns beside pyarrow's own reading."""
     rows = make_tables(folder, megabytes)
     lines = [
-        f"Tables of {rows:,} rows with 60 columns of numbers with gaps, 4 of words, money, counts "
-        "and ids, whose kinds `convert` finds. Of pyarrow's readers only the stream is bounded in "
-        f"memory. Medians of {rounds} rounds, ratios within each.",
+        (
+            f"Tables of {rows:,} rows with 60 columns of numbers with gaps, 4 of words, money, "
+            "counts and ids, whose kinds `convert` finds. Of pyarrow's readers only the stream is "
+            f"bounded in memory. Medians of {rounds} rounds, ratios within each."
+        ),
         "",
         "| | MB | seconds | speed, of the whole file's | of the stream's | peak MB |",
         "| --- | --- | --- | --- | --- | --- |",

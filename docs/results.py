@@ -2,9 +2,10 @@
 
 python docs/results.py runs/synthetic-small runs/mslr-sample runs/mslr-rankers runs/mq2008
 
-A folder has the name of the study that comes with the package. Nothing is said here that the
-studies' reports do not say: the tables are theirs, and the sentences are counted from them. The
-quality of rankers against trees is benchmarks/ranker_quality.py's.
+A folder has the name of the study that comes with the package; what the page says of other studies
+stays. Nothing is said here that the studies' reports do not say: the tables are theirs, and the
+sentences are counted from them. The quality of rankers against trees is
+benchmarks/ranker_quality.py's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mtl2r_bench.report.text.markdown import box_text
 from mtl2r_bench.report.text.table import Table, to_markdown
 
 DOCS = Path(__file__).parent
+PAGE = DOCS / "results.md"
 QUALITY = DOCS.parent / "benchmarks" / "results" / "ranker_quality.md"
 
 HEAD = """\
@@ -52,10 +54,13 @@ corrected for the number of pairs (Holm)."""
 
 def results(folders: Sequence[Path]) -> str:
     """The page's Markdown; pictures are copied beside it."""
-    parts = [HEAD]
+    sections = {}
+    for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        if (name := section.partition("\n")[0]) in STUDIES:
+            sections[name] = f"## {section.strip()}"
     for folder in folders:
-        report = write_report(folder)
-        parts += _study(folder.name, report)
+        sections[folder.name] = "\n\n".join(_study(folder.name, write_report(folder)))
+    parts = [HEAD, *sections.values()]
     # A benchmark's table, one level down.
     parts.append(QUALITY.read_text(encoding="utf-8").replace("# ", "## ", 1).strip())
     return "\n\n".join(parts) + "\n"
@@ -148,5 +153,6 @@ def _order(analysis: Analysis) -> str:
 
 
 if __name__ == "__main__":
-    with atomic_write(DOCS / "results.md") as file:
-        file.write(results([Path(name) for name in sys.argv[1:]]).encode())
+    page = results([Path(name) for name in sys.argv[1:]])
+    with atomic_write(PAGE) as file:
+        file.write(page.encode())

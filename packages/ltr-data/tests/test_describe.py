@@ -4,9 +4,11 @@ import dataclasses
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import ltr_data
+from ltr_data import Columns, describe
 from ltr_data.datasets import mslr, synthetic
 
 TABLE = synthetic.generate(100, seed=0)
@@ -58,3 +60,33 @@ def test_plot(tmp_path):
     for data in (TABLE, DATASET):
         ltr_data.describe(data).plot().savefig(tmp_path / "x.png")
         assert (tmp_path / "x.png").stat().st_size > 10_000
+
+
+def test_columns_with_names():
+    table = ltr_data.from_arrow(
+        pa.table(
+            {
+                "qid": [1, 1, 1],
+                "beds": [2, None, 4],
+                "rate": ["9%", "10%", ""],
+                "room": ["flat", "N/A", "house"],
+                "same": [1, 1, 1],
+                "none": pa.nulls(3),
+            }
+        ),
+        Columns(infer=True),
+    )
+    described = describe(table)
+    assert described.constant_columns == (4, 5)
+    found = {c.name: (c.kind, round(3 * c.gaps), str(c)) for c in described.columns}
+    assert found == {
+        "beds": ("number", 1, "2 to 4"),
+        "rate": ("percent", 1, "9 to 10"),
+        "room": ("words", 1, "2 words: flat, house"),
+        "same": ("number", 0, "1 to 1"),
+        "none": ("number", 3, "nothing"),
+    }
+    text = str(described)
+    assert "constant features: same, none" in text
+    assert "  room words    33.3 %  2 words: flat, house" in text
+    assert json.loads(json.dumps(described.to_dict()))["columns"][2]["words"] == ["flat", "house"]

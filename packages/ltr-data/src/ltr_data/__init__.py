@@ -4,7 +4,7 @@ from . import datasets, files, trec
 from .__about__ import __version__
 from ._columns import ColumnView
 from ._dataset import RankingDataset
-from ._describe import Description, describe
+from ._describe import ColumnDescription, Description, describe
 from ._kinds import GAPS
 from ._open import has_named_columns, open, open_table, read  # noqa: A004 - as in `_open`
 from ._progress import Progress, ProgressPrinter
@@ -47,6 +47,7 @@ __all__ = [
     "BucketBatchSampler",
     "Clip",
     "ClipOutliers",
+    "ColumnDescription",
     "ColumnView",
     "Columns",
     "Compose",

@@ -16,6 +16,39 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_VALUES = 10  # of a label in the text; more are shown as quartiles
+_FEW_WORDS = 3
+
+
+@dataclass(frozen=True)
+class ColumnDescription:
+    """What a column with a name holds; `str` formats the values as text.
+
+    Attributes:
+        number: Its number.
+        name: Its name.
+        kind: How its values are written, of `KINDS`.
+        gaps: Share of documents without a value.
+        least: The smallest number; NaN if all are gaps.
+        most: The largest number.
+        words: The words, if it is of words.
+    """
+
+    number: int
+    name: str
+    kind: str
+    gaps: float
+    least: float
+    most: float
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.gaps == 1:
+            return "nothing"
+        if self.kind != "words":
+            return f"{self.least:g} to {self.most:g}"
+        shown = ", ".join(self.words[:_FEW_WORDS])
+        more = ", ..." if len(self.words) > _FEW_WORDS else ""
+        return f"{len(self.words):,} words: {shown}{more}"
 
 
 @dataclass(frozen=True)
@@ -34,6 +67,7 @@ class Description:
         correlation: (task, task) Pearson's, over documents in which both labels are known; NaN
             where one of them is constant.
         constant_columns: Numbers of the features with a single value.
+        columns: What the columns hold, if they have names.
     """
 
     num_documents: int
@@ -46,6 +80,7 @@ class Description:
     signal: Mapping[str, float]
     correlation: npt.NDArray[np.float64]
     constant_columns: tuple[int, ...]
+    columns: tuple[ColumnDescription, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, for JSON; an undefined correlation is None."""
@@ -58,12 +93,16 @@ class Description:
             "labels": labels,
             "correlation": correlation,
             "constant_columns": list(self.constant_columns),
+            "columns": [{**vars(column), "words": list(column.words)} for column in self.columns],
         }
 
     def __str__(self) -> str:
         lengths = np.repeat(list(self.lengths), list(self.lengths.values()))
         low, middle, high = np.quantile(lengths, (0.01, 0.5, 0.99), method="nearest")
         constant = ", ".join(map(str, self.constant_columns)) or "none"
+        if self.columns:
+            named = [c.name for c in self.columns if c.number in self.constant_columns]
+            constant = ", ".join(named) or "none"
         spread = (
             f"mean {lengths.mean():.1f}, least {lengths.min()}, 1 % {low}, median {middle}, "
             f"99 % {high}, most {lengths.max()}"
@@ -81,6 +120,13 @@ class Description:
             lines.append("correlation of labels:")
             for task, row in zip(self.tasks, self.correlation, strict=True):
                 lines.append(f"  {task:<{width}} " + " ".join(f"{value:+.2f}" for value in row))
+        if self.columns:
+            width = max(len(column.name) for column in self.columns)
+            lines.append("columns: kind, share of gaps, values")
+            lines += [
+                f"  {column.name:<{width}} {column.kind:<7} {100 * column.gaps:5.1f} %  {column}"
+                for column in self.columns
+            ]
         return "\n".join(lines)
 
     def _shares(self, task: str) -> list[str]:
@@ -187,6 +233,8 @@ def describe(data: RankingTable | RankingDataset) -> Description:
         least = np.minimum.reduceat(np.where(here, values, np.inf), starts)
         signal[task] = float((most > least).mean())
     lengths, lists = np.unique(data.lengths, return_counts=True)
+    gaps, least, most = _ranges(data.features)
+    constant = (gaps == 0) & (least == most) | (gaps == data.num_documents)
     return Description(
         num_documents=data.num_documents,
         num_queries=len(data.query_ids),
@@ -197,7 +245,21 @@ def describe(data: RankingTable | RankingDataset) -> Description:
         known=dict(zip(tasks, known.sum(axis=1).tolist(), strict=True)),
         signal=signal,
         correlation=_correlation(labels, known),
-        constant_columns=_constant(data.features, data.feature_ids),
+        constant_columns=tuple(np.array(data.feature_ids)[constant].tolist()),
+        columns=tuple(
+            ColumnDescription(
+                number,
+                name,
+                data.kinds.get(number, "number"),
+                int(gaps[j]) / data.num_documents,
+                float(least[j]),
+                float(most[j]),
+                data.words.get(number, ()),
+            )
+            for j, (number, name) in enumerate(
+                zip(data.feature_ids, data.feature_names or (), strict=False)
+            )
+        ),
     )
 
 
@@ -216,9 +278,16 @@ def _correlation(
     return result
 
 
-def _constant(features: Features, feature_ids: tuple[int, ...]) -> tuple[int, ...]:
-    first = features[0:1]
-    varies = np.zeros(features.shape[1], dtype=np.bool_)
+def _ranges(features: Features) -> tuple[npt.NDArray[Any], ...]:
+    """Return by column the number of gaps, and the least and largest number."""
+    width = features.shape[1]
+    gaps, least, most = (
+        np.zeros(width, dtype=np.int64),
+        np.full(width, np.nan),
+        np.full(width, np.nan),
+    )
     for rows in row_chunks(features):
-        varies |= (rows != first).any(axis=0)
-    return tuple(f for f, v in zip(feature_ids, varies.tolist(), strict=True) if not v)
+        gaps += np.isnan(rows).sum(axis=0)
+        least = np.fmin(least, np.fmin.reduce(rows, axis=0))
+        most = np.fmax(most, np.fmax.reduce(rows, axis=0))
+    return gaps, least, most

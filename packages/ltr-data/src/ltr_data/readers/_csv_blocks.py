@@ -41,7 +41,9 @@ class CSVBlock:
         # Blank lines are no rows.
         here = np.frombuffer(self.text + b"\n", dtype=np.uint8)
         blank = (here[starts] == _FEED) | ((here[starts] == _RETURN) & (here[starts + 1] == _FEED))
-        return self.first_line + np.searchsorted(np.flatnonzero(here == _FEED), starts[~blank])
+        feeds = np.flatnonzero(here == _FEED)
+        before: npt.NDArray[np.int64] = np.searchsorted(feeds, starts[~blank])
+        return self.first_line + before
 
 
 def cut(stream: Stream, separator: str) -> Iterator[CSVBlock]:
@@ -93,8 +95,8 @@ def row_ends(text: bytes, separator: str) -> npt.NDArray[np.int64]:
     if quotes is None:
         return _row_ends_of_any(text, separator)
     feeds = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == _FEED)
-    outside = np.searchsorted(quotes, feeds) % 2 == 0
-    return feeds[outside] + 1
+    ends: npt.NDArray[np.int64] = feeds[np.searchsorted(quotes, feeds) % 2 == 0] + 1
+    return ends
 
 
 def _quotes(text: bytes, separator: str) -> npt.NDArray[np.int64] | None:
