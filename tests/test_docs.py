@@ -63,7 +63,7 @@ def run_page(name, folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["choosing-a-ranker.md", "coming-from-ltr.md", "recipes-mtl-optim.md"]
+    "name", ["choosing-a-ranker.md", "coming-from-ltr.md", "labels.md", "recipes-mtl-optim.md"]
 )
 def test_examples_of_the_site(name, tmp_path):
     run_page(name, tmp_path)

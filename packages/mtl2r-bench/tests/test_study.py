@@ -187,6 +187,8 @@ THREE = FIVE[:2] + FIVE[3:4]
         ("mq2008", ("relevance", "pagerank"), 2 + 7 * 5 + 14),
         # Seven rankers, two kinds of trees, and the conditioned ranker with a run for each vector.
         ("mslr-rankers", ("relevance", "quality"), 2 + (7 + 2 + 1) * 5),
+        # With three seeds.
+        ("stays", ("rating", "demand", "price", "nights"), 3 * (4 + 7 * 5 + 14 + 5)),
         ("demo", FIVE[:2], 2 + 2 * 5 + 3),
     ],
 )
@@ -197,7 +199,7 @@ def test_studies_of_the_package(name, labels, runs):
     assert any(line.startswith(f"# mtl2r-bench sweep {name}") for line in head) or name == "demo"
     assert set(STUDIES) == {
         *("web30k-bi", "web30k-five", "web30k-figures", "synthetic-web30k"),
-        *("synthetic-small", "mslr-sample", "mslr-rankers", "mq2008", "demo"),
+        *("synthetic-small", "mslr-sample", "mslr-rankers", "mq2008", "stays", "demo"),
     }
 
 

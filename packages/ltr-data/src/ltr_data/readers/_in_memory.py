@@ -88,7 +88,7 @@ def from_pandas(
 
 def from_numpy(
     features: npt.ArrayLike,
-    labels: npt.ArrayLike | None,
+    labels: npt.ArrayLike | None = None,
     query_ids: npt.ArrayLike | None = None,
     *,
     group_sizes: npt.ArrayLike | None = None,

@@ -40,7 +40,11 @@ def take_words(model: Any, words: Mapping[int, Sequence[str]]) -> None:
         parts.append(f"codes_of_{column}")
         keys = [*own, *sorted(GAPS)]
         codes = [*map(float, range(len(own))), *[float("nan")] * len(GAPS)]
-        options = {"keys_strings": keys, "values_floats": codes, "default_float": float(len(own))}
+        options: dict[str, Any] = {
+            "keys_strings": keys,
+            "values_floats": codes,
+            "default_float": float(len(own)),
+        }
         nodes.append(
             helper.make_node("LabelEncoder", [column], [parts[-1]], domain="ai.onnx.ml", **options)
         )
