@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import ltr_data
 from ltr_data import Columns
-from ltr_data._kinds import GAPS, infer_kind, parse_text
+from ltr_data._kinds import GAPS, KINDS, infer_kind, parse_text, parse_texts
 
 STAYS = Path(__file__).parents[4] / "shared" / "data" / "stays"
 COLUMNS = Columns(query="list", id="item", infer=True)
@@ -215,3 +215,20 @@ def test_stays_are_read_as_they_are_written(city):
                 assert table.words[feature_id][int(value)] == text
             else:
                 assert value == np.float32(parse_text(kind, text)), (name, text)
+
+
+spelled = st.one_of(
+    st.text(max_size=6),
+    st.text("0123456789.,-+$€£¥% ", max_size=9),
+    st.integers(-(10**9), 10**9).map("${:,}".format),
+    st.floats(0, 100).map("{:.2f} %".format),
+    st.sampled_from(["t", "No", "1e-3", "+7", " 96%", "-$1,119.", "12,34", "1,234,5", "9€", "€ 9"]),
+)
+
+
+@given(st.lists(spelled, min_size=1, max_size=20), st.sampled_from(KINDS[:-1]))
+@settings(max_examples=300, deadline=None)
+def test_many_texts_are_parsed_as_one(texts, kind):
+    expected = [parse_text(kind, text) for text in texts]
+    found = parse_texts(kind, pa.array(texts, pa.large_string()))
+    np.testing.assert_array_equal(found, [np.nan if x is None else x for x in expected])

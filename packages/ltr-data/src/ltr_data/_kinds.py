@@ -2,7 +2,11 @@
 
 import re
 from collections.abc import Collection
-from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 KINDS = ("number", "flag", "percent", "money", "words")
 """What a column can hold. All but words are numbers, which may be written in their own ways."""
@@ -22,13 +26,14 @@ _MONEY = re.compile(
     re.ASCII,
 )
 _MARKS = re.compile(r"[$€£¥,]")
+_PATTERNS = {"percent": (_PERCENT, r"[%\s]"), "money": (_MONEY, r"[$€£¥,\s]")}
+"""What a text of a kind looks like, and what of it is no part of the number."""
 _FLAGS = {
     **dict.fromkeys(("t", "true", "yes", "y"), 1.0),
     **dict.fromkeys(("f", "false", "no", "n"), 0.0),
 }
 
 
-@lru_cache(maxsize=1 << 16)  # tables repeat their texts
 def parse_text(kind: str, text: str) -> float | None:
     """Return the number that a text means in a kind of number; None if it means none.
 
@@ -50,6 +55,24 @@ def parse_text(kind: str, text: str) -> float | None:
             return None
         return float(money["sign"] + money["number"].replace(",", ""))
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def parse_texts(kind: str, texts: pa.Array) -> npt.NDArray[np.float64]:
+    """Return `parse_text` of each text; NaN where it means no number.
+
+    Examples:
+        >>> parse_texts("money", pa.array(["$1,119.00", "free"]))
+        array([1119.,   nan])
+    """
+    if kind in _PATTERNS:
+        pattern, marks = _PATTERNS[kind]
+        bare = pc.utf8_trim_whitespace(texts)
+        good = pc.match_substring_regex(bare, f"^(?:{pattern.pattern})$")
+        digits = pc.replace_substring_regex(pc.if_else(good, bare, None), marks, "")
+        numbers: npt.NDArray[np.float64] = digits.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return numbers
+    parsed = (parse_text(kind, text) for text in texts.to_pylist())
+    return np.array([np.nan if n is None else n for n in parsed], dtype=np.float64)
 
 
 def infer_kind(texts: Collection[str]) -> str:

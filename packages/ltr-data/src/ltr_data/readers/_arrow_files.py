@@ -13,7 +13,7 @@ import pyarrow.parquet
 from ._recognise import START_BYTES, recognise, recognise_line
 from ._streams import Stream, locate
 
-_BATCH_ROWS = 16_384
+_BATCH_VALUES = 1 << 19  # the memory of a batch depends on its rows and columns
 _BLOCK_BYTES = 8 << 20
 _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # a wrong size is a lack of memory
 
@@ -38,7 +38,7 @@ def open_parquet(path: Path) -> Iterator[TypedFile]:
             schema = _names_and_types(opened.schema_arrow)
         except _DAMAGED as error:
             raise ValueError(_other(path, "Parquet", error)) from error
-        batches = _checked(path, opened.iter_batches(batch_size=_BATCH_ROWS))
+        batches = _checked(path, opened.iter_batches(batch_size=_batch_rows(schema)))
         yield TypedFile(schema, batches, file.tell)
 
 
@@ -103,8 +103,13 @@ def _checked(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Recor
 
 def _cut(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        for start in range(0, batch.num_rows, _BATCH_ROWS):
-            yield batch.slice(start, _BATCH_ROWS)
+        rows = _batch_rows(batch.schema)
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
+
+
+def _batch_rows(schema: pa.Schema) -> int:
+    return min(max(_BATCH_VALUES // max(len(schema), 1), 1_024), 16_384)
 
 
 def _json_tables(stream: Stream) -> Iterator[pa.Table]:
@@ -136,7 +141,7 @@ def _json_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the batches of all blocks with the columns of the first."""
     names = first.schema.names
-    yield from first.to_batches(_BATCH_ROWS)
+    yield from first.to_batches(_batch_rows(first.schema))
     for table in others:
         new = set(table.schema.names) - set(names)
         if new:
@@ -148,4 +153,4 @@ def _json_batches(
             table.column(name) if name in table.schema.names else pa.nulls(table.num_rows)
             for name in names
         ]
-        yield from pa.table(arrays, names=names).to_batches(_BATCH_ROWS)
+        yield from pa.table(arrays, names=names).to_batches(_batch_rows(first.schema))

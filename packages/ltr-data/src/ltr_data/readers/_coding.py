@@ -1,15 +1,18 @@
 """The numbers that the texts of a column mean, the same for all parts of a data set."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from .._kinds import GAPS, KINDS, infer_kind, parse_text
+from .._kinds import GAPS, KINDS, infer_kind, parse_texts
 from ._builder import FeatureColumns
 
 MOST_WORDS = 1 << 20
+_GAPS = pa.array(sorted(GAPS), pa.large_string())
 
 
 @dataclass
@@ -25,31 +28,30 @@ class Coding:
     infer: bool = False
     words: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def numbers_of(self, name: str, texts: Iterable[str]) -> npt.NDArray[np.float64]:
+    def numbers_of(self, name: str, texts: pa.Array) -> npt.NDArray[np.float64]:
         """Return the number or code of each of the different texts of a column; NaN for a gap.
 
         Raises:
             ValueError: A text has no number in the column's kind: the text, as the argument, and
                 what to do about it.
         """
-        texts = list(texts)
-        known = [text for text in texts if text not in GAPS]
+        gaps = pc.is_in(texts, value_set=_GAPS).to_numpy(zero_copy_only=False)
+        if gaps.all():
+            return np.full(len(texts), np.nan)
         if name not in self.kinds:
-            if not known:
-                return np.full(len(texts), np.nan)
+            known = texts.filter(pa.array(~gaps))
             if not self.infer:
-                raise UnreadableError(known[0], self._advice(name, known[0]))
-            self.kinds[name] = infer_kind(known)
+                text = known[0].as_py()
+                raise UnreadableError(text, self._advice(name, text))
+            self.kinds[name] = infer_kind(known.to_pylist())
         kind = self.kinds[name]
         if kind == "words":
-            return self._codes(name, texts)
-        numbers = np.full(len(texts), np.nan)
-        for i, text in enumerate(texts):
-            if text not in GAPS:
-                number = parse_text(kind, text)
-                if number is None:
-                    raise UnreadableError(text, self._advice(name, text))
-                numbers[i] = number
+            return self._codes(name, texts.to_pylist())
+        numbers = parse_texts(kind, texts)
+        wrong = np.flatnonzero(np.isnan(numbers) & ~gaps)
+        if len(wrong):
+            text = texts[int(wrong[0])].as_py()
+            raise UnreadableError(text, self._advice(name, text))
         return numbers
 
     def _codes(self, name: str, texts: list[str]) -> npt.NDArray[np.float64]:

@@ -20,11 +20,12 @@ class CSVBlock:
 
     first_line: int  # its number, 1-based
     text: bytes
+    feeds: int  # line feeds in the text
     separator: str
 
     def lines(self, rows: int) -> npt.NDArray[np.int64]:
         """Return the numbers of the lines in which the rows begin, of which there are so many."""
-        if self.text.count(b"\n") + (self.text[-1:] != b"\n") != rows:
+        if self.feeds + (self.text[-1:] != b"\n") != rows:
             found = self._starts()
             if len(found) == rows:
                 return found
@@ -58,16 +59,17 @@ def cut(stream: Stream, separator: str) -> Iterator[CSVBlock]:
         end = last_row_end(rest, separator)
         if end:
             text, rest = rest[:end], rest[end:]
+            feeds = text.count(b"\n")
             if not text.isspace():
-                yield CSVBlock(line, text, separator)
-            line += text.count(b"\n")
+                yield CSVBlock(line, text, feeds, separator)
+            line += feeds
         if len(rest) > _LONGEST_ROW:
             raise ValueError(
                 f"{stream.path}:{line}: expected a row of at most {_LONGEST_ROW >> 20} MB; a quote "
                 "may not be closed"
             )
     if rest and not rest.isspace():
-        yield CSVBlock(line, rest, separator)
+        yield CSVBlock(line, rest, rest.count(b"\n"), separator)
 
 
 def last_row_end(text: bytes, separator: str) -> int:

@@ -56,7 +56,7 @@ def table_rows(
 class _Texts:
     """The different texts of a column, in the order of their first rows, and the rows' places."""
 
-    distinct: list[str]
+    distinct: pa.Array
     places: npt.NDArray[np.int64]  # (row,); -1 in a gap
 
     @classmethod
@@ -65,7 +65,7 @@ class _Texts:
         if given and array.dictionary.null_count:
             array = array.dictionary_decode()
         texts = array if given else _as_text(array).dictionary_encode()
-        distinct = _as_text(texts.dictionary).to_pylist()
+        distinct = _as_text(texts.dictionary)
         codes = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         if not given:
             return cls(distinct, codes)
@@ -75,7 +75,8 @@ class _Texts:
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
         rank[used < 0] = -1
-        return cls([distinct[i] for i in used[order].tolist() if i >= 0], rank[places])
+        there = used[order]
+        return cls(distinct.take(pa.array(there[there >= 0])), rank[places])
 
 
 class _Prepared:
@@ -159,7 +160,8 @@ class _Prepared:
         try:
             numbers = coding.numbers_of(name, texts.distinct)
         except UnreadableError as error:
-            row = int(np.argmax(texts.places == texts.distinct.index(error.text)))
+            place = texts.distinct.index(pa.scalar(error.text, texts.distinct.type)).as_py()
+            row = int(np.argmax(texts.places == place))
             raise ValueError(
                 f"{self.path}:{self.lines[row]}: column {name!r} {error.problem}"
             ) from error
