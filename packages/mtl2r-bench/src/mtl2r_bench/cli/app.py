@@ -16,6 +16,7 @@ from mtl2r_models import export_onnx, export_program
 
 from ..config import STUDIES, RunConfig, load_study, validate
 from ..data.splits import load_splits
+from ..data.suspicious import print_notes
 from ..evaluation import predict as prediction
 from ..runs.disk import explain, writable
 from ..runs.run_folder import RunFolder
@@ -101,8 +102,7 @@ def train(
     writable(out, "--out", folder=True)
     with console.status("Opening the lists"):
         splits = load_splits(run.data, run.evaluation)
-    for note in splits.notes:
-        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+    print_notes(console, splits.notes)
     with TrainingProgress(console) as progress:
         record = training.train(run, splits, out, progress)
     table = Table("split", "metric", *record["labels"])

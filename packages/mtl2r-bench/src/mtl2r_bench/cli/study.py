@@ -16,6 +16,7 @@ from ..analysis.bootstrap import IntervalEstimate
 from ..analysis.select import choose, parse_bound, parse_preference
 from ..config import RunConfig, StudyConfig, load_study, validate
 from ..data.splits import load_splits
+from ..data.suspicious import print_notes
 from ..distributed import pick_device
 from ..evaluation.selection import trained_tasks
 from ..report import write_report
@@ -172,6 +173,7 @@ def sweep_command(
 def plan_command(study: StudyConfig, jobs: Jobs = None, runs_per_gpu: RunsPerGpu = 1) -> None:
     """Estimate the runs, time and disk space of a study from a few steps of each method."""
     splits = load_splits(data_of_folds(study)[0], study.evaluation)
+    print_notes(console, splits.notes)
     runs = plan(study, splits.tasks)
     place = Backend(jobs=jobs, runs_per_gpu=runs_per_gpu, gpu=_on_gpu(study))
     jobs = place.processes(len(runs))

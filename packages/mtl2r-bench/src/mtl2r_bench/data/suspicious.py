@@ -1,9 +1,10 @@
 """Columns that a user may not have meant as inputs: ids, and what tells a label."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from ltr_data import RankingDataset
 
@@ -11,7 +12,7 @@ ROWS = 20_000
 """Largest number of training documents that are looked at."""
 
 _DIFFERENT = 0.9
-_TELLS = 0.98
+_TELLS = 0.8
 _FEW = 20
 _PAIRED = 500
 """Largest number of documents whose pairs are counted."""
@@ -21,16 +22,14 @@ def suspicious_inputs(train: RankingDataset) -> Iterator[str]:
     """Yield a sentence for each input that looks like an id, or that tells a label by its order.
 
     Words, and whole numbers, look like an id where more than 90 of 100 values are different. A
-    column tells a label where of all pairs of documents with different labels it orders at least 99
+    column tells a label where of all pairs of documents with different labels it orders at least 90
     of 100 as the label does, or as many the other way round.
     """
     rows = slice(0, ROWS)
     features = np.asarray(train.features[rows])
-    known = (
-        np.ones(train.labels.shape, dtype=np.bool_)
-        if train.label_mask is None
-        else (train.label_mask)
-    )
+    known = train.label_mask
+    if known is None:
+        known = np.ones(train.labels.shape, dtype=np.bool_)
     for j, (number, name) in enumerate(zip(train.feature_ids, train.input_names, strict=True)):
         values = features[:, j]
         there = ~np.isnan(values)
@@ -49,9 +48,15 @@ def suspicious_inputs(train: RankingDataset) -> Iterator[str]:
             both = there & of_task[rows]
             if abs(_agreement(values[both], labels[rows][both])) >= _TELLS:
                 yield (
-                    f"the input {name!r} tells the label {task!r}, since both have almost the same "
+                    f"the input {name!r} tells the label {task!r}, since both have much the same "
                     f"order; --exclude {name} leaves it out"
                 )
+
+
+def print_notes(console: Console, notes: Iterable[str]) -> None:
+    """Print what a user should look at, each sentence once."""
+    for note in dict.fromkeys(notes):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _agreement(values: NDArray[np.float32], labels: NDArray[np.float32]) -> float:

@@ -12,6 +12,7 @@ from rich.live import Live
 
 from ..config import RunConfig, StudyConfig, to_toml
 from ..data.splits import Splits, load_splits
+from ..data.suspicious import print_notes
 from ..distributed import pick_device
 from ..evaluation.reference_rankers import measure_references
 from ..runs.files import read_json, write, write_json
@@ -85,8 +86,7 @@ def sweep(
         }
         for path, found in splits.items():
             _check_same_data(folder, path, found)
-        for note in dict.fromkeys(note for found in splits.values() for note in found.notes):
-            say(console, f"note: {note}")
+        print_notes(console, (note for found in splits.values() for note in found.notes))
         write(folder.study, to_toml(study))
         for path, found in splits.items():
             if not path.is_file():
@@ -179,7 +179,7 @@ class _Sweep:
         self._say(_line(outcome))
 
     def _say(self, line: str) -> None:
-        say(self.console, line)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def _live(self) -> Iterator[None]:
@@ -207,11 +207,6 @@ class _Sweep:
             finally:
                 stop.set()
                 watcher.join()
-
-
-def say(console: Console, line: str) -> None:
-    """Print a line as it is."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class _BaselineError(RuntimeError):
