@@ -232,3 +232,22 @@ def test_many_texts_are_parsed_as_one(texts, kind):
     expected = [parse_text(kind, text) for text in texts]
     found = parse_texts(kind, pa.array(texts, pa.large_string()))
     np.testing.assert_array_equal(found, [np.nan if x is None else x for x in expected])
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.jsonl"])
+def test_numbers_beyond_float32_are_clipped_on_request(tmp_path, name):
+    most, path = np.finfo(np.float32).max, tmp_path / name
+    rows = [{"qid": "1", "a": 1.797e308, "b": "$9" + "0" * 50}, {"qid": "1", "a": -1e39, "b": "$1"}]
+    write(path, rows)
+    kinds = {"b": "money"}
+    for clipped in (
+        ltr_data.read(path, columns=Columns(kinds=kinds), clip=True),
+        ltr_data.read(path, columns=Columns(kinds=kinds, clip=True)),
+    ):
+        assert clipped.features.tolist() == [[most, most], [-most, 1]]
+    with pytest.raises(ValueError, match=rf"{name}:[12]: column 'a' must be a finite float32"):
+        ltr_data.read(path, columns=Columns(kinds=kinds))
+    if name == "x.csv":
+        path.write_text("qid,a\n1,inf\n")
+        with pytest.raises(ValueError, match=r"x.csv:2: column 'a' must be a finite float32"):
+            ltr_data.read(path, clip=True)

@@ -310,3 +310,30 @@ def test_stays_train_without_any_preparation(city, tmp_path):
     assert record["labels"] == ["rating", "reviews_per_month", "price", "nights_taken_60"]
     assert np.isfinite(list(record["metrics"]["test"]["ndcg@10"].values())).all()
     assert Ranker.load(tmp_path / "run" / "ranker").transform.fills_gaps
+
+
+def test_text_that_counts_from_0_with_numbers_beyond_float32(tmp_path):
+    random = np.random.default_rng(0)
+    for split in ("train", "vali", "test"):
+        lines = [
+            f"{random.integers(3)} qid:{query} 0:{random.random():.3f} 1:{size} 2:3\n"
+            for query in range(9)
+            for size in ("1.79769313486232e+308", "5", "-1e300")
+        ]
+        (tmp_path / f"{split}.txt").write_text("".join(lines))
+    data = {"path": str(tmp_path), "tasks": ["relevance"], "cache": str(tmp_path / "cache")}
+    tables = {
+        "data": {**data, "clip": True, "zero_based": "auto"},
+        "model": {"architecture": "mlp", "hidden": [4]},
+        "method": {"name": "stl", "task": "relevance"},
+        "train": {"epochs": 1},
+    }
+    run = validate(RunConfig, tables)
+    training.train(run, load_splits(run.data, run.evaluation), tmp_path / "run")
+    scored = predict(tmp_path / "run", tmp_path / "test.txt", tmp_path / "scores.txt")
+    assert scored == 27
+    assert np.isfinite(np.loadtxt(tmp_path / "scores.txt")).all()
+    with pytest.raises(ValueError, match=r"train.txt:1: .*"):
+        load({**data, "clip": True})
+    with pytest.raises(ValueError, match=r"train.txt:1: .*clip"):
+        load({**data, "zero_based": True})

@@ -46,7 +46,7 @@ def read(
         regroup: Whether a query that comes back, in the same or another file, is no error: its
             documents are joined, in their order, at the place of the first.
         zero_based: Whether text counts features from 0; see `read_svmrank`.
-        clip: Whether numbers beyond float32 in text become its largest; see `read_svmrank`.
+        clip: Whether finite numbers beyond float32 become its largest; an error by default.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -106,7 +106,7 @@ def open(  # noqa: A001 - ltr_data.open is to ranking files what open is to file
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back is no error; see `read`.
         zero_based: Whether text counts features from 0; see `read_svmrank`.
-        clip: Whether numbers beyond float32 in text become its largest; see `read_svmrank`.
+        clip: Whether finite numbers beyond float32 become its largest; an error by default.
         progress: Called during the conversion; see `convert`.
 
     Raises:

@@ -59,7 +59,7 @@ def convert(
         threads: Number of blocks that are parsed at the same time.
         regroup: Whether a query that comes back is no error; see `read`.
         zero_based: Whether text counts features from 0; see `read_svmrank`.
-        clip: Whether numbers beyond float32 in text become its largest; see `read_svmrank`.
+        clip: Whether finite numbers beyond float32 become its largest; an error by default.
         progress: Called now and then with the bytes read and the bytes of all files, such as
             `ProgressPrinter`.
         force: Whether to convert even if the target is up to date.

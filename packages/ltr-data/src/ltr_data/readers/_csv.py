@@ -90,10 +90,12 @@ class CSVHead:
         """Return the types of the columns in use: numbers as such, all else as text."""
         ids = {columns.query, columns.id}
         others = columns.others(self.names)
-        types = {name: pa.string() if name in ids else pa.float32() for name in others}
+        # What is beyond float32 is not told from infinity once it is float32.
+        number = pa.float64() if columns.clip else pa.float32()
+        types = {name: pa.string() if name in ids else number for name in others}
         for name in features:
             kind = coding.kinds.get(name, "words" if coding.infer else "number")
-            types[name] = pa.float32() if kind == "number" else pa.string()
+            types[name] = number if kind == "number" else pa.string()
         return types
 
     def parse(self, block: CSVBlock, types: Mapping[str, pa.DataType]) -> Numbered:

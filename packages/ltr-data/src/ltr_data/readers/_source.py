@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -82,8 +82,8 @@ def open_source(
             "`columns` is for tables with named columns (.csv, .tsv, .parquet, .arrow, .jsonl), "
             f"got {path}"
         )
-    if dialect != STRICT and form in NAMED:
-        raise ValueError(f"`zero_based` and `clip` are for SVMrank text, got {path}")
+    if dialect.zero_based and form in NAMED:
+        raise ValueError(f"`zero_based` is for SVMrank text, got {path}")
     if partition and form not in _OPENERS:
         raise ValueError(
             f"{path}: columns in the names of folders, {', '.join(partition)}, need Parquet, "
@@ -91,6 +91,7 @@ def open_source(
             "give a list of the files to read them without"
         )
     columns = Columns() if columns is None else columns
+    columns = replace(columns, clip=columns.clip or dialect.clip)
     coding = columns.coding() if coding is None else coding
     if form in _OPENERS:
         locate(path)

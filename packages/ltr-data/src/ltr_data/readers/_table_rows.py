@@ -139,11 +139,16 @@ class _Prepared:
             array = array.cast(pa.float64())
         if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
             return None
+        return self._float32(array.to_numpy(zero_copy_only=False))
+
+    def _float32(self, numbers: npt.NDArray[np.number]) -> npt.NDArray[np.float32]:
         with np.errstate(over="ignore"):
-            numbers: npt.NDArray[np.float32] = array.to_numpy(zero_copy_only=False).astype(
-                np.float32
-            )
-        return numbers
+            result: npt.NDArray[np.float32] = numbers.astype(np.float32, copy=False)
+        if self.columns.clip:
+            beyond = np.isinf(result) & np.isfinite(numbers)
+            largest = np.copysign(np.finfo(np.float32).max, result)
+            result = np.where(beyond, largest, result)
+        return result
 
     def _texts(self, name: str) -> _Texts:
         array = self.batch.column(name)
@@ -155,7 +160,7 @@ class _Prepared:
                 "`exclude` leaves it out"
             ) from error
 
-    def _coded(self, name: str, texts: _Texts, coding: Coding) -> npt.NDArray[np.float64]:
+    def _coded(self, name: str, texts: _Texts, coding: Coding) -> npt.NDArray[np.float32]:
         """Return the numbers that the texts of a column mean."""
         try:
             numbers = coding.numbers_of(name, texts.distinct)
@@ -165,13 +170,13 @@ class _Prepared:
             raise ValueError(
                 f"{self.path}:{self.lines[row]}: column {name!r} {error.problem}"
             ) from error
-        return np.append(numbers, np.nan)[texts.places]
+        return self._float32(np.append(numbers, np.nan)[texts.places])
 
     def _role(self, name: str, coding: Coding) -> npt.NDArray[np.float32]:
         """Return the numbers of a column that is no feature."""
         numbers = self._numbers(name)
         if numbers is None:
-            numbers = self._coded(name, self._texts(name), coding).astype(np.float32)
+            numbers = self._coded(name, self._texts(name), coding)
         self._check([name], numbers[:, None], [0])
         return numbers
 

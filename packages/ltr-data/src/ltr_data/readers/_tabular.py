@@ -41,6 +41,7 @@ class Columns:
         position: The place at which the document was shown, from 1: the propensity is then
             position^(−position_bias). None for 1.
         position_bias: Exponent of the position.
+        clip: Whether finite numbers beyond float32 become its largest; an error by default.
 
     Examples:
         >>> Columns(query="query_id", label="grade").resolve(["grade", "bm25", "query_id", "pr"])
@@ -59,6 +60,7 @@ class Columns:
     propensity: str | None = None
     position: str | None = None
     position_bias: float = 1.0
+    clip: bool = False
 
     def resolve(self, names: Sequence[str], path: object = "the table") -> tuple[str, ...]:
         """Return the names of the features in a table with columns `names`.

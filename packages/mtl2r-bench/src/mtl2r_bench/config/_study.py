@@ -65,6 +65,8 @@ class DataConfig(Config):
         propensity: Name of the column of the probabilities that a document was seen.
         position: Name of the column of the places at which documents were shown.
         position_bias: A document at position k was seen with the probability k^(−position_bias).
+        clip: Whether finite numbers beyond float32, such as Istella's, become its largest.
+        zero_based: Whether text without names counts features from 0; "auto" looks.
         split: How one table is split: shares of the queries, the name of a column that says the
             split, or a table with ``order`` and ``shares``.
         split_seed: Seed of the split by shares.
@@ -93,6 +95,8 @@ class DataConfig(Config):
     propensity: str | None = None
     position: str | None = None
     position_bias: NonNegativeFloat = 1.0
+    clip: bool = False
+    zero_based: bool | Literal["auto"] = False
     split: str | tuple[PositiveFloat, ...] | SplitConfig = (0.6, 0.2, 0.2)
     split_seed: NonNegativeInt = 0
     min_count: PositiveInt = 1

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -143,6 +143,8 @@ class InputColumns:
         words: By number, the words of the training split.
         query: Name of the column that identifies the query.
         id: Name of the column that identifies the document, or None.
+        clip: Whether finite numbers beyond float32 become its largest.
+        zero_based: Whether text counts features from 0.
     """
 
     feature_ids: tuple[int, ...]
@@ -151,6 +153,8 @@ class InputColumns:
     words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     query: str = "qid"
     id: str | None = None
+    clip: bool = False
+    zero_based: bool | Literal["auto"] = False
 
     @classmethod
     def of(cls, dataset: RankingDataset, config: DataConfig) -> Self:
@@ -162,6 +166,8 @@ class InputColumns:
             dict(dataset.words),
             config.query,
             config.id,
+            config.clip,
+            config.zero_based,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,6 +184,8 @@ class InputColumns:
             {number: tuple(words) for number, words in fields["words"]},
             fields["query"],
             fields["id"],
+            fields.get("clip", False),
+            fields.get("zero_based", False),
         )
 
 
@@ -196,7 +204,7 @@ def open_inputs(
     """
     if inputs.names:
         return _open_named(str(path), inputs, cache)
-    table = open_table(str(path), cache)
+    table = open_table(str(path), cache, clip=inputs.clip, zero_based=inputs.zero_based)
     there, wanted = table.feature_ids, inputs.feature_ids
     missing = sorted(set(wanted) - set(there))
     if missing:
@@ -223,7 +231,12 @@ def _open_named(path: str, inputs: InputColumns, cache: Path | None) -> RankingD
         for number, name in zip(inputs.feature_ids, inputs.names, strict=True)
     }
     columns = Columns(
-        query=inputs.query, id=inputs.id, features=inputs.names, nullable="all", kinds=kinds
+        query=inputs.query,
+        id=inputs.id,
+        features=inputs.names,
+        nullable="all",
+        kinds=kinds,
+        clip=inputs.clip,
     )
     table = open_table(path, cache, columns)
     dataset = RankingDataset.from_table(_labelled(table), _RELEVANCE)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
@@ -67,6 +68,7 @@ def columns_of(config: DataConfig, path: letor.Split | str) -> Columns | None:
         propensity=config.propensity,
         position=config.position,
         position_bias=config.position_bias,
+        clip=config.clip,
     )
 
 
@@ -133,7 +135,15 @@ def _opened(
     columns: Columns | None = None,
     num_features: int | None = None,
 ) -> RankingTable:
-    return open_table(path, config.cache, columns, num_features)
+    named = columns is not None
+    return open_table(
+        path,
+        config.cache,
+        columns,
+        num_features,
+        clip=config.clip and not named,
+        zero_based=False if named else config.zero_based,
+    )
 
 
 def open_table(
@@ -141,6 +151,9 @@ def open_table(
     cache: Path | None = None,
     columns: Columns | None = None,
     num_features: int | None = None,
+    *,
+    clip: bool = False,
+    zero_based: bool | Literal["auto"] = False,
 ) -> RankingTable:
     """Open files, which are converted once into the cache and then mapped."""
     files = [Path(one) for one in (path if isinstance(path, list) else [path])]
@@ -149,5 +162,11 @@ def open_table(
     progress = ltr_data.ProgressPrinter(f"converting {files[0].name}") if large else None
     folder = cache or Path(platformdirs.user_cache_dir("mtl2r"))
     return ltr_data.open_table(
-        path, cache=folder, columns=columns, num_features=num_features, progress=progress
+        path,
+        cache=folder,
+        columns=columns,
+        num_features=num_features,
+        clip=clip,
+        zero_based=zero_based,
+        progress=progress,
     )

@@ -112,6 +112,8 @@ def inputs_of(ranker: Ranker) -> InputColumns:
         words,
         training.get("query", "qid"),
         training.get("id"),
+        training.get("clip", False),
+        training.get("zero_based", False),
     )
 
 

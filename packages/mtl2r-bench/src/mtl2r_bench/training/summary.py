@@ -85,6 +85,8 @@ def describe(
             "columns": splits.width,
             "query": config.data.query,
             "id": config.data.id,
+            "clip": config.data.clip,
+            "zero_based": config.data.zero_based,
             "lists": len(splits.train),
             "documents": splits.train.num_documents,
             "method": config.method.model_dump(mode="json", exclude_none=True),
