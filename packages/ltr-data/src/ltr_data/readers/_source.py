@@ -192,6 +192,7 @@ def fill(
                 builder.append(rows)
                 progress(done + source.position())
         done += locate(path).stat().st_size
+    pa.default_memory_pool().release_unused()  # what comes next is not Arrow's
     names = found[0].names
     return found[0] if names is None else coding.about(names, found[0].nullable)
 

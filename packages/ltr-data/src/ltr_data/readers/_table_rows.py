@@ -44,7 +44,7 @@ def table_rows(
     check_at_least(1, threads=threads)
 
     def prepare(item: T) -> _Prepared:
-        return _Prepared(*parse(item), features, columns, path)
+        return _Prepared(*parse(item), features, columns, coding, path)
 
     ahead = threads if threads > 1 else 0
     for prepared in map_ahead(prepare, items, threads=threads, ahead=ahead):
@@ -80,7 +80,7 @@ class _Texts:
 
 
 class _Prepared:
-    """Some rows of a table: all numbers, and the texts that still need their codes."""
+    """Some rows of a table: all numbers, and the texts that need a code in their turn."""
 
     def __init__(
         self,
@@ -88,6 +88,7 @@ class _Prepared:
         lines: Lines,
         features: Sequence[str],
         columns: Columns,
+        coding: Coding,
         path: object,
     ) -> None:
         self.batch, self.lines, self.columns, self.path = batch, lines, columns, path
@@ -97,9 +98,12 @@ class _Prepared:
         for j, name in enumerate(features):
             numbers = self._numbers(name)
             if numbers is None:
-                self.texts[name] = self._texts(name)
-            else:
-                self.values[:, j] = numbers
+                texts = self._texts(name)
+                if coding.kinds.get(name, "words") == "words":
+                    self.texts[name] = texts
+                    continue
+                numbers = self._coded(name, texts, coding)
+            self.values[:, j] = numbers
         numeric = [j for j, name in enumerate(features) if name not in self.texts]
         self._check(features, self.values, numeric)
         self.query_ids, self.starts = self._runs()
