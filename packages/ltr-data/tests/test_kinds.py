@@ -251,3 +251,12 @@ def test_numbers_beyond_float32_are_clipped_on_request(tmp_path, name):
         path.write_text("qid,a\n1,inf\n")
         with pytest.raises(ValueError, match=r"x.csv:2: column 'a' must be a finite float32"):
             ltr_data.read(path, clip=True)
+
+
+def test_a_gap_may_stand_in_a_dictionary():
+    indices = pa.array([2, 1, None, 0, 2], pa.int8())
+    for words in (["red", None, "blue"], ["red", "NA", "blue"]):
+        room = pa.DictionaryArray.from_arrays(indices, pa.array(words))
+        table = ltr_data.from_arrow(pa.table({"qid": [1] * 5, "room": room}), Columns(infer=True))
+        assert table.words == {1: ("blue", "red")}
+        np.testing.assert_array_equal(table.features[:, 0], [0, np.nan, np.nan, 1, 0])

@@ -61,9 +61,9 @@ class _Texts:
 
     @classmethod
     def of(cls, array: pa.Array) -> "_Texts":
-        given = pa.types.is_dictionary(array.type)
-        if given and array.dictionary.null_count:
+        if pa.types.is_dictionary(array.type) and array.dictionary.null_count:
             array = array.dictionary_decode()
+        given = pa.types.is_dictionary(array.type)
         texts = array if given else _as_text(array).dictionary_encode()
         distinct = _as_text(texts.dictionary)
         codes = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
