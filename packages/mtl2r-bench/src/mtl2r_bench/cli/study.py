@@ -5,6 +5,7 @@ import inspect
 import os
 from collections.abc import Callable
 from enum import StrEnum
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,8 +50,8 @@ from .options import (
 
 app = typer.Typer()
 
-_NAME = 20
-"""Characters of a method's name that stay on one line of a table."""
+_NAME, _HEADING, _NUMBER = 20, 10, 7
+"""Characters that stay on one line of a table: of a method's name, a heading, and a number."""
 
 
 class BackendName(StrEnum):
@@ -345,13 +346,27 @@ def _report(path: Path, **options: Any) -> None:
 
 def _print(found: ReportTable, tasks: str) -> None:
     # Without lines between the columns, two tasks fit into 80 characters.
-    table = Table(title=f"{found.title}, {tasks}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     headings, *rows = found.plain(intervals=False)
-    for i, heading in enumerate(headings):
-        # Never break numbers or short names.
-        names = max((len(row[0]) for row in rows), default=0) if i == 0 else 0
-        least = max(min(names, _NAME), *map(len, heading.split()))
-        table.add_column(heading, overflow="fold", min_width=least)
+    # Never break numbers or short names; headings where they must be.
+    names = max((len(row[0]) for row in rows), default=0)
+    least = [max(map(len, heading.split()), default=0) for heading in headings]
+    least[0] = max(min(names, _NAME), least[0])
+    narrow = sum(least) + 2 * len(least) > console.width
+    if narrow:
+        least[1:] = [max(n, _NUMBER) if n <= _HEADING else _NUMBER for n in least[1:]]
+    ends = accumulate((width + 2 for width in least[1:]), initial=least[0] + 3)
+    fitting = max(sum(end <= console.width for end in ends), 1)
+    left_out = ", ".join(headings[fitting:])
+    table = Table(
+        title=f"{found.title}, {tasks}",
+        caption=f"In the report, too: {left_out}" if left_out else None,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for heading, width in zip(headings[:fitting], least, strict=False):
+        # Left to itself, the table cuts what does not fit.
+        exact = width if narrow else None
+        table.add_column(heading, overflow="fold", min_width=width, width=exact)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row[:fitting])
     console.print(table)
