@@ -274,3 +274,29 @@ def test_a_table_of_vectors_without_rows(tmp_path):
         ltr_data.read(tmp_path / "x.parquet")
     with pytest.raises(ValueError, match=r"there are no documents"):
         ltr_data.from_arrow(table)
+
+
+def test_a_first_line_of_numbers_is_no_names(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("1,0.5,3\n0,1,2\n")
+    with pytest.raises(ValueError, match=r"x.csv:1: .* got the numbers '1,0.5,3'; write a line"):
+        ltr_data.read(path)
+    path.write_text("0,1,2\n7,0.5,3\n")
+    table = ltr_data.read(path, columns=Columns(query="0"))
+    assert table.names == ("1", "2")
+
+
+def test_bars_separate_too(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("qid|label|a, b\n1|2|3\n")
+    assert ltr_data.read(path).feature_names == ("a, b",)
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.98])
+def test_a_parquet_file_that_is_cut_says_so(tmp_path, kept):
+    path = tmp_path / "x.parquet"
+    pa.parquet.write_table(pa.table({"qid": [1] * 99, "a": [*range(99)]}), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ValueError, match=r"x.parquet: the Parquet file is damaged: "):
+        ltr_data.read(path)

@@ -184,11 +184,14 @@ def test_inputs_that_look_like_ids_or_tell_a_label_are_named(write, tmp_path, st
     for i, row in enumerate(stays):
         row["copy"] = f"{float(row['price'][1:].replace(',', '')) * 2:.2f}"
         row["code"] = str(1000 + i)
+        row["size"] = f"{i % 9},{i % 7}"
     notes = load(data_of(write("stays.csv"), tmp_path, id=None)).notes
     assert any("'item' looks like an id" in note for note in notes)
     assert any("'code' looks like an id" in note for note in notes)
     assert any("'copy' tells the label 'price'" in note for note in notes)
-    assert load(data_of(write("plain.csv"), tmp_path, exclude=["copy", "code"])).notes == ()
+    assert any("'size' has numbers with a decimal comma" in note for note in notes)
+    left_out = ["copy", "code", "size"]
+    assert load(data_of(write("plain.csv"), tmp_path, exclude=left_out)).notes == ()
 
 
 @pytest.mark.parametrize("head", ["shared", "per_task"])

@@ -82,8 +82,9 @@ def _other(path: Path, wanted: str, error: Exception) -> str:
     with path.open("rb") as file:
         start = file.read(START_BYTES)
     found = recognise(start) or recognise_line(start.partition(b"\n")[0])
-    what = str(error) if found is None else found.message
-    return f"{path}: expected a whole {wanted} file, {what}"
+    if found is None or path.suffix.lower() == found.suffix:
+        return f"{path}: the {wanted} file is damaged: {error}"
+    return f"{path}: expected a whole {wanted} file, {found.message}"
 
 
 def _names_and_types(schema: pa.Schema) -> pa.Schema:

@@ -9,14 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from .._kinds import GAPS, infer_kind
+from .._kinds import GAPS, infer_kind, parse_text
 from ._coding import Coding
 from ._csv_blocks import BLOCK_BYTES, CSVBlock, cut
 from ._streams import Stream
 from ._table_rows import Numbered
 from ._tabular import Columns
 
-_SEPARATORS = (",", ";", "\t")
+_SEPARATORS = (",", ";", "\t", "|")
 _LONGEST_NAME = 1000
 _FIELDS = re.compile(r"CSV parse error: Row #(\d+): (.*)", re.DOTALL)
 _CONVERSION = re.compile(
@@ -58,6 +58,12 @@ class CSVHead:
             raise ValueError(f"{path}:1: expected the names of the columns: {error}") from error
         if not names:
             raise ValueError(f"{path}:1: expected the names of the columns, got nothing")
+        numbers = all(parse_text("number", name) is not None for name in names)
+        if numbers and list(names) != [*map(str, range(len(names)))]:  # as pandas names columns
+            raise ValueError(
+                f"{path}:1: expected the names of the columns, got the numbers {text[:40]!r}; "
+                "write a line of names above them"
+            )
         longest = max(names, key=len)
         if len(longest) > _LONGEST_NAME:
             raise ValueError(

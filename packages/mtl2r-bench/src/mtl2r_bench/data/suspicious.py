@@ -1,5 +1,6 @@
 """Columns that a user may not have meant as inputs: ids, and what tells a label."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ from ltr_data import RankingDataset
 ROWS = 20_000
 """Largest number of training documents that are looked at."""
 
+_DECIMAL_COMMA = re.compile(r"-?\d+(,\d+)?")
 _DIFFERENT = 0.9
 _TELLS = 0.8
 _FEW = 20
@@ -43,6 +45,11 @@ def suspicious_inputs(train: RankingDataset) -> Iterator[str]:
                 f"different; --exclude {name} leaves it out"
             )
         if number in train.words:
+            if all(map(_DECIMAL_COMMA.fullmatch, train.words[number])):
+                yield (
+                    f"the input {name!r} has numbers with a decimal comma, which are taken for "
+                    "words; a decimal point makes them numbers"
+                )
             continue
         for task, labels, of_task in zip(train.tasks, train.labels, known, strict=True):
             both = there & of_task[rows]
