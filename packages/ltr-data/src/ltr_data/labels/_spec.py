@@ -22,17 +22,16 @@ class LabelSpec:
         name: Name of the task.
         source: "label" for the number at the start of the line, or a feature: its number, 1-based
             as in the file, or its name. A feature that is a label is no input.
-        transform: From the column's values to labels. None makes one of the four arguments below,
-            in this order; without any of them the labels are the values.
+        transform: From the column's values to labels; None makes one of `labels`.
         correlates: Further features that are removed from the inputs because they leak the label.
         missing: How a NaN in the column is treated: "error", or "mask" for a document without a
             label of this task, which losses and metrics leave out.
-        cap: Values above are taken as this one.
-        lower: Whether a smaller value is better: the largest training value less the value.
-        threshold: 1 where the result is at least this, else 0. With `lower`: where the value is at
-            most this.
-        grades: Number of grades by quantiles of the training values, see `QuantileGrades`.
-        per_list: Whether the grades are by the quantiles of each list.
+        labels: What the labels are made of, in this order; without any they are the values.
+            ``cap``: values above are taken as this one. ``lower=True``: a smaller value is better,
+            the label is the largest training value less the value. ``threshold``: 1 where the
+            result is at least this, else 0; with ``lower``, where the value is at most this.
+            ``grades``: number of grades by quantiles of the training values, see `QuantileGrades`.
+            ``per_list=True``: the grades are by the quantiles of each list.
 
     Raises:
         ValueError: `name` is empty, `source` or a correlate is no feature, `missing` is neither
