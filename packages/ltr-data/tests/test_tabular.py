@@ -300,3 +300,11 @@ def test_a_parquet_file_that_is_cut_says_so(tmp_path, kept):
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(ValueError, match=r"x.parquet: the Parquet file is damaged: "):
         ltr_data.read(path)
+
+
+def test_text_that_is_no_utf_8_has_its_line(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes("qid,label,town\n1,0,Gent\n1,1,Köln\n".encode("latin-1"))
+    columns = Columns(kinds={"town": "words"})
+    with pytest.raises(ValueError, match=r"x.csv:3: expected text in UTF-8, got the byte b'\\xf6'"):
+        ltr_data.read(path, columns=columns)

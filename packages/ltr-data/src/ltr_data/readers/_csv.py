@@ -136,6 +136,8 @@ class CSVHead:
         fields, value = _FIELDS.match(message), _CONVERSION.match(message)
         if fields is not None:
             return f"{self.path}:{block.line(int(fields[1]))}: {fields[2]}"
+        if "UTF8" in message:
+            return f"{self.path}:{self._undecodable(block)}"
         if value is None:
             return f"{self.path}: {message}"
         name, row, text = self.names[int(value[1])], value[2], value[3]
@@ -146,3 +148,13 @@ class CSVHead:
             f"the features by `Columns(features=...)`, if it is one, "
             f"`Columns(kinds={{{name!r}: {kind!r}}})` takes it"
         )
+
+    def _undecodable(self, block: CSVBlock) -> str:
+        """Return the line of the first byte that is no UTF-8, and what to do."""
+        try:
+            block.text.decode()
+        except UnicodeDecodeError as error:
+            line = block.first_line + block.text.count(b"\n", 0, error.start)
+            byte = block.text[error.start : error.start + 1]
+            return f"{line}: expected text in UTF-8, got the byte {byte!r}; save the file as UTF-8"
+        return f"{block.first_line}: expected text in UTF-8"
