@@ -194,7 +194,11 @@ def test_what_is_not_finite_is_named():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"feature_ids": (1, 2)}, "`feature_ids` must name the model's 4 inputs, got 2"),
+        (
+            {"feature_ids": (1, 2), "transform": None},
+            "`feature_ids` must name the model's 4 inputs, got 2",
+        ),
+        ({"feature_ids": (1, 2)}, r"`transform` .* 2 columns \(1..2\) .*got 4 columns \(1..3, 7\)"),
         ({"feature_ids": (1, 2, 3, 3)}, "`feature_ids` must be distinct, got 3 twice"),
         ({"feature_ids": (1, 2, 3, 4)}, r"`transform` .* 4 columns \(1..4\) .*got 4 .*1..3, 7"),
         ({"feature_names": ("a",)}, "`feature_names` must be 4 names, one per feature, got 1"),

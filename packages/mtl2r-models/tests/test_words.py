@@ -1,6 +1,7 @@
 """Tables with words and gaps: their way through networks, rankers, folders, programs and ONNX."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -171,7 +172,9 @@ def test_arrays_need_no_names_but_tables_do():
 
 
 @every_architecture
-def test_what_was_saved_ranks_alike_and_its_card_names_the_columns(architecture, tmp_path):
+def test_what_was_saved_ranks_alike_and_its_card_names_the_columns(
+    architecture, tmp_path, monkeypatch
+):
     one = ranker(architecture)
     table = as_table([(4.5, "red", 10, "x"), (None, "gold", 3, ""), (1.0, "NAN", 1_119, "y")])
     one.save(tmp_path / "ranker")
@@ -184,9 +187,14 @@ def test_what_was_saved_ranks_alike_and_its_card_names_the_columns(architecture,
         "| Transform | name: LogStandardize, eps: 0.01 |",
         f"| price | money | becomes {fill}, and an indicator is 1 |  |",
         "| colour | words | is a code | red, blue, NAN, reddish |",
-        'documents = pandas.read_csv("documents.csv", dtype=str)',
+        "documents = {name: [1, 2, 3] for name in ranker.feature_names}",
     ):
         assert line in card
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    names = {}
+    monkeypatch.chdir(tmp_path / "ranker")
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - the text that we wrote
+    assert names["order"].shape == (2, 3)
 
 
 def test_a_program_takes_codes(tmp_path):

@@ -20,11 +20,10 @@ scores, order = ranker.rank(documents)
 ```"""
 
 _NAMED = """```python
-import pandas
 from mtl2r_models import Ranker
 
 ranker = Ranker.load(".")  # this folder
-documents = pandas.read_csv("documents.csv", dtype=str)  # one list; a dict of columns will do too
+documents = {name: [1, 2, 3] for name in ranker.feature_names}  # one list; a frame will do too
 scores, order = ranker.rank(documents)
 ```"""
 
