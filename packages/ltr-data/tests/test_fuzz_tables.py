@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import ltr_data
@@ -133,6 +133,8 @@ def test_what_was_written_is_read(tmp_path, form, table, infer):
         for one, (_, texts) in table[2].items():
             known = {text for text in texts if text not in GAPS}
             kinds[one] = infer_kind(known) if known else "number"
+            # A word like "1E100" is a number that float32 does not hold.
+            assume(kinds[one] != "number" or all(abs(float(t)) < 1e38 for t in known))
     columns = Columns(id="doc", nullable="all", infer=infer, kinds={} if infer else kinds)
     check(ltr_data.read(path, columns=columns), table, kinds)
 

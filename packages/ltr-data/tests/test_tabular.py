@@ -308,3 +308,13 @@ def test_text_that_is_no_utf_8_has_its_line(tmp_path):
     columns = Columns(kinds={"town": "words"})
     with pytest.raises(ValueError, match=r"x.csv:3: expected text in UTF-8, got the byte b'\\xf6'"):
         ltr_data.read(path, columns=columns)
+
+
+def test_a_row_of_empty_fields_is_no_blank_line(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text("qid\ta\n\t\n\n\t2\n")
+    table = ltr_data.read(path, columns=Columns(nullable="all"))
+    assert table.query_ids == ("",)
+    np.testing.assert_array_equal(table.features, [[np.nan], [2]])
+    path.write_text("qid\ta\n\t\n")
+    assert ltr_data.read(path, columns=Columns(nullable="all")).num_documents == 1

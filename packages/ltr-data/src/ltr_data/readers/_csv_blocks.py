@@ -60,7 +60,7 @@ def cut(stream: Stream, separator: str) -> Iterator[CSVBlock]:
         if end:
             text, rest = rest[:end], rest[end:]
             feeds = text.count(b"\n")
-            if not text.isspace():
+            if not _blank(text):
                 yield CSVBlock(line, text, feeds, separator)
             line += feeds
         if len(rest) > _LONGEST_ROW:
@@ -68,8 +68,13 @@ def cut(stream: Stream, separator: str) -> Iterator[CSVBlock]:
                 f"{stream.path}:{line}: expected a row of at most {_LONGEST_ROW >> 20} MB; a quote "
                 "may not be closed"
             )
-    if rest and not rest.isspace():
+    if not _blank(rest):
         yield CSVBlock(line, rest, rest.count(b"\n"), separator)
+
+
+def _blank(text: bytes) -> bool:
+    """Return whether there are blank lines alone; a tab separates two empty fields."""
+    return not text or (text.isspace() and not text.strip(b"\r\n"))
 
 
 def last_row_end(text: bytes, separator: str) -> int:
