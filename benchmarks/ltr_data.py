@@ -233,8 +233,8 @@ def tables(folder: Path, megabytes: int, rounds: int) -> list[str]:
     lines = [
         (
             f"Tables of {rows:,} rows with 60 columns of numbers with gaps, 4 of words, money, "
-            "counts and ids, whose kinds `convert` finds. Of pyarrow's readers only the stream is "
-            f"bounded in memory. Medians of {rounds} rounds, ratios within each."
+            "counts and ids, whose kinds `convert` finds. pyarrow's stream of CSV is bounded in "
+            f"memory, its other readers are not. Medians of {rounds} rounds, ratios within each."
         ),
         "",
         "| | MB | seconds | speed, of the whole file's | of the stream's | peak MB |",

@@ -189,4 +189,4 @@ def test_column():
 def test_types_are_exported():
     assert isinstance(DATASET[0], RankingBatch)
     assert isinstance(TABLE, RankingTable)
-    assert len({*ltr_data.__all__}) == len(ltr_data.__all__)
+    assert sorted(ltr_data.__all__) == ltr_data.__all__

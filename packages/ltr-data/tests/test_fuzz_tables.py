@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import ltr_data
-from ltr_data import GAPS, Columns
-from ltr_data._kinds import KINDS, infer_kind
+from ltr_data import Columns
+from ltr_data._kinds import GAPS, KINDS, infer_kind
 
 many = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),

@@ -318,3 +318,10 @@ def test_a_row_of_empty_fields_is_no_blank_line(tmp_path):
     np.testing.assert_array_equal(table.features, [[np.nan], [2]])
     path.write_text("qid\ta\n\t\n")
     assert ltr_data.read(path, columns=Columns(nullable="all")).num_documents == 1
+
+
+def test_a_value_that_speaks_of_utf_8_is_a_value(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("qid,a\n1,invalid UTF8\n")
+    with pytest.raises(ValueError, match=r"x.csv:2: column 'a' must hold numbers, got 'invalid UT"):
+        ltr_data.read(path)

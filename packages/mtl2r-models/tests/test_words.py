@@ -10,11 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltr_data import GAPS, LogStandardize, TableTransform
+from ltr_data import LogStandardize, TableTransform
 from mtl2r_models import ARCHITECTURES, MLPScorer, Ranker, export_onnx, export_program
 from mtl2r_models.feature_layers import FeatureLayers, WordEmbeddings
 from mtl2r_models.testing import SMALL
 
+GAPS = TableTransform.gap_texts
 IDS = (1, 2, 5, 7)
 NAMES = ("stars", "colour", "price", "size")
 WORDS = {2: ("red", "blue", "NAN", "reddish"), 7: ("x", "y")}

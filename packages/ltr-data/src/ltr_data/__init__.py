@@ -5,7 +5,6 @@ from .__about__ import __version__
 from ._columns import ColumnView
 from ._dataset import RankingDataset
 from ._describe import ColumnDescription, Description, describe
-from ._kinds import GAPS
 from ._open import has_named_columns, open, open_table, read  # noqa: A004 - as in `_open`
 from ._progress import Progress, ProgressPrinter
 from ._splitting import split
@@ -41,7 +40,6 @@ from .readers.svmrank._reader import read_svmrank
 from .readers.svmrank._writer import write_svmrank
 
 __all__ = [
-    "GAPS",
     "AutoGrades",
     "Binarize",
     "BucketBatchSampler",

@@ -50,6 +50,8 @@ class TableTransform(FeatureTransform):
     """
 
     fills_gaps: ClassVar[bool] = True
+    gap_texts: ClassVar[frozenset[str]] = GAPS
+    """Texts that mean a missing value in `encode`, as in the readers."""
     fill: Tensor
     number_columns: Tensor
     gap_columns: Tensor

@@ -127,7 +127,7 @@ def _json_tables(stream: Stream) -> Iterator[pa.Table]:
 
 def _json_table(path: Path, content: bytes, line: int) -> pa.Table:
     try:
-        content.decode()
+        content.decode()  # which pyarrow does not try
         # A block that is smaller than an object is an error of pyarrow.
         options = pa.json.ReadOptions(use_threads=False, block_size=len(content) + 1)
         return pa.json.read_json(io.BytesIO(content), options)

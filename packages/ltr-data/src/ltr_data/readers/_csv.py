@@ -11,13 +11,13 @@ import pyarrow.csv
 
 from .._kinds import GAPS, infer_kind, parse_text
 from ._coding import Coding
-from ._csv_blocks import BLOCK_BYTES, CSVBlock, cut
+from ._csv_blocks import CSVBlock, cut
 from ._streams import Stream
 from ._table_rows import Numbered
 from ._tabular import Columns
 
 _SEPARATORS = (",", ";", "\t", "|")
-_LONGEST_NAME = 1000
+_HEAD_BYTES, _LONGEST_NAME = 1 << 20, 1000
 _FIELDS = re.compile(r"CSV parse error: Row #(\d+): (.*)", re.DOTALL)
 _CONVERSION = re.compile(
     r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value (.*)",
@@ -41,7 +41,7 @@ class CSVHead:
             ValueError: The first line has no names, or is no text.
         """
         with Stream(path) as stream:
-            line = stream.read(BLOCK_BYTES).partition(b"\n")[0].removesuffix(b"\r")
+            line = stream.read(_HEAD_BYTES).partition(b"\n")[0].removesuffix(b"\r")
         try:
             text = line.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -136,10 +136,8 @@ class CSVHead:
         fields, value = _FIELDS.match(message), _CONVERSION.match(message)
         if fields is not None:
             return f"{self.path}:{block.line(int(fields[1]))}: {fields[2]}"
-        if "UTF8" in message:
-            return f"{self.path}:{self._undecodable(block)}"
         if value is None:
-            return f"{self.path}: {message}"
+            return f"{self.path}{_undecodable(block) or f': {message}'}"
         name, row, text = self.names[int(value[1])], value[2], value[3]
         kind = infer_kind([text.strip("'")])
         where = f"{self.path}:{block.line(int(row))}" if row else f"{self.path}"
@@ -149,12 +147,13 @@ class CSVHead:
             f"`Columns(kinds={{{name!r}: {kind!r}}})` takes it"
         )
 
-    def _undecodable(self, block: CSVBlock) -> str:
-        """Return the line of the first byte that is no UTF-8, and what to do."""
-        try:
-            block.text.decode()
-        except UnicodeDecodeError as error:
-            line = block.first_line + block.text.count(b"\n", 0, error.start)
-            byte = block.text[error.start : error.start + 1]
-            return f"{line}: expected text in UTF-8, got the byte {byte!r}; save the file as UTF-8"
-        return f"{block.first_line}: expected text in UTF-8"
+
+def _undecodable(block: CSVBlock) -> str:
+    """Return the line of the first byte that is no UTF-8, and what to do; nothing without one."""
+    try:
+        block.text.decode()
+    except UnicodeDecodeError as error:
+        line = block.first_line + block.text.count(b"\n", 0, error.start)
+        byte = block.text[error.start : error.start + 1]
+        return f":{line}: expected text in UTF-8, got the byte {byte!r}; save the file as UTF-8"
+    return ""

@@ -49,7 +49,7 @@ def table_rows(
     ahead = threads if threads > 1 else 0
     for prepared in map_ahead(prepare, items, threads=threads, ahead=ahead):
         if len(prepared.lines):
-            yield prepared.rows(coding)
+            yield prepared.rows()
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class _Prepared:
         path: object,
     ) -> None:
         self.batch, self.lines, self.columns, self.path = batch, lines, columns, path
-        self.features = features
-        self.values = np.zeros((batch.num_rows, len(features)), dtype=np.float32)
+        self.features, self.coding = features, coding
+        self.values = np.empty((batch.num_rows, len(features)), dtype=np.float32)
         self.texts: dict[str, _Texts] = {}
         for j, name in enumerate(features):
             numbers = self._numbers(name)
@@ -102,28 +102,25 @@ class _Prepared:
                 if coding.kinds.get(name, "words") == "words":
                     self.texts[name] = texts
                     continue
-                numbers = self._coded(name, texts, coding)
+                numbers = self._coded(name, texts)
             self.values[:, j] = numbers
-        numeric = [j for j, name in enumerate(features) if name not in self.texts]
-        self._check(features, self.values, numeric)
         self.query_ids, self.starts = self._runs()
         ids = None if columns.id is None else self._ids(columns.id, "document")
         self.document_ids = None if ids is None else as_strings(ids)
 
-    def rows(self, coding: Coding) -> Rows:
+    def rows(self) -> Rows:
         """Return the rows, with the codes that are next in turn."""
-        columns = self.columns
+        columns, coding = self.columns, self.coding
         for j, name in enumerate(self.features):
             if name in self.texts or coding.kinds.get(name) == "words":
                 texts = self.texts.get(name) or self._texts(name)
-                self.values[:, j] = self._coded(name, texts, coding)
-                self._check(self.features, self.values, [j])
+                self.values[:, j] = self._coded(name, texts)
             elif coding.infer and self.batch.column(name).null_count < len(self.lines):
                 flag = pa.types.is_boolean(self.batch.column(name).type)
                 coding.kinds.setdefault(name, "flag" if flag else "number")
         label = columns.label_in(self.batch.schema.names)
         return Rows(
-            None if label is None else self._role(label, coding),
+            None if label is None else self._role(label),
             self.query_ids,
             self.starts,
             self.lines,
@@ -131,7 +128,7 @@ class _Prepared:
             None,
             self.values,
             document_ids=self.document_ids,
-            weights=self._weights(coding),
+            weights=self._weights(),
         )
 
     def _numbers(self, name: str) -> npt.NDArray[np.float32] | None:
@@ -143,15 +140,27 @@ class _Prepared:
             array = array.cast(pa.float64())
         if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
             return None
-        return self._float32(array.to_numpy(zero_copy_only=False))
+        return self._float32(name, array.to_numpy(zero_copy_only=False))
 
-    def _float32(self, numbers: npt.NDArray[np.number]) -> npt.NDArray[np.float32]:
+    def _float32(self, name: str, numbers: npt.NDArray[np.number]) -> npt.NDArray[np.float32]:
+        """Return the numbers of a column, or raise for one that it must not hold."""
         with np.errstate(over="ignore"):
             result: npt.NDArray[np.float32] = numbers.astype(np.float32, copy=False)
         if self.columns.clip:
             beyond = np.isinf(result) & np.isfinite(numbers)
             largest = np.copysign(np.finfo(np.float32).max, result)
             result = np.where(beyond, largest, result)
+        allowed = np.isfinite(result)
+        if self.columns.may_be_missing(name):
+            allowed |= np.isnan(result)
+        if not allowed.all():
+            row = int(np.argmin(allowed))
+            found = self.batch.column(name)[row].as_py()
+            gap = "null; `Columns(nullable=...)` allows gaps"
+            raise ValueError(
+                f"{self.path}:{self.lines[row]}: column {name!r} must be a finite float32 number, "
+                f"got {gap if found is None else found}"
+            )
         return result
 
     def _texts(self, name: str) -> _Texts:
@@ -164,46 +173,24 @@ class _Prepared:
                 "`exclude` leaves it out"
             ) from error
 
-    def _coded(self, name: str, texts: _Texts, coding: Coding) -> npt.NDArray[np.float32]:
+    def _coded(self, name: str, texts: _Texts) -> npt.NDArray[np.float32]:
         """Return the numbers that the texts of a column mean."""
         try:
-            numbers = coding.numbers_of(name, texts.distinct)
+            numbers = self.coding.numbers_of(name, texts.distinct)
         except UnreadableError as error:
             place = texts.distinct.index(pa.scalar(error.text, texts.distinct.type)).as_py()
             row = int(np.argmax(texts.places == place))
             raise ValueError(
                 f"{self.path}:{self.lines[row]}: column {name!r} {error.problem}"
             ) from error
-        return self._float32(np.append(numbers, np.nan)[texts.places])
+        return self._float32(name, np.append(numbers, np.nan)[texts.places])
 
-    def _role(self, name: str, coding: Coding) -> npt.NDArray[np.float32]:
+    def _role(self, name: str) -> npt.NDArray[np.float32]:
         """Return the numbers of a column that is no feature."""
         numbers = self._numbers(name)
-        if numbers is None:
-            numbers = self._coded(name, self._texts(name), coding)
-        self._check([name], numbers[:, None], [0])
-        return numbers
+        return self._coded(name, self._texts(name)) if numbers is None else numbers
 
-    def _check(
-        self, names: Sequence[str], values: npt.NDArray[np.float32], columns: Sequence[int]
-    ) -> None:
-        """Raise for a number of some columns that is not finite, or a gap that is not allowed."""
-        wrong = ~np.isfinite(values)
-        if not wrong.any():
-            return
-        may = np.array([self.columns.may_be_missing(name) for name in names])
-        wrong &= ~(np.isnan(values) & may)
-        for j in columns:
-            if wrong[:, j].any():
-                row = int(np.argmax(wrong[:, j]))
-                found = self.batch.column(names[j])[row].as_py()
-                gap = "null; `Columns(nullable=...)` allows gaps"
-                raise ValueError(
-                    f"{self.path}:{self.lines[row]}: column {names[j]!r} must be a finite float32 "
-                    f"number, got {gap if found is None else found}"
-                )
-
-    def _weights(self, coding: Coding) -> npt.NDArray[np.float32] | None:
+    def _weights(self) -> npt.NDArray[np.float32] | None:
         """Return weight / propensity · position^bias, of the columns that are there."""
         columns = self.columns
         weights: npt.NDArray[np.float32] | None = None
@@ -214,7 +201,7 @@ class _Prepared:
         ):
             if name is None:
                 continue
-            values = self._role(name, coding)
+            values = self._role(name)
             wrong = np.flatnonzero(~((values >= least) & (values <= most)))
             if len(wrong):
                 bounds = {0.0: "not be negative", 1.0: "be at least 1"}.get(least, "be in (0, 1]")

@@ -231,14 +231,9 @@ def _open_named(path: str, inputs: InputColumns, cache: Path | None) -> RankingD
         for number, name in zip(inputs.feature_ids, inputs.names, strict=True)
     }
     columns = Columns(
-        query=inputs.query,
-        id=inputs.id,
-        features=inputs.names,
-        nullable="all",
-        kinds=kinds,
-        clip=inputs.clip,
+        query=inputs.query, id=inputs.id, features=inputs.names, nullable="all", kinds=kinds
     )
-    table = open_table(path, cache, columns)
+    table = open_table(path, cache, columns=columns, clip=inputs.clip)
     dataset = RankingDataset.from_table(_labelled(table), _RELEVANCE)
     # The file's columns are numbered in the ranker's order.
     number = dict(zip(dataset.feature_ids, inputs.feature_ids, strict=True))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import platformdirs
 
@@ -68,7 +68,6 @@ def columns_of(config: DataConfig, path: letor.Split | str) -> Columns | None:
         propensity=config.propensity,
         position=config.position,
         position_bias=config.position_bias,
-        clip=config.clip,
     )
 
 
@@ -135,38 +134,18 @@ def _opened(
     columns: Columns | None = None,
     num_features: int | None = None,
 ) -> RankingTable:
-    named = columns is not None
-    return open_table(
-        path,
-        config.cache,
-        columns,
-        num_features,
-        clip=config.clip and not named,
-        zero_based=False if named else config.zero_based,
-    )
+    options = {"clip": config.clip, "zero_based": config.zero_based}
+    return open_table(path, config.cache, columns=columns, num_features=num_features, **options)
 
 
-def open_table(
-    path: letor.Split | str,
-    cache: Path | None = None,
-    columns: Columns | None = None,
-    num_features: int | None = None,
-    *,
-    clip: bool = False,
-    zero_based: bool | Literal["auto"] = False,
-) -> RankingTable:
-    """Open files, which are converted once into the cache and then mapped."""
+def open_table(path: letor.Split | str, cache: Path | None = None, **options: Any) -> RankingTable:
+    """Open files, which are converted once into the cache and then mapped.
+
+    The options are those of `ltr_data.open_table`.
+    """
     files = [Path(one) for one in (path if isinstance(path, list) else [path])]
     size = sum(file.stat().st_size for file in files if file.is_file())
     large = size > LARGE_FILE_BYTES
     progress = ltr_data.ProgressPrinter(f"converting {files[0].name}") if large else None
     folder = cache or Path(platformdirs.user_cache_dir("mtl2r"))
-    return ltr_data.open_table(
-        path,
-        cache=folder,
-        columns=columns,
-        num_features=num_features,
-        clip=clip,
-        zero_based=zero_based,
-        progress=progress,
-    )
+    return ltr_data.open_table(path, cache=folder, progress=progress, **options)

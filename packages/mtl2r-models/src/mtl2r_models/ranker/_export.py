@@ -108,7 +108,7 @@ def export_onnx(ranker: Ranker, path: str | os.PathLike[str]) -> None:
     model = converted.model_proto
     words = _words(ranker)
     if words:
-        take_words(model, words)
+        take_words(model, words, TableTransform.gap_texts)
     content: bytes = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     _check(program, session, words)

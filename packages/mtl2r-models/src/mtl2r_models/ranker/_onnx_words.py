@@ -1,14 +1,12 @@
 """Columns of words as an input of text in an ONNX model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
-
-from ltr_data import GAPS
 
 _CODED = "coded_features"
 
 
-def take_words(model: Any, words: Mapping[int, Sequence[str]]) -> None:
+def take_words(model: Any, words: Mapping[int, Sequence[str]], gap_texts: Collection[str]) -> None:
     """Give a model the input ``words`` (batch, list, column of words) of text.
 
     ``features`` keeps the other columns in their order. A word becomes its place among the words of
@@ -17,6 +15,7 @@ def take_words(model: Any, words: Mapping[int, Sequence[str]]) -> None:
     Args:
         model: An `onnx.ModelProto` with an input ``features`` (batch, list, feature); is changed.
         words: By position among the features, the words of the column.
+        gap_texts: What means a missing value.
     """
     from onnx import TensorProto, helper  # a dependency of exports alone
 
@@ -38,8 +37,8 @@ def take_words(model: Any, words: Mapping[int, Sequence[str]]) -> None:
     nodes.append(helper.make_node("Split", ["words"], columns, axis=2, num_outputs=len(words)))
     for column, own in zip(columns, words.values(), strict=True):
         parts.append(f"codes_of_{column}")
-        keys = [*own, *sorted(GAPS)]
-        codes = [*map(float, range(len(own))), *[float("nan")] * len(GAPS)]
+        keys = [*own, *sorted(gap_texts)]
+        codes = [*map(float, range(len(own))), *[float("nan")] * len(gap_texts)]
         options: dict[str, Any] = {
             "keys_strings": keys,
             "values_floats": codes,
